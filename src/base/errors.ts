@@ -1,0 +1,34 @@
+/**
+ * The few error classes of the kit. A message names what, where, what was found, what was expected and what to do;
+ * the command line prints it as it is and exits with `exitCode`. Anything else that is thrown is a defect.
+ */
+export class NcnnkitError extends Error {
+  /** Process exit status when this reaches the command line: 1 failed, 2 misused. */
+  readonly exitCode: 1 | 2 = 1;
+  override get name(): string {
+    return this.constructor.name;
+  }
+}
+
+/** Bytes or text that are not what the format says. */
+export class FormatError extends NcnnkitError {}
+
+/** A graph that breaks a rule: shapes that do not fit, missing blobs, cycles, wrong weight counts. */
+export class GraphError extends NcnnkitError {}
+
+/** A valid input that asks for something the kit does not do. Never a silent wrong answer instead. */
+export class UnsupportedError extends NcnnkitError {}
+
+/** A file, URL, picture or folder that cannot be read or written. */
+export class InputError extends NcnnkitError {}
+
+/** Wrong options or arguments. */
+export class UsageError extends NcnnkitError {
+  override readonly exitCode = 2;
+}
+
+/** A message with the place put in front, keeping the class of the error: `a.param: line 3: …`. */
+export function withContext(where: string, error: unknown): unknown {
+  if (error instanceof NcnnkitError) error.message = `${where}: ${error.message}`;
+  return error;
+}

@@ -1,0 +1,212 @@
+/**
+ * The one graph type: ncnn's operator set in memory. Readers build it, passes change it, writers print it.
+ *
+ * A legal graph (checked by `verify`):
+ * - nodes are in topological order, names are unique and non-empty, every blob has exactly one producer;
+ * - every node type is in the operator table, with legal input and output counts and known parameters;
+ * - every weight that the parameters call for is there with the right number of elements, and no other;
+ * - a blob may have any number of readers. ncnn's `Split` layers do not occur: the `.param` reader drops them, the
+ *   writer puts them back (`formats/ncnn/split.ts`).
+ */
+import { GraphError } from "../base/errors.ts";
+import { commonParams, type Op, type OpTable, type Params, type ParamValues, resolveParams } from "./op.ts";
+import { elementCount, formatShape, type Shape } from "./tensor.ts";
+import type { Weights } from "./weight.ts";
+
+export interface Node {
+  type: string;
+  name: string;
+  inputs: string[];
+  outputs: string[];
+  params: Params;
+  weights: Weights;
+}
+
+/** How a file spelled the Split of a blob: kept so that an unchanged graph is written back byte for byte. */
+export interface SplitSpelling {
+  readonly name: string;
+  /** Top i of the Split is read by `readers[i]` (`node name:input index`). */
+  readonly outputs: readonly string[];
+  readonly readers: readonly string[];
+}
+
+export class Graph {
+  nodes: Node[] = [];
+  /** Split spellings by the blob that they copy. */
+  splits = new Map<string, SplitSpelling>();
+
+  /** Appends a node; missing parts are empty. */
+  add(node: Pick<Node, "type" | "name" | "outputs"> & Partial<Node>): Node {
+    const full = { inputs: [], params: {}, weights: {}, ...node };
+    this.nodes.push(full);
+    return full;
+  }
+  /** Blobs that the caller feeds: the outputs of all Input nodes. */
+  get inputs(): string[] {
+    return this.nodes.filter((node) => node.type === "Input").flatMap((node) => node.outputs);
+  }
+  /** Blobs that nobody reads, in node order. */
+  get outputs(): string[] {
+    const read = new Set(this.nodes.flatMap((node) => node.inputs));
+    return this.nodes.flatMap((node) => node.outputs).filter((blob) => !read.has(blob));
+  }
+  producers(): Map<string, Node> {
+    const map = new Map<string, Node>();
+    for (const node of this.nodes) for (const blob of node.outputs) map.set(blob, node);
+    return map;
+  }
+  /** Readers of every blob, in node order; a node that reads a blob twice is listed twice. */
+  consumers(): Map<string, Node[]> {
+    const map = new Map<string, Node[]>();
+    for (const node of this.nodes) {
+      for (const blob of node.outputs) map.set(blob, []);
+      for (const blob of node.inputs) {
+        const list = map.get(blob);
+        if (list) list.push(node);
+        else map.set(blob, [node]);
+      }
+    }
+    return map;
+  }
+  node(name: string): Node | undefined {
+    return this.nodes.find((node) => node.name === name);
+  }
+  /** Makes every reader of `from` read `to`. */
+  redirect(from: string, to: string): void {
+    for (const node of this.nodes) node.inputs = node.inputs.map((blob) => (blob === from ? to : blob));
+  }
+  remove(nodes: Iterable<Node>): void {
+    const gone = new Set(nodes);
+    this.nodes = this.nodes.filter((node) => !gone.has(node));
+  }
+  /** A copy that can be rewritten freely; weight data is shared, since passes replace weights and never write into them. */
+  clone(): Graph {
+    const copy = new Graph();
+    copy.nodes = this.nodes.map((node) => ({
+      ...node,
+      inputs: [...node.inputs],
+      outputs: [...node.outputs],
+      params: { ...node.params },
+      weights: { ...node.weights },
+    }));
+    copy.splits = new Map(this.splits);
+    return copy;
+  }
+}
+
+/** The description of a node's type, or an error that names the node. */
+export function opOf(node: Node, ops: OpTable): Op {
+  const op = ops.get(node.type);
+  if (!op) throw new GraphError(`node "${node.name}": unknown layer type ${node.type}`);
+  return op;
+}
+
+/** All parameters of a node with defaults filled in. */
+export function paramsOf(node: Node, ops: OpTable): ParamValues<Op["params"]> {
+  return resolveParams(opOf(node, ops), node.params);
+}
+
+/** Throws GraphError at the first rule that is broken (see the list at the top of this file). */
+export function verify(graph: Graph, ops: OpTable): void {
+  const produced = new Set<string>();
+  const names = new Set<string>();
+  for (const node of graph.nodes) {
+    const at = `node ${node.type} "${node.name}"`;
+    if (!node.name || names.has(node.name)) {
+      throw new GraphError(`${at}: node names must be unique and not empty`);
+    }
+    names.add(node.name);
+    const op = opOf(node, ops);
+    for (const blob of node.inputs) {
+      if (!produced.has(blob)) {
+        throw new GraphError(`${at}: input blob "${blob}" is produced by no earlier node`);
+      }
+    }
+    for (const blob of node.outputs) {
+      if (produced.has(blob)) throw new GraphError(`${at}: output blob "${blob}" has a producer already`);
+      produced.add(blob);
+    }
+    checkArity(at, "inputs", node.inputs.length, op.inputs ?? [1, 1]);
+    checkArity(at, "outputs", node.outputs.length, op.outputs ?? [1, 1]);
+    for (const name of Object.keys(node.params)) {
+      if (!(name in op.params) && !(name in commonParams)) {
+        throw new GraphError(`${at}: unknown parameter ${name}`);
+      }
+    }
+    checkWeights(at, node, op);
+  }
+}
+
+function checkArity(at: string, what: string, found: number, [least, most]: readonly [number, number]): void {
+  if (found < least || found > most) {
+    const expected =
+      least === most ? least : `${least} to ${most === Number.POSITIVE_INFINITY ? "any" : most}`;
+    throw new GraphError(`${at}: ${found} ${what}, expected ${expected}`);
+  }
+}
+
+function checkWeights(at: string, node: Node, op: Op): void {
+  const expected = op.weights?.(resolveParams(op, node.params)) ?? [];
+  for (const spec of expected) {
+    const weight = node.weights[spec.name];
+    if (!weight) throw new GraphError(`${at}: weight ${spec.name} is missing`);
+    if (weight.data.length !== spec.count) {
+      throw new GraphError(
+        `${at}: weight ${spec.name} has ${weight.data.length} elements, expected ${spec.count}`,
+      );
+    }
+  }
+  const surplus = Object.keys(node.weights).find((name) => !expected.some((spec) => spec.name === name));
+  if (surplus !== undefined)
+    throw new GraphError(`${at}: weight ${surplus} has no use with these parameters`);
+}
+
+/** No real blob is near this; a graph that asks for more is broken or hostile. */
+const maxElements = 2 ** 30;
+
+/**
+ * The shape of every blob, from the shapes of the input blobs. Inputs that are not given take the extents written in
+ * their Input node, where those are all there.
+ */
+export function inferShapes(
+  graph: Graph,
+  ops: OpTable,
+  inputShapes: Record<string, Shape>,
+): Map<string, Shape> {
+  const shapes = new Map<string, Shape>();
+  for (const node of graph.nodes) {
+    const op = opOf(node, ops);
+    const p = resolveParams(op, node.params);
+    const fed = node.type === "Input" ? inputShapes[node.outputs[0]] : undefined;
+    let outputs: Shape[];
+    try {
+      outputs = fed
+        ? [fed]
+        : op.shape(
+            node.inputs.map((blob) => shapes.get(blob)!),
+            p,
+            node.outputs.length,
+          );
+    } catch (error) {
+      if (!(error instanceof GraphError)) throw error;
+      const given = node.inputs.map((blob) => `${blob} ${formatShape(shapes.get(blob)!)}`).join(", ");
+      error.message = `node ${node.type} "${node.name}" (${given || "no inputs"}): ${error.message}`;
+      throw error;
+    }
+    node.outputs.forEach((blob, i) => {
+      const shape = outputs[i];
+      if (shape.some((extent) => !(Number.isInteger(extent) && extent > 0))) {
+        throw new GraphError(
+          `node ${node.type} "${node.name}": output ${blob} would have shape ${formatShape(shape)}; the input is too small or a parameter is wrong`,
+        );
+      }
+      if (elementCount(shape) > maxElements) {
+        throw new GraphError(
+          `node ${node.type} "${node.name}": output ${blob} of ${formatShape(shape)} is larger than ${maxElements} elements`,
+        );
+      }
+      shapes.set(blob, shape);
+    });
+  }
+  return shapes;
+}

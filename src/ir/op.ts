@@ -1,0 +1,97 @@
+/**
+ * What an operator description says. One object per ncnn layer type (`ops/`), from which the `.param` reader and
+ * writer, the verifier, shape inference, the reference backend and the documentation tables all derive.
+ */
+import type { Shape, Tensor } from "./tensor.ts";
+import type { Weights } from "./weight.ts";
+
+export type ParamValue = number | string | readonly number[];
+/** Parameters by name; on a node only those that were given, in the order in which they are written. */
+export type Params = Record<string, ParamValue>;
+
+export type ParamKind = "int" | "float" | "ints" | "floats" | "string";
+export interface ParamSpec<K extends ParamKind = ParamKind> {
+  /** Number in the `.param` file, 0..31. */
+  readonly id: number;
+  readonly kind: K;
+  /** Value when absent; for numbers, a string names the parameter whose value is taken instead. */
+  readonly default: ParamValue;
+}
+export type ParamSpecs = Record<string, ParamSpec>;
+type ValueOf<K extends ParamKind> = K extends "int" | "float"
+  ? number
+  : K extends "string"
+    ? string
+    : readonly number[];
+/** Every parameter of an operator with its value, defaults filled in. */
+export type ParamValues<S extends ParamSpecs> = { readonly [N in keyof S]: ValueOf<S[N]["kind"]> };
+
+export const int = (id: number, value: number | string = 0): ParamSpec<"int"> => ({
+  id,
+  kind: "int",
+  default: value,
+});
+export const float = (id: number, value: number | string = 0): ParamSpec<"float"> => ({
+  id,
+  kind: "float",
+  default: value,
+});
+export const ints = (id: number): ParamSpec<"ints"> => ({ id, kind: "ints", default: [] });
+export const floats = (id: number): ParamSpec<"floats"> => ({ id, kind: "floats", default: [] });
+export const string = (id: number): ParamSpec<"string"> => ({ id, kind: "string", default: "" });
+
+/** Ids that every layer has: shape hints of its outputs and a mask of features to switch off. */
+export const commonParams = { shape_hints: ints(30), feature_mask: int(31, 0) } satisfies ParamSpecs;
+
+export interface WeightSpec {
+  readonly name: string;
+  /** Number of elements; the `.bin` file does not hold it. */
+  readonly count: number;
+  /** `tagged`: a storage tag comes first (float32, float16, int8 or codebook); `raw`: bare float32. */
+  readonly kind: "tagged" | "raw";
+}
+
+export interface Op<S extends ParamSpecs = ParamSpecs> {
+  /** ncnn's layer type name. */
+  readonly type: string;
+  /** Number of the type in binary `.param.bin` files. */
+  readonly typeIndex: number;
+  readonly params: S;
+  /** Least and greatest number of inputs / outputs; default exactly one. */
+  readonly inputs?: readonly [number, number];
+  readonly outputs?: readonly [number, number];
+  /** Weights in file order; none when absent. */
+  weights?(p: ParamValues<S>): WeightSpec[];
+  /** Output shapes. Throws GraphError when the inputs do not fit. `outputs` is how many the node has. */
+  shape(inputs: readonly Shape[], p: ParamValues<S>, outputs: number): Shape[];
+  /** Plain and obviously right; the definition that fast kernels are tested against. Must not change its inputs. */
+  reference(
+    inputs: readonly Tensor[],
+    p: ParamValues<S>,
+    weights: Weights,
+    outputShapes: readonly Shape[],
+  ): Tensor[];
+  /** Multiply-accumulates of one run; 0 when absent (only convolution-like layers count). */
+  macs?(inputs: readonly Shape[], outputs: readonly Shape[], p: ParamValues<S>): number;
+}
+
+/** Checks the types of a description and forgets them, so that all operators fit one table. */
+export function defineOp<S extends ParamSpecs>(op: Op<S>): Op {
+  return op as unknown as Op;
+}
+
+export type OpTable = ReadonlyMap<string, Op>;
+
+/** Values of all parameters: those given, else the defaults, which may refer to other parameters. */
+export function resolveParams(op: Op, given: Params): ParamValues<ParamSpecs> {
+  const values: Record<string, ParamValue> = {};
+  const resolve = (name: string): ParamValue => {
+    const known = values[name] ?? given[name];
+    if (known !== undefined) return known;
+    const spec = op.params[name];
+    const isReference = typeof spec.default === "string" && spec.kind !== "string";
+    return isReference ? resolve(spec.default as string) : spec.default;
+  };
+  for (const name of Object.keys(op.params)) values[name] = resolve(name);
+  return values as ParamValues<ParamSpecs>;
+}

@@ -1,0 +1,30 @@
+/**
+ * Tensors as ncnn has them: rank 1 to 4, no batch axis. A shape lists the extents outermost first, so axis numbers
+ * are ncnn's: `[w]`, `[h, w]`, `[c, h, w]`, `[c, d, h, w]`. Data is dense and row-major (no gap between channels).
+ */
+export type Shape = readonly number[];
+
+export interface Tensor {
+  readonly shape: Shape;
+  /** float32 values, or the integers of a requantized int8 blob. */
+  readonly data: Float32Array | Int8Array;
+}
+
+export function elementCount(shape: Shape): number {
+  let count = 1;
+  for (const extent of shape) count *= extent;
+  return count;
+}
+
+export function tensor(shape: Shape, data?: Float32Array | Int8Array): Tensor {
+  return { shape, data: data ?? new Float32Array(elementCount(shape)) };
+}
+
+export function sameShape(a: Shape, b: Shape): boolean {
+  return a.length === b.length && a.every((extent, i) => extent === b[i]);
+}
+
+/** `320x320x3`: ncnn's order, innermost first. */
+export function formatShape(shape: Shape): string {
+  return [...shape].reverse().join("x");
+}

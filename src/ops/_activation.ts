@@ -1,0 +1,56 @@
+/** Activations fused into convolution-like layers: parameters `activation_type` (9) and `activation_params` (10). */
+import { floats, int } from "../ir/op.ts";
+
+export const activationParams = { activation_type: int(9), activation_params: floats(10) };
+
+export const activationTypes = {
+  none: 0,
+  relu: 1,
+  leakyRelu: 2,
+  clip: 3,
+  sigmoid: 4,
+  mish: 5,
+  hardSwish: 6,
+} as const;
+
+/** exp() of more than this overflows float32; ncnn clamps the argument of Sigmoid to it. */
+const sigmoidLimit = 88.3762626647949;
+
+export function sigmoid(x: number): number {
+  return 1 / (1 + Math.exp(-Math.min(Math.max(x, -sigmoidLimit), sigmoidLimit)));
+}
+
+export function mish(x: number): number {
+  return x * Math.tanh(Math.log1p(Math.exp(x)) === Number.POSITIVE_INFINITY ? x : Math.log1p(Math.exp(x)));
+}
+
+/** clamp(alpha·x + beta, 0, 1), the gate of HardSigmoid and HardSwish. */
+export function hardSigmoid(x: number, alpha: number, beta: number): number {
+  return Math.min(Math.max(alpha * x + beta, 0), 1);
+}
+
+/** The function of an activation type; `undefined` for none. */
+export function activationFunction(
+  type: number,
+  params: readonly number[],
+): ((x: number) => number) | undefined {
+  const [a = 0, b = 0] = params;
+  switch (type) {
+    case activationTypes.none:
+      return undefined;
+    case activationTypes.relu:
+      return (x) => (x > 0 ? x : 0);
+    case activationTypes.leakyRelu:
+      return (x) => (x > 0 ? x : x * a);
+    case activationTypes.clip:
+      return (x) => Math.min(Math.max(x, a), b);
+    case activationTypes.sigmoid:
+      return sigmoid;
+    case activationTypes.mish:
+      return mish;
+    case activationTypes.hardSwish:
+      return (x) => x * hardSigmoid(x, a, b);
+    default:
+      throw new RangeError(`unknown activation_type ${type}`);
+  }
+}

@@ -1,0 +1,21 @@
+/** Descriptions of layers that apply one function to every value. */
+import { defineOp, type Op, type ParamSpecs, type ParamValues } from "../ir/op.ts";
+
+/** An operator with one input and one output of the same shape; results are rounded to float32. */
+export function elementwise<S extends ParamSpecs>(
+  type: string,
+  typeIndex: number,
+  params: S,
+  makeFunction: (p: ParamValues<S>) => (x: number) => number,
+): Op {
+  return defineOp<S>({
+    type,
+    typeIndex,
+    params,
+    shape: ([input]) => [input],
+    reference: ([input], p) => {
+      const f = makeFunction(p);
+      return [{ shape: input.shape, data: Float32Array.from(input.data as Float32Array, f) }];
+    },
+  });
+}

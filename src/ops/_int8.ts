@@ -1,0 +1,30 @@
+/**
+ * INT8 as ncnn defines it: symmetric, no zero point, `q = clamp(round_half_away(x·scale), −127, 127)`.
+ * Source: ncnn src/layer/quantize.cpp, convolution.cpp; edge cases as its x86 code has them.
+ */
+
+const fround = Math.fround;
+
+/** NaN and values that overflow int32 give −127 as on x86. */
+export function quantize(x: number, scale: number): number {
+  const scaled = fround(x * scale);
+  if (!(scaled < 2147483648)) return -127;
+  const rounded = Math.trunc(fround(scaled + (scaled < 0 ? -0.5 : 0.5)));
+  return Math.min(Math.max(rounded, -127), 127);
+}
+
+export function quantizeArray(x: Float32Array, scale: number): Int8Array {
+  const out = new Int8Array(x.length);
+  for (let i = 0; i < x.length; i++) out[i] = quantize(x[i], scale);
+  return out;
+}
+
+/** Factor from int32 accumulator to float: 1/(bottom·weight), 0 for a channel without weights. */
+export function dequantizeScale(bottomScale: number, weightScale: number): number {
+  return weightScale === 0 ? 0 : fround(1 / fround(bottomScale * weightScale));
+}
+
+/** `acc·scale + bias` with one rounding, as native x86 (fused multiply-add) computes it. */
+export function dequantize(acc: number, scale: number, bias: number): number {
+  return fround(fround(acc) * scale + bias);
+}

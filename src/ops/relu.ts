@@ -1,0 +1,12 @@
+/** ReLU: max(x, 0), or x·slope below zero. On int8 blobs it acts on the integers, as requantized graphs need. */
+import { defineOp, float } from "../ir/op.ts";
+
+export const relu = defineOp({
+  type: "ReLU",
+  typeIndex: 26,
+  params: { slope: float(0) },
+  shape: ([input]) => [input],
+  reference: ([input], { slope }) => [
+    { shape: input.shape, data: input.data.map((x) => (x > 0 ? x : x * slope)) },
+  ],
+});
