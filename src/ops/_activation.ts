@@ -39,7 +39,7 @@ export function activationFunction(
     case activationTypes.none:
       return undefined;
     case activationTypes.relu:
-      return (x) => (x > 0 ? x : 0);
+      return (x) => Math.max(x, 0);
     case activationTypes.leakyRelu:
       return (x) => (x > 0 ? x : x * a);
     case activationTypes.clip:
