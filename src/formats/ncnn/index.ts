@@ -1,0 +1,27 @@
+/** ncnn model files: `.param` (text or binary) and `.bin`. */
+import type { Graph } from "../../ir/graph.ts";
+import { readWeights } from "./bin.ts";
+import { isBinaryParam, parseBinaryParam } from "./param-binary.ts";
+import { parseParam } from "./param-text.ts";
+
+export { readWeights, writeWeights } from "./bin.ts";
+export { isBinaryParam, parseBinaryParam, writeBinaryParam } from "./param-binary.ts";
+export { parseParam, printParam } from "./param-text.ts";
+
+/**
+ * A complete graph from the bytes of a `.param` file (text or binary) and its `.bin`.
+ * Throws FormatError or GraphError that begins with the file's name.
+ */
+export function readNcnn(
+  param: Uint8Array | string,
+  bin: Uint8Array,
+  paramName = "param",
+  binName = "bin",
+): Graph {
+  let graph: Graph;
+  if (typeof param === "string") graph = parseParam(param, paramName);
+  else if (isBinaryParam(param)) graph = parseBinaryParam(param, paramName);
+  else graph = parseParam(new TextDecoder().decode(param), paramName);
+  readWeights(graph, bin, binName);
+  return graph;
+}
