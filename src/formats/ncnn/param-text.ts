@@ -7,7 +7,14 @@
  */
 import { FormatError, UnsupportedError, withContext } from "../../base/errors.ts";
 import { Graph, type Node, verify } from "../../ir/graph.ts";
-import { commonParams, type Op, type ParamSpec, type Params, type ParamValue } from "../../ir/op.ts";
+import {
+  commonParams,
+  type Op,
+  type ParamSpec,
+  type ParamSpecs,
+  type Params,
+  type ParamValue,
+} from "../../ir/op.ts";
 import { ops } from "../../ops/index.ts";
 import { isFloatSpelling, parseFloat32, parseInteger, printFloat } from "./number-text.ts";
 import { dropSplits, withSplits } from "./split.ts";

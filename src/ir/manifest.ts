@@ -1,0 +1,100 @@
+/**
+ * What a model is beyond its graph: how pictures become its input, how its outputs become boxes, what its classes are
+ * called, where it comes from. Read and written by `formats/manifest.ts`, which documents every rule.
+ */
+
+/** How a picture becomes the input tensor `[channels, height, width]`. */
+export interface ModelInput {
+  /** Name of the graph's input blob. */
+  blob: string;
+  /** Size in pixels that the model is run at by default; multiples of `stride`. */
+  width: number;
+  height: number;
+  /** Sizes other than the default must be multiples of this: the largest stride of a head. */
+  stride: number;
+  channels: 1 | 3;
+  pixel: "RGB" | "BGR" | "GRAY";
+  /** `value = (level − mean[c]) · norm[c]` for 8-bit levels 0..255; channels in `pixel` order; one number per channel. */
+  mean: number[];
+  norm: number[];
+  /** `letterbox` keeps the aspect and fills the border; `stretch` does not keep it. */
+  resize: "letterbox" | "stretch";
+  /** Level 0..255 of the border, the same for all channels. */
+  letterboxColor: number;
+}
+
+/**
+ * YOLOv5 raw head: blob `[anchors, gridHeight·gridWidth, 5 + labels]` of logits `x y w h objectness class…`;
+ * `center = (2σ − 0.5 + cell)·stride`, `size = (2σ)²·anchor`.
+ */
+export interface Yolov5Head {
+  kind: "yolov5";
+  blob: string;
+  /** Input pixels per grid cell. */
+  stride: number;
+  /** `w0 h0 w1 h1 …` in input pixels. */
+  anchors: number[];
+}
+export type Head = Yolov5Head;
+
+/** Scales of one int8 layer, as `q = round(x·scale)`. */
+export interface LayerQuantization {
+  [note: string]: unknown;
+  /** Of the layer's input. */
+  input: number;
+  /** Of the layer's output, where the next layers take int8 directly. */
+  output?: number;
+  /** Of the weights, one per output channel; also in the `.bin`, so normally left out here. */
+  weights?: number[];
+}
+
+/** Measured on the float and the int8 model; fractions 0..1 (`0.364` is AP 36.4). */
+export interface QuantizationAccuracy {
+  [note: string]: unknown;
+  /** Pictures that it was measured on. */
+  images: number;
+  ap?: number;
+  apFloat?: number;
+  fidelity?: number;
+  /** Mean relative score change by object size; `null` where there were no such objects. */
+  scoreChange?: { small: number | null; medium: number | null; large: number | null };
+}
+
+export interface QuantizationRecord {
+  [note: string]: unknown;
+  /** `kl`, `aciq`, `auto`, … */
+  method: string;
+  /** Calibration pictures. */
+  images: number;
+  /** By layer name. */
+  layers: Record<string, LayerQuantization>;
+  keptFloat: { name: string; reason: string }[];
+  accuracy?: QuantizationAccuracy;
+}
+
+export interface Provenance {
+  [note: string]: unknown;
+  /** Name and version of what wrote the model. */
+  tool: string;
+  /** File that the model was made from, and its SHA-256 in lower-case hexadecimal. */
+  source?: string;
+  sha256?: string;
+  /** Names of the rewrites that were applied, in order. */
+  passes: string[];
+}
+
+/** The model manifest, `NAME.json`. */
+export interface Manifest {
+  version: 1;
+  name: string;
+  /** Names of the files beside the manifest. */
+  param: string;
+  bin: string;
+  input: ModelInput;
+  /** Empty for a model that is no detector. */
+  heads: Head[];
+  /** Class names by class number. */
+  labels: string[];
+  provenance: Provenance;
+  quantization?: QuantizationRecord;
+}
