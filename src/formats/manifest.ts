@@ -1,0 +1,325 @@
+/**
+ * The model manifest `NAME.json`: reading with every rule checked, stable printing, and the check against the graph.
+ * The format is described for users in `docs/manifest.md`; the types are in `ir/manifest.ts`.
+ */
+import * as z from "zod/mini";
+import { FormatError, GraphError } from "../base/errors.ts";
+import { type Graph, inferShapes } from "../ir/graph.ts";
+import type { Head, Manifest } from "../ir/manifest.ts";
+import { formatShape, type Shape } from "../ir/tensor.ts";
+import { ops } from "../ops/index.ts";
+
+export type * from "../ir/manifest.ts";
+export { manifestHeader } from "./manifest-header.ts";
+
+/** Longest text that is parsed, in UTF-16 units; a manifest with all weight scales of a large model is near 1 MB. */
+const maxLength = 64 * 2 ** 20;
+const maxExtent = 16384;
+
+const text = z.string().check(z.minLength(1), z.maxLength(4096));
+const count = z.int().check(z.minimum(0));
+const extent = z.int().check(z.minimum(1), z.maximum(maxExtent));
+const positive = z.number().check(z.positive());
+/** A scale is 0 for a channel without weights. */
+const scale = z.number().check(z.minimum(0));
+const fileName = text.check(
+  z.refine((name) => !/[/\\\0]/.test(name) && name !== "." && name !== "..", {
+    error: "a plain file name in the manifest's own folder",
+  }),
+);
+const blobName = text.check(z.refine((name) => !/\s/.test(name), { error: "a blob name without spaces" }));
+
+const inputSchema = z
+  .strictObject({
+    blob: blobName,
+    width: extent,
+    height: extent,
+    stride: extent,
+    channels: z.union([z.literal(1), z.literal(3)]),
+    pixel: z.enum(["RGB", "BGR", "GRAY"]),
+    mean: z.array(z.number()),
+    norm: z.array(z.number().check(z.refine((value) => value !== 0, { error: "a number other than 0" }))),
+    resize: z.enum(["letterbox", "stretch"]),
+    letterboxColor: z._default(z.int().check(z.minimum(0), z.maximum(255)), 114),
+  })
+  .check((context) => {
+    const input = context.value;
+    const problem = (path: string, found: unknown, error: string) =>
+      context.issues.push({ code: "custom", input: found, path: [path], message: error });
+    for (const side of ["width", "height"] as const) {
+      if (input[side] % input.stride) problem(side, input[side], `a multiple of the stride ${input.stride}`);
+    }
+    for (const field of ["mean", "norm"] as const) {
+      if (input[field].length !== input.channels) {
+        problem(field, input[field], `${input.channels} numbers, one per channel`);
+      }
+    }
+    if ((input.pixel === "GRAY") !== (input.channels === 1)) {
+      problem(
+        "pixel",
+        input.pixel,
+        input.channels === 1 ? "GRAY for 1 channel" : "RGB or BGR for 3 channels",
+      );
+    }
+  });
+
+const yolov5HeadSchema = z.strictObject({
+  kind: z.literal("yolov5"),
+  blob: blobName,
+  stride: extent,
+  anchors: z.array(positive).check(
+    z.minLength(2),
+    z.maxLength(256),
+    z.refine((list) => list.length % 2 === 0, { error: "pairs of width and height" }),
+  ),
+});
+/** One member per decode kind. */
+const headSchema = z.discriminatedUnion("kind", [yolov5HeadSchema]);
+
+const change = z.nullable(z.number());
+const quantizationSchema = z.looseObject({
+  method: text,
+  images: count,
+  layers: z.record(
+    z.string(),
+    z.looseObject({ input: scale, output: z.optional(scale), weights: z.optional(z.array(scale)) }),
+  ),
+  keptFloat: z.array(z.strictObject({ name: text, reason: text })),
+  accuracy: z.optional(
+    z.looseObject({
+      images: count,
+      ap: z.optional(z.number()),
+      apFloat: z.optional(z.number()),
+      fidelity: z.optional(z.number()),
+      scoreChange: z.optional(z.strictObject({ small: change, medium: change, large: change })),
+    }),
+  ),
+});
+
+const schema = z
+  .strictObject({
+    version: z.literal(1),
+    name: text,
+    param: fileName,
+    bin: fileName,
+    input: inputSchema,
+    heads: z.array(headSchema).check(z.maxLength(64)),
+    labels: z.array(z.string().check(z.maxLength(4096))).check(z.maxLength(100_000)),
+    provenance: z.looseObject({
+      tool: text,
+      source: z.optional(text),
+      sha256: z.optional(z.string().check(z.regex(/^[0-9a-f]{64}$/))),
+      passes: z.array(z.string()),
+    }),
+    quantization: z.optional(quantizationSchema),
+  })
+  .check((context) => {
+    const { heads, labels, input } = context.value;
+    if (heads.length && !labels.length) {
+      context.issues.push({
+        code: "custom",
+        input: labels,
+        path: ["labels"],
+        message: "a name for every class, since there are heads",
+      });
+    }
+    heads.forEach((head, i) => {
+      if (input.stride % head.stride === 0) return;
+      context.issues.push({
+        code: "custom",
+        input: head.stride,
+        path: ["heads", i, "stride"],
+        message: `a divisor of input.stride ${input.stride}`,
+      });
+    });
+  });
+
+/**
+ * Reads a manifest. `where` names it in errors. Throws FormatError that names the field (`input.mean`), what was found
+ * and what is expected; unknown fields are errors except in `provenance` and `quantization`.
+ */
+export function parseManifest(source: string, where: string): Manifest {
+  if (source.length > maxLength) {
+    throw new FormatError(`${where}: ${source.length} characters are too many for a model manifest`);
+  }
+  let json: unknown;
+  try {
+    json = JSON.parse(source.replace(/^\uFEFF/, ""));
+  } catch (error) {
+    throw new FormatError(`${where}: not JSON: ${error instanceof Error ? error.message : error}`);
+  }
+  return validate(json, where);
+}
+
+/**
+ * Pretty JSON with fields in a fixed order and a newline at the end: the same manifest gives the same text.
+ * Throws FormatError if the manifest breaks a rule of the format (a NaN scale, a path as file name, …).
+ */
+export function printManifest(manifest: Manifest): string {
+  return `${print(validate(manifest, `manifest of ${manifest.name}`), "")}\n`;
+}
+
+function validate(json: unknown, where: string): Manifest {
+  const result = z.safeParse(schema, json);
+  if (result.success) return result.data;
+  throw new FormatError(`${where}: ${describe(result.error.issues[0], json)}`);
+}
+
+/** `input.mean: found [0,0], expected 3 numbers, one per channel`. */
+function describe(issue: z.core.$ZodIssue, json: unknown): string {
+  const path = issue.path.map((step, i) =>
+    typeof step === "number" ? `[${step}]` : `${i ? "." : ""}${String(step)}`,
+  );
+  const at = path.join("") || "the manifest";
+  if (issue.code === "unrecognized_keys") {
+    return `${at}: unknown field ${issue.keys.map((key) => JSON.stringify(key)).join(", ")}; remove it, or correct its name`;
+  }
+  let found = json;
+  for (const step of issue.path) {
+    found =
+      typeof found === "object" && found !== null ? (found as Record<PropertyKey, unknown>)[step] : undefined;
+  }
+  return `${at}: found ${show(found)}, expected ${expectation(issue)}`;
+}
+
+function show(value: unknown): string {
+  if (value === undefined) return "nothing";
+  const json = typeof value === "number" ? String(value) : (JSON.stringify(value) ?? typeof value);
+  return json.length > 80 ? `${json.slice(0, 77)}...` : json;
+}
+
+function expectation(issue: z.core.$ZodIssue): string {
+  switch (issue.code) {
+    case "invalid_type":
+      return issue.expected === "int"
+        ? "a whole number"
+        : `${/^[aeiou]/.test(issue.expected) ? "an" : "a"} ${issue.expected}`;
+    case "invalid_value":
+      return issue.values.map((value) => JSON.stringify(value)).join(" or ");
+    case "too_small":
+      return `${issue.inclusive ? "at least" : "more than"} ${issue.minimum}${sizeUnit(issue.origin)}`;
+    case "too_big":
+      return `${issue.inclusive ? "at most" : "less than"} ${issue.maximum}${sizeUnit(issue.origin)}`;
+    case "invalid_format":
+      return "64 lower-case hexadecimal digits";
+    case "invalid_union":
+      return issue.path.at(-1) === "kind" ? '"yolov5"' : "1 or 3";
+    default:
+      return issue.message;
+  }
+}
+
+function sizeUnit(origin: string): string {
+  return origin === "string" ? " characters" : origin === "array" ? " entries" : "";
+}
+
+/** JSON with every list or record on one line where it fits, long lists of plain values filled, the rest one entry a line. */
+function print(value: unknown, indent: string): string {
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  const flat = inline(value);
+  if (indent && flat.length <= 90) return flat;
+  const inner = `${indent}  `;
+  if (Array.isArray(value)) {
+    const plain = value.every((item) => typeof item !== "object" || item === null);
+    const lines = plain ? fill(value.map(inline)) : value.map((item) => print(item, inner));
+    return `[\n${lines.map((line) => inner + line).join(plain ? "\n" : ",\n")}\n${indent}]`;
+  }
+  const lines = entriesOf(value).map(
+    ([key, item]) => `${inner}${JSON.stringify(key)}: ${print(item, inner)}`,
+  );
+  return `{\n${lines.join(",\n")}\n${indent}}`;
+}
+
+function inline(value: unknown): string {
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  if (Array.isArray(value)) return `[${value.map(inline).join(", ")}]`;
+  const entries = entriesOf(value).map(([key, item]) => `${JSON.stringify(key)}: ${inline(item)}`);
+  return entries.length ? `{ ${entries.join(", ")} }` : "{}";
+}
+
+function entriesOf(record: object): [string, unknown][] {
+  return Object.entries(record).filter(([, item]) => item !== undefined);
+}
+
+/** Items joined into lines of at most 90 characters, each but the last line ending with a comma. */
+function fill(items: string[]): string[] {
+  const lines: string[] = [];
+  let line = "";
+  items.forEach((item, i) => {
+    const piece = i + 1 < items.length ? `${item},` : item;
+    if (line && line.length + piece.length >= 90) {
+      lines.push(line);
+      line = piece;
+    } else line += line ? ` ${piece}` : piece;
+  });
+  return [...lines, line];
+}
+
+/**
+ * Checks that a manifest and its graph tell the same story: the blobs exist, the graph runs at the input size, and every
+ * head blob has the shape that its stride, anchors and the labels call for. Throws FormatError, which says what differs.
+ * `where` names the manifest in errors.
+ */
+export function checkManifest(manifest: Manifest, graph: Graph, where = `${manifest.name}.json`): void {
+  const { input, heads, labels } = manifest;
+  if (!graph.inputs.includes(input.blob)) {
+    throw new FormatError(
+      `${where}: input.blob: found "${input.blob}", but the inputs of ${manifest.param} are ${listNames(graph.inputs)}`,
+    );
+  }
+  const shapes = shapesAt(manifest, graph, where);
+  heads.forEach((head, i) => {
+    const shape = shapes.get(head.blob);
+    if (!shape) {
+      throw new FormatError(
+        `${where}: heads[${i}].blob: found "${head.blob}", which is no blob of ${manifest.param}; its outputs are ${listNames(graph.outputs)}`,
+      );
+    }
+    const problem = headProblem(head, shape, input, labels.length);
+    if (problem) throw new FormatError(`${where}: heads[${i}] (blob "${head.blob}"): ${problem}`);
+  });
+  for (const layer of Object.keys(manifest.quantization?.layers ?? {})) {
+    if (graph.node(layer)) continue;
+    throw new FormatError(
+      `${where}: quantization.layers: found "${layer}", which is no layer of ${manifest.param}; the record belongs to another model`,
+    );
+  }
+}
+
+function shapesAt({ input, param }: Manifest, graph: Graph, where: string): Map<string, Shape> {
+  try {
+    return inferShapes(graph, ops, { [input.blob]: [input.channels, input.height, input.width] });
+  } catch (error) {
+    if (!(error instanceof GraphError)) throw error;
+    throw new FormatError(
+      `${where}: input: ${param} does not run on ${input.width}x${input.height}x${input.channels}: ${error.message}`,
+      { cause: error },
+    );
+  }
+}
+
+/** Why a head blob of this shape cannot be what the manifest says, or nothing. */
+function headProblem(
+  head: Head,
+  shape: Shape,
+  input: { width: number; height: number },
+  labels: number,
+): string | undefined {
+  const anchors = head.anchors.length / 2;
+  const cells = Math.ceil(input.height / head.stride) * Math.ceil(input.width / head.stride);
+  const grid = `${Math.ceil(input.width / head.stride)}x${Math.ceil(input.height / head.stride)} cells at stride ${head.stride}`;
+  const found = `the graph gives ${formatShape(shape)} (w x h x c)`;
+  if (shape.length !== 3) return `${found}, expected ${5 + labels}x${cells}x${anchors}`;
+  if (shape[2] !== 5 + labels) {
+    return `${found}: ${shape[2]} values per box, expected ${5 + labels} (5 + ${labels} labels)`;
+  }
+  if (shape[0] !== anchors) {
+    return `${found}: ${shape[0]} channels, expected ${anchors}, one per anchor`;
+  }
+  if (shape[1] !== cells) return `${found}: ${shape[1]} cells, expected ${cells} (${grid})`;
+  return undefined;
+}
+
+function listNames(names: readonly string[]): string {
+  return names.length ? names.map((name) => `"${name}"`).join(", ") : "none";
+}
