@@ -31,10 +31,11 @@ export const int = (id: number, value: number | string = 0): ParamSpec<"int"> =>
   kind: "int",
   default: value,
 });
+/** Values in files are float32, so the default is rounded to one: comparing with it tells whether to write it. */
 export const float = (id: number, value: number | string = 0): ParamSpec<"float"> => ({
   id,
   kind: "float",
-  default: value,
+  default: typeof value === "number" ? Math.fround(value) : value,
 });
 export const ints = (id: number): ParamSpec<"ints"> => ({ id, kind: "ints", default: [] });
 export const floats = (id: number): ParamSpec<"floats"> => ({ id, kind: "floats", default: [] });
@@ -71,6 +72,11 @@ export interface Op<S extends ParamSpecs = ParamSpecs> {
     weights: Weights,
     outputShapes: readonly Shape[],
   ): Tensor[];
+  /**
+   * The number of rows (outermost extent) of the outputs depends on the data: `shape` gives the most there can be, and
+   * `reference` may return fewer, even none.
+   */
+  readonly dynamicRows?: true;
   /** Multiply-accumulates of one run; 0 when absent (only convolution-like layers count). */
   macs?(inputs: readonly Shape[], outputs: readonly Shape[], p: ParamValues<S>): number;
 }

@@ -15,7 +15,9 @@ export function elementwise<S extends ParamSpecs>(
     shape: ([input]) => [input],
     reference: ([input], p) => {
       const f = makeFunction(p);
-      return [{ shape: input.shape, data: Float32Array.from(input.data as Float32Array, f) }];
+      const out = new Float32Array(input.data.length);
+      for (let i = 0; i < out.length; i++) out[i] = f(input.data[i]);
+      return [{ shape: input.shape, data: out }];
     },
   });
 }

@@ -1,0 +1,13 @@
+/** HardSwish: x·clamp(alpha·x + beta, 0, 1). */
+import { hardSigmoid } from "./_activation.ts";
+import { elementwise } from "./_elementwise.ts";
+import { hardSigmoidParams } from "./hard-sigmoid.ts";
+
+export const hardSwish = elementwise(
+  "HardSwish",
+  67,
+  hardSigmoidParams,
+  ({ alpha, beta }) =>
+    (x) =>
+      x * hardSigmoid(x, alpha, beta),
+);

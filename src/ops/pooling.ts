@@ -1,0 +1,124 @@
+/**
+ * Pooling: max or average over windows, the whole picture (`global_pooling`, result rank 1) or a grid of cells
+ * (`adaptive_pooling`). Source: ncnn src/layer/pooling.cpp.
+ */
+import { GraphError } from "../base/errors.ts";
+import { defineOp, int, type ParamValues } from "../ir/op.ts";
+import type { Shape, Tensor } from "../ir/tensor.ts";
+import { emptyLike, requireRank } from "./_shape.ts";
+import { padSameLower, padSameUpper, windowAxes } from "./_spatial.ts";
+
+export const poolingTypes = { max: 0, average: 1 } as const;
+/** Rounding up with padding at the end, rounding down, and TensorFlow's SAME. */
+export const padModes = { full: 0, valid: 1, sameUpper: 2, sameLower: 3 } as const;
+/** As `out_w` or `out_h` of adaptive pooling: the input's extent. */
+const keep = -233;
+
+const poolingParams = {
+  pooling_type: int(0),
+  kernel_w: int(1),
+  kernel_h: int(11, "kernel_w"),
+  stride_w: int(2, 1),
+  stride_h: int(12, "stride_w"),
+  pad_left: int(3),
+  pad_right: int(14, "pad_left"),
+  pad_top: int(13, "pad_left"),
+  pad_bottom: int(15, "pad_top"),
+  global_pooling: int(4),
+  pad_mode: int(5),
+  avgpool_count_include_pad: int(6),
+  adaptive_pooling: int(7),
+  out_w: int(8),
+  out_h: int(18, "out_w"),
+};
+type P = ParamValues<typeof poolingParams>;
+
+export const pooling = defineOp({
+  type: "Pooling",
+  typeIndex: 21,
+  params: poolingParams,
+  shape: ([input], p) => {
+    requireRank(input, [3]);
+    if (p.global_pooling) return [[input[0]]];
+    const { y, x } = poolingAxes(input, p);
+    return [[input[0], y.output, x.output]];
+  },
+  reference: ([input], p, _, [shape]) => [pool(input, p, shape)],
+});
+
+/** One axis of cells: cell i covers [begin(i), end(i)) of the input; `counted` cells are what an average divides by. */
+interface CellAxis {
+  readonly output: number;
+  cell(i: number): { begin: number; end: number; counted: number };
+}
+
+/** The cells along y and x. Throws GraphError. */
+function poolingAxes(shape: Shape, p: P): { y: CellAxis; x: CellAxis } {
+  const [, h, w] = shape;
+  if (p.global_pooling) return { y: adaptiveAxis(h, 1), x: adaptiveAxis(w, 1) };
+  if (p.adaptive_pooling) return { y: adaptiveAxis(h, p.out_h), x: adaptiveAxis(w, p.out_w) };
+  const same = { [padModes.sameUpper]: padSameUpper, [padModes.sameLower]: padSameLower }[p.pad_mode];
+  const pads = same === undefined ? {} : { pad_left: same, pad_right: same, pad_top: same, pad_bottom: same };
+  const axes = windowAxes(shape, { ...p, ...pads, dilation_w: 1, dilation_h: 1 });
+  const axis = ({ kernel, stride, padBefore, padAfter, input }: (typeof axes)["y"]): CellAxis => {
+    const steps = (input + padBefore + padAfter - kernel) / stride;
+    const includePad = p.avgpool_count_include_pad || same !== undefined;
+    return {
+      output: (p.pad_mode === padModes.full ? Math.ceil(steps) : Math.floor(steps)) + 1,
+      cell: (i) => {
+        const start = i * stride - padBefore;
+        const begin = Math.max(start, 0);
+        const end = Math.min(start + kernel, input);
+        return { begin, end, counted: includePad ? kernel : Math.max(end - begin, 0) };
+      },
+    };
+  };
+  return { y: axis(axes.y), x: axis(axes.x) };
+}
+
+function adaptiveAxis(input: number, asked: number): CellAxis {
+  const output = asked === keep ? input : asked;
+  if (output < 1) throw new GraphError(`adaptive pooling to an extent of ${asked}, expected at least 1`);
+  return {
+    output,
+    cell: (i) => {
+      const begin = Math.floor((i * input) / output);
+      const end = Math.ceil(((i + 1) * input) / output);
+      return { begin, end, counted: end - begin };
+    },
+  };
+}
+
+function pool(input: Tensor, p: P, shape: Shape): Tensor {
+  const [channels, h, w] = input.shape;
+  const isMax = p.pooling_type === poolingTypes.max;
+  if (!isMax && p.pooling_type !== poolingTypes.average) {
+    throw new GraphError(`pooling_type is ${p.pooling_type}, expected 0 (max) or 1 (average)`);
+  }
+  const { y, x } = poolingAxes(input.shape, p);
+  const rows = Array.from({ length: y.output }, (_, i) => y.cell(i));
+  const columns = Array.from({ length: x.output }, (_, i) => x.cell(i));
+  const data = isMax
+    ? emptyLike(input.data, channels * y.output * x.output)
+    : new Float32Array(channels * y.output * x.output);
+  const lowest = input.data instanceof Int8Array ? -128 : -3.4028234663852886e38;
+  let o = 0;
+  for (let c = 0; c < channels; c++) {
+    for (const row of rows) {
+      for (const column of columns) {
+        let max = lowest;
+        let sum = 0;
+        for (let iy = row.begin; iy < row.end; iy++) {
+          const line = (c * h + iy) * w;
+          for (let ix = column.begin; ix < column.end; ix++) {
+            const v = input.data[line + ix];
+            sum += v;
+            if (v > max) max = v;
+          }
+        }
+        data[o++] = isMax ? max : sum / (row.counted * column.counted);
+      }
+    }
+  }
+  return { shape, data };
+}
