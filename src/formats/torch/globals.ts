@@ -1,0 +1,138 @@
+/**
+ * The allow-list of the pickle machine: every global name that a checkpoint may mention, and what a mention may do.
+ * Classes become inert records; the few functions are data constructors that are re-stated here. There is no lookup of
+ * anything by name in JavaScript: a name is in the tables below or it is refused.
+ * Sources: what torch.save of PyTorch 1.6–2.x and YOLOv5 3.0–7.0 / YOLOv5-Lite training write.
+ */
+import {
+  PyObject,
+  PySet,
+  PyStorage,
+  PyTensor,
+  type PyValue,
+  type StorageType,
+  storageTypes,
+} from "./values.ts";
+
+/** Thrown by a constructor whose arguments do not fit; the machine adds file, opcode and position. */
+export class ArgumentError extends Error {}
+
+export type Global =
+  /** May be instantiated (NEWOBJ), giving a PyObject. */
+  | { readonly kind: "class" }
+  /** May be called (REDUCE). */
+  | { readonly kind: "function"; readonly call: (args: PyValue[], name: string) => PyValue }
+  /** May only be mentioned. */
+  | { readonly kind: "constant" };
+
+const constant: Global = { kind: "constant" };
+const classRecord: Global = { kind: "class" };
+/** A call kept as a record: nothing of it is needed to rebuild the network. */
+const record: Global = { kind: "function", call: (args, name) => new PyObject(name, args) };
+const pass: Global = { kind: "function", call: ([value = null]) => value };
+
+/** Methods that YOLOv5's `fuse()` stores in a module's `forward` attribute. */
+const forwardNames = new Set(["forward", "fuseforward", "forward_fuse", "fusevggforward"]);
+
+const table: ReadonlyMap<string, Global> = new Map<string, Global>([
+  ["torch._utils._rebuild_tensor_v2", { kind: "function", call: rebuildTensor }],
+  ["torch._utils._rebuild_parameter", pass],
+  ["torch.Size", pass],
+  ["torch.device", record],
+  ["collections.OrderedDict", { kind: "function", call: emptyDict }],
+  ["builtins.set", { kind: "function", call: makeSet }],
+  ["builtins.getattr", { kind: "function", call: boundForward }],
+  ["_codecs.encode", record],
+  ["numpy.dtype", record],
+  ["numpy.ndarray", constant],
+  ["numpy.core.multiarray._reconstruct", record],
+  ["numpy.core.multiarray.scalar", record],
+  ["numpy._core.multiarray._reconstruct", record],
+  ["numpy._core.multiarray.scalar", record],
+  ["pathlib.PosixPath", record],
+  ["pathlib.WindowsPath", record],
+  ["argparse.Namespace", classRecord],
+  ...Object.keys(storageTypes).map((name): [string, Global] => [`torch.${name}`, constant]),
+  ...["float32", "float16", "bfloat16", "float64", "int64", "int32", "int16", "int8", "uint8", "bool"].map(
+    (name): [string, Global] => [`torch.${name}`, constant],
+  ),
+]);
+
+/** Modules (Python files) of which every class may occur as a record. Which of them can be converted is decided later. */
+const modulePattern =
+  /^(torch\.nn\.modules\.[a-z_]+|models\.(common|yolo|experimental)|utils\.activations)\.[A-Za-z_]\w*$/;
+
+/** `undefined` when the name is not allowed. Python 2's `__builtin__`, which protocol 2 writes, is `builtins`. */
+export function findGlobal(module: string, name: string): { name: string; global: Global } | undefined {
+  const full = `${module === "__builtin__" ? "builtins" : module}.${name}`;
+  // A dotted name would walk into attributes.
+  if (name.includes(".")) return undefined;
+  const global = table.get(full) ?? (modulePattern.test(full) ? classRecord : undefined);
+  return global && { name: full, global };
+}
+
+/** What to do about a name that is refused. */
+export function refusalHint(module: string): string {
+  if (module.startsWith("ultralytics.")) {
+    return "this is a checkpoint of the ultralytics package (YOLOv8 or later): export it to ONNX and convert that";
+  }
+  return "nothing in a checkpoint is ever executed, and only names that YOLOv5 checkpoints need are allowed; if you trust the file, load it in PyTorch and export it to ONNX";
+}
+
+function emptyDict(args: readonly PyValue[]): PyValue {
+  if (args.length) throw new ArgumentError("OrderedDict with arguments is not supported");
+  return new Map();
+}
+
+function makeSet([items = []]: readonly PyValue[]): PyValue {
+  if (!Array.isArray(items)) throw new ArgumentError("set() takes a list");
+  return new PySet(items);
+}
+
+function boundForward([object, method]: readonly PyValue[]): PyValue {
+  if (!(object instanceof PyObject && typeof method === "string" && forwardNames.has(method))) {
+    throw new ArgumentError("getattr() is allowed only for the forward method of a module");
+  }
+  return new PyObject(`${object.className}.${method}`, null);
+}
+
+/** A persistent id of torch.save: `("storage", torch.XStorage, key, location, element count)`. */
+export function storageFromId(id: PyValue, typeName: string | undefined): PyStorage {
+  if (!Array.isArray(id) || id.length !== 5 || id[0] !== "storage") {
+    throw new ArgumentError("persistent id is not a storage tuple of 5");
+  }
+  const [, , key, , count] = id;
+  const type = typeName?.slice("torch.".length) ?? "";
+  if (!Object.hasOwn(storageTypes, type))
+    throw new ArgumentError(`storage type ${typeName ?? "?"} is unknown`);
+  if (typeof key !== "string") throw new ArgumentError("storage key is not a string");
+  if (!isCount(count)) throw new ArgumentError("storage size is not a count");
+  return new PyStorage(type as StorageType, key, count);
+}
+
+const maxRank = 8;
+
+function rebuildTensor([storage, offset, shape, strides]: readonly PyValue[]): PyValue {
+  if (!(storage instanceof PyStorage)) throw new ArgumentError("tensor without a storage");
+  if (!isCount(offset)) throw new ArgumentError("tensor offset is not a count");
+  if (!isCounts(shape) || !isCounts(strides) || shape.length !== strides.length) {
+    throw new ArgumentError(`tensor size and strides are not two equally long lists of at most ${maxRank}`);
+  }
+  const count = shape.reduce((a, b) => a * b, 1);
+  const last = shape.reduce((at, extent, i) => at + (extent - 1) * strides[i], offset);
+  // Broadcast views (stride 0) are larger than their storage; no weight is one.
+  if (count > 0 && (count > storage.count || last >= storage.count)) {
+    throw new ArgumentError(
+      `tensor of shape [${shape}] at ${offset} does not fit its storage of ${storage.count} elements`,
+    );
+  }
+  return new PyTensor(storage, offset, shape, strides);
+}
+
+function isCount(value: PyValue | undefined): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+}
+
+function isCounts(value: PyValue | undefined): value is number[] {
+  return Array.isArray(value) && value.length <= maxRank && value.every(isCount);
+}
