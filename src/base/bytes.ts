@@ -97,6 +97,7 @@ export class ByteWriter {
   private view = new DataView(this.buffer.buffer);
   length = 0;
 
+  /** Makes room for `count` bytes; replaces `view` when it grows, so call it before using that. */
   private room(count: number): number {
     const at = this.length;
     if (at + count > this.buffer.length) {
@@ -109,23 +110,28 @@ export class ByteWriter {
     return at;
   }
   u8(value: number): this {
-    this.view.setUint8(this.room(1), value);
+    const at = this.room(1);
+    this.view.setUint8(at, value);
     return this;
   }
   u16(value: number): this {
-    this.view.setUint16(this.room(2), value, true);
+    const at = this.room(2);
+    this.view.setUint16(at, value, true);
     return this;
   }
   u32(value: number): this {
-    this.view.setUint32(this.room(4), value, true);
+    const at = this.room(4);
+    this.view.setUint32(at, value, true);
     return this;
   }
   i32(value: number): this {
-    this.view.setInt32(this.room(4), value, true);
+    const at = this.room(4);
+    this.view.setInt32(at, value, true);
     return this;
   }
   f32(value: number): this {
-    this.view.setFloat32(this.room(4), value, true);
+    const at = this.room(4);
+    this.view.setFloat32(at, value, true);
     return this;
   }
   raw(bytes: Uint8Array): this {

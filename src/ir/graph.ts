@@ -28,6 +28,7 @@ export interface SplitSpelling {
   /** Top i of the Split is read by `readers[i]` (`node name:input index`). */
   readonly outputs: readonly string[];
   readonly readers: readonly string[];
+  readonly params: Params;
 }
 
 export class Graph {

@@ -44,6 +44,7 @@ export function dropSplits(graph: Graph): void {
         name: node.name,
         outputs: [...node.outputs],
         readers: topReaders.map(([reader]) => reader),
+        params: node.params,
       });
     }
   }
@@ -88,7 +89,8 @@ export function withSplits(graph: Graph): Node[] {
       }
       for (const [i, reader] of list.entries()) reader.node.inputs[reader.index] = tops[i];
       const outputs = known && fits ? [...known.outputs] : tops.reverse();
-      written.push({ type: "Split", name, inputs: [blob], outputs, params: {}, weights: {} });
+      const params = known && fits ? known.params : {};
+      written.push({ type: "Split", name, inputs: [blob], outputs, params, weights: {} });
     }
   }
   return written;
