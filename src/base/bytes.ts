@@ -10,7 +10,8 @@ export class ByteReader {
 
   /** Reads `bytes[start, end)`; `what` names the data in errors (`yolov5ss.bin`). */
   constructor(bytes: Uint8Array, what: string, start = 0, end = bytes.length) {
-    this.bytes = bytes;
+    // A plain view: Node's Buffer, a subclass, has a `slice` that does not copy.
+    this.bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.what = what;
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.offset = start;
