@@ -1,0 +1,157 @@
+/** From a picture to the model's input tensor, and from its coordinates back: YOLOv5's letterbox, or a plain stretch. */
+import { UsageError } from "../base/errors.ts";
+import type { ModelInput } from "../ir/manifest.ts";
+import type { Tensor } from "../ir/tensor.ts";
+import { checkPicture, type Picture } from "./picture.ts";
+import { resizeInto } from "./resize.ts";
+
+/** How a picture lies in the input: `input = source·scale + pad`, all in pixels, x to the right and y down. */
+export interface Transform {
+  readonly sourceWidth: number;
+  readonly sourceHeight: number;
+  /** Size of the input tensor. */
+  readonly width: number;
+  readonly height: number;
+  readonly scaleX: number;
+  readonly scaleY: number;
+  /** Border on the left and on the top; whole numbers. */
+  readonly padX: number;
+  readonly padY: number;
+}
+
+export interface InputOptions {
+  /** Size instead of the manifest's; multiples of its stride. */
+  width?: number;
+  height?: number;
+  /** Letterbox only: pad to the next multiple of the stride instead of the full size, so that less border is computed. */
+  rectangle?: boolean;
+}
+
+/** Nearest whole number, halves to even, as Python's `round`, which YOLOv5 uses here. */
+function roundHalfEven(x: number): number {
+  const floor = Math.floor(x);
+  const rest = x - floor;
+  if (rest !== 0.5) return Math.round(x);
+  return floor % 2 ? floor + 1 : floor;
+}
+
+/** Where YOLOv5's letterbox puts a picture of this size. The inner picture is at least one pixel in each direction. */
+export function letterboxTransform(
+  sourceWidth: number,
+  sourceHeight: number,
+  width: number,
+  height: number,
+  rectangleStride?: number,
+): Transform {
+  const ratio = Math.min(height / sourceHeight, width / sourceWidth);
+  const innerWidth = Math.max(roundHalfEven(sourceWidth * ratio), 1);
+  const innerHeight = Math.max(roundHalfEven(sourceHeight * ratio), 1);
+  const border = (total: number) => (rectangleStride ? total % rectangleStride : total);
+  const borderX = border(width - innerWidth);
+  const borderY = border(height - innerHeight);
+  return {
+    sourceWidth,
+    sourceHeight,
+    width: innerWidth + borderX,
+    height: innerHeight + borderY,
+    scaleX: innerWidth / sourceWidth,
+    scaleY: innerHeight / sourceHeight,
+    padX: Math.max(roundHalfEven(borderX / 2 - 0.1), 0),
+    padY: Math.max(roundHalfEven(borderY / 2 - 0.1), 0),
+  };
+}
+
+export function stretchTransform(
+  sourceWidth: number,
+  sourceHeight: number,
+  width: number,
+  height: number,
+): Transform {
+  const [scaleX, scaleY] = [width / sourceWidth, height / sourceHeight];
+  return { sourceWidth, sourceHeight, width, height, scaleX, scaleY, padX: 0, padY: 0 };
+}
+
+/** The picture placed as `transform` says, RGB, with the border at level `color`. */
+export function place(picture: Picture, transform: Transform, color: number): Picture & { channels: 3 } {
+  const { width, height, sourceWidth, sourceHeight, scaleX, scaleY, padX, padY } = transform;
+  const data = new Uint8Array(width * height * 3);
+  const innerWidth = Math.round(sourceWidth * scaleX);
+  const innerHeight = Math.round(sourceHeight * scaleY);
+  if (innerWidth < width || innerHeight < height) data.fill(color);
+  resizeInto(picture, innerWidth, innerHeight, data, width * 3, (padY * width + padX) * 3);
+  return { width, height, channels: 3, data };
+}
+
+/** The placement that a model's input calls for. Throws UsageError for a size that is no multiple of the stride. */
+export function inputTransform(
+  sourceWidth: number,
+  sourceHeight: number,
+  input: ModelInput,
+  options: InputOptions = {},
+): Transform {
+  const { width = input.width, height = input.height } = options;
+  for (const [name, side] of [
+    ["width", width],
+    ["height", height],
+  ] as const) {
+    if (!Number.isInteger(side) || side < 1 || side > 16384 || side % input.stride) {
+      throw new UsageError(
+        `input ${name} ${side}: expected a multiple of the model's stride ${input.stride}, at most 16384`,
+      );
+    }
+  }
+  if (input.resize === "stretch") return stretchTransform(sourceWidth, sourceHeight, width, height);
+  const stride = options.rectangle ? input.stride : undefined;
+  return letterboxTransform(sourceWidth, sourceHeight, width, height, stride);
+}
+
+/** The input tensor `[channels, height, width]` of a picture, and how to get back from it. */
+export function toTensor(
+  picture: Picture,
+  input: ModelInput,
+  options: InputOptions = {},
+): { tensor: Tensor & { data: Float32Array }; transform: Transform } {
+  checkPicture(picture);
+  const transform = inputTransform(picture.width, picture.height, input, options);
+  return { tensor: normalize(place(picture, transform, input.letterboxColor), input), transform };
+}
+
+/** `(level − mean)·norm` of an RGB picture in the model's channel order, as float32 planes `[channels, height, width]`. */
+export function normalize(
+  picture: Picture & { channels: 3 },
+  input: Pick<ModelInput, "channels" | "pixel" | "mean" | "norm">,
+): Tensor & { data: Float32Array } {
+  const { width, height, data: pixels } = picture;
+  const area = width * height;
+  const data = new Float32Array(area * input.channels);
+  for (let c = 0; c < input.channels; c++) {
+    const levels = levelTable(input.mean[c], input.norm[c]);
+    const plane = data.subarray(c * area, (c + 1) * area);
+    if (input.pixel === "GRAY") {
+      for (let i = 0, p = 0; i < area; i++, p += 3) {
+        plane[i] = levels[(77 * pixels[p] + 150 * pixels[p + 1] + 29 * pixels[p + 2]) >> 8];
+      }
+    } else {
+      const channel = input.pixel === "BGR" ? 2 - c : c;
+      for (let i = 0, p = channel; i < area; i++, p += 3) plane[i] = levels[pixels[p]];
+    }
+  }
+  return { shape: [input.channels, height, width], data };
+}
+
+/** The value of each level, rounded as ncnn's substract_mean_normalize rounds: `level·norm + (−mean·norm)`, fused. */
+function levelTable(mean: number, norm: number): Float32Array {
+  const scale = Math.fround(norm);
+  const shift = Math.fround(-Math.fround(mean) * scale);
+  return Float32Array.from({ length: 256 }, (_, level) => level * scale + shift);
+}
+
+/** A point of the input tensor in pixels of the source picture; not clipped. */
+export function toSource(transform: Transform, x: number, y: number): [number, number] {
+  return [(x - transform.padX) / transform.scaleX, (y - transform.padY) / transform.scaleY];
+}
+
+/** A point of the source picture in pixels of the input tensor. */
+export function toInput(transform: Transform, x: number, y: number): [number, number] {
+  return [x * transform.scaleX + transform.padX, y * transform.scaleY + transform.padY];
+}
