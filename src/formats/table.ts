@@ -1,0 +1,116 @@
+/**
+ * Calibration tables: text <-> scales. The format of ncnn2table and ncnn2int8, one record a line:
+ * `<layer>_param_0 s s s ` for the weights and `<layer> s ` for the layer's input, numbers as C's `%f` prints them.
+ * Source: ncnn tools/quantize/ncnn2table.cpp, ncnn2int8.cpp.
+ */
+import { FormatError, UnsupportedError } from "../base/errors.ts";
+
+/** A scale multiplies: `q = round(x·scale)`. It is infinite for data that is all zero. All values are float32. */
+export interface CalibrationTable {
+  /** Layer name to weight scales: one per output channel, for depthwise layers one per group. In file order. */
+  weights: Map<string, Float32Array>;
+  /** Layer name to the scale of its input. */
+  activations: Map<string, number>;
+}
+
+const weightSuffix = "_param_0";
+/** ncnn2int8's own limits. */
+const maxLineLength = 10_240_000;
+const maxKeyLength = 255;
+
+export function emptyTable(): CalibrationTable {
+  return { weights: new Map(), activations: new Map() };
+}
+
+/**
+ * Reads a table as ncnn2int8 does: an empty line ends it, the last of several records with one key counts, and a
+ * layer whose line is commented out with `#` has no record. Throws FormatError with the line number.
+ */
+export function parseTable(text: string, where = "table"): CalibrationTable {
+  const table = emptyTable();
+  let start = 0;
+  for (let line = 1; start < text.length; line++) {
+    const newline = text.indexOf("\n", start);
+    const end = newline < 0 ? text.length : newline;
+    const at = `${where}: line ${line}`;
+    if (end - start > maxLineLength) {
+      throw new FormatError(`${at}: ${end - start} characters, at most ${maxLineLength} are legal`);
+    }
+    const tokens = text
+      .slice(start, end)
+      .split(/[ \t\r]+/)
+      .filter((token) => token !== "");
+    if (tokens.length === 0) break;
+    addRecord(table, tokens, at);
+    start = end + 1;
+  }
+  return table;
+}
+
+function addRecord(table: CalibrationTable, [key, ...values]: readonly string[], at: string): void {
+  if (key.length > maxKeyLength) {
+    throw new FormatError(
+      `${at}: a layer name of ${key.length} characters, at most ${maxKeyLength} are legal`,
+    );
+  }
+  if (key.startsWith("#")) return;
+  const scales = Float32Array.from(values, (value) => parseScale(value, `${at}: ${key}`));
+  if (key.includes("_param_")) {
+    // Recurrent and attention layers have further records (_param_1 …), which belong to layers that stay float here.
+    if (!key.endsWith(weightSuffix)) return;
+    if (scales.length === 0) throw new FormatError(`${at}: ${key} has no scales`);
+    table.weights.set(key.slice(0, -weightSuffix.length), scales);
+    return;
+  }
+  if (scales.length !== 1) {
+    throw new FormatError(`${at}: ${key} has ${scales.length} scales, expected one for the layer's input`);
+  }
+  table.activations.set(key, scales[0]);
+}
+
+function parseScale(token: string, at: string): number {
+  if (/^\+?inf(inity)?$/i.test(token)) return Number.POSITIVE_INFINITY;
+  const value = /^\+?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(token) ? Number(token) : Number.NaN;
+  if (Number.isNaN(value)) {
+    throw new FormatError(`${at}: scale "${token.slice(0, 40)}", expected a number of at least 0 or inf`);
+  }
+  return value;
+}
+
+/** The table as ncnn2table prints it: all weight records, then all activation records. Throws UnsupportedError. */
+export function printTable(table: CalibrationTable): string {
+  const lines: string[] = [];
+  for (const [layer, scales] of table.weights) {
+    lines.push(record(`${layer}${weightSuffix}`, scales));
+  }
+  for (const [layer, scale] of table.activations) lines.push(record(layer, [scale]));
+  return lines.join("");
+}
+
+function record(key: string, scales: Iterable<number>): string {
+  if (key === "" || key.length > maxKeyLength || /\s|^#/.test(key)) {
+    throw new UnsupportedError(
+      `layer name "${key}": a table needs 1 to ${maxKeyLength} characters without white space, not beginning with #`,
+    );
+  }
+  return `${[key, ...Array.from(scales, printScale)].join(" ")} \n`;
+}
+
+/** C's `%f`. `toFixed` differs from it in exact ties, which C rounds to even, and beyond 1e21. */
+function printScale(value: number): string {
+  const scale = Math.fround(value);
+  if (Number.isNaN(scale) || scale < 0) {
+    throw new UnsupportedError(`scale ${scale}: expected a number of at least 0`);
+  }
+  if (scale === Number.POSITIVE_INFINITY) return "inf";
+  if (scale >= 1e21) return `${BigInt(scale)}.000000`;
+  const text = scale.toFixed(6);
+  const isTie = Math.abs((scale * 128) % 2) === 1;
+  const isOdd = "13579".includes(text[text.length - 1]);
+  return isTie && isOdd ? (Number(text) - 1e-6).toFixed(6) : text;
+}
+
+/** The scales as a reader of the printed table gets them: six decimals, then float32. */
+export function roundTable(table: CalibrationTable): CalibrationTable {
+  return parseTable(printTable(table));
+}

@@ -1,0 +1,158 @@
+/**
+ * Float graph + calibration table -> int8 graph, as ncnn2int8 does it: int8 weights with the table's scales, int8 blobs
+ * between convolutions that follow each other directly, float16 for all other weights.
+ * Source: ncnn tools/quantize/ncnn2int8.cpp. Differences: Gemm and attention layers, which ncnn2int8 always quantizes,
+ * stay float; a blob whose readers disagree about its scale stays float, where ncnn2int8 would let the other readers
+ * misread it.
+ */
+
+import { GraphError, UsageError } from "../base/errors.ts";
+import { float32ToFp16Array } from "../base/fp16.ts";
+import type { CalibrationTable } from "../formats/table.ts";
+import { type Graph, type Node, paramsOf } from "../ir/graph.ts";
+import { type Op, type Params, resolveParams } from "../ir/op.ts";
+import { f32Weight, type Weight } from "../ir/weight.ts";
+import { quantize } from "../ops/_int8.ts";
+import { ops } from "../ops/index.ts";
+import { type QuantizableLayer, quantizableLayers } from "./layers.ts";
+
+export interface RewriteOptions {
+  /** Names of layers that stay float though the table has them. */
+  keepFloat?: readonly string[];
+  /**
+   * Integer weights to use instead of rounding to nearest (`round.ts`), by layer name, laid out as the float weights.
+   */
+  integerWeights?: ReadonlyMap<string, Int8Array>;
+  /** Float biases to use instead of the graph's, by layer name, one value per output channel. */
+  biases?: ReadonlyMap<string, Float32Array>;
+}
+
+/** `int8_scale_term`: how many weight scales a layer has; 100 more when its output is int8 too. */
+const perChannel = 2;
+const perGroup = 1;
+const requantized = 100;
+
+/**
+ * A quantized copy of `graph`. Layers without an activation scale in the table stay float.
+ * Throws GraphError for a graph that is quantized already or has weights that are not finite and for a table that does
+ * not belong to it; UsageError for an unknown name in `keepFloat`.
+ */
+export function quantizeGraph(graph: Graph, table: CalibrationTable, options: RewriteOptions = {}): Graph {
+  const out = graph.clone();
+  const layers = quantizableLayers(out);
+  checkTable(table, layers);
+  const keep = new Set(options.keepFloat);
+  for (const name of keep) {
+    if (layers.some((layer) => layer.name === name)) continue;
+    throw new UsageError(`keep-float: no layer "${name}" that could be int8; ${someNames(layers)}`);
+  }
+  for (const layer of layers) {
+    const scale = table.activations.get(layer.name);
+    if (scale !== undefined && !keep.has(layer.name)) quantizeLayer(layer, table, scale, options);
+  }
+  fuseRequantize(out);
+  for (const node of out.nodes) storeFloat16(node);
+  return out;
+}
+
+function someNames(layers: readonly QuantizableLayer[]): string {
+  const names = layers.map((layer) => layer.name);
+  return `the layers are ${names.slice(0, 8).join(", ")}${names.length > 8 ? `, … (${names.length})` : ""}`;
+}
+
+/** A table must name only layers of this graph, with the right number of scales. */
+export function checkTable(table: CalibrationTable, layers: readonly QuantizableLayer[]): void {
+  const byName = new Map(layers.map((layer) => [layer.name, layer]));
+  const names = [...new Set([...table.weights.keys(), ...table.activations.keys()])];
+  const unknown = names.filter((name) => !byName.has(name));
+  if (unknown.length > 0) {
+    throw new GraphError(
+      `the table belongs to another model: ${unknown.length} of its ${names.length} layers are not in the graph (${unknown.slice(0, 8).join(", ")}${unknown.length > 8 ? ", …" : ""}); ${someNames(layers)}`,
+    );
+  }
+  for (const [name, scales] of table.weights) {
+    const expected = byName.get(name)?.scaleCount;
+    if (scales.length !== expected) {
+      throw new GraphError(
+        `the table belongs to another model: layer "${name}" has ${expected} weight scales, the table gives ${scales.length}`,
+      );
+    }
+  }
+  for (const name of table.activations.keys()) {
+    if (!table.weights.has(name)) {
+      throw new GraphError(`the table has no weight scales (${name}_param_0) for layer "${name}"`);
+    }
+  }
+}
+
+function quantizeLayer(
+  { node, name, weights, weightsPerScale, bias }: QuantizableLayer,
+  table: CalibrationTable,
+  inputScale: number,
+  { integerWeights, biases }: RewriteOptions,
+): void {
+  const scales = table.weights.get(name)!;
+  const data =
+    integerWeights?.get(name) ??
+    Int8Array.from(weights, (w, i) => quantize(w, scales[Math.floor(i / weightsPerScale)]));
+  setParam(node, "int8_scale_term", node.type === "ConvolutionDepthWise" ? perGroup : perChannel);
+  node.weights.weight = { storage: "i8", data };
+  const newBias = biases?.get(name);
+  if (newBias) setBias(node, newBias);
+  else if (bias) node.weights.bias = f32Weight(bias.map(withoutTiny));
+  node.weights.weight_scales = f32Weight(scales.map(withoutTiny));
+  node.weights.bottom_scale = f32Weight([withoutTiny(inputScale)]);
+}
+
+/** ncnn's model writer stores floats below 1e-30 as 0. */
+function withoutTiny(value: number): number {
+  return Math.abs(value) < 1e-30 ? 0 : value;
+}
+
+/** Gives a layer a bias, whether it had one or not. */
+export function setBias(node: Node, bias: Float32Array): void {
+  setParam(node, "bias_term", 1);
+  node.weights.bias = f32Weight(bias);
+}
+
+/** Sets a parameter so that parameters stay in the order of their numbers, as ncnn writes them. */
+function setParam(node: Node, name: string, value: number): void {
+  const specs: Op["params"] = ops.get(node.type)!.params;
+  const params: Params = { ...node.params, [name]: value };
+  const sorted = Object.entries(params).sort(([a], [b]) => (specs[a]?.id ?? 99) - (specs[b]?.id ?? 99));
+  node.params = Object.fromEntries(sorted);
+}
+
+/**
+ * Where every reader of a convolution's output is an int8 convolution, the blob becomes int8: the producer rounds to the
+ * readers' scale, and they take the integers as they are.
+ */
+function fuseRequantize(graph: Graph): void {
+  const readers = graph.consumers();
+  for (const node of graph.nodes) {
+    if (!isInt8Convolution(node)) continue;
+    const consumers = readers.get(node.outputs[0]) ?? [];
+    if (consumers.length === 0 || !consumers.every(isInt8Convolution)) continue;
+    const scales = consumers.map((consumer) => (consumer.weights.bottom_scale.data as Float32Array)[0]);
+    if (scales.some((scale) => scale !== scales[0])) continue;
+    setParam(node, "int8_scale_term", (node.params.int8_scale_term as number) + requantized);
+    node.weights.top_scale = f32Weight([scales[0]]);
+  }
+}
+
+function isInt8Convolution(node: Node): boolean {
+  const isConvolution = node.type === "Convolution" || node.type === "ConvolutionDepthWise";
+  return isConvolution && node.inputs.length === 1 && !!paramsOf(node, ops).int8_scale_term;
+}
+
+function storeFloat16(node: Node): void {
+  const op = ops.get(node.type)!;
+  for (const { name, kind } of op.weights?.(resolveParams(op, node.params)) ?? []) {
+    const weight = node.weights[name];
+    if (kind === "tagged" && weight.storage === "f32") node.weights[name] = toFloat16(weight.data);
+  }
+}
+
+function toFloat16(data: Float32Array): Weight {
+  return { storage: "f16", data: float32ToFp16Array(data) };
+}
