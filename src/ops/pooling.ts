@@ -14,7 +14,7 @@ export const padModes = { full: 0, valid: 1, sameUpper: 2, sameLower: 3 } as con
 /** As `out_w` or `out_h` of adaptive pooling: the input's extent. */
 const keep = -233;
 
-const poolingParams = {
+export const poolingParams = {
   pooling_type: int(0),
   kernel_w: int(1),
   kernel_h: int(11, "kernel_w"),
@@ -37,14 +37,19 @@ export const pooling = defineOp({
   type: "Pooling",
   typeIndex: 21,
   params: poolingParams,
-  shape: ([input], p) => {
-    requireRank(input, [3]);
-    if (p.global_pooling) return [[input[0]]];
-    const { y, x } = poolingAxes(input, p);
-    return [[input[0], y.output, x.output]];
-  },
+  shape: ([input], p) => [poolingShape(input, p)],
   reference: ([input], p, _, [shape]) => [pool(input, p, shape)],
 });
+
+export function poolingShape(input: Shape, p: P): Shape {
+  requireRank(input, [3]);
+  if (p.pooling_type !== poolingTypes.max && p.pooling_type !== poolingTypes.average) {
+    throw new GraphError(`pooling_type is ${p.pooling_type}, expected 0 (max) or 1 (average)`);
+  }
+  if (p.global_pooling) return [input[0]];
+  const { y, x } = poolingAxes(input, p);
+  return [input[0], y.output, x.output];
+}
 
 /** One axis of cells: cell i covers [begin(i), end(i)) of the input; `counted` cells are what an average divides by. */
 interface CellAxis {
@@ -89,12 +94,10 @@ function adaptiveAxis(input: number, asked: number): CellAxis {
   };
 }
 
-function pool(input: Tensor, p: P, shape: Shape): Tensor {
+/** `shape` is what the result is called; its values lie as [c, y, x]. */
+export function pool(input: Tensor, p: P, shape: Shape): Tensor {
   const [channels, h, w] = input.shape;
   const isMax = p.pooling_type === poolingTypes.max;
-  if (!isMax && p.pooling_type !== poolingTypes.average) {
-    throw new GraphError(`pooling_type is ${p.pooling_type}, expected 0 (max) or 1 (average)`);
-  }
   const { y, x } = poolingAxes(input.shape, p);
   const rows = Array.from({ length: y.output }, (_, i) => y.cell(i));
   const columns = Array.from({ length: x.output }, (_, i) => x.cell(i));

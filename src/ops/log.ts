@@ -1,0 +1,12 @@
+/** Log: logarithm of shift + x·scale; base -1 stands for e. */
+import { float } from "../ir/op.ts";
+import { elementwise } from "./_elementwise.ts";
+
+export const log = elementwise(
+  "Log",
+  17,
+  { base: float(0, -1), scale: float(1, 1), shift: float(2) },
+  ({ base, scale, shift }) =>
+    (x) =>
+      base === -1 ? Math.log(shift + x * scale) : Math.log(shift + x * scale) / Math.log(base),
+);
