@@ -1,0 +1,607 @@
+/**
+ * Constant evaluation: what shape arithmetic, anchor grids and masks are made of. Every function takes all inputs as
+ * constants and gives all outputs. Results are limited in size, since a few bytes can ask for any amount.
+ */
+import { GraphError } from "../../base/errors.ts";
+import { broadcastDims } from "./dims.ts";
+import { type ElementType, elementTypeOf, isInteger } from "./elements.ts";
+import {
+  floatAttribute,
+  intAttribute,
+  intsAttribute,
+  makeTensor,
+  type OnnxNode,
+  type OnnxTensor,
+  tensorAttribute,
+  tensorNumbers,
+  tensorSize,
+} from "./model.ts";
+
+/** Elements that a folded constant may have unless its inputs are that large already. */
+export const foldLimit = 2 ** 22;
+
+type Inputs = readonly (OnnxTensor | undefined)[];
+export type Evaluate = (node: OnnxNode, inputs: Inputs, opset: number) => OnnxTensor[];
+
+export function count(dims: readonly number[]): number {
+  return dims.reduce((a, b) => a * b, 1);
+}
+
+export function normalizeAxis(axis: number, rank: number): number {
+  const normal = axis < 0 ? axis + rank : axis;
+  if (!Number.isInteger(normal) || normal < 0 || normal >= Math.max(rank, 1)) {
+    throw new GraphError(`axis ${axis} does not exist in rank ${rank}`);
+  }
+  return normal;
+}
+
+/** Legal, but folding it would cost more memory than the file that asks for it pays for. */
+export class FoldRefused extends GraphError {}
+
+function checkSize(dims: readonly number[], inputs: Inputs): void {
+  const largest = Math.max(foldLimit, ...inputs.map((t) => (t ? tensorSize(t) : 0)));
+  if (dims.some((d) => !(Number.isSafeInteger(d) && d >= 0))) throw new GraphError(`extents [${dims}]`);
+  if (count(dims) > largest) throw new FoldRefused(`a constant of shape [${dims}] is too large to fold`);
+}
+
+function need(inputs: Inputs, index: number): OnnxTensor {
+  const input = inputs[index];
+  if (!input) throw new GraphError(`input ${index} is missing`);
+  return input;
+}
+
+export const wholeNumbers = (tensor: OnnxTensor): number[] => Array.from(tensorNumbers(tensor));
+
+/** Row-major strides, 0 where an axis of extent 1 is broadcast to `target`. */
+function broadcastStrides(dims: readonly number[], target: readonly number[]): number[] {
+  const strides = new Array<number>(target.length).fill(0);
+  let stride = 1;
+  for (let i = dims.length - 1; i >= 0; i--) {
+    if (dims[i] !== 1) strides[i + target.length - dims.length] = stride;
+    stride *= dims[i];
+  }
+  return strides;
+}
+
+/** Calls `visit(offset)` for the offsets given by `strides` in row-major order over `dims`. */
+function walk(
+  dims: readonly number[],
+  strides: readonly number[],
+  start: number,
+  visit: (at: number) => void,
+): void {
+  const total = count(dims);
+  const index = new Array<number>(dims.length).fill(0);
+  let at = start;
+  for (let n = 0; n < total; n++) {
+    visit(at);
+    for (let axis = dims.length - 1; axis >= 0; axis--) {
+      at += strides[axis];
+      if (++index[axis] < dims[axis]) break;
+      at -= strides[axis] * dims[axis];
+      index[axis] = 0;
+    }
+  }
+}
+
+function gatherBy(
+  input: OnnxTensor,
+  dims: readonly number[],
+  strides: readonly number[],
+  start: number,
+): OnnxTensor {
+  const out = input.data.slice(0, 0).constructor as new (n: number) => OnnxTensor["data"];
+  const data = new out(count(dims));
+  let n = 0;
+  walk(dims, strides, start, (at) => {
+    data[n++] = input.data[at];
+  });
+  return { type: input.type, dims, data };
+}
+
+export function broadcastTo(input: OnnxTensor, dims: readonly number[]): OnnxTensor {
+  return gatherBy(input, dims, broadcastStrides(input.dims, dims), 0);
+}
+
+export function transposeTensor(input: OnnxTensor, perm: readonly number[]): OnnxTensor {
+  const strides = rowMajor(input.dims);
+  return gatherBy(
+    input,
+    perm.map((axis) => input.dims[axis]),
+    perm.map((axis) => strides[axis]),
+    0,
+  );
+}
+
+function rowMajor(dims: readonly number[]): number[] {
+  const strides = new Array<number>(dims.length).fill(1);
+  for (let i = dims.length - 2; i >= 0; i--) strides[i] = strides[i + 1] * dims[i + 1];
+  return strides;
+}
+
+const unary =
+  (f: (x: number) => number): Evaluate =>
+  (_, inputs) => {
+    const x = need(inputs, 0);
+    return [makeTensor(x.type, x.dims, Array.from(tensorNumbers(x), f))];
+  };
+
+const binary =
+  (f: (a: number, b: number, type: ElementType) => number, result?: ElementType): Evaluate =>
+  (_, inputs) => {
+    let acc = need(inputs, 0);
+    for (let i = 1; i < Math.max(inputs.length, 2); i++)
+      acc = combine(acc, need(inputs, i), f, result, inputs);
+    return [acc];
+  };
+
+function combine(
+  a: OnnxTensor,
+  b: OnnxTensor,
+  f: (a: number, b: number, type: ElementType) => number,
+  result: ElementType | undefined,
+  inputs: Inputs,
+): OnnxTensor {
+  const dims = broadcastDims(a.dims, b.dims) as number[] | undefined;
+  if (!dims) throw new GraphError(`shapes [${a.dims}] and [${b.dims}] do not broadcast`);
+  checkSize(dims, inputs);
+  const x = tensorNumbers(broadcastTo(a, dims));
+  const y = tensorNumbers(broadcastTo(b, dims));
+  return makeTensor(
+    result ?? a.type,
+    dims,
+    Array.from(x, (v, i) => f(v, y[i], a.type)),
+  );
+}
+
+/** Axes from input 1 (opset ≥ 13, or 18 for most reductions) or the attribute. */
+export function axesOf(node: OnnxNode, axesInput: OnnxTensor | undefined): number[] | undefined {
+  if (axesInput) return wholeNumbers(axesInput);
+  const attribute = intsAttribute(node, "axes");
+  return attribute ? [...attribute] : undefined;
+}
+
+const reduce =
+  (
+    start: number,
+    step: (acc: number, x: number) => number,
+    end: (acc: number, n: number) => number,
+  ): Evaluate =>
+  (node, inputs) => {
+    const x = need(inputs, 0);
+    const rank = x.dims.length;
+    const given = axesOf(node, inputs[1]);
+    if (!given?.length && intAttribute(node, "noop_with_empty_axes", 0)) return [x];
+    const axes = new Set(
+      (given?.length ? given : x.dims.map((_, i) => i)).map((a) => normalizeAxis(a, rank)),
+    );
+    const kept = x.dims.map((_, i) => i).filter((i) => !axes.has(i));
+    const moved = tensorNumbers(transposeTensor(x, [...kept, ...axes]));
+    const inner = count([...axes].map((a) => x.dims[a]));
+    const outer = count(kept.map((a) => x.dims[a]));
+    const out: number[] = [];
+    for (let o = 0; o < outer; o++) {
+      let acc = start;
+      for (let i = 0; i < inner; i++) acc = step(acc, moved[o * inner + i]);
+      out.push(end(acc, inner));
+    }
+    const keep = intAttribute(node, "keepdims", 1);
+    const dims = keep ? x.dims.map((d, i) => (axes.has(i) ? 1 : d)) : kept.map((a) => x.dims[a]);
+    return [makeTensor(x.type, dims, out)];
+  };
+
+/** Dims of Reshape's result: 0 copies (unless `allowzero`), one -1 is inferred. */
+export function reshapeDims(
+  from: readonly number[],
+  wanted: readonly number[],
+  allowZero: boolean,
+): number[] {
+  const dims = wanted.map((d, i) => (d === 0 && !allowZero ? (from[i] ?? 0) : d));
+  const total = count(from);
+  const unknown = dims.indexOf(-1);
+  if (unknown >= 0) {
+    const rest = count(dims.filter((_, i) => i !== unknown));
+    dims[unknown] = rest === 0 ? 0 : total / rest;
+  }
+  if (dims.some((d) => !Number.isSafeInteger(d) || d < 0) || count(dims) !== total) {
+    throw new GraphError(`[${from}] cannot be reshaped to [${wanted}]`);
+  }
+  return dims;
+}
+
+/** Removes (squeeze) extents of 1; all of them when no axes are given. */
+export function squeezeDims<T>(dims: readonly T[], axes: readonly number[] | undefined): T[] {
+  if (!axes) return dims.filter((d) => d !== 1);
+  const gone = new Set(axes.map((a) => normalizeAxis(a, dims.length)));
+  return dims.filter((_, i) => !gone.has(i));
+}
+
+export function unsqueezeDims<T>(dims: readonly T[], axes: readonly number[], one: T): T[] {
+  const rank = dims.length + axes.length;
+  const added = new Set(axes.map((a) => normalizeAxis(a, rank)));
+  if (added.size !== axes.length) throw new GraphError(`axes [${axes}] repeat`);
+  const rest = [...dims];
+  return Array.from({ length: rank }, (_, i) => (added.has(i) ? one : (rest.shift() as T)));
+}
+
+/** One axis of a Slice with bounds brought into range. */
+export interface SliceRange {
+  readonly axis: number;
+  readonly start: number;
+  readonly step: number;
+  /** Number of elements taken. */
+  readonly length: number;
+}
+
+/** A slice of `extent` elements as ONNX defines it: negative bounds count from the end, all are clipped. */
+export function sliceRange(
+  extent: number,
+  start: number,
+  end: number,
+  step: number,
+): Omit<SliceRange, "axis"> {
+  if (step === 0) throw new GraphError("slice step 0");
+  const clip = (v: number, low: number, high: number): number =>
+    Math.min(Math.max(v < 0 ? v + extent : v, low), high);
+  const from = step > 0 ? clip(start, 0, extent) : clip(start, 0, extent - 1);
+  const to = step > 0 ? clip(end, 0, extent) : end < -extent ? -1 : clip(end, -1, extent - 1);
+  return { start: from, step, length: Math.max(Math.ceil((to - from) / step), 0) };
+}
+
+/** Starts, ends, axes and steps of a Slice, from inputs (opset ≥ 10) or attributes; undefined if not all constant. */
+export function sliceArguments(
+  node: OnnxNode,
+  constant: (input: number) => number[] | undefined,
+  rank: number,
+): { starts: number[]; ends: number[]; axes: number[]; steps: number[] } | undefined {
+  const isGiven = (input: number): boolean => Boolean(node.inputs[input]);
+  const starts = isGiven(1) ? constant(1) : intsAttribute(node, "starts");
+  const ends = isGiven(2) ? constant(2) : intsAttribute(node, "ends");
+  const axes = isGiven(3) ? constant(3) : (intsAttribute(node, "axes") ?? starts?.map((_, i) => i));
+  const steps = isGiven(4) ? constant(4) : starts?.map(() => 1);
+  if (!starts || !ends || !axes || !steps) return undefined;
+  if (ends.length !== starts.length || axes.length !== starts.length || steps.length !== starts.length) {
+    throw new GraphError("starts, ends, axes and steps have different lengths");
+  }
+  return {
+    starts: [...starts],
+    ends: [...ends],
+    axes: axes.map((a) => normalizeAxis(a, rank)),
+    steps: [...steps],
+  };
+}
+
+const slice: Evaluate = (node, inputs) => {
+  const x = need(inputs, 0);
+  const given = sliceArguments(node, (i) => inputs[i] && wholeNumbers(inputs[i]), x.dims.length);
+  if (!given) throw new GraphError("bounds are missing");
+  const strides = rowMajor(x.dims);
+  const dims = [...x.dims];
+  let start = 0;
+  given.axes.forEach((axis, i) => {
+    const range = sliceRange(x.dims[axis], given.starts[i], given.ends[i], given.steps[i]);
+    start += range.start * strides[axis];
+    strides[axis] *= range.step;
+    dims[axis] = range.length;
+  });
+  return [gatherBy(x, dims, strides, start)];
+};
+
+const gather: Evaluate = (node, inputs) => {
+  const x = need(inputs, 0);
+  const indices = need(inputs, 1);
+  const axis = normalizeAxis(intAttribute(node, "axis", 0), x.dims.length);
+  const outer = count(x.dims.slice(0, axis));
+  const inner = count(x.dims.slice(axis + 1));
+  const dims = [...x.dims.slice(0, axis), ...indices.dims, ...x.dims.slice(axis + 1)];
+  checkSize(dims, inputs);
+  const extent = x.dims[axis];
+  const picked = wholeNumbers(indices).map((i) => {
+    if (i < -extent || i >= extent) throw new GraphError(`index ${i} is outside of extent ${extent}`);
+    return i < 0 ? i + extent : i;
+  });
+  const from = tensorNumbers(x);
+  const out: number[] = [];
+  for (let o = 0; o < outer; o++) {
+    for (const index of picked) {
+      for (let i = 0; i < inner; i++) out.push(from[(o * extent + index) * inner + i]);
+    }
+  }
+  return [makeTensor(x.type, dims, out)];
+};
+
+const concat: Evaluate = (node, inputs) => {
+  const parts = inputs.map((_, i) => need(inputs, i));
+  const axis = normalizeAxis(intAttribute(node, "axis", 0), parts[0].dims.length);
+  const dims = [...parts[0].dims];
+  dims[axis] = parts.reduce((sum, part) => sum + part.dims[axis], 0);
+  const outer = count(dims.slice(0, axis));
+  const out: number[] = [];
+  for (let o = 0; o < outer; o++) {
+    for (const part of parts) {
+      const inner = count(part.dims.slice(axis));
+      const numbers = tensorNumbers(part);
+      for (let i = 0; i < inner; i++) out.push(numbers[o * inner + i]);
+    }
+  }
+  if (out.length !== count(dims)) throw new GraphError("shapes to concatenate do not fit");
+  return [makeTensor(parts[0].type, dims, out)];
+};
+
+/** Extents of the parts of a Split along an axis of `extent`. */
+export function splitSizes(node: OnnxNode, sizes: OnnxTensor | undefined, extent: number): number[] {
+  const given = sizes ? wholeNumbers(sizes) : intsAttribute(node, "split");
+  const parts = node.outputs.length;
+  if (given) {
+    if (given.length !== parts || given.reduce((a, b) => a + b, 0) !== extent || given.some((n) => n < 0)) {
+      throw new GraphError(`extent ${extent} cannot be split into [${given}] for ${parts} outputs`);
+    }
+    return [...given];
+  }
+  const chunk = Math.ceil(extent / parts);
+  return Array.from({ length: parts }, (_, i) => Math.max(Math.min(chunk, extent - i * chunk), 0));
+}
+
+const split: Evaluate = (node, inputs) => {
+  const x = need(inputs, 0);
+  const axis = normalizeAxis(intAttribute(node, "axis", 0), x.dims.length);
+  const strides = rowMajor(x.dims);
+  let start = 0;
+  return splitSizes(node, inputs[1], x.dims[axis]).map((size) => {
+    const part = gatherBy(
+      x,
+      x.dims.map((d, i) => (i === axis ? size : d)),
+      strides,
+      start * strides[axis],
+    );
+    start += size;
+    return part;
+  });
+};
+
+const range: Evaluate = (_, inputs) => {
+  const [start, limit, delta] = [0, 1, 2].map((i) => tensorNumbers(need(inputs, i))[0]);
+  const n = Math.max(Math.ceil((limit - start) / delta), 0);
+  if (!(n <= foldLimit)) throw new FoldRefused(`a Range of ${n} elements is too large to fold`);
+  return [
+    makeTensor(
+      need(inputs, 0).type,
+      [n],
+      Array.from({ length: n }, (_, i) => start + i * delta),
+    ),
+  ];
+};
+
+const constantOfShape: Evaluate = (node, inputs) => {
+  const dims = wholeNumbers(need(inputs, 0));
+  if (dims.some((d) => d < 0)) throw new GraphError(`negative extent in [${dims}]`);
+  checkSize(dims, inputs);
+  const value = tensorAttribute(node, "value");
+  const fill = value ? tensorNumbers(value)[0] : 0;
+  return [makeTensor(value?.type ?? "float32", dims, new Array<number>(count(dims)).fill(fill))];
+};
+
+const expand: Evaluate = (_, inputs) => {
+  const x = need(inputs, 0);
+  const dims = broadcastDims(x.dims, wholeNumbers(need(inputs, 1))) as number[] | undefined;
+  if (!dims) throw new GraphError("shapes do not broadcast");
+  checkSize(dims, inputs);
+  return [broadcastTo(x, dims)];
+};
+
+const tile: Evaluate = (_, inputs) => {
+  const x = need(inputs, 0);
+  const repeats = wholeNumbers(need(inputs, 1));
+  const dims = x.dims.map((d, i) => d * (repeats[i] ?? 1));
+  checkSize(dims, inputs);
+  // [d] repeated r times is [r, d] broadcast from [1, d], seen as [r·d].
+  const source = x.dims.flatMap((d) => [1, d]);
+  const target = x.dims.flatMap((d, i) => [repeats[i] ?? 1, d]);
+  return [{ ...broadcastTo({ ...x, dims: source }, target), dims }];
+};
+
+const cast =
+  (target: (node: OnnxNode, inputs: Inputs) => ElementType): Evaluate =>
+  (node, inputs) => {
+    const x = need(inputs, 0);
+    const to = target(node, inputs);
+    const numbers = tensorNumbers(x);
+    const truncates = isInteger(to) && to !== "bool" && !isInteger(x.type);
+    return [makeTensor(to, x.dims, truncates ? Array.from(numbers, Math.trunc) : numbers)];
+  };
+
+const where: Evaluate = (_, inputs) => {
+  const [condition, a, b] = [0, 1, 2].map((i) => need(inputs, i));
+  const partial = broadcastDims(a.dims, b.dims);
+  const dims = partial && (broadcastDims(partial, condition.dims) as number[] | undefined);
+  if (!dims) throw new GraphError("shapes do not broadcast");
+  checkSize(dims, inputs);
+  const [c, x, y] = [condition, a, b].map((t) => tensorNumbers(broadcastTo(t, dims)));
+  return [
+    makeTensor(
+      a.type,
+      dims,
+      Array.from(c, (v, i) => (v ? x[i] : y[i])),
+    ),
+  ];
+};
+
+const scatterNd: Evaluate = (_, inputs) => {
+  const [x, indices, updates] = [0, 1, 2].map((i) => need(inputs, i));
+  const depth = indices.dims.at(-1) ?? 0;
+  const strides = rowMajor(x.dims);
+  const inner = count(x.dims.slice(depth));
+  const data = x.data.slice();
+  const at = tensorNumbers(indices);
+  for (let n = 0; n < at.length / depth; n++) {
+    let offset = 0;
+    for (let d = 0; d < depth; d++) {
+      const i = at[n * depth + d];
+      offset += (i < 0 ? i + x.dims[d] : i) * strides[d];
+    }
+    for (let i = 0; i < inner; i++) data[offset + i] = updates.data[n * inner + i];
+  }
+  return [{ ...x, data }];
+};
+
+const matMul: Evaluate = (_, inputs) => {
+  const [a, b] = [need(inputs, 0), need(inputs, 1)];
+  if (a.dims.length !== 2 || b.dims.length !== 2 || a.dims[1] !== b.dims[0]) {
+    throw new FoldRefused("only constant products of two matrices are folded");
+  }
+  const [m, k] = a.dims;
+  const n = b.dims[1];
+  if (m * k * n > foldLimit * 16) throw new FoldRefused("the product is too large to fold");
+  const [x, y] = [tensorNumbers(a), tensorNumbers(b)];
+  const out = new Float64Array(m * n);
+  for (let i = 0; i < m; i++) {
+    for (let j = 0; j < k; j++) for (let o = 0; o < n; o++) out[i * n + o] += x[i * k + j] * y[j * n + o];
+  }
+  return [makeTensor(a.type, [m, n], out)];
+};
+
+const withDims =
+  (dims: (node: OnnxNode, inputs: Inputs, opset: number) => readonly number[]): Evaluate =>
+  (node, inputs, opset) => {
+    const x = need(inputs, 0);
+    const result = dims(node, inputs, opset);
+    if (count(result) !== tensorSize(x)) throw new GraphError(`[${x.dims}] cannot become [${result}]`);
+    return [{ ...x, dims: result }];
+  };
+
+function roundHalfEven(x: number): number {
+  const floor = Math.floor(x);
+  const rest = x - floor;
+  if (rest !== 0.5) return Math.round(x);
+  return floor % 2 === 0 ? floor : floor + 1;
+}
+
+/** Abramowitz and Stegun 7.1.26 is too coarse; this is the series / continued fraction to double precision. */
+export function erf(x: number): number {
+  const a = Math.abs(x);
+  if (a > 6) return Math.sign(x);
+  if (a < 2.5) {
+    let term = a;
+    let sum = a;
+    for (let n = 1; n < 60; n++) {
+      term *= (-a * a) / n;
+      sum += term / (2 * n + 1);
+    }
+    return (Math.sign(x) * 2 * sum) / Math.sqrt(Math.PI);
+  }
+  let fraction = 0;
+  for (let n = 60; n >= 1; n--) fraction = n / 2 / (a + fraction);
+  return Math.sign(x) * (1 - Math.exp(-a * a) / (Math.sqrt(Math.PI) * (a + fraction)));
+}
+
+const compare = (f: (a: number, b: number) => boolean): Evaluate =>
+  binary((a, b) => (f(a, b) ? 1 : 0), "bool");
+
+/** Operators that are folded when all their inputs are constant. */
+export const evaluators: Record<string, Evaluate> = {
+  Abs: unary(Math.abs),
+  Add: binary((a, b) => a + b),
+  And: compare((a, b) => Boolean(a && b)),
+  Cast: cast((node) => {
+    const code = intAttribute(node, "to", 0);
+    const type = elementTypeOf(code);
+    if (!type) throw new GraphError(`element type ${code} is not supported`);
+    return type;
+  }),
+  CastLike: cast((_, inputs) => need(inputs, 1).type),
+  Ceil: unary(Math.ceil),
+  Concat: concat,
+  ConstantOfShape: constantOfShape,
+  Cos: unary(Math.cos),
+  Div: binary((a, b, type) => (isInteger(type) ? Math.trunc(a / (b || Number.NaN)) : a / b)),
+  Equal: compare((a, b) => a === b),
+  Erf: unary(erf),
+  Exp: unary(Math.exp),
+  Expand: expand,
+  Flatten: withDims((node, inputs) => flattenDims(need(inputs, 0).dims, intAttribute(node, "axis", 1))),
+  Floor: unary(Math.floor),
+  Gather: gather,
+  Greater: compare((a, b) => a > b),
+  GreaterOrEqual: compare((a, b) => a >= b),
+  Identity: (_, inputs) => [need(inputs, 0)],
+  Less: compare((a, b) => a < b),
+  LessOrEqual: compare((a, b) => a <= b),
+  Log: unary(Math.log),
+  MatMul: matMul,
+  Max: binary((a, b) => Math.max(a, b)),
+  Min: binary((a, b) => Math.min(a, b)),
+  Mod: (node, inputs, opset) => {
+    const isFmod = intAttribute(node, "fmod", 0) === 1;
+    return binary((a, b) => (isFmod ? a % b : a - b * Math.floor(a / b)))(node, inputs, opset);
+  },
+  Mul: binary((a, b) => a * b),
+  Neg: unary((x) => (x === 0 ? 0 : -x)),
+  Not: unary((x) => (x ? 0 : 1)),
+  Or: compare((a, b) => Boolean(a || b)),
+  Pow: binary((a, b) => a ** b),
+  Range: range,
+  Reciprocal: unary((x) => 1 / x),
+  ReduceMax: reduce(Number.NEGATIVE_INFINITY, Math.max, (v) => v),
+  ReduceMean: reduce(
+    0,
+    (acc, x) => acc + x,
+    (v, n) => v / n,
+  ),
+  ReduceMin: reduce(Number.POSITIVE_INFINITY, Math.min, (v) => v),
+  ReduceProd: reduce(
+    1,
+    (acc, x) => acc * x,
+    (v) => v,
+  ),
+  ReduceSum: reduce(
+    0,
+    (acc, x) => acc + x,
+    (v) => v,
+  ),
+  Reshape: withDims((node, inputs) =>
+    reshapeDims(
+      need(inputs, 0).dims,
+      wholeNumbers(need(inputs, 1)),
+      intAttribute(node, "allowzero", 0) === 1,
+    ),
+  ),
+  Round: unary(roundHalfEven),
+  ScatterND: scatterNd,
+  Sigmoid: unary((x) => 1 / (1 + Math.exp(-x))),
+  Sin: unary(Math.sin),
+  Slice: slice,
+  Softplus: unary((x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)))),
+  Split: split,
+  Sqrt: unary(Math.sqrt),
+  Squeeze: withDims((node, inputs) => squeezeDims(need(inputs, 0).dims, axesOf(node, inputs[1]))),
+  Sub: binary((a, b) => a - b),
+  Sum: binary((a, b) => a + b),
+  Tanh: unary(Math.tanh),
+  Tile: tile,
+  Transpose: (node, inputs) => {
+    const x = need(inputs, 0);
+    return [transposeTensor(x, transposePerm(node, x.dims.length))];
+  },
+  Unsqueeze: withDims((node, inputs) =>
+    unsqueezeDims(need(inputs, 0).dims, axesOf(node, inputs[1]) ?? [], 1),
+  ),
+  Where: where,
+  LeakyRelu: (node, inputs, opset) => {
+    const slope = floatAttribute(node, "alpha", 0.01);
+    return unary((x) => (x < 0 ? slope * x : x))(node, inputs, opset);
+  },
+  Relu: unary((x) => Math.max(x, 0)),
+};
+
+export function transposePerm(node: OnnxNode, rank: number): number[] {
+  const perm = intsAttribute(node, "perm") ?? Array.from({ length: rank }, (_, i) => rank - 1 - i);
+  if (perm.length !== rank || new Set(perm.map((a) => normalizeAxis(a, rank))).size !== rank) {
+    throw new GraphError(`perm [${perm}] is not a permutation of ${rank} axes`);
+  }
+  return perm.map((a) => normalizeAxis(a, rank));
+}
+
+export function flattenDims(dims: readonly number[], axis: number): number[] {
+  const at = axis < 0 ? axis + dims.length : axis;
+  return [count(dims.slice(0, at)), count(dims.slice(at))];
+}
