@@ -274,7 +274,7 @@ function namesOf(entry: Entry, where: string): string[] {
     if (!match) throw new FormatError(`${where}: found ${JSON.stringify(item)}, expected "number: name"`);
     names[Number(match[1])] = scalar(match[2], where);
   }
-  const missing = Array.from(names).findIndex((name) => name === undefined);
+  const missing = Array.from<string | undefined>(names).indexOf(undefined);
   if (missing >= 0) throw new FormatError(`${where}: class ${missing} has no name`);
   return names;
 }

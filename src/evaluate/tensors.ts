@@ -43,7 +43,7 @@ export function compareTensors(reference: Tensor, candidate: Tensor): TensorDiff
     sum += difference;
   }
   const broken = notFinite > 0 ? Number.NaN : 0;
-  const norms = Math.sqrt(signal) * Math.sqrt(other);
+  const norms = Math.sqrt(signal * other);
   return {
     count: a.length,
     maxAbs: maxAbs + broken,

@@ -1,6 +1,22 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { FormatError } from "../../src/base/errors.ts";
-import { type Manifest, parseManifest, printManifest } from "../../src/formats/manifest.ts";
+import { parseDatasetYaml } from "../../src/evaluate/dataset.ts";
+import {
+  checkManifest,
+  type Manifest,
+  manifestHeader,
+  parseManifest,
+  printManifest,
+} from "../../src/formats/manifest.ts";
+import { parseParam } from "../../src/formats/ncnn/index.ts";
+import { Graph, verify } from "../../src/ir/graph.ts";
+import { f32Weight } from "../../src/ir/weight.ts";
+import { ops } from "../../src/ops/index.ts";
+import { dataText, hasData } from "../data.ts";
 
 const sample = (): Manifest => ({
   version: 1,
@@ -135,5 +151,178 @@ describe("bad manifests are refused with the field, what was found and what is e
     "scale",
     (m) => set(m.quantization!.layers.Conv_0, "input", -1),
     "m.json: quantization.layers.Conv_0.input: found -1, expected at least 0",
+  );
+});
+
+/** A Yolov5 head over three channels: 2 anchors, `classes` classes, stride 16 by one convolution. */
+function graphFor(classes: number, anchors = 3): Graph {
+  const graph = new Graph();
+  const outputs = anchors * (5 + classes);
+  graph.add({ type: "Input", name: "images", outputs: ["images"] });
+  graph.add({
+    type: "Convolution",
+    name: "Conv_0",
+    inputs: ["images"],
+    outputs: ["conv"],
+    params: { num_output: outputs, kernel_w: 16, stride_w: 16, weight_data_size: outputs * 3 * 256 },
+    weights: { weight: f32Weight(new Float32Array(outputs * 3 * 256)) },
+  });
+  graph.add({
+    type: "Reshape",
+    name: "Reshape_0",
+    inputs: ["conv"],
+    outputs: ["boxes"],
+    params: { w: -1, h: 5 + classes, c: anchors },
+  });
+  graph.add({
+    type: "Permute",
+    name: "Permute_0",
+    inputs: ["boxes"],
+    outputs: ["output"],
+    params: { order_type: 1 },
+  });
+  return graph;
+}
+
+describe("manifest against graph", () => {
+  test("one that fits", () => {
+    const graph = graphFor(3);
+    verify(graph, ops);
+    expect(() => checkManifest(sample(), graph)).not.toThrow();
+    expect(() => checkManifest({ ...sample(), heads: [], labels: [] }, graph)).not.toThrow();
+  });
+
+  const contradiction = (name: string, change: (m: Manifest) => void, graph: Graph, message: string) =>
+    test(name, () => {
+      const manifest = sample();
+      change(manifest);
+      const check = () => checkManifest(manifest, graph, "m.json");
+      expect(check).toThrow(FormatError);
+      expect(check).toThrow(message);
+    });
+  const nothing = () => {};
+  contradiction(
+    "input blob",
+    (m) => {
+      m.input.blob = "data";
+    },
+    graphFor(3),
+    'input.blob: found "data", but the inputs of tiny.param are "images"',
+  );
+  contradiction(
+    "head blob",
+    (m) => {
+      m.heads[0].blob = "out";
+    },
+    graphFor(3),
+    'heads[0].blob: found "out", which is no blob of tiny.param; its outputs are "output"',
+  );
+  contradiction("class count", nothing, graphFor(4), "9 values per box, expected 8 (5 + 3 labels)");
+  contradiction("anchor count", nothing, graphFor(3, 2), "2 channels, expected 3, one per anchor");
+  contradiction(
+    "stride",
+    (m) => {
+      m.heads[0].stride = 8;
+    },
+    graphFor(3),
+    "8 cells, expected 32 (8x4 cells at stride 8)",
+  );
+  contradiction(
+    "rank",
+    (m) => {
+      m.heads[0].blob = "images";
+    },
+    graphFor(3),
+    "the graph gives 64x32x3",
+  );
+  contradiction(
+    "size that does not run",
+    (m) => {
+      m.input.width = m.input.height = m.input.stride = 8;
+    },
+    graphFor(3),
+    "tiny.param does not run on 8x8x3",
+  );
+  contradiction(
+    "quantization of another model",
+    (m) => {
+      m.quantization!.layers = { Conv_9: { input: 1 } };
+    },
+    graphFor(3),
+    'quantization.layers: found "Conv_9"',
+  );
+
+  test.skipIf(!hasData)("the yolov5ss graph, and that graph with one label missing", () => {
+    const graph = parseParam(dataText("models/yolov5ss.param"), "yolov5ss.param");
+    const names = parseDatasetYaml(dataText("coco/coco.yaml"), "coco.yaml").names;
+    const manifest = sample();
+    Object.assign(manifest.input, { width: 416, height: 320, stride: 32 });
+    manifest.labels = names;
+    manifest.quantization = undefined;
+    manifest.heads = ["output", "917", "937"].map((blob, i) => ({
+      kind: "yolov5",
+      blob,
+      stride: 8 << i,
+      anchors: [4, 5, 8, 10, 13, 16],
+    }));
+    expect(() => checkManifest(manifest, graph)).not.toThrow();
+    manifest.labels = names.slice(1);
+    expect(() => checkManifest(manifest, graph)).toThrow("85 values per box, expected 84 (5 + 79 labels)");
+  });
+});
+
+describe("C++ header", () => {
+  test("names the facts", () => {
+    const header = manifestHeader(sample());
+    for (const line of [
+      "#ifndef TINY_MODEL_H",
+      "namespace tiny_model {",
+      'static const char* const input_blob = "images";',
+      "static const float norm_vals[3] = {0.00392156886f, 0.00392156886f, 0.00392156886f};",
+      'static const Head heads[1] = {{"output", 16, 3, {10.f, 13.f, 16.f, 30.f, 33.f, 23.f}}};',
+      "static const int num_class = 3;",
+    ]) {
+      expect(header).toContain(line);
+    }
+  });
+
+  const compiler = spawnSync("g++", ["--version"]).status === 0;
+  if (!compiler) console.warn("no g++: the generated header is not compiled");
+  test.skipIf(!compiler)(
+    "compiles as C++11 without warnings, included twice, and holds the same values",
+    () => {
+      const folder = mkdtempSync(path.join(tmpdir(), "ncnnkit-header-"));
+      try {
+        const odd = sample();
+        odd.name = '2 odd/"name\\\n*/ int';
+        odd.labels = [
+          "plain",
+          'quote " and \\ backslash',
+          "new\nline",
+          "ünï 日本",
+          "trigraph ??/",
+          "7\u00017",
+        ];
+        writeFileSync(path.join(folder, "odd.h"), manifestHeader(odd));
+        writeFileSync(
+          path.join(folder, "none.h"),
+          manifestHeader({ ...sample(), name: "none", heads: [], labels: [] }),
+        );
+        const print = `#include "odd.h"\n#include "odd.h"\n#include "none.h"\n#include <cstdio>
+namespace m = m_2_odd_name_int_model;
+int main() {
+  for (int i = 0; i < m::num_class; i++) std::fwrite(m::class_names[i], 1, __builtin_strlen(m::class_names[i]) + 1, stdout);
+  std::printf("%s %d %g %.9g", m::heads[0].blob, m::heads[0].num_anchors, m::heads[0].anchors[5], m::norm_vals[2]);
+}\n`;
+        writeFileSync(path.join(folder, "main.cpp"), print);
+        const flags = ["-std=c++11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-o", "main", "main.cpp"];
+        const compiled = spawnSync("g++", flags, { cwd: folder, encoding: "utf8" });
+        expect(compiled.stderr).toBe("");
+        const { stdout } = spawnSync(path.join(folder, "main"), { encoding: "utf8" });
+        expect(stdout.split("\0")).toEqual([...odd.labels, "output 3 23 0.00392156886"]);
+      } finally {
+        rmSync(folder, { recursive: true });
+      }
+    },
   );
 });

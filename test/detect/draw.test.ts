@@ -1,0 +1,101 @@
+import { createHash } from "node:crypto";
+import { describe, expect, test } from "vitest";
+import { glyphRows } from "../../src/detect/_font.ts";
+import type { Detection } from "../../src/detect/detect.ts";
+import { classColor, drawDetections } from "../../src/detect/draw.ts";
+import type { Picture } from "../../src/detect/picture.ts";
+
+const at = (x: number, y: number, width: number, height: number, classId = 0): Detection => ({
+  label: "cat",
+  classId,
+  score: 0.5,
+  box: { x, y, width, height },
+});
+const blank = (width: number, height: number, channels: 3 | 4 = 3): Picture => ({
+  width,
+  height,
+  channels,
+  data: new Uint8Array(width * height * channels).fill(9),
+});
+
+/** The picture as one character a pixel: `#` the class colour, `o` anything else that was drawn. */
+function show(picture: Picture, [r, g, b]: readonly number[]): string {
+  let out = "\n";
+  for (let y = 0; y < picture.height; y++) {
+    for (let x = 0; x < picture.width; x++) {
+      const i = (y * picture.width + x) * 4;
+      const [red, green, blue] = picture.data.subarray(i, i + 3);
+      out += red === r && green === g && blue === b ? "#" : red === 9 ? "." : "o";
+    }
+    out += "\n";
+  }
+  return out;
+}
+
+describe("drawDetections", () => {
+  test("box and label, pixel by pixel", () => {
+    const drawn = drawDetections(blank(16, 16), [at(2, 10, 12, 5)], {
+      lineWidth: 1,
+      textScale: 1,
+      text: () => "A1",
+    });
+    expect(show(drawn, classColor(0))).toBe(`
+................
+..#############.
+..##ooo####o###.
+..#o###o##oo###.
+..#o###o###o###.
+..#ooooo###o###.
+..#o###o###o###.
+..#o###o###o###.
+..#o###o##ooo##.
+..#############.
+..############..
+..#..........#..
+..#..........#..
+..#..........#..
+..############..
+................
+`);
+  });
+
+  test("the source is left alone, alpha is opaque, RGB and RGBA sources give the same", () => {
+    const source = blank(20, 20);
+    const drawn = drawDetections(source, [at(2, 2, 9, 9)]);
+    expect(new Set(source.data)).toEqual(new Set([9]));
+    const rgba = blank(20, 20, 4);
+    for (let i = 3; i < rgba.data.length; i += 4) rgba.data[i] = 255;
+    expect(drawDetections(rgba, [at(2, 2, 9, 9)])).toEqual(drawn);
+  });
+
+  test("boxes at and beyond every edge, and labels wider than the picture, stay inside", () => {
+    for (const [w, h] of [
+      [1, 1],
+      [5, 40],
+      [40, 5],
+      [64, 64],
+    ]) {
+      const boxes = [at(-10, -10, 500, 500), at(w - 1, h - 1, 1, 1), at(0, 0, 0, 0), at(w + 5, h + 5, 3, 3)];
+      const drawn = drawDetections(blank(w, h), boxes, { textScale: 3, text: () => "a long label ünï" });
+      expect(drawn.data.length).toBe(w * h * 4);
+    }
+  });
+
+  test("every printable character has its own shape, others are a question mark", () => {
+    const shapes = new Set(
+      Array.from({ length: 95 }, (_, i) => glyphRows(String.fromCharCode(32 + i)).join()),
+    );
+    expect(shapes.size).toBe(95);
+    for (const odd of ["é", "日", "\n", "🐈", ""]) expect(glyphRows(odd)).toEqual(glyphRows("?"));
+  });
+
+  test("neighbouring classes have different colours", () => {
+    const colors = new Set(Array.from({ length: 80 }, (_, k) => classColor(k).join()));
+    expect(colors.size).toBe(80);
+  });
+
+  test("the same pixels everywhere", () => {
+    const { data } = drawDetections(blank(200, 100), [at(20, 30, 50, 50, 3), at(60, 5, 120, 80, 17)]);
+    expect(createHash("sha256").update(data).digest("hex").slice(0, 16)).toMatchInlineSnapshot(`"b596c270d39f64ee"`);
+  });
+});

@@ -1,0 +1,49 @@
+import { expect, test } from "vitest";
+import type { Detection } from "../../src/detect/detect.ts";
+import { coco91, cocoRows, imageId, yoloText } from "../../src/detect/save.ts";
+import { parseYoloLabels } from "../../src/evaluate/dataset.ts";
+
+const detections: Detection[] = [
+  { label: "tv", classId: 62, score: 0.87654321, box: { x: 6.12345, y: 100, width: 150.5, height: 50 } },
+  { label: "person", classId: 0, score: 0.25, box: { x: 0, y: 0, width: 640, height: 400 } },
+];
+
+test("YOLO lines are fractions with six digits, and are read back as labels", () => {
+  const text = yoloText(detections, 640, 400);
+  expect(text).toBe("62 0.127146 0.3125 0.235156 0.125 0.876543\n0 0.5 0.5 1 1 0.25\n");
+  expect(yoloText([], 640, 400)).toBe("");
+  const labels = text.replaceAll(/ [\d.]+$/gm, "");
+  const [{ category, box }] = parseYoloLabels(labels, "a.txt", 1, { width: 640, height: 400 });
+  expect(category).toBe(62);
+  for (const side of ["x", "y", "width", "height"] as const)
+    expect(box[side]).toBeCloseTo(detections[0].box[side], 3);
+});
+
+test("COCO rows", () => {
+  expect(cocoRows(detections, "000000000139")[0]).toEqual({
+    image_id: 139,
+    category_id: 62,
+    bbox: [6.123, 100, 150.5, 50],
+    score: 0.87654,
+  });
+  expect(cocoRows(detections, "cat", { coco91: true }).map((row) => [row.image_id, row.category_id])).toEqual(
+    [
+      ["cat", 72],
+      ["cat", 1],
+    ],
+  );
+});
+
+test("COCO's 80 classes have the ids 1 to 90 without the ten that COCO dropped", () => {
+  expect(coco91).toHaveLength(80);
+  expect(Array.from({ length: 90 }, (_, i) => i + 1).filter((id) => !coco91.includes(id))).toEqual([
+    12, 26, 29, 30, 45, 66, 68, 69, 71, 83,
+  ]);
+});
+
+test("image ids", () => {
+  expect(imageId("000000000139")).toBe(139);
+  expect(imageId("12a")).toBe("12a");
+  expect(imageId("1e3")).toBe("1e3");
+  expect(imageId("99999999999999999999")).toBe("99999999999999999999");
+});
