@@ -69,13 +69,20 @@ function makeTaps(outputs: number, count: number, at: (o: number) => readonly [n
   return taps;
 }
 
-/** Source positions of `out` samples of an axis of `n`. */
-function axisTaps(n: number, out: number, p: P, scale: number, given: boolean): Taps {
+/**
+ * Source positions of `out` samples of an axis of `n`. Steps are those of the scale, not of the sizes, unless the
+ * output size is given (`fromSize`): 7 columns scaled by 1.3 become 9 that are 1/1.3 apart, not 7/9.
+ */
+function axisTaps(n: number, out: number, p: P, scale: number, fromSize: boolean): Taps {
   if (p.resize_type === resizeTypes.nearest) {
-    const ratio = given ? fround(n / out) : fround(1 / scale);
+    const ratio = fromSize ? fround(n / out) : fround(1 / scale);
     return makeTaps(out, 1, (o) => [[Math.min(Math.trunc(fround(o * ratio)), n - 1)], [1]]);
   }
-  const ratio = p.align_corner ? (n - 1) / (out - 1) : n / out;
+  const ratio = p.align_corner
+    ? (n - 1) / (out - 1)
+    : fromSize || p.dynamic_target_size
+      ? n / out
+      : 1 / scale;
   const position = (o: number): number =>
     fround(p.align_corner ? (out > 1 ? o * ratio : 0) : (o + 0.5) * ratio - 0.5);
   const isLinear = p.resize_type === resizeTypes.bilinear;
@@ -118,9 +125,9 @@ function resize(input: Tensor, p: P, shape: Shape): Tensor {
   const [h, w] = isPicture ? input.shape.slice(1) : input.shape.length === 2 ? [1, input.shape[1]] : [1, 1];
   const [outH, outW] = shape.length === 3 ? shape.slice(1) : [1, shape[1]];
   if (isPicture && h === outH && w === outW) return input;
-  const given = !p.dynamic_target_size && p.output_height > 0 && p.output_width > 0;
-  const y = axisTaps(h, outH, p, p.height_scale, given);
-  const x = axisTaps(w, outW, p, p.width_scale, given);
+  const fromSize = !p.dynamic_target_size && p.output_height > 0 && p.output_width > 0;
+  const y = axisTaps(h, outH, p, p.height_scale, fromSize);
+  const x = axisTaps(w, outW, p, p.width_scale, fromSize);
   const data =
     p.resize_type === resizeTypes.nearest
       ? emptyLike(input.data, shape[0] * outH * outW)
