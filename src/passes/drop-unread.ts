@@ -1,0 +1,41 @@
+/** Nodes whose results nobody wants. */
+import { GraphError } from "../base/errors.ts";
+import type { Pass } from "./pass.ts";
+
+/** Constants without a reader. (Any other blob without a reader is an output of the graph.) */
+export const dropUnreadConstants: Pass = {
+  name: "drop-unread-constants",
+  run(graph) {
+    const unread = new Set(graph.outputs);
+    const before = graph.nodes.length;
+    graph.remove(graph.nodes.filter((node) => node.type === "MemoryData" && unread.has(node.outputs[0])));
+    return before - graph.nodes.length;
+  },
+};
+
+/**
+ * Keeps only what is needed for the given output blobs. Input nodes stay. Other blobs may become outputs where a
+ * node makes several. Throws GraphError when there is no such blob.
+ */
+export function keepOutputs(outputs: readonly string[]): Pass {
+  return {
+    name: "keep-outputs",
+    run(graph) {
+      const wanted = new Set(outputs);
+      const producers = graph.producers();
+      const missing = outputs.find((blob) => !producers.has(blob));
+      if (missing !== undefined) {
+        throw new GraphError(`no blob "${missing}"; the outputs are ${graph.outputs.join(", ")}`);
+      }
+      const dead = graph.nodes.toReversed().filter((node) => {
+        if (node.type === "Input" || node.outputs.some((blob) => wanted.has(blob))) {
+          for (const blob of node.inputs) wanted.add(blob);
+          return false;
+        }
+        return true;
+      });
+      graph.remove(dead);
+      return dead.length;
+    },
+  };
+}

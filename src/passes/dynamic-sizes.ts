@@ -1,0 +1,134 @@
+/**
+ * Fixed sizes that follow from the input's size, in a form that follows it: a converted detector then runs at any size.
+ * A Reshape extent becomes -1, or 0 (copied) where two of them depend on the size; an Interp target becomes a scale.
+ */
+import { GraphError } from "../base/errors.ts";
+import { type Graph, inferShapes, type Node, opOf, paramsOf } from "../ir/graph.ts";
+import { elementCount, formatShape, type Shape } from "../ir/tensor.ts";
+import { ops } from "../ops/index.ts";
+import { num, setParams } from "./_params.ts";
+import type { Log, Pass } from "./pass.ts";
+
+type Shapes = ReadonlyMap<string, Shape>;
+
+/**
+ * @param inputShapes shapes that the fixed sizes were made for, by input blob; those not given are taken from the Input
+ * nodes, and without any the pass does nothing.
+ */
+export function makeSizesDynamic(inputShapes: Record<string, Shape> = {}): Pass {
+  return {
+    name: "dynamic-sizes",
+    run(graph, log) {
+      const candidates = graph.nodes.filter((node) => hasFixedExtents(node) || hasFixedTarget(node));
+      if (candidates.length === 0) return 0;
+      const shapes = shapesOf(graph, inputShapes, log);
+      return shapes ? rewriteSizes(graph, shapes, log) : 0;
+    },
+  };
+}
+
+function hasFixedExtents(node: Node): boolean {
+  const extents = Object.values(node.params);
+  return node.type === "Reshape" && !node.params.shape_expr && !extents.includes(-1) && !extents.includes(0);
+}
+
+function hasFixedTarget(node: Node): boolean {
+  return (
+    node.type === "Interp" &&
+    node.inputs.length === 1 &&
+    num(node, "output_height") > 0 &&
+    num(node, "output_width") > 0
+  );
+}
+
+function shapesOf(graph: Graph, inputShapes: Record<string, Shape>, log?: Log): Shapes | undefined {
+  try {
+    return inferShapes(graph, ops, inputShapes);
+  } catch (error) {
+    if (!(error instanceof GraphError)) throw error;
+    log?.(`nothing is changed: ${error.message}`);
+    return undefined;
+  }
+}
+
+/**
+ * Goes through the nodes with the shapes at the given size and at twice that size (width and height of every picture):
+ * extents that change with it are those that may not stay fixed.
+ */
+function rewriteSizes(graph: Graph, shapes: Shapes, log?: Log): number {
+  const larger = new Map<string, Shape>();
+  let count = 0;
+  for (const node of graph.nodes) {
+    const [input] = node.inputs.map((blob) => shapes.get(blob)!);
+    const [largeInput] = node.inputs.map((blob) => larger.get(blob)!);
+    if (hasFixedTarget(node) && makeScale(node, input, largeInput)) count++;
+    if (hasFixedExtents(node) && input.some((extent, i) => extent !== largeInput[i])) {
+      const output = shapes.get(node.outputs[0])!;
+      if (makeInferred(node, input, largeInput, output)) count++;
+      else {
+        log?.(
+          `"${node.name}" stays: ${formatShape(input)} to ${formatShape(output)} can be scaled in several ways`,
+        );
+        return count;
+      }
+    }
+    if (!addShapes(node, larger, shapes, log)) return count;
+  }
+  return count;
+}
+
+/** Shapes of a node's outputs at the larger size; false where the graph does not work at that size. */
+function addShapes(node: Node, larger: Map<string, Shape>, shapes: Shapes, log?: Log): boolean {
+  if (node.type === "Input") {
+    const shape = shapes.get(node.outputs[0])!;
+    larger.set(node.outputs[0], shape.length === 3 ? [shape[0], shape[1] * 2, shape[2] * 2] : shape);
+    return true;
+  }
+  try {
+    const inputs = node.inputs.map((blob) => larger.get(blob)!);
+    const outputs = opOf(node, ops).shape(inputs, paramsOf(node, ops), node.outputs.length);
+    node.outputs.forEach((blob, i) => {
+      larger.set(blob, outputs[i]);
+    });
+    return true;
+  } catch (error) {
+    if (!(error instanceof GraphError)) throw error;
+    log?.(`the graph is bound to its input size by "${node.name}": ${error.message}`);
+    return false;
+  }
+}
+
+/** Interp to a fixed size that is a whole multiple of a size that changes. */
+function makeScale(node: Node, input: Shape, large: Shape): boolean {
+  const [h, w] = input.slice(-2);
+  const height_scale = num(node, "output_height") / h;
+  const width_scale = num(node, "output_width") / w;
+  const changes = input.length === 3 && (large[1] !== h || large[2] !== w);
+  if (!changes || !Number.isInteger(height_scale) || !Number.isInteger(width_scale)) return false;
+  setParams(node, { height_scale, width_scale, output_height: 0, output_width: 0 });
+  return true;
+}
+
+const axisNames = ["w", "hw", "chw", "cdhw"];
+
+/** Marks the extents of a Reshape that depend on the size; false where it is not clear which do. */
+function makeInferred(node: Node, input: Shape, large: Shape, output: Shape): boolean {
+  const fixed = elementCount(input.filter((extent, i) => extent === large[i]));
+  const names = [...axisNames[output.length - 1]];
+  // The others must come from extents that stay: of 255x20x20 to 3x85x400 it is 400, since 3·85 divides 255.
+  const inferable = output.flatMap((extent, i) => (fixed % (elementCount(output) / extent) === 0 ? [i] : []));
+  if (inferable.length === 1) {
+    setParams(node, { [names[inferable[0]]]: -1 });
+    return true;
+  }
+  // Several depend on the size: those that keep their name are copied, and the rest must do without the size.
+  const inputNames = [...axisNames[input.length - 1]];
+  const copied = names.filter((name, i) => {
+    const from = inputNames.indexOf(name);
+    return from >= 0 && input[from] === output[i] && input[from] !== large[from];
+  });
+  const changing = input.filter((extent, i) => extent !== large[i]).length;
+  if (copied.length === 0 || copied.length !== changing) return false;
+  setParams(node, Object.fromEntries(copied.map((name) => [name, 0])));
+  return true;
+}

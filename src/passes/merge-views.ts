@@ -1,0 +1,45 @@
+/** Reshape → Reshape, Flatten → Reshape, Reshape → Flatten, …: the second alone decides the extents. */
+import type { Node } from "../ir/graph.ts";
+import type { Params } from "../ir/op.ts";
+import { eachNode } from "./_fold.ts";
+import { num, setParams } from "./_params.ts";
+import type { Pass } from "./pass.ts";
+
+const views = ["Reshape", "Flatten", "Squeeze", "ExpandDims"];
+const names = ["w", "h", "d", "c"];
+
+/**
+ * The parameters that `second` needs when it reads what `first` reads: extents that it copies (0) are written out.
+ * Undefined where such an extent is not known.
+ */
+function withoutCopies(first: Node, second: Node): Params | undefined {
+  if (second.type === "Flatten") return {};
+  const changes: Params = {};
+  for (const name of names) {
+    if (num(second, name) !== 0) continue;
+    const extent = first.type === "Reshape" ? num(first, name) : 0;
+    if (extent <= 0) return undefined;
+    changes[name] = extent;
+  }
+  return changes;
+}
+
+export const mergeViews: Pass = {
+  name: "merge-views",
+  run: (graph, log) =>
+    eachNode(graph, ["Reshape", "Flatten"], (second, wiring) => {
+      for (;;) {
+        const first = wiring.producer(second.inputs[0]);
+        if (!first || !views.includes(first.type)) return;
+        const changes = withoutCopies(first, second);
+        if (!changes || second.params.shape_expr) {
+          log?.(`"${second.name}" stays: it copies extents that "${first.name}" computes`);
+          return;
+        }
+        wiring.setInputs(second, first.inputs);
+        wiring.removeIfUnread(first);
+        setParams(second, changes);
+        wiring.rewrote();
+      }
+    }),
+};

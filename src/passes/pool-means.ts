@@ -1,0 +1,68 @@
+/**
+ * The mean over the whole picture, as one Reduction or as one over w and another over h → global average Pooling, with a
+ * Reshape behind it where the axes were kept.
+ */
+import type { Node } from "../ir/graph.ts";
+import { poolingTypes } from "../ops/pooling.ts";
+import { reductionTypes } from "../ops/reduction.ts";
+import { eachNode } from "./_fold.ts";
+import { become, list, num, setParams } from "./_params.ts";
+import type { Wiring } from "./_wiring.ts";
+import type { Pass } from "./pass.ts";
+
+/** Axes of a plain mean over an input of that rank, sorted; undefined for other reductions. */
+function meanAxes(node: Node, rank: number): number[] | undefined {
+  if (node.type !== "Reduction" || reductionTypes[num(node, "operation")] !== "mean") return undefined;
+  if (num(node, "reduce_all") || num(node, "coeff") !== 1) return undefined;
+  const axes = list(node, "axes").map((axis) => (axis < 0 ? axis + rank : axis));
+  return axes.sort((a, b) => a - b);
+}
+
+const pictureAxes = "1,2";
+
+/** The second of two reductions that together reduce height and width, or undefined. */
+function secondMean(first: Node, wiring: Wiring): Node | undefined {
+  const firstAxes = meanAxes(first, 3);
+  const second = wiring.soleReader(first);
+  if (!second || firstAxes?.length !== 1 || num(first, "keepdims") !== num(second, "keepdims"))
+    return undefined;
+  const kept = num(first, "keepdims") !== 0;
+  const secondAxes = meanAxes(second, kept ? 3 : 2)?.map((axis) =>
+    !kept && axis >= firstAxes[0] ? axis + 1 : axis,
+  );
+  const both = [...firstAxes, ...(secondAxes ?? [])].sort((a, b) => a - b);
+  return String(both) === pictureAxes ? second : undefined;
+}
+
+export const poolMeans: Pass = {
+  name: "pool-means",
+  run: (graph) =>
+    eachNode(graph, ["Reduction"], (node, wiring, sketches) => {
+      if (sketches.get(node.inputs[0])?.rank !== 3) return;
+      const second = secondMean(node, wiring);
+      if (String(meanAxes(node, 3)) !== pictureAxes && !second) return;
+      const keepsAxes = num(node, "keepdims") !== 0;
+      if (second) {
+        wiring.absorb(node, second);
+        node.name = second.name;
+      } else wiring.rewrote();
+      become(node, "Pooling", { pooling_type: poolingTypes.average, global_pooling: 1 });
+      if (keepsAxes) appendReshape(node, wiring);
+    }),
+};
+
+function appendReshape(node: Node, wiring: Wiring): void {
+  const [blob] = node.outputs;
+  const vector = `${blob}_vector`;
+  const reshape: Node = {
+    type: "Reshape",
+    name: `${node.name}_keepdims`,
+    inputs: [vector],
+    outputs: [blob],
+    params: {},
+    weights: {},
+  };
+  setParams(reshape, { w: 1, h: 1, c: -1 });
+  wiring.setOutput(node, vector);
+  wiring.insertBehind(node, reshape);
+}
