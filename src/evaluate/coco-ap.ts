@@ -194,28 +194,34 @@ function evaluateClass(
 ): ClassScores {
   const total = cells.reduce((sum, cell) => sum + cell.found.length, 0);
   const scores = new Float64Array(total);
+  const areas = new Float64Array(total);
   /** Place among its image's detections, for the smaller limits. */
   const ranks = new Int32Array(total);
+  const truthCells: TruthCell[] = [];
   let at = 0;
-  for (const { found } of cells) {
-    found.forEach((row, rank) => {
-      scores[at] = row.score;
+  for (const cell of cells) {
+    if (cell.truth.length) truthCells.push({ ...cell, overlaps: overlapMatrix(cell), start: at });
+    cell.found.forEach(({ score, box }, rank) => {
+      scores[at] = score;
+      areas[at] = box.width * box.height;
       ranks[at++] = rank;
     });
   }
   const order = Uint32Array.from({ length: total }, (_, i) => i).sort(
     (a, b) => scores[b] - scores[a] || a - b,
   );
-  const overlaps = cells.map(overlapMatrix);
   const objects: number[] = [];
   const curves = areaRanges.map((range, area) => {
-    const { states, positives } = matchClass(cells, overlaps, range, thresholds, total);
+    const { states, positives } = matchClass(truthCells, areas, range, thresholds);
     objects[area] = positives;
     if (!positives) return [];
-    return limits.map((limit) =>
-      Array.from(thresholds, (_, t) =>
-        precisionRecall(states.subarray(t * total, (t + 1) * total), order, ranks, limit, positives),
-      ),
+    // The smaller limits only give recall over all sizes.
+    return limits.map((limit, l) =>
+      area > 0 && l < limits.length - 1
+        ? []
+        : Array.from(thresholds, (_, t) =>
+            precisionRecall(states.subarray(t * total, (t + 1) * total), order, ranks, limit, positives),
+          ),
     );
   });
   return {
@@ -253,37 +259,46 @@ const truePositive = 1;
 /** Matched to a crowd or to an object of another size, or unmatched and of another size itself. */
 const ignored = 2;
 
-/** State of every detection at every threshold `[thresholds, total]`, and how many objects there are to be found. */
+/** A cell that has truth: only there can anything match. */
+interface TruthCell extends Cell {
+  overlaps: Float64Array;
+  /** Place of its first detection among those of the class. */
+  start: number;
+}
+
+/**
+ * State of every detection at every threshold `[thresholds, detections]`, and how many objects there are to be found.
+ * `areas` are those of the detections.
+ */
 function matchClass(
-  cells: readonly Cell[],
-  overlaps: readonly Float64Array[],
+  cells: readonly TruthCell[],
+  areas: Float64Array,
   range: readonly [number, number],
   thresholds: Float64Array,
-  total: number,
 ): { states: Uint8Array; positives: number } {
-  const states = new Uint8Array(thresholds.length * total);
   const outside = (area: number) => area < range[0] || area > range[1];
+  const unmatched = Uint8Array.from(areas, (area) => (outside(area) ? ignored : falsePositive));
+  const states = new Uint8Array(thresholds.length * unmatched.length);
+  for (let t = 0; t < thresholds.length; t++) states.set(unmatched, t * unmatched.length);
   let positives = 0;
-  let start = 0;
-  cells.forEach(({ truth, found }, c) => {
+  for (const { truth, found, overlaps, start } of cells) {
     const skip = truth.map(
       ({ box, area, crowd }) => Boolean(crowd) || outside(area ?? box.width * box.height),
     );
     // Objects that count come first, so that a detection takes an ignored one only where no other fits.
     const order = truth.map((_, g) => g).sort((a, b) => Number(skip[a]) - Number(skip[b]));
-    positives += skip.filter((each) => !each).length;
-    const outsideFound = found.map(({ box }) => outside(box.width * box.height));
+    for (const each of skip) if (!each) positives++;
+    const taken = new Uint8Array(truth.length);
     for (let t = 0; t < thresholds.length; t++) {
-      const taken = new Uint8Array(truth.length);
+      taken.fill(0);
       for (let d = 0; d < found.length; d++) {
-        const match = bestMatch(overlaps[c], d * truth.length, order, truth, skip, taken, thresholds[t]);
-        const state = match < 0 ? falsePositive : skip[match] ? ignored : truePositive;
-        if (match >= 0) taken[match] = 1;
-        states[t * total + start + d] = match < 0 && outsideFound[d] ? ignored : state;
+        const match = bestMatch(overlaps, d * truth.length, order, truth, skip, taken, thresholds[t]);
+        if (match < 0) continue;
+        taken[match] = 1;
+        states[t * unmatched.length + start + d] = skip[match] ? ignored : truePositive;
       }
     }
-    start += found.length;
-  });
+  }
   return { states, positives };
 }
 
@@ -309,7 +324,10 @@ function bestMatch(
   return match;
 }
 
-/** Mean interpolated precision at the recall points, and the greatest recall. */
+/**
+ * Mean interpolated precision at the recall points, and the greatest recall. Precision falls with every miss, so its
+ * maximum to the right of a point is always at a hit, and only hits are looked at.
+ */
 function precisionRecall(
   states: Uint8Array,
   order: Uint32Array,
@@ -317,25 +335,23 @@ function precisionRecall(
   limit: number,
   positives: number,
 ): { precision: number; recall: number } {
-  const precisions: number[] = [];
-  const recalls: number[] = [];
+  const precisions = new Float64Array(positives);
   let hits = 0;
   let misses = 0;
   for (const i of order) {
     if (ranks[i] >= limit) continue;
-    if (states[i] === truePositive) hits++;
-    else if (states[i] === falsePositive) misses++;
-    recalls.push(hits / positives);
-    precisions.push(hits / (misses + hits + Number.EPSILON));
+    if (states[i] === truePositive) {
+      hits++;
+      precisions[hits - 1] = hits / (misses + hits + Number.EPSILON);
+    } else if (states[i] === falsePositive) misses++;
   }
-  for (let i = precisions.length - 1; i > 0; i--)
-    precisions[i - 1] = Math.max(precisions[i - 1], precisions[i]);
+  for (let i = hits - 1; i > 0; i--) precisions[i - 1] = Math.max(precisions[i - 1], precisions[i]);
   let sum = 0;
   for (let r = 0, i = 0; r < recallPoints; r++) {
     const wanted = r === recallPoints - 1 ? 1 : r * 0.01;
-    while (i < recalls.length && recalls[i] < wanted) i++;
-    if (i === recalls.length) break;
+    while (i < hits && (i + 1) / positives < wanted) i++;
+    if (i === hits) break;
     sum += precisions[i];
   }
-  return { precision: sum / recallPoints, recall: recalls.length ? recalls[recalls.length - 1] : 0 };
+  return { precision: sum / recallPoints, recall: hits / positives };
 }
