@@ -515,12 +515,12 @@ def yaml_of(anchors=ANCHORS):
 
 
 def seeded(model, seed):
-    """Weights that keep values near 1 through the network, and BatchNorm statistics that are far from trivial."""
+    """Weights that keep values between 0.1 and 10 through the network, and BatchNorm statistics that are far from trivial."""
     g = torch.Generator().manual_seed(seed)
     for m in model.modules():
         if isinstance(m, (nn.Conv2d, nn.Linear, nn.ConvTranspose2d)):
             fan = m.weight[0].numel()
-            m.weight.data = torch.randn(m.weight.shape, generator=g) * (1.5 / fan) ** 0.5
+            m.weight.data = torch.randn(m.weight.shape, generator=g) * (2.2 / fan) ** 0.5
             if m.bias is not None:
                 m.bias.data = torch.randn(m.bias.shape, generator=g) * 0.3
         if isinstance(m, nn.BatchNorm2d):
@@ -653,6 +653,7 @@ def lite_g(form):
                 dense = m.rbr_dense.conv
                 m.rbr_dense = nn.Conv2d(dense.in_channels, dense.out_channels, 3, dense.stride, 1).half()
                 m.rbr_dense.weight.data = dense.weight.data
+                m.rbr_dense.bias.data = torch.linspace(-0.3, 0.3, dense.out_channels).half()
                 del m.rbr_1x1
                 m.deploy = True
                 m.forward = m.fusevggforward
@@ -673,6 +674,8 @@ def plain():
         nn.Hardtanh(-0.5, 2.0),
         nn.AvgPool2d(2, count_include_pad=False),
         nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False),
+        nn.ConvTranspose2d(8, 6, (3, 2), (2, 1), 1, (1, 0)),
+        nn.ConvTranspose2d(6, 8, 3, 1, 1, groups=2, bias=False),
         nn.PReLU(8),
         nn.ReLU6(),
         nn.AdaptiveAvgPool2d((3, 2)),
@@ -682,8 +685,8 @@ def plain():
         nn.Linear(32, 12),
         nn.Tanh(),
         nn.Dropout(0.5),
-        nn.Linear(12, 5, bias=False),
         nn.Sigmoid(),
+        nn.Linear(12, 40, bias=False),
     )
     model = seeded(model, 9)
     return model, model

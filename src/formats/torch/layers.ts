@@ -65,6 +65,40 @@ export function emitConvolution(b: NetworkBuilder, m: TorchModule, x: string, we
   return b.layer(m, groups > 1 ? "ConvolutionDepthWise" : "Convolution", m.path, [x], params, weights);
 }
 
+/** ConvTranspose2d: PyTorch has the weights as `[in, out/groups, kh, kw]`, ncnn as `[out, in/groups, kh, kw]`. */
+const transposedConvolution: Emitter = (b, m, [x]) => {
+  const { shape, data } = m.tensor("weight", 4);
+  const [numInput, outPerGroup, kernelH, kernelW] = shape;
+  const groups = m.integer("groups", 1);
+  if (numInput % groups) m.fail(`${numInput} channels cannot be split into ${groups} groups`);
+  const numOutput = outPerGroup * groups;
+  const bias = m.optionalTensor("bias") && m.vector("bias", numOutput);
+  const [padY, padX] = m.pair("padding");
+  const [outputPadY, outputPadX] = m.pair("output_padding");
+  const pads = { top: padY, bottom: padY, left: padX, right: padX };
+  const params: Params = {
+    num_output: numOutput,
+    ...windowParams([kernelH, kernelW], m.pair("stride", 1), pads, m.pair("dilation", 1)),
+    ...(bias ? { bias_term: 1 } : {}),
+    weight_data_size: data.length,
+    ...(groups > 1 ? { group: groups } : {}),
+    ...(outputPadX ? { output_pad_right: outputPadX } : {}),
+    ...(outputPadY !== outputPadX ? { output_pad_bottom: outputPadY } : {}),
+  };
+  const weight = new Float32Array(m.pay(data.length));
+  const inPerGroup = numInput / groups;
+  const size = kernelH * kernelW;
+  for (let input = 0; input < numInput; input++) {
+    for (let j = 0; j < outPerGroup; j++) {
+      const output = Math.floor(input / inPerGroup) * outPerGroup + j;
+      const from = (input * outPerGroup + j) * size;
+      weight.set(data.subarray(from, from + size), (output * inPerGroup + (input % inPerGroup)) * size);
+    }
+  }
+  const type = groups > 1 ? "DeconvolutionDepthWise" : "Deconvolution";
+  return b.layer(m, type, m.path, [x], params, { weight, ...(bias ? { bias } : {}) });
+};
+
 const batchNorm: Emitter = (b, m, [x]) => {
   const channels = m.integer("num_features", 1);
   if (!m.optionalTensor("running_mean")) {
@@ -249,6 +283,7 @@ const torchEmitters: Record<string, Emitter> = {
   "batchnorm.BatchNorm2d": batchNorm,
   "container.Sequential": sequential,
   "conv.Conv2d": (b, m, [x]) => emitConvolution(b, m, x),
+  "conv.ConvTranspose2d": transposedConvolution,
   "dropout.Dropout": identity,
   "dropout.Dropout2d": identity,
   "flatten.Flatten": flatten,
