@@ -198,12 +198,15 @@ interface Entry {
 function topLevelEntries(text: string, where: string): Map<string, Entry> {
   const entries = new Map<string, Entry>();
   let current: Entry | undefined;
+  /** Inside a flow list or map that goes on in the next line. */
+  let open = false;
   text.split(/\r?\n/).forEach((raw, i) => {
     const line = stripComment(raw).trimEnd();
     if (!line.trim() || line === "---") return;
-    const open = current && /^[[{]/.test(current.value) && !/[\]}]$/.test(current.value);
+    const closes = /[\]}]$/.test(line);
     if (current && open) {
       current.value += ` ${line.trim()}`;
+      open = !closes;
     } else if (/^(\s|- )/.test(line)) {
       if (!current)
         throw new FormatError(
@@ -217,6 +220,7 @@ function topLevelEntries(text: string, where: string): Map<string, Entry> {
           `${where}: line ${i + 1}: found ${JSON.stringify(line.slice(0, 80))}, expected "key: value"`,
         );
       current = { line: i + 1, value: (match[3] ?? "").trim(), block: [] };
+      open = /^[[{]/.test(current.value) && !closes;
       entries.set(match[2], current);
     }
   });
@@ -250,8 +254,28 @@ function scalar(text: string, where: string): string {
 function flowItems(value: string, where: string): string[] {
   const closing = value[0] === "[" ? "]" : "}";
   if (!value.endsWith(closing)) throw new FormatError(`${where}: "${value[0]}" without "${closing}"`);
-  const items = value.slice(1, -1).match(/(?:"(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^,])+/g) ?? [];
-  return items.map((item) => item.trim()).filter((item) => item !== "");
+  const items: string[] = [];
+  let quote = "";
+  let start = 1;
+  /** A quote opens only at the beginning of an item or of a map's value; elsewhere it is an apostrophe. */
+  let mayOpen = true;
+  for (let i = 1; i < value.length - 1; i++) {
+    const char = value[i];
+    if (quote) {
+      if (char === "\\" && quote === '"') i++;
+      else if (char === quote) quote = "";
+    } else if (char === ",") {
+      items.push(value.slice(start, i).trim());
+      start = i + 1;
+      mayOpen = true;
+    } else if (mayOpen && (char === '"' || char === "'")) {
+      quote = char;
+      mayOpen = false;
+    } else if (char !== " ") mayOpen = char === ":";
+  }
+  if (quote) throw new FormatError(`${where}: a ${quote} without its end`);
+  items.push(value.slice(start, -1).trim());
+  return items.filter((item) => item !== "");
 }
 
 function listOf({ value, block }: Entry, where: string): string[] {

@@ -15,6 +15,8 @@ export { manifestHeader } from "./manifest-header.ts";
 /** Longest text that is parsed, in UTF-16 units; a manifest with all weight scales of a large model is near 1 MB. */
 const maxLength = 64 * 2 ** 20;
 const maxExtent = 16384;
+/** Deepest brackets; more would only serve to exhaust the stack. */
+const maxNesting = 32;
 
 const text = z.string().check(z.minLength(1), z.maxLength(4096));
 const count = z.int().check(z.minimum(0));
@@ -142,6 +144,11 @@ export function parseManifest(source: string, where: string): Manifest {
   if (source.length > maxLength) {
     throw new FormatError(`${where}: ${source.length} characters are too many for a model manifest`);
   }
+  if (nesting(source) > maxNesting) {
+    throw new FormatError(
+      `${where}: brackets are nested more than ${maxNesting} deep; expected a model manifest`,
+    );
+  }
   let json: unknown;
   try {
     json = JSON.parse(source.replace(/^\uFEFF/, ""));
@@ -157,6 +164,23 @@ export function parseManifest(source: string, where: string): Manifest {
  */
 export function printManifest(manifest: Manifest): string {
   return `${print(validate(manifest, `manifest of ${manifest.name}`), "")}\n`;
+}
+
+/** How deep brackets are nested in JSON text, strings left out. */
+function nesting(source: string): number {
+  let depth = 0;
+  let deepest = 0;
+  let inString = false;
+  for (let i = 0; i < source.length; i++) {
+    const char = source[i];
+    if (inString) {
+      if (char === "\\") i++;
+      else if (char === '"') inString = false;
+    } else if (char === '"') inString = true;
+    else if (char === "[" || char === "{") deepest = Math.max(deepest, ++depth);
+    else if (char === "]" || char === "}") depth--;
+  }
+  return deepest;
 }
 
 function validate(json: unknown, where: string): Manifest {

@@ -173,8 +173,14 @@ describe("dataset yaml", () => {
         }
       }),
     );
-    expect(() => parseDatasetYaml(`names: [${"'a".repeat(50_000)}`, "d.yaml")).toThrow(FormatError);
-    expect(() => parseDatasetYaml(`names: [${"'a".repeat(50_000)}]`, "d.yaml")).toThrow(FormatError);
+    const long = [
+      `names: [${"'a".repeat(300_000)}]`,
+      `names: ["${'\\"'.repeat(300_000)}]`,
+      `names: [${"\n'a".repeat(100_000)}`,
+      `names: [${"\na".repeat(100_000)}`,
+      `names:${"\n  'a".repeat(100_000)}`,
+    ];
+    for (const text of long) expect(() => parseDatasetYaml(text, "d.yaml")).toThrow(FormatError);
   });
 
   test.skipIf(!hasData)("the real one", () => {

@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { FormatError } from "../../src/base/errors.ts";
 import { parseDatasetYaml } from "../../src/evaluate/dataset.ts";
@@ -60,6 +61,52 @@ describe("reading and printing", () => {
     expect(printManifest(parseManifest(printed, "tiny.json"))).toBe(printed);
     const shuffled = Object.fromEntries(Object.entries(sample()).reverse()) as unknown as Manifest;
     expect(printManifest(shuffled)).toBe(printed);
+  });
+});
+
+describe("hostile text", () => {
+  const read = (text: string) => () => parseManifest(text, "m.json");
+  test("deep nesting, no JSON, odd keys and strings that never end are FormatErrors", () => {
+    for (const text of [
+      "[".repeat(200_000),
+      `${"[".repeat(200_000)}${"]".repeat(200_000)}`,
+      "",
+      "null",
+      "3",
+      '"',
+      `"${"\\".repeat(99_999)}`,
+      `"${'\\"'.repeat(999_999)}`,
+    ]) {
+      expect(read(text)).toThrow(FormatError);
+    }
+    expect(read(printManifest(sample()).replace('"version"', '"__proto__": {}, "version"'))).toThrow(
+      'unknown field "__proto__"',
+    );
+    const layers = printManifest(sample()).replace('"Conv_0"', '"__proto__"');
+    expect(Object.getPrototypeOf(parseManifest(layers, "m.json").quantization?.layers)).toBe(
+      Object.prototype,
+    );
+  });
+
+  test("any change of a character gives a manifest or a FormatError", () => {
+    const printed = printManifest(sample());
+    fc.assert(
+      fc.property(
+        fc.nat(printed.length - 1),
+        fc.constantFrom(...'0-e"[]{},: x\\'),
+        fc.nat(3),
+        (at, char, cut) => {
+          const text = printed.slice(0, at) + char + printed.slice(at + cut);
+          try {
+            const manifest = parseManifest(text, "m.json");
+            expect(parseManifest(printManifest(manifest), "m.json")).toEqual(manifest);
+          } catch (error) {
+            expect(error).toBeInstanceOf(FormatError);
+          }
+        },
+      ),
+      { numRuns: 300 },
+    );
   });
 });
 
