@@ -62,11 +62,13 @@ const table: ReadonlyMap<string, Global> = new Map<string, Global>([
 const modulePattern =
   /^(torch\.nn\.modules\.[a-z_]+|models\.(common|yolo|experimental)|utils\.activations)\.[A-Za-z_]\w*$/;
 
+const maxNameLength = 128;
+
 /** `undefined` when the name is not allowed. Python 2's `__builtin__`, which protocol 2 writes, is `builtins`. */
 export function findGlobal(module: string, name: string): { name: string; global: Global } | undefined {
   const full = `${module === "__builtin__" ? "builtins" : module}.${name}`;
   // A dotted name would walk into attributes.
-  if (name.includes(".")) return undefined;
+  if (name.includes(".") || full.length > maxNameLength) return undefined;
   const global = table.get(full) ?? (modulePattern.test(full) ? classRecord : undefined);
   return global && { name: full, global };
 }

@@ -185,8 +185,10 @@ function readCentral(reader: ByteReader, bytes: Uint8Array, directoryStart: numb
   sizes.offset = reader.u32("local header offset");
   const rawName = reader.raw(nameSize, "entry name");
   const name = new TextDecoder().decode(rawName);
-  readExtra64(new ByteReader(bytes, reader.what, reader.offset, reader.offset + extraSize), sizes);
-  reader.skip(extraSize + commentSize, "extra field, comment");
+  const extraAt = reader.offset;
+  reader.skip(extraSize, "extra field");
+  readExtra64(new ByteReader(bytes, reader.what, extraAt, extraAt + extraSize), sizes);
+  reader.skip(commentSize, "comment");
 
   if (flags & 1) throw new UnsupportedError(`${reader.what}: entry "${name}" is encrypted`);
   if (method !== stored && method !== deflated) {
