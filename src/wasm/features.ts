@@ -1,0 +1,156 @@
+/**
+ * What this machine's WebAssembly can do, found out by running tiny modules once. Relaxed instructions are judged by their
+ * results, in the first and in the optimizing compiler, since engines differ and have had them wrong.
+ */
+import { classifyDot, type DotMode, dotCorpus } from "./_dot.ts";
+import { classifyMadd, type MaddMode, maddCorpus } from "./_madd.ts";
+import { forRange } from "./helpers.ts";
+import { Module } from "./module.ts";
+import type { OpName } from "./opcodes.ts";
+
+export type { DotMode } from "./_dot.ts";
+export type { MaddMode } from "./_madd.ts";
+
+export interface Features {
+  /** 128-bit vectors: needed by the engine. */
+  readonly simd: boolean;
+  /** The relaxed instructions exist; what they do is in `dot` and `madd`. */
+  readonly relaxedSimd: boolean;
+  /** Shared memory and atomics exist. Whether memory may be sent to a worker (page isolation) is another matter. */
+  readonly threads: boolean;
+  readonly dot: DotMode;
+  readonly madd: MaddMode;
+}
+
+/** Time spent running a probe again and again, so that the optimizing compiler's code is seen too. */
+const hotMilliseconds = 1.5;
+const hotRounds = 64;
+
+function validates(build: (m: Module) => void): boolean {
+  if (typeof WebAssembly === "undefined") return false;
+  const m = new Module();
+  build(m);
+  return WebAssembly.validate(m.encode());
+}
+
+/** `(func (result v128) i32.const 1 i8x16.splat i8x16.popcnt)` */
+function probeSimd(): boolean {
+  return validates((m) =>
+    m.func("simd", { params: {}, results: ["v128"] }, (f) => {
+      f.i32(1);
+      f.op("i8x16.splat");
+      f.op("i8x16.popcnt");
+    }),
+  );
+}
+
+/** `(func (result v128) v128.const 0 … v128.const 0 i8x16.relaxed_laneselect)` */
+function probeRelaxedSimd(): boolean {
+  return validates((m) =>
+    m.func("relaxed", { params: {}, results: ["v128"] }, (f) => {
+      for (let i = 0; i < 3; i++) f.i8x16(0);
+      f.op("i8x16.relaxed_laneselect");
+    }),
+  );
+}
+
+/** `(memory 1 1 shared) (func (result i32) i32.const 0 i32.const 1 i32.atomic.rmw.add)` */
+function probeThreads(): boolean {
+  return validates((m) => {
+    m.memory({ min: 1, max: 1, shared: true });
+    m.func("threads", { params: {}, results: ["i32"] }, (f) => {
+      f.i32(0);
+      f.i32(1);
+      f.op("i32.atomic.rmw.add");
+    });
+  });
+}
+
+/**
+ * Applies a three-operand instruction to many cases of `[a][b][c]`, 16 bytes each:
+ * ```
+ * (memory (export "memory") 1)
+ * (func (export "run") (param $rounds i32)
+ *   for $rounds, for each case: out[i] = op(in[i].a, in[i].b, in[i].c))
+ * ```
+ * Yields the bytes of all results, first after one round (compiled in haste), then repeatedly while the engine optimizes.
+ */
+function* runTernary(op: OpName & `${string}.relaxed_${string}`, inputs: Uint8Array): Generator<ArrayBuffer> {
+  const count = inputs.length / 48;
+  const m = new Module();
+  m.memory({ min: Math.ceil((count * 64) / 65536) }, "memory");
+  m.func("run", { params: { rounds: "i32" }, results: [], export: true }, (f) => {
+    const [round, at, out] = [f.local("i32"), f.local("i32"), f.local("i32")];
+    forRange(f, round, 0, f.params.rounds, 1, () => {
+      f.i32(inputs.length);
+      f.set(out);
+      forRange(f, at, 0, inputs.length, 48, () => {
+        f.get(out);
+        for (const offset of [0, 16, 32]) {
+          f.get(at);
+          f.op("v128.load", { offset });
+        }
+        f.op(op);
+        f.op("v128.store");
+        f.get(out);
+        f.i32(16);
+        f.op("i32.add");
+        f.set(out);
+      });
+    });
+  });
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(m.encode()));
+  const memory = new Uint8Array((exports.memory as WebAssembly.Memory).buffer);
+  const run = exports.run as (rounds: number) => void;
+  memory.set(inputs);
+  const results = (): ArrayBuffer => memory.slice(inputs.length, inputs.length + count * 16).buffer;
+  run(1);
+  yield results();
+  const end = performance.now() + hotMilliseconds;
+  while (performance.now() < end) {
+    run(hotRounds);
+    yield results();
+  }
+}
+
+/** What the int8 dot product does here; see `DotMode`. */
+export function probeDot(): DotMode {
+  if (!probeRelaxedSimd()) return "none";
+  const corpus = dotCorpus();
+  const runs = runTernary("i32x4.relaxed_dot_i8x16_i7x16_add_s", corpus.inputs);
+  return classifyDot(
+    corpus,
+    map(runs, (bytes) => new Int32Array(bytes)),
+  );
+}
+
+/** Whether `f32x4.relaxed_madd` and `relaxed_nmadd` round once (`fused`) or twice. */
+export function probeMadd(): MaddMode {
+  if (!probeRelaxedSimd()) return "none";
+  const modes = (["f32x4.relaxed_madd", "f32x4.relaxed_nmadd"] as const).map((op) => {
+    const corpus = maddCorpus(op === "f32x4.relaxed_nmadd");
+    return classifyMadd(
+      corpus,
+      map(runTernary(op, corpus.inputs), (bytes) => new Float32Array(bytes)),
+    );
+  });
+  return modes[0] === modes[1] ? modes[0] : "none";
+}
+
+function* map<T, U>(items: Iterable<T>, change: (item: T) => U): Generator<U> {
+  for (const item of items) yield change(item);
+}
+
+let known: Features | undefined;
+
+/** The machine's features, probed at the first call (about 5 ms) and frozen. */
+export function features(): Features {
+  known ??= Object.freeze({
+    simd: probeSimd(),
+    relaxedSimd: probeRelaxedSimd(),
+    threads: probeThreads(),
+    dot: probeDot(),
+    madd: probeMadd(),
+  });
+  return known;
+}
