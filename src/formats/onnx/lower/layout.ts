@@ -1,0 +1,98 @@
+/**
+ * Shapes as ONNX has them (with a batch axis and any rank) against shapes as blobs have them (rank 1 to 4). Both are
+ * row-major, so any two shapes with the same number of elements are views of the same data.
+ */
+import { GraphError } from "../../../base/errors.ts";
+import type { Shape } from "../../../ir/tensor.ts";
+
+export const count = (dims: Shape): number => dims.reduce((a, b) => a * b, 1);
+
+/** The axis of a blob that is exactly ONNX axis `axis`, or -1 when it is split or joined with others. */
+export function axisInBlob(shape: Shape, blob: Shape, axis: number): number {
+  const before = count(shape.slice(0, axis));
+  let prefix = 1;
+  for (let i = 0; i < blob.length; i++) {
+    if (prefix === before && blob[i] === shape[axis]) return i;
+    prefix *= blob[i];
+  }
+  return -1;
+}
+
+/**
+ * A blob shape for an ONNX shape: axes of extent 1 go, except those in `keep`. Where more than four are left,
+ * neighbours that are not in `keep` are joined, outermost last.
+ */
+export function blobShapeOf(shape: Shape, keep: ReadonlySet<number> = new Set()): number[] {
+  let axes = shape.map((extent, i) => ({ extent, kept: keep.has(i) }));
+  axes = axes.filter(({ extent, kept }) => extent !== 1 || kept);
+  while (axes.length > 4) {
+    let at = axes.length - 2;
+    while (at >= 0 && (axes[at].kept || axes[at + 1].kept)) at--;
+    if (at < 0) throw new GraphError(`shape [${shape}] does not fit ncnn's rank 4`);
+    axes.splice(at, 2, { extent: axes[at].extent * axes[at + 1].extent, kept: false });
+  }
+  return axes.length > 0 ? axes.map(({ extent }) => extent) : [1];
+}
+
+/** A transpose with axes of extent 1 removed and axes that travel together joined. */
+export interface ReducedTranspose {
+  readonly from: number[];
+  readonly perm: number[];
+}
+export function reduceTranspose(shape: Shape, perm: readonly number[]): ReducedTranspose {
+  const order = perm.filter((axis) => shape[axis] !== 1);
+  const groups: number[][] = [];
+  const next = (axis: number): number => {
+    let n = axis + 1;
+    while (n < shape.length && shape[n] === 1) n++;
+    return n;
+  };
+  for (const axis of order) {
+    const last = groups.at(-1);
+    if (last && next(last[last.length - 1]) === axis) last.push(axis);
+    else groups.push([axis]);
+  }
+  const sorted = [...groups].sort((a, b) => a[0] - b[0]);
+  return {
+    from: sorted.map((axes) => count(axes.map((axis) => shape[axis]))),
+    perm: groups.map((axes) => sorted.indexOf(axes)),
+  };
+}
+
+/** Broadcasting of two shapes as two shapes of one rank ≤ 4: common 1s removed, axes with the same roles joined. */
+export function alignBroadcast(a: Shape, b: Shape): { a: number[]; b: number[] } {
+  const rank = Math.max(a.length, b.length);
+  const left = [...new Array<number>(rank - a.length).fill(1), ...a];
+  const right = [...new Array<number>(rank - b.length).fill(1), ...b];
+  let axes = left.map((x, i) => ({ x, y: right[i] })).filter(({ x, y }) => x !== 1 || y !== 1);
+  const role = ({ x, y }: { x: number; y: number }): string =>
+    x === y ? "both" : x === 1 ? "right" : "left";
+  while (axes.length > 4) {
+    let at = axes.length - 2;
+    while (at >= 0 && role(axes[at]) !== role(axes[at + 1])) at--;
+    if (at < 0) throw new GraphError(`broadcasting [${a}] with [${b}] does not fit ncnn's rank 4`);
+    axes.splice(at, 2, { x: axes[at].x * axes[at + 1].x, y: axes[at].y * axes[at + 1].y });
+  }
+  if (axes.length === 0) axes = [{ x: 1, y: 1 }];
+  return { a: axes.map(({ x }) => x), b: axes.map(({ y }) => y) };
+}
+
+/** `order_type` of Permute by the source axes of the result, outermost first. */
+export function permuteOrder(perm: readonly number[]): number {
+  const names = ["", "w", "hw", "chw", "cdhw"][perm.length] ?? "";
+  const sources = [...perm]
+    .reverse()
+    .map((axis) => names[axis])
+    .join("");
+  const order = permuteOrders[perm.length]?.indexOf(sources) ?? -1;
+  if (order < 0) throw new GraphError(`a transpose by [${perm}] does not fit ncnn's rank 4`);
+  return order;
+}
+const permuteOrders: Record<number, readonly string[]> = {
+  2: ["wh", "hw"],
+  3: ["whc", "hwc", "wch", "cwh", "hcw", "chw"],
+  4: (
+    "whdc hwdc wdhc dwhc hdwc dhwc whcd hwcd wchd cwhd hcwd chwd " +
+    "wdch dwch wcdh cwdh dcwh cdwh hdcw dhcw hcdw chdw dchw cdhw"
+  ).split(" "),
+};
