@@ -3,11 +3,13 @@ import { describe, expect, test } from "vitest";
 import { GraphError, UsageError } from "../../src/base/errors.ts";
 import { Random } from "../../src/base/random.ts";
 import { Candidates, decodeHead } from "../../src/detect/decode.ts";
-import { postprocess } from "../../src/detect/detect.ts";
+import { type Box, postprocess } from "../../src/detect/detect.ts";
 import { letterboxTransform } from "../../src/detect/letterbox.ts";
 import { nms } from "../../src/detect/nms.ts";
+import { parseDatasetYaml, parseYoloLabels } from "../../src/evaluate/dataset.ts";
 import type { Head } from "../../src/ir/manifest.ts";
 import { type Tensor, tensor } from "../../src/ir/tensor.ts";
+import { dataText, hasData, readNpy } from "../data.ts";
 
 const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
 const head: Head = { kind: "yolov5", blob: "out", stride: 16, anchors: [10, 20, 30, 15] };
@@ -219,5 +221,61 @@ describe("postprocess", () => {
         },
       ),
     );
+  });
+});
+
+describe.skipIf(!hasData)("native ncnn's outputs of yolov5ss", () => {
+  const anchors = [
+    [4, 5, 8, 10, 13, 16],
+    [23, 29, 43, 55, 73, 105],
+    [146, 217, 231, 300, 335, 433],
+  ];
+  const heads: Head[] = ["output", "917", "937"].map((blob, i) => ({
+    kind: "yolov5",
+    blob,
+    stride: 8 << i,
+    anchors: anchors[i],
+  }));
+
+  /** Detections from the golden outputs, and the labelled boxes of the picture. */
+  function detectGolden(input: string, name: string, size: number, width: number, height: number) {
+    const { names } = parseDatasetYaml(dataText("coco/coco.yaml"), "coco.yaml");
+    const outputs = Object.fromEntries(
+      heads.map(({ blob }) => {
+        const { shape, data } = readNpy(`golden/yolov5ss.${input}.${blob}.npy`);
+        return [blob, tensor(shape, data as Float32Array)];
+      }),
+    );
+    const transform = letterboxTransform(width, height, size, size);
+    const found = postprocess(outputs, { heads, labels: names }, transform);
+    const truth = parseYoloLabels(dataText(`coco/labels/val2017/${name}.txt`), name, 0, { width, height });
+    return { found, truth };
+  }
+  const overlap = (a: Box, b: Box) => {
+    const c = candidatesOf([
+      [a.x, a.y, a.width, a.height, 1, 0],
+      [b.x, b.y, b.width, b.height, 1, 0],
+    ]);
+    return iou(c, 0, 1);
+  };
+
+  test("the room: what is found lies on labelled objects", () => {
+    const { found, truth } = detectGolden("in320-139", "000000000139", 320, 640, 426);
+    expect(found.map((each) => each.label)).toEqual(["tv", "chair", "chair"]);
+    for (const { label, classId, box } of found) {
+      const best = Math.max(
+        ...truth.filter((row) => row.category === classId).map((row) => overlap(row.box, box)),
+      );
+      expect(best, label).toBeGreaterThan(0.5);
+    }
+  });
+
+  test("the teddy bears at 416, a tall picture", () => {
+    const { found, truth } = detectGolden("in416-776", "000000000776", 416, 428, 640);
+    const bears = found.filter((each) => each.label === "teddy bear");
+    expect(bears.length).toBeGreaterThan(0);
+    expect(
+      truth.some((row) => row.category === bears[0].classId && overlap(row.box, bears[0].box) > 0.6),
+    ).toBe(true);
   });
 });

@@ -96,6 +96,8 @@ describe("drawDetections", () => {
 
   test("the same pixels everywhere", () => {
     const { data } = drawDetections(blank(200, 100), [at(20, 30, 50, 50, 3), at(60, 5, 120, 80, 17)]);
-    expect(createHash("sha256").update(data).digest("hex").slice(0, 16)).toMatchInlineSnapshot(`"b596c270d39f64ee"`);
+    expect(createHash("sha256").update(data).digest("hex").slice(0, 16)).toMatchInlineSnapshot(
+      `"b596c270d39f64ee"`,
+    );
   });
 });
