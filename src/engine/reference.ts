@@ -27,6 +27,12 @@ export function runReference(
   const blobs = new Map<string, Tensor>();
   for (const node of graph.nodes) {
     const op = opOf(node, ops);
+    const int8 = node.inputs.find((blob) => blobs.get(blob)!.data instanceof Int8Array);
+    if (int8 !== undefined && !op.int8Inputs) {
+      throw new GraphError(
+        `node ${node.type} "${node.name}": input "${int8}" is int8, but it works on float blobs`,
+      );
+    }
     const results =
       node.type === "Input"
         ? [inputs[node.outputs[0]]]

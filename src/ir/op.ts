@@ -73,6 +73,11 @@ export interface Op<S extends ParamSpecs = ParamSpecs> {
     outputShapes: readonly Shape[],
   ): Tensor[];
   /**
+   * The inputs may be int8 blobs (what a requantizing convolution makes): their integers are moved or used unchanged.
+   * Other operators would take the integers for values, so a backend must refuse.
+   */
+  readonly int8Inputs?: true;
+  /**
    * The number of rows (outermost extent) of the outputs depends on the data: `shape` gives the most there can be, and
    * `reference` may return fewer, even none.
    */

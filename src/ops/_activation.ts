@@ -1,4 +1,5 @@
 /** Activations fused into convolution-like layers: parameters `activation_type` (9) and `activation_params` (10). */
+import { GraphError } from "../base/errors.ts";
 import { floats, int } from "../ir/op.ts";
 
 export const activationParams = { activation_type: int(9), activation_params: floats(10) };
@@ -29,7 +30,7 @@ export function hardSigmoid(x: number, alpha: number, beta: number): number {
   return Math.min(Math.max(alpha * x + beta, 0), 1);
 }
 
-/** The function of an activation type; `undefined` for none. */
+/** The function of an activation type; `undefined` for none. Throws GraphError. */
 export function activationFunction(
   type: number,
   params: readonly number[],
@@ -51,6 +52,6 @@ export function activationFunction(
     case activationTypes.hardSwish:
       return (x) => x * hardSigmoid(x, a, b);
     default:
-      throw new RangeError(`unknown activation_type ${type}`);
+      throw new GraphError(`activation_type is ${type}, expected 0 to 6`);
   }
 }

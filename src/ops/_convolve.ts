@@ -5,10 +5,10 @@
 import { GraphError } from "../base/errors.ts";
 import { int, type ParamValues, type WeightSpec } from "../ir/op.ts";
 import type { Shape, Tensor } from "../ir/tensor.ts";
-import { type Weights, weightToFloat32 } from "../ir/weight.ts";
+import { type Weight, type Weights, weightToFloat32 } from "../ir/weight.ts";
 import { activationFunction, activationParams } from "./_activation.ts";
-import { dequantize, dequantizeScale, quantize, quantizeArray } from "./_int8.ts";
-import { padPlanes, windowAxes, windowParams } from "./_spatial.ts";
+import { dequantize, dequantizeInSteps, dequantizeScale, quantize, quantizeArray } from "./_int8.ts";
+import { padPlanes, type WindowAxis, windowAxes, windowParams } from "./_spatial.ts";
 
 export const convolutionParams = {
   ...windowParams,
@@ -35,6 +35,7 @@ export function convolutionWeights(p: P, scaleCount: number): WeightSpec[] {
 export function convolutionShape([input]: readonly Shape[], p: P, group: number): Shape[] {
   if (p.dynamic_weight)
     throw new GraphError("dynamic_weight (19=1) is not supported: weights must be constant");
+  activationFunction(p.activation_type, p.activation_params);
   const { y, x } = windowAxes(input, p);
   if (input[0] % group || p.num_output % group) {
     throw new GraphError(`${input[0]} channels to ${p.num_output} cannot be split into ${group} groups`);
@@ -52,7 +53,10 @@ export function convolutionMacs(output: Shape, p: P): number {
   return p.weight_data_size * output[1] * output[2];
 }
 
-/** `expandScale(k)` gives the weight scale index of output channel k. */
+/**
+ * `scaleIndex(k)` gives the weight scale of output channel k. Sums are of double precision, so integers are exact.
+ * Floats and integers take one path: int8 values are widened first.
+ */
 export function convolve(
   input: Tensor,
   p: P,
@@ -64,55 +68,101 @@ export function convolve(
   const { y, x } = windowAxes(input.shape, p);
   const channels = input.shape[0];
   const bottomScale = isInt8 ? weightToFloat32(weights.bottom_scale)[0] : 1;
-  const source = isInt8
-    ? input.data instanceof Int8Array
-      ? input.data
-      : quantizeArray(input.data as Float32Array, bottomScale)
-    : (input.data as Float32Array);
-  const padded = padPlanes(source, channels, y, x, isInt8 ? Math.trunc(p.pad_value) : p.pad_value);
-  const width = x.input + x.padBefore + x.padAfter;
-  const plane = width * (y.input + y.padBefore + y.padAfter);
-  const groupIn = channels / group;
-  const groupOut = p.num_output / group;
-
-  const bias = p.bias_term ? weightToFloat32(weights.bias) : new Float32Array(p.num_output);
   const scales = isInt8 ? weightToFloat32(weights.weight_scales) : undefined;
-  let weight = weights.weight.storage === "i8" ? weights.weight.data : weightToFloat32(weights.weight);
-  if (scales && weights.weight.storage !== "i8") {
-    // Legal in files: float weights that are quantized at load with the stored scales.
-    const perOutput = weight.length / p.num_output;
-    weight = Int8Array.from(weight, (v, i) => quantize(v, scales[scaleIndex(Math.floor(i / perOutput))]));
-  }
+  const source = isInt8 ? quantizedSource(input, bottomScale) : (input.data as Float32Array);
+  const padded = padPlanes(source, channels, y, x, isInt8 ? Math.trunc(p.pad_value) : p.pad_value);
+  const weight = scales
+    ? quantizedWeight(
+        weights.weight,
+        (i) => scales[scaleIndex(Math.floor((i * p.num_output) / p.weight_data_size))],
+      )
+    : weightToFloat32(weights.weight);
+  const bias = p.bias_term ? weightToFloat32(weights.bias) : new Float32Array(p.num_output);
   const activation = activationFunction(p.activation_type, p.activation_params);
   const topScale = p.int8_scale_term > 100 ? weightToFloat32(weights.top_scale)[0] : undefined;
+  const groupIn = channels / group;
+  const groupOut = p.num_output / group;
+  const dequantizeSum = groupIn === 1 && groupOut === 1 ? dequantizeInSteps : dequantize;
 
   const pixels = y.output * x.output;
-  const out =
-    topScale === undefined ? new Float32Array(p.num_output * pixels) : new Int8Array(p.num_output * pixels);
-  const acc = new Float64Array(pixels);
+  const length = p.num_output * pixels;
+  const data = topScale === undefined ? new Float32Array(length) : new Int8Array(length);
+  const sums = new Float64Array(pixels);
+  const taps = tapOffsets(groupIn, y, x);
+  const tapCount = groupIn * p.kernel_h * p.kernel_w;
+  const kernel = new Float64Array(taps.length);
+  const plane = paddedWidth(y) * paddedWidth(x);
   for (let k = 0; k < p.num_output; k++) {
-    acc.fill(isInt8 ? 0 : bias[k]);
+    sums.fill(isInt8 ? 0 : bias[k]);
     const firstChannel = Math.floor(k / groupOut) * groupIn;
-    let w = k * groupIn * p.kernel_h * p.kernel_w;
-    for (let c = 0; c < groupIn; c++) {
-      for (let ky = 0; ky < p.kernel_h; ky++) {
-        for (let kx = 0; kx < p.kernel_w; kx++) {
-          const value = weight[w++];
-          if (value === 0) continue;
-          const base = (firstChannel + c) * plane + ky * y.dilation * width + kx * x.dilation;
-          for (let oy = 0, o = 0; oy < y.output; oy++) {
-            let at = base + oy * y.stride * width;
-            for (let ox = 0; ox < x.output; ox++, at += x.stride) acc[o++] += value * padded[at];
-          }
-        }
-      }
-    }
+    kernel.set(weight.subarray(k * tapCount, (k + 1) * tapCount));
+    addTaps(sums, padded.subarray(firstChannel * plane), kernel, taps, y, x);
     const scale = scales ? dequantizeScale(bottomScale, scales[scaleIndex(k)]) : 0;
     for (let o = 0; o < pixels; o++) {
-      let v = scales ? dequantize(acc[o], scale, bias[k]) : Math.fround(acc[o]);
+      let v = scales ? dequantizeSum(sums[o], scale, bias[k]) : Math.fround(sums[o]);
       if (activation) v = Math.fround(activation(v));
-      out[k * pixels + o] = topScale === undefined ? v : quantize(v, topScale);
+      data[k * pixels + o] = topScale === undefined ? v : quantize(v, topScale);
     }
   }
-  return { shape: [p.num_output, y.output, x.output], data: out };
+  return { shape: [p.num_output, y.output, x.output], data };
+}
+
+/** Integers as float32. A blob that is int8 already is used as it is. */
+function quantizedSource({ data }: Tensor, scale: number): Float32Array {
+  return new Float32Array(data instanceof Int8Array ? data : quantizeArray(data, scale));
+}
+
+/** Legal in files: float weights that are quantized at load with the stored scales. */
+function quantizedWeight(weight: Weight, scaleOf: (index: number) => number): Float32Array {
+  const values = weightToFloat32(weight);
+  return weight.storage === "i8" ? values : values.map((v, i) => quantize(v, scaleOf(i)));
+}
+
+const paddedWidth = (axis: WindowAxis): number => axis.input + axis.padBefore + axis.padAfter;
+
+/**
+ * Where each weight of a kernel finds its input for output (0, 0), in the order of the weights; filled up to a multiple
+ * of four for addTaps.
+ */
+function tapOffsets(channels: number, y: WindowAxis, x: WindowAxis): Int32Array {
+  const width = paddedWidth(x);
+  const offsets = new Int32Array(Math.ceil((channels * y.kernel * x.kernel) / 4) * 4);
+  let tap = 0;
+  for (let c = 0; c < channels; c++) {
+    for (let ky = 0; ky < y.kernel; ky++) {
+      for (let kx = 0; kx < x.kernel; kx++) {
+        offsets[tap++] = (c * paddedWidth(y) + ky * y.dilation) * width + kx * x.dilation;
+      }
+    }
+  }
+  return offsets;
+}
+
+/** Adds weight times input to the sums of one output channel, four weights at a time. */
+function addTaps(
+  sums: Float64Array,
+  source: Float32Array,
+  kernel: Float64Array,
+  taps: Int32Array,
+  y: WindowAxis,
+  x: WindowAxis,
+): void {
+  const rowStep = y.stride * paddedWidth(x);
+  const step = x.stride;
+  for (let t = 0; t < taps.length; t += 4) {
+    const w0 = kernel[t];
+    const w1 = kernel[t + 1];
+    const w2 = kernel[t + 2];
+    const w3 = kernel[t + 3];
+    const a0 = taps[t];
+    const a1 = taps[t + 1];
+    const a2 = taps[t + 2];
+    const a3 = taps[t + 3];
+    for (let oy = 0, o = 0; oy < y.output; oy++) {
+      const end = o + x.output;
+      for (let at = oy * rowStep; o < end; o++, at += step) {
+        sums[o] += w0 * source[at + a0] + w1 * source[at + a1] + w2 * source[at + a2] + w3 * source[at + a3];
+      }
+    }
+  }
 }

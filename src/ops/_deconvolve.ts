@@ -62,6 +62,7 @@ function cuts([, h, w]: Shape, p: P): { y: Cut; x: Cut } {
 
 export function deconvolutionShape([input]: readonly Shape[], p: P, group: number): Shape[] {
   requireRank(input, [3]);
+  activationFunction(p.activation_type, p.activation_params);
   if (p.dynamic_weight) {
     throw new GraphError("dynamic_weight (28=1) is not supported: weights must be constant");
   }

@@ -24,7 +24,12 @@ export function dequantizeScale(bottomScale: number, weightScale: number): numbe
   return weightScale === 0 ? 0 : fround(1 / fround(bottomScale * weightScale));
 }
 
-/** `acc·scale + bias` with one rounding, as native x86 (fused multiply-add) computes it. */
+/** `acc·scale + bias` with one rounding (fused multiply-add): native x86's Convolution and grouped convolution. */
 export function dequantize(acc: number, scale: number, bias: number): number {
   return fround(fround(acc) * scale + bias);
+}
+
+/** `acc·scale + bias` with the product rounded first: native x86's InnerProduct and true depthwise convolution. */
+export function dequantizeInSteps(acc: number, scale: number, bias: number): number {
+  return fround(fround(fround(acc) * scale) + bias);
 }

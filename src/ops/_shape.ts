@@ -52,6 +52,19 @@ export function requireRank(shape: Shape, ranks: readonly number[]): void {
   }
 }
 
+/** Throws GraphError when int8 and float blobs meet where one type is needed. */
+export function requireOneType(inputs: readonly Tensor[]): void {
+  const int8 = inputs.filter((input) => input.data instanceof Int8Array).length;
+  if (int8 > 0 && int8 < inputs.length) {
+    throw new GraphError(`${int8} of ${inputs.length} inputs are int8 and the others float`);
+  }
+}
+
+/** Throws GraphError for an int8 blob: `what` needs float values (see Op.int8Inputs). */
+export function requireFloat(what: string, { data }: Tensor): void {
+  if (data instanceof Int8Array) throw new GraphError(`${what} of an int8 blob, which has no scale here`);
+}
+
 /** A new array of the same element type: int8 blobs stay int8 through data movement. */
 export function emptyLike<T extends TensorData>(data: T, length: number): T {
   return (data instanceof Int8Array ? new Int8Array(length) : new Float32Array(length)) as T;

@@ -11,6 +11,7 @@ export const castTypes = { auto: 0, float32: 1, float16: 2, int8: 3, bfloat16: 4
 export const cast = defineOp({
   type: "Cast",
   typeIndex: 64,
+  int8Inputs: true,
   params: { type_from: int(0), type_to: int(1) },
   shape: ([input], { type_from, type_to }) => {
     if (type_to === castTypes.int8 && type_from !== castTypes.int8) {

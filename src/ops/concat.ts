@@ -2,11 +2,12 @@
 import { GraphError } from "../base/errors.ts";
 import { defineOp, int } from "../ir/op.ts";
 import { elementCount, formatShape, type Shape } from "../ir/tensor.ts";
-import { aroundAxis, emptyLike, resolveAxis } from "./_shape.ts";
+import { aroundAxis, emptyLike, requireOneType, resolveAxis } from "./_shape.ts";
 
 export const concat = defineOp({
   type: "Concat",
   typeIndex: 5,
+  int8Inputs: true,
   params: { axis: int(0) },
   inputs: [1, Number.POSITIVE_INFINITY],
   shape: (inputs, { axis: given }) => {
@@ -20,6 +21,7 @@ export const concat = defineOp({
     return [out];
   },
   reference: (inputs, { axis: given }, _, [shape]) => {
+    requireOneType(inputs);
     const axis = resolveAxis(given, shape.length);
     const data = emptyLike(inputs[0].data, elementCount(shape));
     const { outer, extent, inner } = aroundAxis(shape, axis);

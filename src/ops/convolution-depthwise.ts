@@ -12,6 +12,7 @@ import {
 export const convolutionDepthWise = defineOp({
   type: "ConvolutionDepthWise",
   typeIndex: 42,
+  int8Inputs: true,
   params: { ...convolutionParams, group: int(7, 1) },
   // int8_scale_term 1 / 101: one weight scale per group; 2 / 102: a single one for all groups.
   weights: (p) => convolutionWeights(p, p.int8_scale_term % 100 === 2 ? 1 : p.group),

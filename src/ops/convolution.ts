@@ -11,6 +11,7 @@ import {
 export const convolution = defineOp({
   type: "Convolution",
   typeIndex: 6,
+  int8Inputs: true,
   params: convolutionParams,
   weights: (p) => convolutionWeights(p, p.num_output),
   shape: (inputs, p) => convolutionShape(inputs, p, 1),

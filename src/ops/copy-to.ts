@@ -2,7 +2,7 @@
 import { GraphError } from "../base/errors.ts";
 import { defineOp, int, ints, type ParamValues } from "../ir/op.ts";
 import { formatShape, type Shape } from "../ir/tensor.ts";
-import { axisNames, leftPadded, resolveAxis, stridesOf } from "./_shape.ts";
+import { axisNames, leftPadded, requireOneType, resolveAxis, stridesOf } from "./_shape.ts";
 
 const copyToParams = {
   woffset: int(0),
@@ -30,6 +30,7 @@ function startsOf(shape: Shape, p: P): number[] {
 export const copyTo = defineOp({
   type: "CopyTo",
   typeIndex: 99,
+  int8Inputs: true,
   params: copyToParams,
   inputs: [2, 2],
   shape: ([self, source], p) => {
@@ -42,6 +43,7 @@ export const copyTo = defineOp({
     return [self];
   },
   reference: ([self, source], p) => {
+    requireOneType([self, source]);
     const data = self.data.slice();
     const strides = stridesOf(self.shape);
     const first = startsOf(self.shape, p).reduce((sum, start, i) => sum + start * strides[i], 0);

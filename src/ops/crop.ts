@@ -35,6 +35,7 @@ type P = ParamValues<typeof cropParams>;
 export const crop = defineOp({
   type: "Crop",
   typeIndex: 7,
+  int8Inputs: true,
   params: cropParams,
   inputs: [1, 2],
   shape: (inputs, p) => [cropBox(inputs, p).shape],
@@ -50,12 +51,12 @@ export const crop = defineOp({
   },
 });
 
-interface Box {
+export interface Box {
   starts: number[];
   shape: number[];
 }
 
-function cropBox([input, target]: readonly Shape[], p: P): Box {
+export function cropBox([input, target]: readonly Shape[], p: P): Box {
   if (p.starts_expr || p.ends_expr || p.axes_expr) {
     throw new UnsupportedError(
       "Crop expressions (19, 20, 21) are not supported: use constant starts and ends (9, 10)",

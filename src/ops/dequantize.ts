@@ -7,6 +7,7 @@ import { mapChannels, requireChannels } from "./_shape.ts";
 export const dequantize = defineOp({
   type: "Dequantize",
   typeIndex: 58,
+  int8Inputs: true,
   params: { scale_data_size: int(0, 1), bias_data_size: int(1) },
   weights: (p) => [
     { name: "scale", count: p.scale_data_size, kind: "raw" },

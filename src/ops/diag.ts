@@ -7,6 +7,7 @@ import { emptyLike, requireRank } from "./_shape.ts";
 export const diag = defineOp({
   type: "Diag",
   typeIndex: 101,
+  int8Inputs: true,
   params: { diagonal: int(0) },
   shape: ([input], { diagonal: k }) => {
     requireRank(input, [1, 2]);

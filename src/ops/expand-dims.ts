@@ -6,6 +6,7 @@ import { resolveAxis } from "./_shape.ts";
 export const expandDims = defineOp({
   type: "ExpandDims",
   typeIndex: 45,
+  int8Inputs: true,
   params: { axes: ints(3) },
   shape: ([input], { axes }) => {
     const rank = input.length + axes.length;

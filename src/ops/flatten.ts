@@ -5,6 +5,7 @@ import { elementCount } from "../ir/tensor.ts";
 export const flatten = defineOp({
   type: "Flatten",
   typeIndex: 14,
+  int8Inputs: true,
   params: {},
   shape: ([input]) => [[elementCount(input)]],
   reference: ([input], _p, _w, [shape]) => [{ shape, data: input.data }],

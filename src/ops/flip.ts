@@ -5,6 +5,7 @@ import { gather, resolveAxis, stridesOf } from "./_shape.ts";
 export const flip = defineOp({
   type: "Flip",
   typeIndex: 107,
+  int8Inputs: true,
   params: { axes: ints(0) },
   shape: ([input], { axes }) => {
     for (const axis of axes) resolveAxis(axis, input.length);

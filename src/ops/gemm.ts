@@ -52,11 +52,6 @@ export const gemm = defineOp({
   inputs: [0, 3],
   weights: gemmWeights,
   shape: (inputs, p) => {
-    if (p.int8_scale_term >= blockQuantized) {
-      throw new UnsupportedError(
-        `Gemm with block-quantized weights (18=${p.int8_scale_term}) is not supported`,
-      );
-    }
     const { m, n } = sizesOf(inputs, p);
     const [rows, columns] = p.output_transpose ? [n, m] : [m, n];
     return [p.output_N1M ? [rows, 1, columns] : [rows, columns]];
@@ -70,6 +65,11 @@ export const gemm = defineOp({
 
 function gemmWeights(p: P): WeightSpec[] {
   const { constantM: m, constantN: n, constantK: k, constant_broadcast_type_C: broadcast } = p;
+  if (p.int8_scale_term >= blockQuantized) {
+    throw new UnsupportedError(
+      `Gemm with block-quantized weights (18=${p.int8_scale_term}) is not supported`,
+    );
+  }
   const specs: WeightSpec[] = [];
   if (p.constantA) specs.push({ name: "A", count: m * k, kind: "tagged" });
   if (p.constantB) specs.push({ name: "B", count: n * k, kind: "tagged" });

@@ -4,7 +4,7 @@ import { defineOp, int, type ParamValues, type WeightSpec } from "../ir/op.ts";
 import { elementCount, formatShape, type Shape, type Tensor } from "../ir/tensor.ts";
 import { type Weights, weightToFloat32 } from "../ir/weight.ts";
 import { activationFunction, activationParams } from "./_activation.ts";
-import { dequantizeScale, quantize, quantizeArray } from "./_int8.ts";
+import { dequantizeInSteps, dequantizeScale, quantize, quantizeArray } from "./_int8.ts";
 
 const innerProductParams = {
   num_output: int(0),
@@ -18,6 +18,7 @@ type P = ParamValues<typeof innerProductParams>;
 export const innerProduct = defineOp({
   type: "InnerProduct",
   typeIndex: 15,
+  int8Inputs: true,
   params: innerProductParams,
   // Weight layout: [num_output, input].
   weights: (p) => {
@@ -31,6 +32,7 @@ export const innerProduct = defineOp({
   },
   shape: ([input], p) => {
     if (p.num_output < 1) throw new GraphError(`num_output is ${p.num_output}, expected at least 1`);
+    activationFunction(p.activation_type, p.activation_params);
     const size = p.weight_data_size / p.num_output;
     if (isPerRow(input, size)) return [[input[0], p.num_output]];
     if (elementCount(input) !== size) {
@@ -66,8 +68,9 @@ function multiply(input: Tensor, p: P, weights: Weights): Float32Array {
     for (let k = 0; k < p.num_output; k++) {
       let sum = scales ? 0 : bias[k];
       for (let i = 0; i < size; i++) sum += weight[k * size + i] * source[row * size + i];
-      if (scales) sum = Math.fround(Math.fround(sum) * dequantizeScale(bottomScale, scales[k])) + bias[k];
-      const v = Math.fround(sum);
+      const v = scales
+        ? dequantizeInSteps(sum, dequantizeScale(bottomScale, scales[k]), bias[k])
+        : Math.fround(sum);
       out[row * p.num_output + k] = activation ? activation(v) : v;
     }
   }

@@ -2,7 +2,7 @@
 import { GraphError, UnsupportedError } from "../base/errors.ts";
 import { defineOp, float, int, type ParamValues, string } from "../ir/op.ts";
 import type { Shape, Tensor } from "../ir/tensor.ts";
-import { emptyLike, namedExtents, requireRank } from "./_shape.ts";
+import { emptyLike, namedExtents, requireFloat, requireRank } from "./_shape.ts";
 
 export const resizeTypes = { nearest: 1, bilinear: 2, bicubic: 3 } as const;
 
@@ -23,6 +23,7 @@ const fround = Math.fround;
 export const interp = defineOp({
   type: "Interp",
   typeIndex: 50,
+  int8Inputs: true,
   params: interpParams,
   inputs: [1, 2],
   shape: (inputs, p) => {
@@ -53,7 +54,7 @@ function targetSize(inputs: readonly Shape[], p: P): { h: number; w: number } {
 }
 
 /** For every output position of an axis up to four input positions, and their weights. */
-interface Taps {
+export interface Taps {
   readonly count: number;
   readonly index: Int32Array;
   readonly weight: Float32Array;
@@ -73,7 +74,7 @@ function makeTaps(outputs: number, count: number, at: (o: number) => readonly [n
  * Source positions of `out` samples of an axis of `n`. Steps are those of the scale, not of the sizes, unless the
  * output size is given (`fromSize`): 7 columns scaled by 1.3 become 9 that are 1/1.3 apart, not 7/9.
  */
-function axisTaps(n: number, out: number, p: P, scale: number, fromSize: boolean): Taps {
+export function axisTaps(n: number, out: number, p: P, scale: number, fromSize: boolean): Taps {
   if (p.resize_type === resizeTypes.nearest) {
     const ratio = fromSize ? fround(n / out) : fround(1 / scale);
     return makeTaps(out, 1, (o) => [[Math.min(Math.trunc(fround(o * ratio)), n - 1)], [1]]);
@@ -125,6 +126,7 @@ function resize(input: Tensor, p: P, shape: Shape): Tensor {
   const [h, w] = isPicture ? input.shape.slice(1) : input.shape.length === 2 ? [1, input.shape[1]] : [1, 1];
   const [outH, outW] = shape.length === 3 ? shape.slice(1) : [1, shape[1]];
   if (isPicture && h === outH && w === outW) return input;
+  if (p.resize_type !== resizeTypes.nearest) requireFloat("interpolation", input);
   const fromSize = !p.dynamic_target_size && p.output_height > 0 && p.output_width > 0;
   const y = axisTaps(h, outH, p, p.height_scale, fromSize);
   const x = axisTaps(w, outW, p, p.width_scale, fromSize);

@@ -5,6 +5,7 @@ import { defineOp } from "../ir/op.ts";
 export const noop = defineOp({
   type: "Noop",
   typeIndex: 68,
+  int8Inputs: true,
   params: {},
   inputs: [0, Number.POSITIVE_INFINITY],
   outputs: [0, Number.POSITIVE_INFINITY],

@@ -34,6 +34,7 @@ function padsOf(rank: number, p: P): [number, number][] {
 export const padding = defineOp({
   type: "Padding",
   typeIndex: 43,
+  int8Inputs: true,
   params: paddingParams,
   weights: ({ per_channel_pad_data_size: count }) =>
     count ? [{ name: "per_channel_pad", count, kind: "raw" }] : [],

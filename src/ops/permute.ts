@@ -26,6 +26,7 @@ const permuted = (values: Shape, axes: readonly number[]): number[] => axes.map(
 export const permute = defineOp({
   type: "Permute",
   typeIndex: 47,
+  int8Inputs: true,
   params: { order_type: int(0) },
   shape: ([input], { order_type }) => [permuted(input, permutation(order_type, input.length))],
   reference: ([{ shape, data }], { order_type }, _, [outShape]) => [

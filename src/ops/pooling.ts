@@ -5,7 +5,7 @@
 import { GraphError } from "../base/errors.ts";
 import { defineOp, int, type ParamValues } from "../ir/op.ts";
 import type { Shape, Tensor } from "../ir/tensor.ts";
-import { emptyLike, requireRank } from "./_shape.ts";
+import { emptyLike, requireFloat, requireRank } from "./_shape.ts";
 import { padSameLower, padSameUpper, windowAxes } from "./_spatial.ts";
 
 export const poolingTypes = { max: 0, average: 1 } as const;
@@ -36,6 +36,7 @@ type P = ParamValues<typeof poolingParams>;
 export const pooling = defineOp({
   type: "Pooling",
   typeIndex: 21,
+  int8Inputs: true,
   params: poolingParams,
   shape: ([input], p) => [poolingShape(input, p)],
   reference: ([input], p, _, [shape]) => [pool(input, p, shape)],
@@ -98,6 +99,7 @@ function adaptiveAxis(input: number, asked: number): CellAxis {
 export function pool(input: Tensor, p: P, shape: Shape): Tensor {
   const [channels, h, w] = input.shape;
   const isMax = p.pooling_type === poolingTypes.max;
+  if (!isMax) requireFloat("average", input);
   const { y, x } = poolingAxes(input.shape, p);
   const rows = Array.from({ length: y.output }, (_, i) => y.cell(i));
   const columns = Array.from({ length: x.output }, (_, i) => x.cell(i));

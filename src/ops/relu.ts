@@ -4,6 +4,7 @@ import { defineOp, float } from "../ir/op.ts";
 export const relu = defineOp({
   type: "ReLU",
   typeIndex: 26,
+  int8Inputs: true,
   params: { slope: float(0) },
   shape: ([input]) => [input],
   reference: ([input], { slope }) => [

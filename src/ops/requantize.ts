@@ -8,6 +8,7 @@ import { mapChannels, requireChannels } from "./_shape.ts";
 export const requantize = defineOp({
   type: "Requantize",
   typeIndex: 63,
+  int8Inputs: true,
   params: {
     scale_in_data_size: int(0, 1),
     scale_out_data_size: int(1, 1),
@@ -24,6 +25,7 @@ export const requantize = defineOp({
     if (p.scale_in_data_size !== 1) requireChannels("scale_in_data_size", p.scale_in_data_size, input);
     if (p.scale_out_data_size !== 1) requireChannels("scale_out_data_size", p.scale_out_data_size, input);
     if (p.bias_data_size > 1) requireChannels("bias_data_size", p.bias_data_size, input);
+    activationFunction(p.activation_type, p.activation_params);
     return [input];
   },
   reference: ([input], p, weights) => {

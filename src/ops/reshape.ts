@@ -10,6 +10,7 @@ const absent = -233;
 export const reshape = defineOp({
   type: "Reshape",
   typeIndex: 27,
+  int8Inputs: true,
   params: {
     w: int(0, absent),
     h: int(1, absent),

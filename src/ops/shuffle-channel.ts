@@ -16,6 +16,7 @@ function groupsOf(shape: Shape, { group, reverse }: ParamValues<typeof shufflePa
 export const shuffleChannel = defineOp({
   type: "ShuffleChannel",
   typeIndex: 52,
+  int8Inputs: true,
   params: shuffleParams,
   shape: ([input], p) => {
     requireRank(input, [3]);

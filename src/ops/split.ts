@@ -4,6 +4,7 @@ import { defineOp } from "../ir/op.ts";
 export const split = defineOp({
   type: "Split",
   typeIndex: 33,
+  int8Inputs: true,
   params: {},
   outputs: [1, Number.POSITIVE_INFINITY],
   shape: ([input], _, outputs) => new Array(outputs).fill(input),

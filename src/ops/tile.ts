@@ -16,6 +16,7 @@ function repeatsOf(input: Shape, p: ParamValues<typeof tileParams>): number[] {
 export const tile = defineOp({
   type: "Tile",
   typeIndex: 37,
+  int8Inputs: true,
   params: tileParams,
   shape: ([input], p) => {
     const repeats = repeatsOf(input, p);
