@@ -104,10 +104,13 @@ function popTuple(m: Machine, count: number): void {
   pushContainer(m, m.stack.splice(m.stack.length - count));
 }
 
+const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const looseUtf8 = new TextDecoder();
+
 function text(m: Machine, length: number): PyValue {
   const raw = m.reader.raw(length, "string");
   try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(raw);
+    return strictUtf8.decode(raw);
   } catch {
     return m.fail("string is not valid UTF-8");
   }
@@ -131,7 +134,7 @@ function line(m: Machine): string {
   if (stop < 0) m.fail(`name without an end within ${maxGlobalName} bytes`);
   const raw = m.reader.raw(stop, "name");
   m.reader.skip(1, "line feed");
-  return new TextDecoder().decode(raw);
+  return looseUtf8.decode(raw);
 }
 
 function pushGlobal(m: Machine, module: PyValue, name: PyValue): void {

@@ -22,6 +22,8 @@ const maxCommentSize = 0xffff;
 /** DEFLATE cannot expand more: 258 bytes from 2 bits. */
 const maxDeflateRatio = 1032;
 
+const utf8 = new TextDecoder();
+
 const stored = 0;
 const deflated = 8;
 
@@ -97,9 +99,10 @@ function readDirectory(bytes: Uint8Array, what: string): Map<string, Entry> {
   const { count, start } = directory;
   const reader = new ByteReader(bytes, what, start, start + directory.size);
   reader.payFor(count, centralSize, "number of archive entries");
+  const local = new ByteReader(bytes, what, 0, start);
   const entries = new Map<string, Entry>();
   for (let i = 0; i < count; i++) {
-    const entry = readCentral(reader, bytes, start);
+    const entry = readCentral(reader, local);
     if (entries.has(entry.name)) reader.fail(`the archive has two entries named "${entry.name}"`);
     entries.set(entry.name, entry);
   }
@@ -167,7 +170,8 @@ function u32At(bytes: Uint8Array, at: number): number {
   return (bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24)) >>> 0;
 }
 
-function readCentral(reader: ByteReader, bytes: Uint8Array, directoryStart: number): Entry {
+/** One directory entry. `local` reads what lies before the directory. */
+function readCentral(reader: ByteReader, local: ByteReader): Entry {
   const at = reader.offset;
   if (reader.u32("directory signature") !== centralSignature) {
     reader.fail("directory entry has no signature", at);
@@ -184,10 +188,8 @@ function readCentral(reader: ByteReader, bytes: Uint8Array, directoryStart: numb
   reader.skip(8, "disk, attributes");
   sizes.offset = reader.u32("local header offset");
   const rawName = reader.raw(nameSize, "entry name");
-  const name = new TextDecoder().decode(rawName);
-  const extraAt = reader.offset;
-  reader.skip(extraSize, "extra field");
-  readExtra64(new ByteReader(bytes, reader.what, extraAt, extraAt + extraSize), sizes);
+  const name = utf8.decode(rawName);
+  readExtra64(reader, extraSize, sizes);
   reader.skip(commentSize, "comment");
 
   if (flags & 1) throw new UnsupportedError(`${reader.what}: entry "${name}" is encrypted`);
@@ -202,32 +204,40 @@ function readCentral(reader: ByteReader, bytes: Uint8Array, directoryStart: numb
   if (method === deflated && sizes.size > sizes.packed * maxDeflateRatio) {
     reader.fail(`entry "${name}": ${sizes.packed} bytes cannot inflate to ${sizes.size}`, at);
   }
-  const local = new ByteReader(bytes, reader.what, 0, directoryStart);
   const dataOffset = skipLocal(local, sizes.offset, rawName, name);
-  if (sizes.packed > directoryStart - dataOffset) {
+  if (sizes.packed > local.end - dataOffset) {
     reader.fail(
-      `entry "${name}" needs ${sizes.packed} bytes at ${dataOffset}, the directory is at ${directoryStart}`,
+      `entry "${name}" needs ${sizes.packed} bytes at ${dataOffset}, the directory is at ${local.end}`,
       at,
     );
   }
   return { name, method, crc, size: sizes.size, dataOffset, dataSize: sizes.packed };
 }
 
-/** Replaces the sizes that are 0xffffffff by those of the zip64 extra field (id 1), which has only these, in order. */
-function readExtra64(extra: ByteReader, sizes: { packed: number; size: number; offset: number }): void {
-  while (extra.remaining >= 4) {
-    const id = extra.u16("extra field id");
-    const length = extra.u16("extra field length");
-    const fieldEnd = extra.offset + length;
-    if (length > extra.remaining) return; // padding that is no field
-    if (id === 1) {
-      for (const name of ["size", "packed", "offset"] as const) {
-        if (sizes[name] === 0xffffffff) sizes[name] = extra.u64(`zip64 ${name}`);
-      }
-      return;
+/**
+ * Steps over the extra field of an entry. Replaces the sizes that are 0xffffffff by those of its zip64 part (id 1), which
+ * has only these, in order.
+ */
+function readExtra64(
+  reader: ByteReader,
+  length: number,
+  sizes: { packed: number; size: number; offset: number },
+): void {
+  const start = reader.offset;
+  reader.skip(length, "extra field");
+  const end = reader.offset;
+  reader.offset = start;
+  while (end - reader.offset >= 4) {
+    const id = reader.u16("extra field id");
+    const partEnd = reader.u16("extra field length") + reader.offset;
+    if (partEnd > end) break; // padding that is no field
+    for (const name of id === 1 ? (["size", "packed", "offset"] as const) : []) {
+      if (sizes[name] === 0xffffffff && partEnd - reader.offset >= 8)
+        sizes[name] = reader.u64(`zip64 ${name}`);
     }
-    extra.offset = fieldEnd;
+    reader.offset = partEnd;
   }
+  reader.offset = end;
 }
 
 /** The offset of an entry's data, behind its local header, which must carry the same name. */

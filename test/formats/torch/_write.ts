@@ -15,6 +15,8 @@ export interface ZipEntry {
   flags?: number;
   crc?: number;
   localName?: string;
+  /** Extra field of the directory entry. */
+  extra?: Uint8Array;
 }
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -41,12 +43,13 @@ export function zip(entries: readonly ZipEntry[], count = entries.length): Uint8
       .u32(entry.size ?? entry.contents.length);
     directory
       .u16(name.length)
-      .u16(0)
+      .u16(entry.extra?.length ?? 0)
       .u16(0)
       .u32(0)
       .u32(0)
       .u32(entry.offset ?? offset)
-      .raw(name);
+      .raw(name)
+      .raw(entry.extra ?? new Uint8Array(0));
   }
   const start = out.length;
   out.raw(directory.finish());

@@ -10,7 +10,7 @@ import { readTorch } from "../../../src/formats/torch/index.ts";
 import { readPickle } from "../../../src/formats/torch/pickle.ts";
 import { PyObject, PyTensor } from "../../../src/formats/torch/values.ts";
 import { crc32, ZipArchive } from "../../../src/formats/torch/zip.ts";
-import { checkpoint, dict, module, type Pickle, pickle, zip } from "./_write.ts";
+import { checkpoint, dict, module, Pickle, pickle, zip } from "./_write.ts";
 
 const data = (name: string): Uint8Array =>
   new Uint8Array(readFileSync(path.join(import.meta.dirname, "data", name)));
@@ -501,6 +501,19 @@ describe("archives that lie", () => {
   };
   it.each(Object.entries(cases))("%s", (_, [expected, bytes]) => {
     expect(errorOf(() => new ZipArchive(bytes, "evil.pt")).message).toMatch(expected);
+  });
+
+  /** An unknown part, then a zip64 part (id 1) with size and packed size. */
+  const extra64 = (size: bigint) =>
+    new Pickle().u32(0x00047777).u32(0).u32(0x00100001).u64(size).u64(size).finish();
+  const in64 = (size: bigint) =>
+    zip([{ ...entry("a"), size: 0xffffffff, packed: 0xffffffff, extra: extra64(size) }]);
+
+  it("sizes in a zip64 extra field are read", () => {
+    expect(new ZipArchive(in64(10n), "x.pt").read("a").length).toBe(10);
+  });
+  it.each([2n ** 40n, 2n ** 60n, 0xffffffffn])("a zip64 size of %s", (size) => {
+    expect(errorOf(() => new ZipArchive(in64(size), "evil.pt")).message).toMatch(/needs|too large/);
   });
 
   it.each([
