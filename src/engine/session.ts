@@ -5,11 +5,12 @@
 import type { Graph } from "../ir/graph.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { runReference } from "./reference.ts";
+import { detectTarget, WasmRunner } from "./wasm.ts";
 
 export type Backend = "reference" | "wasm";
 
 export interface SessionOptions {
-  /** Default: the fastest that works here. */
+  /** Default: wasm. */
   backend?: Backend;
   /** Threads to use; default 1. The results do not depend on it. */
   threads?: number;
@@ -19,20 +20,30 @@ export interface Session {
   readonly graph: Graph;
   readonly backend: Backend;
   /**
-   * The requested blobs (default: the graph's outputs) for the given input blobs.
-   * Throws GraphError for a missing, unknown or misshapen input and for an unknown output.
+   * The requested blobs (default: the graph's outputs) for the given input blobs. Calls wait for each other.
+   * Throws GraphError for a missing, unknown or misshapen input, for an unknown output, and after `close`.
    */
   run(inputs: Record<string, Tensor>, outputs?: readonly string[]): Promise<Record<string, Tensor>>;
   /** Frees memory and threads. A closed session cannot run again. */
   close(): void;
 }
 
-/** A session over `graph`, which must not change as long as it lives. */
+/** A session over `graph`, which must not change as long as it lives. Throws UnsupportedError without wasm SIMD. */
 export async function createSession(graph: Graph, options: SessionOptions = {}): Promise<Session> {
+  const backend = options.backend ?? "wasm";
+  if (backend === "reference") {
+    return {
+      graph,
+      backend,
+      run: async (inputs, outputs) => runReference(graph, inputs, outputs),
+      close: () => {},
+    };
+  }
+  const runner = new WasmRunner(graph, detectTarget(options.threads ?? 1));
   return {
     graph,
-    backend: options.backend ?? "reference",
-    run: async (inputs, outputs) => runReference(graph, inputs, outputs),
-    close: () => {},
+    backend,
+    run: (inputs, outputs) => runner.run(inputs, outputs),
+    close: () => runner.close(),
   };
 }

@@ -1,0 +1,217 @@
+/**
+ * Where a network's numbers lie, before addresses are known.
+ *
+ * A *value* is what one step computes: a picture of `channels` channels, in memory `[row][pixel][slot]`, or a dense tensor
+ * (a picture of one pixel whose channels are its elements). Blobs of the graph are *views* of values: a concatenation,
+ * slice or shuffle of channels is a list of references to channels of values, so these layers cost nothing.
+ */
+import type { Shape } from "../ir/tensor.ts";
+
+/** One channel of a value. */
+export interface ChannelRef {
+  readonly value: Value;
+  readonly channel: number;
+}
+
+export type BlobView =
+  /** Rank 3 (or rank 1 with one pixel): channels from one or more values of equal height and width. */
+  | {
+      readonly kind: "picture";
+      readonly rank: 1 | 3;
+      readonly height: number;
+      readonly width: number;
+      readonly channels: readonly ChannelRef[];
+      /** Set when the blob holds requantized integers: their scale. */
+      readonly int8Scale?: number;
+    }
+  /** Any rank: a strided float32 tensor over a value whose channels are in natural order. Strides in elements. */
+  | {
+      readonly kind: "dense";
+      readonly value: Value;
+      readonly shape: Shape;
+      readonly strides: readonly number[];
+      readonly offset: number;
+    };
+
+export type PictureView = Extract<BlobView, { kind: "picture" }>;
+export type DenseView = Extract<BlobView, { kind: "dense" }>;
+
+/** Rows and columns of zeros around a picture, so that windows may hang over. */
+export interface Border {
+  top: number;
+  left: number;
+  bottom: number;
+  right: number;
+}
+
+/** A step's wish to read some channels of a value in one representation. */
+export interface Need {
+  /** Number of the reading step: what decides the order of channels. */
+  readonly step: number;
+  readonly dtype: "f32" | "i8";
+  /** i8: the quantization scale. */
+  readonly scale: number;
+  /** Channels read; all when absent. */
+  readonly channels?: ReadonlySet<number>;
+}
+
+/**
+ * Values whose channels must lie in the same order, because some step handles them channel by channel. The order itself is
+ * free (weights are permuted to match) unless `fixed`.
+ */
+export class OrderClass {
+  private parent: OrderClass | undefined;
+  fixedFlag = false;
+  members: Value[] = [];
+  /** Slot of every channel, where that is not its number. */
+  slots: Int32Array | undefined;
+
+  get root(): OrderClass {
+    let root: OrderClass = this;
+    while (root.parent) root = root.parent;
+    return root;
+  }
+  tie(other: OrderClass): void {
+    const [a, b] = [this.root, other.root];
+    if (a === b) return;
+    b.parent = a;
+    a.fixedFlag ||= b.fixedFlag;
+    a.members.push(...b.members);
+  }
+  fix(): void {
+    this.root.fixedFlag = true;
+  }
+}
+
+/** One copy of a value in memory. */
+export interface Representation {
+  readonly value: Value;
+  readonly dtype: "f32" | "i8";
+  /** i8: scale of every channel (0 where nobody reads it). */
+  readonly scales?: Float32Array;
+  /** i8: stored as q + 128. */
+  biased: boolean;
+  /** Bytes between pixels and rows. */
+  readonly pixelBytes: number;
+  readonly rowBytes: number;
+  readonly byteLength: number;
+  /** From the start of the buffer to pixel (0, 0). */
+  readonly originOffset: number;
+  /** Address of the buffer, once decided. */
+  address: number;
+}
+
+export class Value {
+  readonly id: number;
+  readonly name: string;
+  readonly channels: number;
+  readonly height: number;
+  readonly width: number;
+  readonly order = new OrderClass();
+  readonly border: Border = { top: 0, left: 0, bottom: 0, right: 0 };
+  /** Strided readers rely on rows without border. */
+  pinned = false;
+  readonly needs: Need[] = [];
+  representations: Representation[] = [];
+  /** Number of the step that makes it. */
+  producer = -1;
+
+  constructor(id: number, name: string, channels: number, height: number, width: number) {
+    this.id = id;
+    this.name = name;
+    this.channels = channels;
+    this.height = height;
+    this.width = width;
+    this.order.members.push(this);
+  }
+  /** Slots of a pixel: channels rounded up to whole vectors of four. */
+  get slotCount(): number {
+    return (this.channels + 3) & ~3;
+  }
+  /** Slot of a channel. */
+  slot(channel: number): number {
+    return this.order.root.slots?.[channel] ?? channel;
+  }
+  /** The representation in which a need is met. */
+  find(dtype: "f32" | "i8", scale: number, channel: number): Representation {
+    const found = this.representations.find(
+      (r) => r.dtype === dtype && (dtype === "f32" || r.scales![channel] === scale),
+    );
+    if (!found)
+      throw new Error(
+        `value ${this.name}: no ${dtype} representation of channel ${channel} at scale ${scale}`,
+      );
+    return found;
+  }
+}
+
+/** The value that a view shows whole and in order, if it does. */
+export function wholeValue(view: PictureView): Value | undefined {
+  const { value } = view.channels[0];
+  if (value.channels !== view.channels.length) return undefined;
+  return view.channels.every((ref, i) => ref.value === value && ref.channel === i) ? value : undefined;
+}
+
+/**
+ * Chooses the slots of all channels: natural order where fixed, else sorted so that channels with the same readers lie
+ * together and every reader finds as few runs as possible.
+ */
+export function decideOrder(order: OrderClass): void {
+  const root = order.root;
+  if (root.slots || root.fixedFlag) return;
+  const sorted = Array.from({ length: root.members[0].channels }, (_, c) => c);
+  const readers = sorted.map((channel) => {
+    const steps = root.members.flatMap((value) =>
+      value.needs
+        .filter((need) => need.channels === undefined || need.channels.has(channel))
+        .map((need) => need.step * 2 + (need.dtype === "f32" ? 1 : 0)),
+    );
+    return [...new Set(steps)].sort((a, b) => a - b);
+  });
+  sorted.sort((a, b) => compareLists(readers[a], readers[b]) || a - b);
+  root.slots = new Int32Array(sorted.length);
+  for (const [slot, channel] of sorted.entries()) root.slots[channel] = slot;
+}
+
+function compareLists(a: readonly number[], b: readonly number[]): number {
+  for (let i = 0; i < Math.min(a.length, b.length); i++) if (a[i] !== b[i]) return a[i] - b[i];
+  return a.length - b.length;
+}
+
+/** Decides which representations of a value are kept: float32 if anyone reads it, and as many int8 ones as scales differ. */
+export function decideRepresentations(value: Value): void {
+  if (value.needs.some((need) => need.dtype === "f32")) {
+    value.representations.push(makeRepresentation(value, "f32"));
+  }
+  const integer = value.needs.filter((need) => need.dtype === "i8");
+  if (integer.length === 0) return;
+  const scales: number[][] = Array.from({ length: value.channels }, () => []);
+  for (const need of integer) {
+    scales.forEach((list, c) => {
+      const isRead = need.channels === undefined || need.channels.has(c);
+      if (isRead && !list.includes(need.scale)) list.push(need.scale);
+    });
+  }
+  const most = Math.max(...scales.map((list) => list.length));
+  for (let k = 0; k < most; k++) {
+    const perChannel = Float32Array.from(scales, (list) => list[k] ?? 0);
+    value.representations.push(makeRepresentation(value, "i8", perChannel));
+  }
+}
+
+function makeRepresentation(value: Value, dtype: "f32" | "i8", scales?: Float32Array): Representation {
+  const { border } = value;
+  const pixelBytes = value.slotCount * (dtype === "f32" ? 4 : 1);
+  const rowBytes = (value.width + border.left + border.right) * pixelBytes;
+  return {
+    value,
+    dtype,
+    scales,
+    biased: false,
+    pixelBytes,
+    rowBytes,
+    byteLength: (value.height + border.top + border.bottom) * rowBytes,
+    originOffset: border.top * rowBytes + border.left * pixelBytes,
+    address: -1,
+  };
+}

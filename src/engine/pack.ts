@@ -1,0 +1,256 @@
+/** Constants in the layouts that the kernels read: packed weights, segment tables, epilogue vectors, resize tables. */
+import {
+  type DepthwiseSpec,
+  type DotKind,
+  depthwiseBlock,
+  type EpilogueSpec,
+  epilogueVectors,
+  resizeEntryBytes,
+  type SegmentGroup,
+  segmentEntryBytes,
+  unitSize,
+} from "../kernels/wasm/index.ts";
+import { dequantizeScale } from "../ops/_int8.ts";
+import type { Representation, Value } from "./layout.ts";
+import type { StaticData } from "./memory.ts";
+import { slotsOf, windowOrigin } from "./plan.ts";
+import type { ConvolutionStep, DepthwiseStep, Int8Scales } from "./steps.ts";
+
+/** Consecutive slots of one picture that a convolution reads. */
+export interface InputRun {
+  readonly representation: Representation;
+  readonly slot: number;
+  /** Input channel of the convolution in each slot. */
+  readonly channels: number[];
+}
+
+/** A segment of the sum: where it begins at output pixel 0, and the weight column of each k (-1: none). */
+interface Segment {
+  readonly address: number;
+  readonly pixelBytes: number;
+  readonly rowBytes: number;
+  readonly columns: number[];
+}
+
+export interface PackedConvolution {
+  readonly table: number;
+  readonly weights: number;
+  readonly groups: SegmentGroup[];
+  /** Total units of k. */
+  readonly units: number;
+  /** int8: Σ of the weights of every output channel. */
+  readonly weightSums?: Int32Array;
+}
+
+/** The segments of all taps and runs; those that continue each other in memory are joined. */
+function segmentsOf(step: ConvolutionStep, runs: readonly InputRun[], unit: number): Segment[] {
+  const { y, x } = step;
+  const taps = y.kernel * x.kernel;
+  const segments: Segment[] = [];
+  for (let ky = 0; ky < y.kernel; ky++) {
+    for (const { representation: r, slot, channels } of runs) {
+      const slotBytes = r.dtype === "f32" ? 4 : 1;
+      const padded = Math.ceil(channels.length / unit) * unit;
+      const fillsPixel = slot === 0 && padded === r.value.slotCount && x.dilation === 1;
+      let joined: Segment | undefined;
+      for (let kx = 0; kx < x.kernel; kx++) {
+        const columns = new Array<number>(padded).fill(-1);
+        for (const [i, channel] of channels.entries()) columns[i] = channel * taps + ky * x.kernel + kx;
+        if (joined) {
+          joined.columns.push(...columns);
+          continue;
+        }
+        const tap = ky * y.dilation * r.rowBytes + kx * x.dilation * r.pixelBytes;
+        const segment = {
+          address: windowOrigin(r, y, x) + tap + slot * slotBytes,
+          pixelBytes: x.stride * r.pixelBytes,
+          rowBytes: y.stride * r.rowBytes,
+          columns,
+        };
+        segments.push(segment);
+        if (fillsPixel) joined = segment;
+      }
+    }
+  }
+  return segments;
+}
+
+/** Segments that step equally over pixels and rows are looped over together. */
+function groupSegments(segments: readonly Segment[]): Segment[][] {
+  const groups = new Map<string, Segment[]>();
+  for (const segment of segments) {
+    const key = `${segment.pixelBytes} ${segment.rowBytes}`;
+    const group = groups.get(key);
+    if (group) group.push(segment);
+    else groups.set(key, [segment]);
+  }
+  return [...groups.values()];
+}
+
+/** Lays out table and weights of a dense convolution; `vectors` is the block of output channels of its tile. */
+export function packConvolution(
+  data: StaticData,
+  step: ConvolutionStep,
+  runs: readonly InputRun[],
+  dot: DotKind,
+  vectors: number,
+): PackedConvolution {
+  const unit = unitSize(dot);
+  const grouped = groupSegments(segmentsOf(step, runs, unit));
+  const ordered = grouped.flat();
+  const columns = Int32Array.from(ordered.flatMap((segment) => segment.columns));
+  const table = new Int32Array(ordered.flatMap((s) => [s.address, (s.columns.length / unit) * 4]));
+  const groups = grouped.map((list): SegmentGroup => {
+    const lengths = new Set(list.map((segment) => segment.columns.length / unit));
+    return {
+      segments: list.length,
+      length: lengths.size === 1 ? [...lengths][0] : undefined,
+      pixelBytes: list[0].pixelBytes,
+      rowBytes: list[0].rowBytes,
+    };
+  });
+  return {
+    table: data.add(table),
+    weights: data.add(packMatrix(step, columns, dot, vectors)),
+    groups,
+    units: columns.length / unit,
+    weightSums: step.int8 ? sumWeights(step) : undefined,
+  };
+}
+
+if (segmentEntryBytes !== 8) throw new Error("the segment table is packed as pairs of i32");
+
+/** Weights as `[block][k unit][vectors][lanes]`; see the head of kernels/wasm/convolution.ts. */
+function packMatrix(
+  step: ConvolutionStep,
+  columns: Int32Array,
+  dot: DotKind,
+  vectors: number,
+): Float32Array | Int8Array | Int16Array {
+  const slots = slotsOf(step.output);
+  const { weight } = step;
+  const perOutput = weight.length / step.output.channels;
+  const count = slots.length * columns.length;
+  const out =
+    dot === "f32" ? new Float32Array(count) : dot === "i16" ? new Int16Array(count) : new Int8Array(count);
+  // k values that lie beside each other in a lane: 1 float, 2 i16, 4 i8.
+  const inLane = dot === "f32" ? 1 : dot === "i16" ? 2 : 4;
+  const outputVectors = slots.length / 4;
+  let o = 0;
+  for (let block = 0; block < outputVectors; block += vectors) {
+    const channels = slots.subarray(block * 4, Math.min(block + vectors, outputVectors) * 4);
+    for (let k = 0; k < columns.length; k += inLane) {
+      for (const channel of channels) {
+        const base = channel * perOutput;
+        for (let j = 0; j < inLane; j++, o++) {
+          const column = columns[k + j];
+          if (channel >= 0 && column >= 0) out[o] = weight[base + column];
+        }
+      }
+    }
+  }
+  return out;
+}
+
+function sumWeights({ weight, output }: ConvolutionStep): Int32Array {
+  const sums = new Int32Array(output.channels);
+  const perOutput = weight.length / output.channels;
+  for (let k = 0; k < weight.length; k++) sums[Math.floor(k / perOutput)] += weight[k];
+  return sums;
+}
+
+export interface EpilogueData {
+  readonly bias?: Float32Array;
+  readonly int8?: Int8Scales;
+  readonly weightSums?: Int32Array;
+}
+
+/**
+ * Constant vectors of all groups of four slots, `[group][vector][4]`; the number of groups is rounded up to `blockGroups`,
+ * which kernels may read at once.
+ */
+export function packEpilogue(
+  data: StaticData,
+  spec: EpilogueSpec,
+  output: Value,
+  { bias, int8, weightSums }: EpilogueData,
+  blockGroups = 1,
+): number {
+  const vectors = epilogueVectors(spec);
+  if (vectors.length === 0) return 0;
+  const slots = slotsOf(output);
+  const groups = Math.ceil(slots.length / 4 / blockGroups) * blockGroups;
+  const out = new Float32Array(groups * vectors.length * 4);
+  const integers = new Int32Array(out.buffer);
+  slots.forEach((channel, slot) => {
+    if (channel < 0) return;
+    vectors.forEach((vector, v) => {
+      const at = (Math.floor(slot / 4) * vectors.length + v) * 4 + (slot % 4);
+      if (vector === "bias") out[at] = bias?.[channel] ?? 0;
+      else if (vector === "scale") out[at] = dequantizeScale(int8!.bottom, int8!.weight[channel]);
+      else if (vector === "correction") integers[at] = -128 * weightSums![channel];
+      else {
+        const store = Number(vector.slice("requantize".length));
+        out[at] = output.representations[store].scales![channel];
+      }
+    });
+  });
+  return data.add(out);
+}
+
+/** Weights `[block of channels][tap][channel]`, and how many taps may be summed in 16 bits at a time. */
+export function packDepthwise(
+  data: StaticData,
+  step: DepthwiseStep,
+  input: Representation,
+): { weights: number; tapGroups: number[] } {
+  const isInt8 = step.int8 !== undefined;
+  const block = depthwiseBlock({ input: input.dtype } as Pick<DepthwiseSpec, "input">);
+  const slots = slotsOf(step.output);
+  const taps = step.y.kernel * step.x.kernel;
+  const blocks = Math.ceil(slots.length / block);
+  const count = blocks * taps * block;
+  const out = isInt8 ? new Int16Array(count) : new Float32Array(count);
+  slots.forEach((channel, slot) => {
+    if (channel < 0) return;
+    for (let tap = 0; tap < taps; tap++) {
+      out[(Math.floor(slot / block) * taps + tap) * block + (slot % block)] =
+        step.weight[channel * taps + tap];
+    }
+  });
+  return { weights: data.add(out), tapGroups: isInt8 ? groupTaps(step.weight, taps) : [] };
+}
+
+/** Splits the taps into as few consecutive groups as keep Σ|w|·127 within 16 bits for every channel. */
+function groupTaps(weight: Float32Array | Int8Array, taps: number): number[] {
+  const channels = weight.length / taps;
+  const most = Math.floor(32767 / 127);
+  const groups: number[] = [];
+  let sums = new Int32Array(channels);
+  for (let tap = 0; tap < taps; tap++) {
+    const widened = sums.map((sum, c) => sum + Math.abs(weight[c * taps + tap]));
+    if (groups.length > 0 && widened.every((sum) => sum <= most)) {
+      groups[groups.length - 1]++;
+      sums = widened;
+    } else {
+      groups.push(1);
+      sums = sums.map((_, c) => Math.abs(weight[c * taps + tap]));
+    }
+  }
+  return groups;
+}
+
+/** Resize table of one axis: byte offsets of the two sources and the weight of the second. */
+export function packTaps(
+  data: StaticData,
+  taps: readonly (readonly [number, number, number])[],
+  bytes: number,
+): number {
+  const table = new DataView(new ArrayBuffer(taps.length * resizeEntryBytes));
+  taps.forEach(([first, second, weight], i) => {
+    table.setInt32(i * resizeEntryBytes, first * bytes, true);
+    table.setInt32(i * resizeEntryBytes + 4, second * bytes, true);
+    table.setFloat32(i * resizeEntryBytes + 8, weight, true);
+  });
+  return data.add(table);
+}

@@ -1,0 +1,807 @@
+/**
+ * Steps to kernel calls over one memory: which representations every value has, the order of its channels, borders,
+ * addresses, packed weights, and the spec and arguments of each kernel. The result is a plain record that can be printed
+ * and tested; `program.ts` turns it into a module and runs it.
+ */
+import type { Graph } from "../ir/graph.ts";
+import type { Shape } from "../ir/tensor.ts";
+import type {
+  ConvolutionSpec,
+  DepthwiseSpec,
+  DotKind,
+  ElementwiseSpec,
+  EpilogueSpec,
+  EpilogueStep,
+  GatherSpec,
+  ImportSpec,
+  PoolingSpec,
+  ResizeSpec,
+  SegmentGroup,
+  SoftmaxSpec,
+  StoreSpec,
+  StridedCopySpec,
+} from "../kernels/wasm/index.ts";
+import { depthwiseBlock, isNonNegative, scratchBytes } from "../kernels/wasm/index.ts";
+import type { WindowAxis } from "../ops/_spatial.ts";
+import {
+  type ChannelRef,
+  decideOrder,
+  decideRepresentations,
+  type Need,
+  type Representation,
+  type Value,
+} from "./layout.ts";
+import { hasPadding, type Lowered, lower, type OutputView } from "./lower.ts";
+import { Arena, StaticData } from "./memory.ts";
+import { type InputRun, packConvolution, packDepthwise, packEpilogue, packTaps } from "./pack.ts";
+import type {
+  ConvolutionStep,
+  CopyStep,
+  DepthwiseStep,
+  ElementwiseStep,
+  FusedStep,
+  GatherStep,
+  ImportStep,
+  PoolingStep,
+  ReferenceStep,
+  ResizeStep,
+  SoftmaxStep,
+  Step,
+} from "./steps.ts";
+
+/** How int8 dot products are done here; see `wasm/features.ts` for the behaviours. */
+export type DotMode = "signed" | "unsigned" | "i7" | "i16";
+
+export interface PlanTarget {
+  readonly relaxed: boolean;
+  readonly dot: DotMode;
+  readonly threads: number;
+  /** Accumulator tile of convolutions: pixels × vectors of four channels. */
+  readonly floatTile: { readonly pixels: number; readonly vectors: number };
+  readonly int8Tile: { readonly pixels: number; readonly vectors: number };
+}
+
+export type KernelSpec =
+  | (ConvolutionSpec & { readonly units: number })
+  | DepthwiseSpec
+  | PoolingSpec
+  | ElementwiseSpec
+  | ResizeSpec
+  | GatherSpec
+  | ImportSpec
+  | StridedCopySpec
+  | SoftmaxSpec;
+
+export interface KernelCall {
+  readonly spec: KernelSpec;
+  /** Addresses, in the order of the kernel's parameters, without the range. `scratch` is the running thread's. */
+  readonly args: readonly (number | "scratch")[];
+  /** Work is divided among threads in multiples of `unit`. */
+  readonly total: number;
+  readonly unit: number;
+}
+
+export interface PlanStep {
+  readonly nodes: readonly string[];
+  /** What is computed, for people: `convolution i8 60→60 80×80`. */
+  readonly label: string;
+  readonly macs: number;
+  /** Bytes read and written, each representation once. */
+  readonly bytes: number;
+  readonly calls: readonly KernelCall[];
+  /** Done in JavaScript by the reference kernel. */
+  readonly reference?: ReferenceStep;
+}
+
+export interface Plan {
+  readonly steps: readonly PlanStep[];
+  readonly inputs: ReadonlyMap<string, { readonly address: number; readonly shape: Shape }>;
+  readonly outputs: ReadonlyMap<string, OutputView>;
+  readonly staticData: StaticData;
+  /** Scratch memory of thread t is at `scratchAddress + t·scratchBytes`. */
+  readonly scratchAddress: number;
+  readonly scratchBytes: number;
+  readonly memoryBytes: number;
+  /** Buffers whose border bytes must be 128 instead of 0. */
+  readonly biasedBorders: readonly { readonly address: number; readonly byteLength: number }[];
+}
+
+/** Vectors may be read this far beyond a buffer's end. */
+const slack = 64;
+/** Memory before all values: the barrier of threads and their commands (`threads.ts`). */
+export const controlBytes = 1024;
+
+export function makePlan(
+  graph: Graph,
+  inputShapes: Record<string, Shape>,
+  outputs: readonly string[],
+  target: PlanTarget,
+): Plan {
+  return new Planner(lower(graph, inputShapes, outputs), target).run();
+}
+
+class Planner {
+  private readonly steps: readonly Step[];
+  private readonly values: readonly Value[];
+  private readonly lowered: Lowered;
+  private readonly target: PlanTarget;
+  private data = new StaticData(0);
+  private scratch = 0;
+  private readonly nonNegative = new Map<Value, boolean>();
+
+  constructor(lowered: Lowered, target: PlanTarget) {
+    this.lowered = lowered;
+    this.steps = lowered.steps;
+    this.values = lowered.values;
+    this.target = target;
+  }
+
+  run(): Plan {
+    this.collectNeeds();
+    const live = this.values.filter((value) => value.needs.length > 0);
+    for (const value of live) decideOrder(value.order);
+    for (const value of live) decideRepresentations(value);
+    if (this.target.dot === "unsigned") {
+      for (const value of live) for (const r of value.representations) r.biased = r.dtype === "i8";
+    }
+    // Memory: control words, then the arena of values, then constants, then scratch.
+    const arena = allocateValues(live, controlBytes);
+    this.data = new StaticData(align(arena.end + slack));
+    const steps = this.steps.filter(isLive).map((step) => this.planStep(step));
+    const scratchAddress = align(this.data.end + slack);
+    return {
+      steps,
+      inputs: new Map(
+        [...this.lowered.inputs].flatMap(([blob, { value, shape }]) =>
+          value.representations.length ? [[blob, { address: value.representations[0].address, shape }]] : [],
+        ),
+      ),
+      outputs: this.lowered.outputs,
+      staticData: this.data,
+      scratchAddress,
+      scratchBytes: this.scratch,
+      memoryBytes: scratchAddress + this.scratch * this.target.threads + slack,
+      biasedBorders: live.flatMap((value) =>
+        value.representations.filter((r) => r.biased && r.originOffset > 0),
+      ),
+    };
+  }
+
+  // ---- who reads what
+
+  /** Backwards over the steps: what readers need decides what a step must make, and so what it needs itself. */
+  private collectNeeds(): void {
+    const end = this.steps.length;
+    for (const view of this.lowered.outputs.values()) {
+      const isInt8 = view.kind === "int8";
+      view.value.needs.push({
+        step: end,
+        dtype: isInt8 ? "i8" : "f32",
+        scale: isInt8 ? view.view.int8Scale! : 0,
+      });
+    }
+    for (let i = end - 1; i >= 0; i--) if (isLive(this.steps[i])) this.addNeeds(this.steps[i], i);
+  }
+
+  private addNeeds(step: Step, i: number): void {
+    const float = (value: Value): void => {
+      value.needs.push({ step: i, dtype: "f32", scale: 0 });
+    };
+    if ("fused" in step) for (const done of step.fused) if (done.kind === "residual") float(done.value);
+    switch (step.kind) {
+      case "convolution": {
+        needChannels(step.input.channels, i, step.int8 ? "i8" : "f32", step.int8?.inputScale ?? 0);
+        for (const { value } of step.input.channels) widenBorder(value, step);
+        break;
+      }
+      case "depthwise":
+        step.input.needs.push({
+          step: i,
+          dtype: step.int8 ? "i8" : "f32",
+          scale: step.int8?.inputScale ?? 0,
+        });
+        widenBorder(step.input, step);
+        break;
+      case "pooling": {
+        const scale = soleScale(step.output.needs);
+        step.int8 = step.operator === "max" && step.fused.length === 0 && scale !== undefined;
+        if (step.int8) step.input.needs.push({ step: i, dtype: "i8", scale: scale! });
+        else float(step.input);
+        break;
+      }
+      case "gather":
+        for (const need of step.output.needs) {
+          const read = step.input.channels.filter(
+            (_, c) => need.channels === undefined || need.channels.has(c),
+          );
+          needChannels(read, i, need.dtype, need.scale);
+        }
+        break;
+      case "elementwise":
+        float(step.a);
+        if (step.b.kind === "value") float(step.b.value);
+        break;
+      case "copy":
+        float(step.input.value);
+        break;
+      case "reference":
+        for (const { value } of step.inputs) float(value);
+        for (const { value } of step.outputs)
+          if (value.needs.length === 0) value.needs.push({ step: i, dtype: "f32", scale: 0 });
+        break;
+      default:
+        float(step.input);
+    }
+  }
+
+  /** Whether every number of the value is known not to be negative, whatever the input. */
+  private isNonNegative(value: Value): boolean {
+    const known = this.nonNegative.get(value);
+    if (known !== undefined) return known;
+    this.nonNegative.set(value, false);
+    const result = value.producer >= 0 && this.makesNonNegative(this.steps[value.producer]);
+    this.nonNegative.set(value, result);
+    return result;
+  }
+
+  private makesNonNegative(step: Step): boolean {
+    if (step.kind === "gather") return step.input.channels.every((ref) => this.isNonNegative(ref.value));
+    if (step.kind === "softmax") return true;
+    if (!("fused" in step)) return false;
+    if (step.fused.length > 0) return isNonNegative(step.fused.map(epilogueStep));
+    return step.kind === "pooling" && this.isNonNegative(step.input);
+  }
+
+  // ---- kernel calls
+
+  private planStep(step: Step): PlanStep {
+    switch (step.kind) {
+      case "convolution":
+        return this.planConvolution(step);
+      case "depthwise":
+        return this.planDepthwise(step);
+      case "pooling":
+        return this.planPooling(step);
+      case "elementwise":
+        return this.planElementwise(step);
+      case "resize":
+        return this.planResize(step);
+      case "gather":
+        return this.planGather(step);
+      case "import":
+        return this.planImport(step);
+      case "copy":
+        return this.planCopy(step);
+      case "softmax":
+        return this.planSoftmax(step);
+      case "reference":
+        return {
+          nodes: step.nodes,
+          label: `reference ${step.node.type}`,
+          macs: 0,
+          bytes: 0,
+          calls: [],
+          reference: step,
+        };
+    }
+  }
+
+  private planConvolution(step: ConvolutionStep): PlanStep {
+    const { output, int8, x, y } = step;
+    const dot = this.dotKind(step);
+    const runs = inputRuns(step);
+    const allNearEachOther = [...runs.map((run) => run.representation), ...output.representations];
+    const residuals = step.fused.flatMap((done) => (done.kind === "residual" ? [floatOf(done.value)] : []));
+    // All pixels are one long row if no window hangs over a row's end and no picture has a border.
+    const flat =
+      y.kernel * x.kernel === 1 &&
+      y.stride * x.stride === 1 &&
+      !hasPadding(step) &&
+      [...allNearEachOther, ...residuals].every((r) => r.rowBytes === r.value.width * r.pixelBytes);
+    const rows = flat ? 1 : y.output;
+    const width = flat ? y.output * x.output : x.output;
+    const correction = dot === "relaxed" && this.target.dot === "unsigned";
+    const epilogue = epilogueOf(step.fused, output, int8 ? "i32" : "f32", correction);
+    const outputVectors = output.slotCount / 4;
+    const tile = chooseTile(
+      dot === "f32" ? this.target.floatTile : this.target.int8Tile,
+      width,
+      outputVectors,
+    );
+    const packed = packConvolution(this.data, step, runs, dot, tile.vectors);
+    const groups: SegmentGroup[] = packed.groups;
+    const spec: ConvolutionSpec & { units: number } = {
+      kind: "convolution",
+      dot,
+      groups,
+      rows,
+      width,
+      outputVectors,
+      tile,
+      epilogue,
+      units: packed.units,
+    };
+    this.scratch = Math.max(this.scratch, align(scratchBytes(spec, packed.units)));
+    const constants = packEpilogue(this.data, epilogue, output, {
+      bias: step.bias,
+      int8,
+      weightSums: packed.weightSums,
+    });
+    const args = [
+      packed.table,
+      packed.weights,
+      constants,
+      residuals.length ? origin(residuals[0]) : 0,
+      "scratch" as const,
+      ...output.representations.map(origin),
+    ];
+    const call: KernelCall = {
+      spec,
+      args,
+      total: rows === 1 ? width : rows,
+      unit: rows === 1 ? tile.pixels : 1,
+    };
+    const name = `${int8 ? (dot === "i16" ? "s8-i16" : "s8-dot") : "f32"}`;
+    const kernel =
+      y.kernel * x.kernel > 1 ? ` ${x.kernel}x${y.kernel}${y.stride > 1 ? `s${y.stride}` : ""}` : "";
+    const segments = groups.reduce((sum, group) => sum + group.segments, 0);
+    return {
+      nodes: step.nodes,
+      label: `conv ${name}${kernel} ${step.input.channels.length}>${output.channels} ${x.output}x${y.output}${segments > 1 ? ` seg${segments}` : ""}`,
+      macs: step.weight.length * y.output * x.output,
+      bytes: step.weight.length * (int8 ? 1 : 4) + readBytes(runs) + writeBytes(output),
+      calls: [call],
+    };
+  }
+
+  private dotKind(step: ConvolutionStep): DotKind {
+    if (!step.int8) return "f32";
+    const { dot } = this.target;
+    if (dot === "signed" || dot === "unsigned") return "relaxed";
+    const values = new Set(step.input.channels.map((ref) => ref.value));
+    return dot === "i7" && [...values].every((value) => this.isNonNegative(value)) ? "relaxed" : "i16";
+  }
+
+  private planDepthwise(step: DepthwiseStep): PlanStep {
+    const { input, output, int8, x, y } = step;
+    const source = input.find(int8 ? "i8" : "f32", int8?.inputScale ?? 0, 0);
+    const epilogue = epilogueOf(step.fused, output, int8 ? "i32" : "f32", false);
+    const { weights, tapGroups } = packDepthwise(this.data, step, source);
+    const spec: DepthwiseSpec = {
+      kind: "depthwise",
+      input: int8 ? "i8" : "f32",
+      biased: source.biased,
+      kernelH: y.kernel,
+      kernelW: x.kernel,
+      strideH: y.stride,
+      strideW: x.stride,
+      dilationH: y.dilation,
+      dilationW: x.dilation,
+      rows: y.output,
+      width: x.output,
+      vectors: output.slotCount / 4,
+      pixelBytes: source.pixelBytes,
+      rowBytes: source.rowBytes,
+      tapGroups,
+      tile: int8 ? 2 : 4,
+      epilogue,
+    };
+    const constants = packEpilogue(
+      this.data,
+      epilogue,
+      output,
+      { bias: step.bias, int8 },
+      depthwiseBlock(spec) / 4,
+    );
+    const residual = step.fused.find((done) => done.kind === "residual");
+    const args = [
+      windowOrigin(source, y, x),
+      weights,
+      constants,
+      residual ? origin(floatOf(residual.value)) : 0,
+      ...output.representations.map(origin),
+    ];
+    return {
+      nodes: step.nodes,
+      label: `depthwise ${int8 ? "s8" : "f32"} ${x.kernel}x${y.kernel}${y.stride > 1 ? `s${y.stride}` : ""} ${output.channels} ${x.output}x${y.output}`,
+      macs: step.weight.length * y.output * x.output,
+      bytes: step.weight.length + source.byteLength + writeBytes(output),
+      calls: [{ spec, args, total: y.output, unit: 1 }],
+    };
+  }
+
+  private planPooling(step: PoolingStep): PlanStep {
+    const { input, output, x, y } = step;
+    const source = step.int8 ? input.find("i8", soleScale(output.needs)!, 0) : floatOf(input);
+    const epilogue = epilogueOf(step.fused, output, "none", false);
+    const spec: PoolingSpec = {
+      kind: "pooling",
+      operator: step.operator,
+      input: step.int8 ? "i8" : "f32",
+      biased: source.biased,
+      kernelH: y.kernel,
+      kernelW: x.kernel,
+      strideH: y.stride,
+      strideW: x.stride,
+      padTop: y.padBefore,
+      padLeft: x.padBefore,
+      inputRows: y.input,
+      inputWidth: x.input,
+      rows: y.output,
+      width: x.output,
+      vectors: output.slotCount / 4,
+      pixelBytes: source.pixelBytes,
+      rowBytes: source.rowBytes,
+      divisor: step.divisor,
+      epilogue,
+    };
+    const constants = packEpilogue(this.data, epilogue, output, {});
+    return {
+      nodes: step.nodes,
+      label: `pool ${step.operator} ${step.int8 ? "i8" : "f32"} ${x.kernel}x${y.kernel} ${output.channels} ${x.output}x${y.output}`,
+      macs: 0,
+      bytes: source.byteLength + writeBytes(output),
+      calls: [
+        {
+          spec,
+          args: [origin(source), constants, ...output.representations.map(origin)],
+          total: y.output,
+          unit: 1,
+        },
+      ],
+    };
+  }
+
+  private planElementwise(step: ElementwiseStep): PlanStep {
+    const { a, b, output } = step;
+    const source = floatOf(a);
+    const epilogue = epilogueOf(step.fused, output, "none", false);
+    let operand: ElementwiseSpec["b"] = { kind: "none" };
+    if (b.kind === "constant") operand = { kind: "constant", value: Math.fround(b.value) };
+    if (b.kind === "value") {
+      const r = floatOf(b.value);
+      const perChannel = b.broadcast === "channel";
+      operand = {
+        kind: "picture",
+        pixelBytes: perChannel ? 0 : r.pixelBytes,
+        rowBytes: perChannel ? 0 : r.rowBytes,
+        splat: b.broadcast === "pixel",
+      };
+    }
+    const spec: ElementwiseSpec = {
+      kind: "elementwise",
+      operator: step.operator,
+      rows: output.height,
+      width: output.width,
+      vectors: output.slotCount / 4,
+      a: { pixelBytes: source.pixelBytes, rowBytes: source.rowBytes, splat: false },
+      b: operand,
+      epilogue,
+    };
+    const args = [
+      origin(source),
+      b.kind === "value" ? origin(floatOf(b.value)) : 0,
+      packEpilogue(this.data, epilogue, output, {}),
+      ...output.representations.map(origin),
+    ];
+    return {
+      nodes: step.nodes,
+      label: `elementwise ${b.kind === "none" ? describeFused(step.fused) : step.operator} ${output.channels} ${output.width}x${output.height}`,
+      macs: 0,
+      bytes: source.byteLength + writeBytes(output),
+      calls: [{ spec, args, total: output.height, unit: 1 }],
+    };
+  }
+
+  private planResize(step: ResizeStep): PlanStep {
+    const { input, output } = step;
+    const source = floatOf(input);
+    const epilogue = epilogueOf(step.fused, output, "none", false);
+    const spec: ResizeSpec = {
+      kind: "resize",
+      rows: output.height,
+      width: output.width,
+      vectors: output.slotCount / 4,
+      epilogue,
+    };
+    const args = [
+      origin(source),
+      packTaps(this.data, step.rowTaps, source.rowBytes),
+      packTaps(this.data, step.columnTaps, source.pixelBytes),
+      packEpilogue(this.data, epilogue, output, {}),
+      ...output.representations.map(origin),
+    ];
+    return {
+      nodes: step.nodes,
+      label: `resize bilinear ${output.channels} ${output.width}x${output.height}`,
+      macs: 0,
+      bytes: source.byteLength + writeBytes(output),
+      calls: [{ spec, args, total: output.height, unit: 1 }],
+    };
+  }
+
+  private planGather(step: GatherStep): PlanStep {
+    const { output } = step;
+    const calls = output.representations.map((target) => {
+      const sources: Representation[] = [];
+      const refs = Array.from(slotsOf(output), (channel) => {
+        if (channel < 0) return undefined;
+        const { value, channel: from } = step.input.channels[channel];
+        const scale = target.scales?.[channel] ?? 0;
+        if (target.dtype === "i8" && scale === 0) return undefined;
+        const representation = value.find(target.dtype, scale, from);
+        if (!sources.includes(representation)) sources.push(representation);
+        return { source: sources.indexOf(representation), slot: value.slot(from) };
+      });
+      const runs: {
+        source: number;
+        from: number;
+        to: number;
+        length: number;
+        pixelBytes: number;
+        rowBytes: number;
+      }[] = [];
+      refs.forEach((ref, to) => {
+        if (!ref) return;
+        const last = runs.at(-1);
+        if (
+          last &&
+          last.source === ref.source &&
+          last.from + last.length === ref.slot &&
+          last.to + last.length === to
+        ) {
+          last.length++;
+        } else {
+          const { pixelBytes, rowBytes } = sources[ref.source];
+          runs.push({ source: ref.source, from: ref.slot, to, length: 1, pixelBytes, rowBytes });
+        }
+      });
+      const spec: GatherSpec = {
+        kind: "gather",
+        dtype: target.dtype,
+        rows: output.height,
+        width: output.width,
+        scaleY: step.scaleY,
+        scaleX: step.scaleX,
+        runs,
+        outPixelBytes: target.pixelBytes,
+        outRowBytes: target.rowBytes,
+      };
+      return { spec, args: [...sources.map(origin), origin(target)], total: output.height, unit: 1 };
+    });
+    const what = step.scaleX * step.scaleY > 1 ? "resize nearest" : "gather";
+    return {
+      nodes: step.nodes,
+      label: `${what} ${output.representations.map((r) => r.dtype).join("+")} ${output.channels} ${output.width}x${output.height}`,
+      macs: 0,
+      bytes: 2 * writeBytes(output),
+      calls,
+    };
+  }
+
+  private planImport(step: ImportStep): PlanStep {
+    const { input, output } = step;
+    const epilogue = epilogueOf([], output, "none", false);
+    const spec: ImportSpec = {
+      kind: "import",
+      channels: output.channels,
+      rows: output.height,
+      width: output.width,
+      epilogue,
+    };
+    const args = [
+      origin(floatOf(input)),
+      packEpilogue(this.data, epilogue, output, {}),
+      ...output.representations.map(origin),
+    ];
+    return {
+      nodes: step.nodes,
+      label: `import ${output.channels} ${output.width}x${output.height}`,
+      macs: 0,
+      bytes: floatOf(input).byteLength + writeBytes(output),
+      calls: [{ spec, args, total: output.height, unit: 1 }],
+    };
+  }
+
+  private planCopy(step: CopyStep): PlanStep {
+    const { input, output } = step;
+    const shape = [...new Array(4 - input.shape.length).fill(1), ...input.shape] as [
+      number,
+      number,
+      number,
+      number,
+    ];
+    const strides = [...new Array(4 - input.strides.length).fill(0), ...input.strides] as [
+      number,
+      number,
+      number,
+      number,
+    ];
+    const spec: StridedCopySpec = { kind: "stridedCopy", shape, strides };
+    const args = [origin(floatOf(input.value)) + input.offset * 4, origin(floatOf(output))];
+    return {
+      nodes: step.nodes,
+      label: `copy ${[...input.shape].reverse().join("x")}`,
+      macs: 0,
+      bytes: 2 * output.channels * 4,
+      calls: [{ spec, args, total: shape[0] * shape[1], unit: 1 }],
+    };
+  }
+
+  private planSoftmax(step: SoftmaxStep): PlanStep {
+    const { input, output } = step;
+    const [source, target] = [floatOf(input), floatOf(output)];
+    const spec: SoftmaxSpec = {
+      kind: "softmax",
+      rows: output.height,
+      width: output.width,
+      channels: output.channels,
+      pixelBytes: source.pixelBytes,
+      rowBytes: source.rowBytes,
+      outPixelBytes: target.pixelBytes,
+      outRowBytes: target.rowBytes,
+    };
+    return {
+      nodes: step.nodes,
+      label: `softmax ${output.channels} ${output.width}x${output.height}`,
+      macs: 0,
+      bytes: source.byteLength + target.byteLength,
+      calls: [{ spec, args: [origin(source), origin(target)], total: output.height, unit: 1 }],
+    };
+  }
+}
+
+// ---- helpers
+
+export function align(bytes: number, to = 64): number {
+  return Math.ceil(bytes / to) * to;
+}
+
+function isLive(step: Step): boolean {
+  const outputs = step.kind === "reference" ? step.outputs.map(({ value }) => value) : [step.output];
+  return outputs.some((value) => value.needs.length > 0);
+}
+
+function needChannels(refs: readonly ChannelRef[], step: number, dtype: Need["dtype"], scale: number): void {
+  const byValue = new Map<Value, Set<number>>();
+  for (const { value, channel } of refs) {
+    const set = byValue.get(value);
+    if (set) set.add(channel);
+    else byValue.set(value, new Set([channel]));
+  }
+  for (const [value, channels] of byValue) {
+    const all = channels.size === value.channels;
+    value.needs.push({ step, dtype, scale, channels: all ? undefined : channels });
+  }
+}
+
+/** The one int8 scale that all readers want, if that is all they want. */
+function soleScale(needs: readonly Need[]): number | undefined {
+  const [first] = needs;
+  return needs.every((need) => need.dtype === "i8" && need.scale === first.scale) ? first.scale : undefined;
+}
+
+function widenBorder({ border }: Value, { y, x }: { y: WindowAxis; x: WindowAxis }): void {
+  const after = (axis: WindowAxis): number => {
+    const reach = (axis.output - 1) * axis.stride + (axis.kernel - 1) * axis.dilation + 1;
+    return Math.max(reach - axis.padBefore - axis.input, 0);
+  };
+  border.top = Math.max(border.top, y.padBefore);
+  border.left = Math.max(border.left, x.padBefore);
+  border.bottom = Math.max(border.bottom, after(y));
+  border.right = Math.max(border.right, after(x));
+}
+
+/**
+ * Addresses for all representations: one is reused after its last reader. Those with a border share only among equals,
+ * since nobody ever writes the border again.
+ */
+function allocateValues(values: readonly Value[], start: number): Arena {
+  const arena = new Arena(start, slack);
+  const byStart = [...values].sort((a, b) => a.producer - b.producer);
+  for (const value of byStart) {
+    const last = Math.max(...value.needs.map((need) => need.step));
+    for (const r of value.representations) {
+      const pool =
+        r.originOffset > 0 || r.value.border.bottom > 0 || r.value.border.right > 0
+          ? `${r.rowBytes} ${r.pixelBytes} ${r.byteLength} ${r.originOffset} ${r.biased}`
+          : undefined;
+      r.address = arena.allocate(r.byteLength, value.producer, last, pool);
+    }
+  }
+  return arena;
+}
+
+/** Address of pixel (0, 0). */
+function origin(r: Representation): number {
+  return r.address + r.originOffset;
+}
+
+/** Address of the first cell under the window of output (0, 0). */
+export function windowOrigin(r: Representation, y: WindowAxis, x: WindowAxis): number {
+  return origin(r) - y.padBefore * r.rowBytes - x.padBefore * r.pixelBytes;
+}
+
+function floatOf(value: Value): Representation {
+  return value.find("f32", 0, 0);
+}
+
+/** Channel in every slot, -1 in those that only round up to a vector. */
+export function slotsOf(value: Value): Int32Array {
+  const channels = new Int32Array(value.slotCount).fill(-1);
+  for (let c = 0; c < value.channels; c++) channels[value.slot(c)] = c;
+  return channels;
+}
+
+/** The runs of slots that a convolution reads, in memory order, with the input channel of every slot. */
+function inputRuns(step: ConvolutionStep): InputRun[] {
+  const { int8, input } = step;
+  const places = input.channels.map((ref, inputChannel) => ({
+    representation: ref.value.find(int8 ? "i8" : "f32", int8?.inputScale ?? 0, ref.channel),
+    slot: ref.value.slot(ref.channel),
+    inputChannel,
+  }));
+  const order = new Map<Representation, number>();
+  for (const { representation } of places)
+    if (!order.has(representation)) order.set(representation, order.size);
+  places.sort((a, b) => order.get(a.representation)! - order.get(b.representation)! || a.slot - b.slot);
+  const runs: InputRun[] = [];
+  for (const { representation, slot, inputChannel } of places) {
+    const last = runs.at(-1);
+    if (last && last.representation === representation && last.slot + last.channels.length === slot) {
+      last.channels.push(inputChannel);
+    } else runs.push({ representation, slot, channels: [inputChannel] });
+  }
+  return runs;
+}
+
+function epilogueStep(done: FusedStep): EpilogueStep {
+  if (done.kind === "activation") return done;
+  const { pixelBytes, rowBytes } = done.value.representations.length
+    ? floatOf(done.value)
+    : { pixelBytes: 0, rowBytes: 0 };
+  return { kind: "residual", pixelBytes, rowBytes };
+}
+
+function epilogueOf(
+  fused: readonly FusedStep[],
+  output: Value,
+  accumulator: EpilogueSpec["accumulator"],
+  correction: boolean,
+): EpilogueSpec {
+  const stores = output.representations.map(
+    ({ dtype, pixelBytes, rowBytes, biased }): StoreSpec => ({ dtype, pixelBytes, rowBytes, biased }),
+  );
+  return { accumulator, correction, steps: fused.map(epilogueStep), stores };
+}
+
+function chooseTile(
+  wanted: { pixels: number; vectors: number },
+  width: number,
+  outputVectors: number,
+): { pixels: number; vectors: number } {
+  // A single pixel has only channels to work on in parallel.
+  if (width === 1) return { pixels: 1, vectors: Math.min(8, outputVectors) };
+  const vectors = Math.min(wanted.vectors, outputVectors);
+  if (width >= 64) return { pixels: wanted.pixels, vectors };
+  // Short rows: the widest tile that wastes least, since a rest of few pixels costs almost as much as a full tile.
+  let best = Math.min(wanted.pixels, width);
+  for (let pixels = best; pixels >= Math.max(2, wanted.pixels - 3); pixels--) {
+    if (Math.ceil(width / pixels) < Math.ceil(width / best)) best = pixels;
+    if (width % pixels === 0 && Math.ceil(width / pixels) <= Math.ceil(width / best) + 1) {
+      best = pixels;
+      break;
+    }
+  }
+  return { pixels: best, vectors };
+}
+
+function readBytes(runs: readonly InputRun[]): number {
+  return [...new Set(runs.map((run) => run.representation))].reduce((sum, r) => sum + r.byteLength, 0);
+}
+function writeBytes(value: Value): number {
+  return value.representations.reduce((sum, r) => sum + r.byteLength, 0);
+}
+function describeFused(fused: readonly FusedStep[]): string {
+  return fused.map((done) => (done.kind === "activation" ? done.activation.kind : "add")).join("+");
+}

@@ -1,0 +1,134 @@
+/** What the engine does, one record per kernel call to come. Made by `lower`, given memory by `plan`, run as wasm. */
+
+import type { Node } from "../ir/graph.ts";
+import type { Shape } from "../ir/tensor.ts";
+import type { Activation, BinaryOperator } from "../kernels/wasm/index.ts";
+import type { WindowAxis } from "../ops/_spatial.ts";
+import type { DenseView, PictureView, Value } from "./layout.ts";
+
+/** Work done to results before they are stored. A residual's value lies in the same channel order as the step's output. */
+export type FusedStep =
+  | { readonly kind: "activation"; readonly activation: Activation }
+  | { readonly kind: "residual"; readonly value: Value };
+
+interface StepBase {
+  /** Names of the graph's nodes that the step carries out. */
+  readonly nodes: string[];
+  readonly output: Value;
+}
+
+/** int8 arithmetic of a convolution. */
+export interface Int8Scales {
+  readonly bottom: number;
+  /** One for each output channel. */
+  readonly weight: Float32Array;
+  /** The input blob holds integers quantized with this scale already, instead of `bottom`. */
+  readonly inputScale: number;
+}
+
+export interface ConvolutionStep extends StepBase {
+  readonly kind: "convolution";
+  readonly input: PictureView;
+  /** `[output channel][input channel][ky][kx]`; integers for int8. */
+  readonly weight: Float32Array | Int8Array;
+  readonly bias: Float32Array | undefined;
+  readonly y: WindowAxis;
+  readonly x: WindowAxis;
+  readonly int8: Int8Scales | undefined;
+  readonly fused: FusedStep[];
+}
+
+export interface DepthwiseStep extends StepBase {
+  readonly kind: "depthwise";
+  readonly input: Value;
+  /** `[channel][ky][kx]` */
+  readonly weight: Float32Array | Int8Array;
+  readonly bias: Float32Array | undefined;
+  readonly y: WindowAxis;
+  readonly x: WindowAxis;
+  readonly int8: Int8Scales | undefined;
+  readonly fused: FusedStep[];
+}
+
+export interface PoolingStep extends StepBase {
+  readonly kind: "pooling";
+  readonly input: Value;
+  readonly operator: "max" | "average";
+  readonly y: WindowAxis;
+  readonly x: WindowAxis;
+  readonly divisor: "kernel" | "inside";
+  /** Set by the plan: works on bytes. */
+  int8?: boolean;
+  readonly fused: FusedStep[];
+}
+
+export type ElementwiseOperand =
+  | { readonly kind: "none" }
+  | { readonly kind: "constant"; readonly value: number }
+  /** `channel`: one value per channel; `pixel`: one value per pixel, from channel 0. */
+  | { readonly kind: "value"; readonly value: Value; readonly broadcast: "none" | "channel" | "pixel" };
+
+export interface ElementwiseStep extends StepBase {
+  readonly kind: "elementwise";
+  readonly operator: BinaryOperator;
+  readonly a: Value;
+  readonly b: ElementwiseOperand;
+  readonly fused: FusedStep[];
+}
+
+/** Bilinear. */
+export interface ResizeStep extends StepBase {
+  readonly kind: "resize";
+  readonly input: Value;
+  readonly rowTaps: readonly (readonly [number, number, number])[];
+  readonly columnTaps: readonly (readonly [number, number, number])[];
+  readonly fused: FusedStep[];
+}
+
+/** Channels copied into a value of their own, possibly enlarged by whole factors; in every representation asked for. */
+export interface GatherStep extends StepBase {
+  readonly kind: "gather";
+  readonly input: PictureView;
+  readonly scaleY: number;
+  readonly scaleX: number;
+}
+
+/** Dense `[c, h, w]` to a picture. */
+export interface ImportStep extends StepBase {
+  readonly kind: "import";
+  readonly input: Value;
+}
+
+/** A strided tensor to a dense one. */
+export interface CopyStep extends StepBase {
+  readonly kind: "copy";
+  readonly input: DenseView;
+}
+
+export interface SoftmaxStep extends StepBase {
+  readonly kind: "softmax";
+  readonly input: Value;
+}
+
+/** A layer without a wasm kernel: runs on the reference kernel, in JavaScript, from and to dense tensors. */
+export interface ReferenceStep extends StepBase {
+  readonly kind: "reference";
+  readonly node: Node;
+  readonly inputs: readonly { readonly value: Value; readonly shape: Shape }[];
+  readonly outputs: readonly { readonly value: Value; readonly shape: Shape }[];
+}
+
+export type Step =
+  | ConvolutionStep
+  | DepthwiseStep
+  | PoolingStep
+  | ElementwiseStep
+  | ResizeStep
+  | GatherStep
+  | ImportStep
+  | CopyStep
+  | SoftmaxStep
+  | ReferenceStep;
+
+/** Steps that compute in float32 and can take activations and residuals along. */
+export type FusableStep = Extract<Step, { fused: FusedStep[] }>;

@@ -1,0 +1,165 @@
+/** The wasm backend: plans, compiles and caches a program per input size, and runs it. */
+import { GraphError } from "../base/errors.ts";
+import type { Graph } from "../ir/graph.ts";
+import { resolveParams } from "../ir/op.ts";
+import type { Shape, Tensor } from "../ir/tensor.ts";
+import { ops } from "../ops/index.ts";
+import { features } from "../wasm/index.ts";
+import type { Value } from "./layout.ts";
+import { makePlan, type Plan, type PlanTarget } from "./plan.ts";
+import { type CompiledPlan, compilePlan, initialiseMemory } from "./program.ts";
+import { checkInputs } from "./reference.ts";
+import type { ReferenceStep } from "./steps.ts";
+
+/** The target that suits this machine. Throws UnsupportedError without SIMD. */
+export function detectTarget(threads = 1): PlanTarget {
+  const found = features();
+  const dot = found.dot === "none" ? "i16" : found.dot === "saturating" ? "i7" : found.dot;
+  return {
+    relaxed: found.relaxedSimd,
+    dot,
+    threads,
+    floatTile: found.relaxedSimd ? { pixels: 6, vectors: 2 } : { pixels: 4, vectors: 2 },
+    int8Tile: { pixels: 4, vectors: 2 },
+  };
+}
+
+type RunFunction = (thread: number, threads: number) => number;
+
+/** One compiled program over its own memory. */
+export class Program {
+  readonly plan: Plan;
+  readonly compiled: CompiledPlan;
+  readonly memory: WebAssembly.Memory;
+  readonly exports: Record<string, RunFunction>;
+
+  constructor(
+    plan: Plan,
+    compiled: CompiledPlan,
+    memory: WebAssembly.Memory,
+    instance: WebAssembly.Instance,
+  ) {
+    this.plan = plan;
+    this.compiled = compiled;
+    this.memory = memory;
+    this.exports = instance.exports as unknown as Record<string, RunFunction>;
+  }
+
+  static async make(
+    graph: Graph,
+    shapes: Record<string, Shape>,
+    outputs: readonly string[],
+    target: PlanTarget,
+  ): Promise<Program> {
+    const plan = makePlan(graph, shapes, outputs, target);
+    const compiled = compilePlan(plan, target);
+    const limits = { initial: compiled.pages, maximum: compiled.pages, shared: target.threads > 1 };
+    const memory = new WebAssembly.Memory(target.threads > 1 ? limits : { initial: compiled.pages });
+    initialiseMemory(plan, memory);
+    const { instance } = await WebAssembly.instantiate(compiled.bytes, { env: { memory } });
+    return new Program(plan, compiled, memory, instance);
+  }
+
+  setInputs(inputs: Record<string, Tensor>): void {
+    for (const [blob, { address }] of this.plan.inputs) {
+      const { data } = inputs[blob];
+      new Float32Array(this.memory.buffer, address, data.length).set(data);
+    }
+  }
+
+  /** Runs every step; `threads` calls are being made at the same time, this one being `thread`. */
+  run(): void {
+    for (const segment of this.compiled.segments) {
+      this.exports[segment.exportName](0, 1);
+      if (segment.reference !== undefined)
+        this.runReferenceStep(this.plan.steps[segment.reference].reference!);
+    }
+  }
+
+  runReferenceStep(step: ReferenceStep): void {
+    const op = ops.get(step.node.type)!;
+    const inputs = step.inputs.map(({ value, shape }) => ({ shape, data: this.floats(value) }));
+    const shapes = step.outputs.map(({ shape }) => shape);
+    const results = op.reference(inputs, resolveParams(op, step.node.params), step.node.weights, shapes);
+    step.outputs.forEach(({ value }, i) => {
+      this.floats(value).set(results[i].data);
+    });
+  }
+
+  /** A dense value's numbers in memory. */
+  private floats(value: Value): Float32Array {
+    return new Float32Array(this.memory.buffer, value.find("f32", 0, 0).address, value.channels);
+  }
+
+  outputs(): Record<string, Tensor> {
+    const result: Record<string, Tensor> = {};
+    for (const [blob, view] of this.plan.outputs) {
+      if (view.kind === "dense") result[blob] = { shape: view.shape, data: this.floats(view.value).slice() };
+      else result[blob] = { shape: view.shape, data: this.integers(view.value, view.view.int8Scale!) };
+    }
+    return result;
+  }
+
+  /** Requantized integers as `[c, h, w]`. */
+  private integers(value: Value, scale: number): Int8Array {
+    const r = value.find("i8", scale, 0);
+    const bytes = new Int8Array(this.memory.buffer);
+    const out = new Int8Array(value.channels * value.height * value.width);
+    let o = 0;
+    for (let c = 0; c < value.channels; c++) {
+      for (let y = 0; y < value.height; y++) {
+        for (let x = 0; x < value.width; x++) {
+          const byte = bytes[r.address + r.originOffset + y * r.rowBytes + x * r.pixelBytes + value.slot(c)];
+          out[o++] = r.biased ? byte ^ -128 : byte;
+        }
+      }
+    }
+    return out;
+  }
+}
+
+/** Programs kept at a time; the least recently used goes first. */
+const cacheSize = 4;
+
+export class WasmRunner {
+  private readonly graph: Graph;
+  private readonly target: PlanTarget;
+  private readonly programs = new Map<string, Promise<Program>>();
+  private closed = false;
+
+  constructor(graph: Graph, target: PlanTarget) {
+    this.graph = graph;
+    this.target = target;
+  }
+
+  async run(
+    inputs: Record<string, Tensor>,
+    outputs: readonly string[] = this.graph.outputs,
+  ): Promise<Record<string, Tensor>> {
+    if (this.closed) throw new GraphError("the session is closed");
+    const program = await this.program(checkInputs(this.graph, inputs), outputs);
+    program.setInputs(inputs);
+    program.run();
+    return program.outputs();
+  }
+
+  /** The program for an input size, made once. */
+  program(shapes: Record<string, Shape>, outputs: readonly string[] = this.graph.outputs): Promise<Program> {
+    const key = JSON.stringify([shapes, outputs]);
+    const known = this.programs.get(key);
+    const program = known ?? Program.make(this.graph, shapes, outputs, this.target);
+    this.programs.delete(key);
+    this.programs.set(key, program);
+    if (!known) program.catch(() => this.programs.delete(key));
+    for (const oldest of this.programs.keys()) {
+      if (this.programs.size <= cacheSize) break;
+      this.programs.delete(oldest);
+    }
+    return program;
+  }
+
+  close(): void {
+    this.closed = true;
+    this.programs.clear();
+  }
+}

@@ -1,0 +1,209 @@
+/**
+ * The end of every kernel that computes in float32: bias, dequantization, activation, residual, and the stores in one or
+ * more representations. Constants per channel lie in memory in groups of four channels, `[group][vector][4]` float32, the
+ * vectors being those that `epilogueVectors` lists.
+ */
+import type { Func, Local } from "../../wasm/index.ts";
+import { emitActivation, emitMadd } from "./_math.ts";
+import { temp } from "./_temp.ts";
+import { type EpilogueStep, isNonNegative, type StoreSpec, type Target } from "./spec.ts";
+
+export interface EpilogueSpec {
+  /**
+   * `f32`: accumulators begin at the bias and are finished sums; `i32`: they are dequantized, acc·scale + bias;
+   * `none`: the kernel has no constants of its own (pooling, resize).
+   */
+  readonly accumulator: "f32" | "i32" | "none";
+  /** i32 only: the accumulators begin at a correction vector instead of 0. */
+  readonly correction: boolean;
+  readonly steps: readonly EpilogueStep[];
+  readonly stores: readonly StoreSpec[];
+}
+
+export type EpilogueVector = "bias" | "scale" | "correction" | `requantize${number}`;
+
+/** The constant vectors of a group of four channels, in memory order. `requantizeN` belongs to store N. */
+export function epilogueVectors(spec: EpilogueSpec): EpilogueVector[] {
+  const vectors: EpilogueVector[] = [];
+  if (spec.accumulator === "i32") vectors.push("scale", "bias");
+  if (spec.accumulator === "f32") vectors.push("bias");
+  if (spec.correction) vectors.push("correction");
+  spec.stores.forEach((store, i) => {
+    if (store.dtype === "i8") vectors.push(`requantize${i}`);
+  });
+  return vectors;
+}
+
+/** Bytes of constants for each group of four channels. */
+export function epilogueGroupBytes(spec: EpilogueSpec): number {
+  return epilogueVectors(spec).length * 16;
+}
+
+/** Pushes constant `vector` of channel group `group` (relative to pointer `e`). */
+export function loadConstant(
+  f: Func,
+  spec: EpilogueSpec,
+  e: Local,
+  vector: EpilogueVector,
+  group: number,
+): void {
+  const index = epilogueVectors(spec).indexOf(vector);
+  f.get(e);
+  f.op("v128.load", { offset: group * epilogueGroupBytes(spec) + index * 16 });
+}
+
+/** Puts the starting value of the accumulators of `group` on the stack. */
+export function emitAccumulatorStart(f: Func, spec: EpilogueSpec, e: Local, group: number): void {
+  if (spec.accumulator === "f32") loadConstant(f, spec, e, "bias", group);
+  else if (spec.correction) loadConstant(f, spec, e, "correction", group);
+  else f.i32x4(0);
+}
+
+export interface EpiloguePointers {
+  /** Constants of the first channel group of this block. */
+  readonly constants: Local;
+  /** One address per store: channel group 0 of this block at pixel 0 of this tile. */
+  readonly outputs: readonly Local[];
+  /** Address of the residual at the same place. */
+  readonly residual?: Local;
+}
+
+/**
+ * Finishes one pixel of a tile: `values[g]` holds channel group g of the block. `pixel` counts from the tile's first.
+ * Stores vectors of four channels, so up to three slots beyond the last channel are written (they belong to the picture).
+ */
+export function emitEpilogue(
+  f: Func,
+  target: Target,
+  spec: EpilogueSpec,
+  at: EpiloguePointers,
+  pixel: number,
+  values: readonly Local[],
+): void {
+  values.forEach((v, group) => {
+    if (spec.accumulator === "i32") {
+      f.get(v);
+      f.op("f32x4.convert_i32x4_s");
+      f.set(v);
+      const scale = temp(f, "scale");
+      const bias = temp(f, "bias");
+      loadConstant(f, spec, at.constants, "scale", group);
+      f.set(scale);
+      loadConstant(f, spec, at.constants, "bias", group);
+      f.set(bias);
+      emitMadd(f, target, v, scale, bias);
+      f.set(v);
+    }
+    for (const step of spec.steps) {
+      if (step.kind === "activation") emitActivation(f, target, step.activation, v);
+      else {
+        f.get(v);
+        f.get(at.residual!);
+        f.op("v128.load", { offset: pixel * step.pixelBytes + group * 16 });
+        f.op("f32x4.add");
+        f.set(v);
+      }
+    }
+  });
+  spec.stores.forEach((store, i) => {
+    if (store.dtype === "f32") {
+      values.forEach((v, group) => {
+        f.get(at.outputs[i]);
+        f.get(v);
+        f.op("v128.store", { offset: pixel * store.pixelBytes + group * 16 });
+      });
+    } else {
+      emitQuantizedStore(f, target, spec, at, pixel, i, values);
+    }
+  });
+}
+
+/**
+ * q = clamp(trunc(x·s + copysign(0.5, x·s)), −127, 127), stored as bytes: rounding half away from zero. The upper clamp is
+ * done in float so that truncation cannot overflow upwards; downwards every lowering saturates to −128 or below, which
+ * the narrowing and the final max turn into −127.
+ */
+function emitQuantizedStore(
+  f: Func,
+  target: Target,
+  spec: EpilogueSpec,
+  at: EpiloguePointers,
+  pixel: number,
+  index: number,
+  values: readonly Local[],
+): void {
+  const store = spec.stores[index];
+  const scaled = temp(f, "scaled");
+  const quantized = values.map((v, group) => {
+    f.get(v);
+    loadConstant(f, spec, at.constants, `requantize${index}`, group);
+    f.op("f32x4.mul");
+    if (isNonNegative(spec.steps)) {
+      f.f32x4(0.5);
+    } else {
+      f.tee(scaled);
+      f.get(scaled);
+      f.i32x4(-2147483648);
+      f.op("v128.and");
+      f.f32x4(0.5);
+      f.op("v128.or");
+    }
+    f.op("f32x4.add");
+    f.f32x4(127);
+    f.op("f32x4.pmin");
+    f.op(target.relaxed ? "i32x4.relaxed_trunc_f32x4_s" : "i32x4.trunc_sat_f32x4_s");
+    const q = temp(f, `q${group}`);
+    f.set(q);
+    return q;
+  });
+  emitByteStore(f, at.outputs[index], pixel * store.pixelBytes, quantized, store.biased);
+}
+
+/** Narrows up to four i32x4 to bytes, at least −127, and stores 4 bytes for each. */
+export function emitByteStore(
+  f: Func,
+  address: Local,
+  offset: number,
+  groups: readonly Local[],
+  biased: boolean,
+): void {
+  const bytes = temp(f, "bytes");
+  for (let g = 0; g < groups.length; g += 4) {
+    const part = groups.slice(g, g + 4);
+    const pick = (i: number): Local => part[Math.min(i, part.length - 1)];
+    f.get(pick(0));
+    f.get(pick(1));
+    f.op("i16x8.narrow_i32x4_s");
+    if (part.length > 2) {
+      f.get(pick(2));
+      f.get(pick(3));
+      f.op("i16x8.narrow_i32x4_s");
+    } else {
+      f.get(pick(0));
+    }
+    f.op("i8x16.narrow_i16x8_s");
+    f.i8x16(-127);
+    f.op("i8x16.max_s");
+    if (biased) {
+      f.i8x16(-128);
+      f.op("v128.xor");
+    }
+    f.set(bytes);
+    const store = (op: "v128.store32_lane" | "v128.store64_lane", at: number, lane: number): void => {
+      f.get(address);
+      f.get(bytes);
+      f.op(op, { offset: offset + g * 4 + at, lane });
+    };
+    if (part.length === 1) store("v128.store32_lane", 0, 0);
+    if (part.length === 2) store("v128.store64_lane", 0, 0);
+    if (part.length === 3) {
+      store("v128.store64_lane", 0, 0);
+      store("v128.store32_lane", 8, 2);
+    }
+    if (part.length === 4) {
+      f.get(address);
+      f.get(bytes);
+      f.op("v128.store", { offset: offset + g * 4 });
+    }
+  }
+}

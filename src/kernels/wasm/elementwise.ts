@@ -1,0 +1,86 @@
+/** Element-wise kernels over pictures: activations that no convolution could take along, and arithmetic of two inputs. */
+import type { FuncRef, Local, Module } from "../../wasm/index.ts";
+import { type EpilogueSpec, emitEpilogue, epilogueGroupBytes } from "./_epilogue.ts";
+import { temp } from "./_temp.ts";
+import { walk } from "./_walk.ts";
+import type { Target } from "./spec.ts";
+
+export type BinaryOperator = "add" | "sub" | "mul" | "div" | "max" | "min" | "rsub" | "rdiv";
+
+/** The second operand: nothing, a constant, or a picture whose zero strides and `splat` express broadcasting. */
+export type Operand =
+  | { readonly kind: "none" }
+  | { readonly kind: "constant"; readonly value: number }
+  | {
+      readonly kind: "picture";
+      readonly pixelBytes: number;
+      readonly rowBytes: number;
+      /** One value for all channels of a pixel. */
+      readonly splat: boolean;
+    };
+
+export interface ElementwiseSpec {
+  readonly kind: "elementwise";
+  readonly operator: BinaryOperator;
+  readonly rows: number;
+  readonly width: number;
+  readonly vectors: number;
+  readonly a: { readonly pixelBytes: number; readonly rowBytes: number; readonly splat: boolean };
+  readonly b: Operand;
+  readonly epilogue: EpilogueSpec;
+}
+
+/** Emits `(a, b, constants, out0…, begin, end)` for rows [begin, end). */
+export function emitElementwise(m: Module, name: string, spec: ElementwiseSpec, target: Target): FuncRef {
+  const params: Record<string, "i32"> = { a: "i32", b: "i32", constants: "i32" };
+  spec.epilogue.stores.forEach((_, i) => {
+    params[`out${i}`] = "i32";
+  });
+  params.begin = "i32";
+  params.end = "i32";
+  return m.func(name, { params, results: [] }, (f) => {
+    const b = spec.b;
+    const pointers = [
+      { base: f.params.a, ...spec.a, vectorBytes: spec.a.splat ? 0 : 16 },
+      ...(b.kind === "picture" ? [{ base: f.params.b, ...b, vectorBytes: b.splat ? 0 : 16 }] : []),
+      {
+        base: f.params.constants,
+        pixelBytes: 0,
+        rowBytes: 0,
+        vectorBytes: epilogueGroupBytes(spec.epilogue),
+      },
+      ...spec.epilogue.stores.map((store, i) => ({
+        base: f.params[`out${i}`],
+        pixelBytes: store.pixelBytes,
+        rowBytes: store.rowBytes,
+        vectorBytes: store.dtype === "f32" ? 16 : 4,
+      })),
+    ];
+    const first = b.kind === "picture" ? 2 : 1;
+    const value = temp(f, "value");
+    walk(f, { width: spec.width, vectors: spec.vectors }, pointers, (at) => {
+      const load = (address: Local, splat: boolean): void => {
+        f.get(address);
+        f.op(splat ? "v128.load32_splat" : "v128.load");
+      };
+      const pushA = (): void => load(at[0], spec.a.splat);
+      const pushB = (): void => {
+        if (b.kind === "constant") f.f32x4(b.value);
+        else if (b.kind === "picture") load(at[1], b.splat);
+      };
+      if (b.kind === "none") pushA();
+      else if (spec.operator === "rsub" || spec.operator === "rdiv") {
+        pushB();
+        pushA();
+        f.op(spec.operator === "rsub" ? "f32x4.sub" : "f32x4.div");
+      } else {
+        pushA();
+        pushB();
+        f.op(`f32x4.${spec.operator}`);
+      }
+      f.set(value);
+      const pointersAt = { constants: at[first], outputs: at.slice(first + 1) };
+      emitEpilogue(f, target, spec.epilogue, pointersAt, 0, [value]);
+    });
+  });
+}
