@@ -55,7 +55,7 @@ export function convolutionMacs(output: Shape, p: P): number {
 
 /**
  * `scaleIndex(k)` gives the weight scale of output channel k. Sums are of double precision, so integers are exact.
- * Floats and integers take one path: int8 values are widened first.
+ * Floats and integers take one path: int8 values are widened first. `reciprocal` is that of dequantizeScale.
  */
 export function convolve(
   input: Tensor,
@@ -63,6 +63,7 @@ export function convolve(
   weights: Weights,
   group: number,
   scaleIndex: (outputChannel: number) => number,
+  reciprocal?: (x: number) => number,
 ): Tensor {
   const isInt8 = p.int8_scale_term !== 0;
   const { y, x } = windowAxes(input.shape, p);
@@ -97,7 +98,7 @@ export function convolve(
     const firstChannel = Math.floor(k / groupOut) * groupIn;
     kernel.set(weight.subarray(k * tapCount, (k + 1) * tapCount));
     addTaps(sums, padded.subarray(firstChannel * plane), kernel, taps, y, x);
-    const scale = scales ? dequantizeScale(bottomScale, scales[scaleIndex(k)]) : 0;
+    const scale = scales ? dequantizeScale(bottomScale, scales[scaleIndex(k)], reciprocal) : 0;
     for (let o = 0; o < pixels; o++) {
       let v = scales ? dequantizeSum(sums[o], scale, bias[k]) : Math.fround(sums[o]);
       if (activation) v = Math.fround(activation(v));

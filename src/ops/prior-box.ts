@@ -73,7 +73,7 @@ function imageSize(inputs: readonly Shape[], p: P): { w: number; h: number } {
   const w = p.image_width === derived ? from?.w : p.image_width;
   const h = p.image_height === derived ? from?.h : p.image_height;
   if (!w || !h || w < 1 || h < 1) {
-    throw new GraphError(`the image size is ${w}x${h}: it is neither in 9 and 10 nor that of a second input`);
+    throw new GraphError("the image size is unknown: it is neither in 9 and 10 nor that of a second input");
   }
   return { w, h };
 }

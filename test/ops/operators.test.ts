@@ -53,7 +53,8 @@ describe("int8 blobs", () => {
   const moving = loadCases().filter(({ type, inputs, graph }) => {
     const p = graph.node("layer")!.params;
     if (!ops.get(type)!.int8Inputs || inputs.length === 0) return false;
-    if (type === "Pooling") return (p.pooling_type ?? 0) === 0;
+    // A window that lies in the padding has no maximum.
+    if (type === "Pooling") return (p.pooling_type ?? 0) === 0 && !p.pad_bottom;
     if (type === "Interp") return p.resize_type === 1;
     if (type === "Padding") return !p.value && !p.per_channel_pad_data_size;
     return !/Convolution|InnerProduct|ReLU|Cast/.test(type);
@@ -173,12 +174,7 @@ describe("shape rules refuse what does not fit, naming both numbers", () => {
       ],
       /axis 2 is outside a blob of rank 2/,
     ],
-    [
-      "Slice",
-      { slices: [4, -233] },
-      [[4, 2, 2]],
-      /part 0 would be|part 1 would be \[4, 4\) of an extent of 4/,
-    ],
+    ["Slice", { slices: [9] }, [[4, 2, 2]], /part 0 would be \[0, 9\) of an extent of 4/],
     [
       "Crop",
       { starts: [2], ends: [2], axes: [0] },
@@ -260,7 +256,7 @@ describe("shape rules refuse what does not fit, naming both numbers", () => {
       "PriorBox",
       { min_sizes: [3], max_sizes: [1], image_width: -233 },
       [[1, 2, 2]],
-      /image size is undefinedx0|image size/,
+      /the image size is unknown/,
     ],
     ["Pooling", { pooling_type: 2, kernel_w: 2 }, [[1, 4, 4]], /pooling_type is 2/],
   ])("%s %o", (type, params, inputs, message) => {
