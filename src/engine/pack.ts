@@ -203,6 +203,7 @@ export function packDepthwise(
   data: StaticData,
   step: DepthwiseStep,
   input: Representation,
+  nonNegative: boolean,
 ): { weights: number; tapGroups: number[] } {
   const isInt8 = step.int8 !== undefined;
   const block = depthwiseBlock({ input: input.dtype } as Pick<DepthwiseSpec, "input">);
@@ -218,23 +219,31 @@ export function packDepthwise(
         step.weight[channel * taps + tap];
     }
   });
-  return { weights: data.add(out), tapGroups: isInt8 ? groupTaps(step.weight, taps) : [] };
+  return { weights: data.add(out), tapGroups: isInt8 ? groupTaps(step.weight, taps, nonNegative) : [] };
 }
 
-/** Splits the taps into as few consecutive groups as keep Σ|w|·127 within 16 bits for every channel. */
-function groupTaps(weight: Float32Array | Int8Array, taps: number): number[] {
+/**
+ * Splits the taps into as few consecutive groups as keep every channel's sum within 16 bits: 127·Σ|w| ≤ 32767, or where
+ * inputs cannot be negative, the positive and the negative weights each.
+ */
+function groupTaps(weight: Float32Array | Int8Array, taps: number, nonNegative: boolean): number[] {
   const channels = weight.length / taps;
   const most = Math.floor(32767 / 127);
   const groups: number[] = [];
-  let sums = new Int32Array(channels);
+  let positive = new Int32Array(channels);
+  let negative = new Int32Array(channels);
   for (let tap = 0; tap < taps; tap++) {
-    const widened = sums.map((sum, c) => sum + Math.abs(weight[c * taps + tap]));
-    if (groups.length > 0 && widened.every((sum) => sum <= most)) {
+    const at = (c: number): number => weight[c * taps + tap];
+    const p = positive.map((sum, c) => sum + Math.max(at(c), 0));
+    const n = negative.map((sum, c) => sum + Math.max(-at(c), 0));
+    const fits = p.every((sum, c) => (nonNegative ? Math.max(sum, n[c]) : sum + n[c]) <= most);
+    if (groups.length > 0 && fits) {
       groups[groups.length - 1]++;
-      sums = widened;
+      [positive, negative] = [p, n];
     } else {
       groups.push(1);
-      sums = sums.map((_, c) => Math.abs(weight[c * taps + tap]));
+      positive = positive.map((_, c) => Math.max(at(c), 0));
+      negative = negative.map((_, c) => Math.max(-at(c), 0));
     }
   }
   return groups;

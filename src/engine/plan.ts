@@ -366,7 +366,7 @@ class Planner {
     const { input, output, int8, x, y } = step;
     const source = input.find(int8 ? "i8" : "f32", int8?.inputScale ?? 0, 0);
     const epilogue = epilogueOf(step.fused, output, int8 ? "i32" : "f32", false);
-    const { weights, tapGroups } = packDepthwise(this.data, step, source);
+    const { weights, tapGroups } = packDepthwise(this.data, step, source, this.isNonNegative(input));
     const spec: DepthwiseSpec = {
       kind: "depthwise",
       input: int8 ? "i8" : "f32",

@@ -76,6 +76,25 @@ export class Program {
     }
   }
 
+  /** Runs every step `loops` times on one thread; milliseconds of each step in each round, and of the whole round. */
+  profile(loops: number): { steps: Float64Array[]; total: Float64Array } {
+    const steps = this.plan.steps.map(() => new Float64Array(loops));
+    const total = new Float64Array(loops);
+    for (let loop = 0; loop < loops; loop++) {
+      const start = performance.now();
+      let before = start;
+      this.plan.steps.forEach((step, i) => {
+        if (step.reference) this.runReferenceStep(step.reference);
+        else this.exports[this.compiled.stepExport(i)](0, 1);
+        const now = performance.now();
+        steps[i][loop] = now - before;
+        before = now;
+      });
+      total[loop] = before - start;
+    }
+    return { steps, total };
+  }
+
   runReferenceStep(step: ReferenceStep): void {
     const op = ops.get(step.node.type)!;
     const inputs = step.inputs.map(({ value, shape }) => ({ shape, data: this.floats(value) }));

@@ -69,53 +69,81 @@ export interface EpiloguePointers {
 }
 
 /**
- * Finishes one pixel of a tile: `values[g]` holds channel group g of the block. `pixel` counts from the tile's first.
- * Stores vectors of four channels, so up to three slots beyond the last channel are written (they belong to the picture).
+ * Finishes a tile: `values[p][g]` holds channel group g of the block at the tile's pixel p. Each constant is loaded once for
+ * all pixels. Stores vectors of four channels, so up to three slots beyond the last channel are written (they belong to
+ * the picture).
  */
 export function emitEpilogue(
   f: Func,
   target: Target,
   spec: EpilogueSpec,
   at: EpiloguePointers,
-  pixel: number,
-  values: readonly Local[],
+  values: readonly (readonly Local[])[],
 ): void {
-  values.forEach((v, group) => {
-    if (spec.accumulator === "i32") {
-      f.get(v);
-      f.op("f32x4.convert_i32x4_s");
-      f.set(v);
-      const scale = temp(f, "scale");
-      const bias = temp(f, "bias");
-      loadConstant(f, spec, at.constants, "scale", group);
-      f.set(scale);
-      loadConstant(f, spec, at.constants, "bias", group);
-      f.set(bias);
-      emitMadd(f, target, v, scale, bias);
-      f.set(v);
-    }
-    for (const step of spec.steps) {
-      if (step.kind === "activation") emitActivation(f, target, step.activation, v);
-      else {
-        f.get(v);
-        f.get(at.residual!);
-        f.op("v128.load", { offset: pixel * step.pixelBytes + group * 16 });
-        f.op("f32x4.add");
-        f.set(v);
-      }
-    }
-  });
+  const groups = values[0].length;
+  for (let group = 0; group < groups; group++) {
+    if (spec.accumulator === "i32") emitDequantize(f, target, spec, at, group, values);
+    values.forEach((pixel, p) => emitSteps(f, target, spec, at, p, group, pixel[group]));
+  }
   spec.stores.forEach((store, i) => {
-    if (store.dtype === "f32") {
-      values.forEach((v, group) => {
+    if (store.dtype === "i8") {
+      emitQuantizedStore(f, target, spec, at, i, values);
+      return;
+    }
+    values.forEach((pixel, p) => {
+      pixel.forEach((v, group) => {
         f.get(at.outputs[i]);
         f.get(v);
-        f.op("v128.store", { offset: pixel * store.pixelBytes + group * 16 });
+        f.op("v128.store", { offset: p * store.pixelBytes + group * 16 });
       });
-    } else {
-      emitQuantizedStore(f, target, spec, at, pixel, i, values);
-    }
+    });
   });
+}
+
+/** values = float(values)·scale + bias, for one channel group of all pixels. */
+function emitDequantize(
+  f: Func,
+  target: Target,
+  spec: EpilogueSpec,
+  at: EpiloguePointers,
+  group: number,
+  values: readonly (readonly Local[])[],
+): void {
+  const scale = temp(f, "scale");
+  const bias = temp(f, "bias");
+  loadConstant(f, spec, at.constants, "scale", group);
+  f.set(scale);
+  loadConstant(f, spec, at.constants, "bias", group);
+  f.set(bias);
+  for (const pixel of values) {
+    const v = pixel[group];
+    f.get(v);
+    f.op("f32x4.convert_i32x4_s");
+    f.set(v);
+    emitMadd(f, target, v, scale, bias);
+    f.set(v);
+  }
+}
+
+function emitSteps(
+  f: Func,
+  target: Target,
+  spec: EpilogueSpec,
+  at: EpiloguePointers,
+  pixel: number,
+  group: number,
+  v: Local,
+): void {
+  for (const step of spec.steps) {
+    if (step.kind === "activation") emitActivation(f, target, step.activation, v);
+    else {
+      f.get(v);
+      f.get(at.residual!);
+      f.op("v128.load", { offset: pixel * step.pixelBytes + group * 16 });
+      f.op("f32x4.add");
+      f.set(v);
+    }
+  }
 }
 
 /**
@@ -128,35 +156,42 @@ function emitQuantizedStore(
   target: Target,
   spec: EpilogueSpec,
   at: EpiloguePointers,
-  pixel: number,
   index: number,
-  values: readonly Local[],
+  values: readonly (readonly Local[])[],
 ): void {
   const store = spec.stores[index];
   const scaled = temp(f, "scaled");
-  const quantized = values.map((v, group) => {
-    f.get(v);
+  const scales = values[0].map((_, group) => {
+    const scale = temp(f, `requantize${group}`);
     loadConstant(f, spec, at.constants, `requantize${index}`, group);
-    f.op("f32x4.mul");
-    if (isNonNegative(spec.steps)) {
-      f.f32x4(0.5);
-    } else {
-      f.tee(scaled);
-      f.get(scaled);
-      f.i32x4(-2147483648);
-      f.op("v128.and");
-      f.f32x4(0.5);
-      f.op("v128.or");
-    }
-    f.op("f32x4.add");
-    f.f32x4(127);
-    f.op("f32x4.pmin");
-    f.op(target.relaxed ? "i32x4.relaxed_trunc_f32x4_s" : "i32x4.trunc_sat_f32x4_s");
-    const q = temp(f, `q${group}`);
-    f.set(q);
-    return q;
+    f.set(scale);
+    return scale;
   });
-  emitByteStore(f, at.outputs[index], pixel * store.pixelBytes, quantized, store.biased);
+  values.forEach((pixel, p) => {
+    const quantized = pixel.map((v, group) => {
+      f.get(v);
+      f.get(scales[group]);
+      f.op("f32x4.mul");
+      if (isNonNegative(spec.steps)) {
+        f.f32x4(0.5);
+      } else {
+        f.tee(scaled);
+        f.get(scaled);
+        f.i32x4(-2147483648);
+        f.op("v128.and");
+        f.f32x4(0.5);
+        f.op("v128.or");
+      }
+      f.op("f32x4.add");
+      f.f32x4(127);
+      f.op("f32x4.pmin");
+      f.op(target.relaxed ? "i32x4.relaxed_trunc_f32x4_s" : "i32x4.trunc_sat_f32x4_s");
+      const q = temp(f, `q${group}`);
+      f.set(q);
+      return q;
+    });
+    emitByteStore(f, at.outputs[index], p * store.pixelBytes, quantized, store.biased);
+  });
 }
 
 /** Narrows up to four i32x4 to bytes, at least −127, and stores 4 bytes for each. */

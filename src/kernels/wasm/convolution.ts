@@ -248,10 +248,8 @@ class Emitter {
     if (spec.dot === "i16") this.emitScratchSum(pixels, vectors, acc);
     else spec.groups.forEach((group, g) => this.emitGroup(group, g, pixels, vectors, acc));
     const at = { constants: this.constants, outputs: this.outputs, residual: this.residual };
-    for (let p = 0; p < pixels; p++) {
-      const values = Array.from({ length: vectors }, (_, v) => acc(p, v));
-      emitEpilogue(f, target, spec.epilogue, at, p, values);
-    }
+    const values = Array.from({ length: pixels }, (_, p) => Array.from({ length: vectors }, (_, v) => acc(p, v)));
+    emitEpilogue(f, target, spec.epilogue, at, values);
     if (!advance) return;
     addTo(f, this.constants, vectors * epilogueGroupBytes(spec.epilogue));
     spec.epilogue.stores.forEach((store, i) => {

@@ -52,9 +52,8 @@ export function emitImport(m: Module, name: string, spec: ImportSpec, target: Ta
         f.set(plane(c));
       }
       transpose4(f, [0, 1, 2, 3].map(plane));
-      for (let p = 0; p < pixels; p++) {
-        emitEpilogue(f, target, spec.epilogue, { constants, outputs }, p, [plane(p)]);
-      }
+      const values = Array.from({ length: pixels }, (_, p) => [plane(p)]);
+      emitEpilogue(f, target, spec.epilogue, { constants, outputs }, values);
       addTo(f, a, pixels * 4);
       spec.epilogue.stores.forEach((store, i) => addTo(f, outputs[i], pixels * store.pixelBytes));
     };

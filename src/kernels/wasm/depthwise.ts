@@ -198,10 +198,10 @@ class Emitter {
     const { f, spec } = this;
     const at = { constants: this.constants, outputs: this.outputs, residual: this.residual };
     const perPixel = spec.input === "f32" ? 1 : 2;
-    for (let p = 0; p < pixels; p++) {
-      const values = Array.from({ length: vectors }, (_, v) => temp(f, `acc${p * perPixel + v}`));
-      emitEpilogue(f, this.target, spec.epilogue, at, p, values);
-    }
+    const values = Array.from({ length: pixels }, (_, p) =>
+      Array.from({ length: vectors }, (_, v) => temp(f, `acc${p * perPixel + v}`)),
+    );
+    emitEpilogue(f, this.target, spec.epilogue, at, values);
   }
 
   /** Each input vector is loaded once and used by all outputs of the tile that it reaches. */

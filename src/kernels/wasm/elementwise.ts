@@ -80,7 +80,7 @@ export function emitElementwise(m: Module, name: string, spec: ElementwiseSpec, 
       }
       f.set(value);
       const pointersAt = { constants: at[first], outputs: at.slice(first + 1) };
-      emitEpilogue(f, target, spec.epilogue, pointersAt, 0, [value]);
+      emitEpilogue(f, target, spec.epilogue, pointersAt, [[value]]);
     });
   });
 }

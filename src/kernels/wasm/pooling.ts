@@ -136,7 +136,7 @@ export function emitPooling(m: Module, name: string, spec: PoolingSpec, target: 
             f.op("f32x4.div");
             f.set(value);
           }
-          emitEpilogue(f, target, spec.epilogue, { constants: at[0], outputs: at.slice(1) }, 0, [value]);
+          emitEpilogue(f, target, spec.epilogue, { constants: at[0], outputs: at.slice(1) }, [[value]]);
         }
         addTo(f, channel, vectors * 4 * size);
       },

@@ -112,7 +112,7 @@ export function emitResize(m: Module, name: string, spec: ResizeSpec, target: Ta
           wy,
         );
         f.set(value);
-        emitEpilogue(f, target, spec.epilogue, { constants: at[0], outputs: at.slice(1) }, 0, [value]);
+        emitEpilogue(f, target, spec.epilogue, { constants: at[0], outputs: at.slice(1) }, [[value]]);
         for (const corner of corners) {
           f.get(corner);
           f.i32(16);
