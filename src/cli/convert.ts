@@ -1,0 +1,72 @@
+/** `ncnnkit convert`: a checkpoint to the files of an ncnn model. */
+import path from "node:path";
+import type { Command } from "commander";
+import { convert, modelFiles, open, summarize, UsageError, writeFiles } from "../node.ts";
+import { addFactOptions, type FactOptions, knownFacts } from "./options.ts";
+import { type Terminal, table, warn } from "./terminal.ts";
+
+interface Options extends FactOptions {
+  out: string;
+  name?: string;
+  fp16?: boolean;
+  optimize: boolean;
+  verbose?: boolean;
+  json?: boolean;
+}
+
+const examples = `
+Writes NAME.param and NAME.bin for ncnn, the model manifest NAME.json (pre-processing, heads, class names, provenance) for
+ncnnkit, and the same facts as a C++ header NAME.h for programs that use native ncnn.
+
+Examples:
+  ncnnkit convert yolov5ss.pt -o out/
+  ncnnkit convert yolov5ss.pt -o out/ --fp16 --name yolov5ss-fp16`;
+
+export function convertCommand(program: Command, terminal: Terminal): void {
+  const command = program
+    .command("convert")
+    .description("turn a checkpoint into an ncnn model with its manifest and C++ header")
+    .argument("<file>", "a checkpoint (.pt); or a .param or manifest to optimise or store anew")
+    .requiredOption("-o, --out <dir>", "folder to write to")
+    .option("--name <name>", "name of the model and its files (default: that of the file)")
+    .option("--fp16", "store weights as float16: half the size")
+    .option("--no-optimize", "keep the layers as they are: no folding, no fusion")
+    .option("--verbose", "say what each rewrite did, and what nearly matched")
+    .option("--json", "print JSON only");
+  addFactOptions(command)
+    .addHelpText("after", examples)
+    .action((file: string, options: Options) => run(file, options, terminal));
+}
+
+async function run(file: string, options: Options, terminal: Terminal): Promise<void> {
+  const opened = await open(file, await knownFacts(options));
+  for (const text of opened.assumptions) warn(terminal, `${file}: ${text}`);
+  const { graph, manifest, rewrites } = convert(opened, {
+    name: options.name,
+    fp16: options.fp16,
+    optimize: options.optimize,
+    log: options.verbose ? (message) => terminal.err(`${message}\n`) : undefined,
+  });
+  const files = modelFiles(graph, manifest);
+  for (const name of Object.keys(files)) {
+    if (path.resolve(options.out, name) !== path.resolve(file)) continue;
+    throw new UsageError(`${file} would be overwritten; choose another folder or --name`);
+  }
+  await writeFiles(options.out, files);
+  const written = Object.entries(files).map(([name, content]) => ({
+    file: path.join(options.out, name),
+    bytes: typeof content === "string" ? new TextEncoder().encode(content).length : content.length,
+  }));
+  if (options.json) {
+    terminal.out(`${JSON.stringify({ files: written, rewrites, manifest }, null, 2)}\n`);
+    return;
+  }
+  const { parameters } = summarize(graph, {});
+  const before = opened.graph.nodes.length;
+  const fewer = before === graph.nodes.length ? "" : ` (from ${before})`;
+  terminal.err(
+    `${manifest.name}: ${graph.nodes.length} layers${fewer}, ${parameters} parameters, ${manifest.heads.length} heads, ${manifest.labels.length} classes\n`,
+  );
+  if (options.verbose) terminal.err(table(Object.entries(rewrites)));
+  terminal.out(table(written.map(({ file: name, bytes }) => [name, bytes])));
+}

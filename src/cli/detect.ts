@@ -1,0 +1,286 @@
+/** `ncnnkit detect`: boxes on pictures. */
+import path from "node:path";
+import { type Command, Option } from "commander";
+import {
+  cocoLabels,
+  cocoRows,
+  type Detection,
+  drawDetections,
+  encodable,
+  encodePicture,
+  expandPaths,
+  type FilePicture,
+  type FoundFile,
+  InputError,
+  load,
+  type Model,
+  pictureExtensions,
+  readPicture,
+  UsageError,
+  writeFiles,
+  yoloText,
+} from "../node.ts";
+import {
+  addEngineOptions,
+  addFactOptions,
+  type EngineOptions,
+  type FactOptions,
+  knownFacts,
+  numberIn,
+} from "./options.ts";
+import { startProgress, type Terminal, warn } from "./terminal.ts";
+
+interface Options extends FactOptions, EngineOptions {
+  out?: string;
+  json?: boolean;
+  save?: "txt" | "coco";
+  conf: number;
+  iou: number;
+  maxDet: number;
+  classes?: string;
+  rect?: boolean;
+  agnostic?: boolean;
+}
+
+const examples = `
+Prints a line per box: label, score, and x, y, width, height in pixels of the picture.
+
+Examples:
+  ncnnkit detect yolov5ss.pt photo.jpg --out out/
+  ncnnkit detect out/yolov5ss.json photos/ --json > boxes.json
+  ncnnkit detect yolov5ss.param "photos/**/*.png" --classes person,car --out out/ --save txt`;
+
+export function detectCommand(program: Command, terminal: Terminal): void {
+  const command = program
+    .command("detect")
+    .description("find objects in pictures with a checkpoint, an ncnn model or a model manifest")
+    .argument("<model>", "a checkpoint (.pt), .param, manifest (.json), or a folder with one of them")
+    .argument("<images...>", "pictures, folders of pictures, or patterns such as 'photos/*.jpg'")
+    .option("--out <dir>", "write the pictures with their boxes here")
+    .addOption(
+      new Option("--save <format>", "also write boxes to --out: YOLO text files, or COCO results").choices([
+        "txt",
+        "coco",
+      ]),
+    )
+    .option("--json", "print JSON only")
+    .option("--conf <p>", "least score", numberIn(0, 1), 0.25)
+    .option("--iou <p>", "overlap above which the weaker box goes", numberIn(0, 1), 0.45)
+    .option("--max-det <n>", "most boxes per picture", numberIn(0, 100_000, true), 300)
+    .option("--classes <list>", "only these classes: names or numbers, comma between")
+    .option("--rect", "pad to the next multiple of the stride only: faster on oblong pictures")
+    .option("--agnostic", "boxes of different classes suppress each other");
+  addEngineOptions(addFactOptions(command))
+    .addHelpText("after", examples)
+    .action((model: string, images: string[], options: Options) => detect(model, images, options, terminal));
+}
+
+/** What is reported of a picture. */
+interface Result {
+  file: string;
+  width: number;
+  height: number;
+  /** Of reading nothing: pre-processing, network and decoding. */
+  milliseconds: number;
+  detections: Detection[];
+  written?: string;
+}
+
+async function detect(
+  modelFile: string,
+  images: string[],
+  options: Options,
+  terminal: Terminal,
+): Promise<void> {
+  if (options.save && !options.out) throw new UsageError("--save needs --out, the folder to write to");
+  const files = expandPaths(images, pictureExtensions);
+  const targets = options.out === undefined ? undefined : outputNames(files, options.out);
+  const model = await load(modelFile, {
+    ...(await knownFacts(options)),
+    backend: options.backend,
+    threads: options.threads,
+  });
+  try {
+    model.requireHeads();
+    for (const text of model.assumptions) warn(terminal, `${modelFile}: ${text}`);
+    await detectAll(model, files, targets, options, terminal);
+  } finally {
+    model.close();
+  }
+}
+
+async function detectAll(
+  model: Model,
+  files: readonly FoundFile[],
+  targets: readonly string[] | undefined,
+  options: Options,
+  terminal: Terminal,
+): Promise<void> {
+  const results: Result[] = [];
+  const failed: { file: string; error: string }[] = [];
+  const progress = startProgress(terminal, "detect", files.length);
+  try {
+    for (const [i, file] of files.entries()) {
+      const picture = await readOrSkip(file, files.length === 1, (error) => {
+        failed.push({ file: file.path, error });
+        progress.say(`skipped ${error}`);
+      });
+      if (picture) {
+        const result = await detectOne(model, file, picture, options);
+        results.push(result);
+        if (options.out && targets) result.written = await writeOne(result, picture, options, targets[i]);
+        if (!options.json) terminal.out(boxLines(result, files.length > 1));
+      }
+      progress.step(i + 1);
+    }
+  } finally {
+    progress.stop();
+  }
+  if (!results.length) throw new InputError(`none of the ${files.length} pictures could be read`);
+  if (options.out && options.save === "coco") {
+    await writeFiles(options.out, { "detections.json": cocoJson(results, model.manifest.labels) });
+  }
+  if (options.json) terminal.out(`${JSON.stringify(toJson(model, results, failed), null, 2)}\n`);
+  else terminal.err(`${closing(results, failed.length, options)}\n`);
+}
+
+/** A picture, or nothing after `skip` was told why; the only picture is not skipped but an error. */
+async function readOrSkip(
+  file: FoundFile,
+  only: boolean,
+  skip: (error: string) => void,
+): Promise<FilePicture | undefined> {
+  try {
+    return await readPicture(file.path);
+  } catch (error) {
+    if (only || !(error instanceof InputError)) throw error;
+    skip(error.message);
+    return undefined;
+  }
+}
+
+async function detectOne(
+  model: Model,
+  file: FoundFile,
+  picture: FilePicture,
+  options: Options,
+): Promise<Result> {
+  const started = performance.now();
+  const detections = await model.detect(picture, {
+    confidence: options.conf,
+    iou: options.iou,
+    maxDetections: options.maxDet,
+    classes: options.classes
+      ?.split(",")
+      .map((name) => (/^\d+$/.test(name.trim()) ? Number(name) : name.trim())),
+    size: options.size,
+    rectangle: options.rect,
+    agnostic: options.agnostic,
+  });
+  const milliseconds = Math.round(performance.now() - started);
+  // A large picture was shrunk while it was read; boxes are told in pixels of the file.
+  const { fileWidth: width, fileHeight: height } = picture;
+  const inFile = rescale(detections, width / picture.width, height / picture.height);
+  return { file: file.path, width, height, milliseconds, detections: inFile };
+}
+
+function rescale(detections: readonly Detection[], sx: number, sy: number): Detection[] {
+  return detections.map(({ box, ...rest }) => ({
+    ...rest,
+    box: { x: box.x * sx, y: box.y * sy, width: box.width * sx, height: box.height * sy },
+  }));
+}
+
+/**
+ * Where each picture goes, below `out`: under its own name, with a number added where two would meet.
+ * Throws UsageError when a picture would be overwritten by its annotated copy.
+ */
+function outputNames(files: readonly FoundFile[], out: string): string[] {
+  const used = new Set<string>();
+  return files.map(({ name, path: source }) => {
+    const extension = path.extname(name);
+    const stem = name.slice(0, name.length - extension.length);
+    let target = name;
+    for (let i = 2; used.has(target); i++) target = `${stem}-${i}${extension}`;
+    used.add(target);
+    if (path.resolve(out, target) === path.resolve(source)) {
+      throw new UsageError(`--out ${out} would overwrite ${source}; choose another folder`);
+    }
+    return target;
+  });
+}
+
+/** Writes the picture with its boxes, and the YOLO text file if asked for; gives the picture's path. */
+async function writeOne(
+  { detections, ...result }: Result,
+  picture: FilePicture,
+  options: Options,
+  name: string,
+): Promise<string> {
+  const target = path.join(options.out ?? "", encodable(name) ? name : `${name}.png`);
+  const drawn = drawDetections(
+    picture,
+    rescale(detections, picture.width / result.width, picture.height / result.height),
+  );
+  const files: Record<string, Uint8Array | string> = {
+    [path.basename(target)]: await encodePicture(drawn, target),
+  };
+  if (options.save === "txt") {
+    files[`${path.parse(name).name}.txt`] = yoloText(detections, result.width, result.height);
+  }
+  await writeFiles(path.dirname(target), files);
+  return target;
+}
+
+/** `label score x y width height` a line, with the file in front where there are several. */
+function boxLines({ file, detections }: Result, several: boolean): string {
+  return detections
+    .map(({ label, score, box }) => {
+      const numbers = [box.x, box.y, box.width, box.height].map((value) => value.toFixed(1));
+      return `${several ? `${file}: ` : ""}${label} ${score.toFixed(3)} ${numbers.join(" ")}\n`;
+    })
+    .join("");
+}
+
+/** A COCO results file; with COCO's own category ids when the classes are COCO's. */
+function cocoJson(results: readonly Result[], labels: readonly string[]): string {
+  const isCoco = labels.length === cocoLabels.length && labels.every((label, i) => label === cocoLabels[i]);
+  const rows = results.flatMap(({ file, detections }) =>
+    cocoRows(detections, path.parse(file).name, { coco91: isCoco }),
+  );
+  return JSON.stringify(rows);
+}
+
+const round = (value: number, digits: number): number => Number(value.toFixed(digits));
+
+function toJson(model: Model, results: readonly Result[], failed: readonly unknown[]): unknown {
+  const images = results.map((result) => ({
+    ...result,
+    detections: result.detections.map(({ label, classId, score, box }) => ({
+      label,
+      classId,
+      score: round(score, 5),
+      box: Object.fromEntries(Object.entries(box).map(([side, value]) => [side, round(value, 2)])),
+    })),
+  }));
+  return {
+    model: model.manifest.name,
+    backend: model.backend,
+    images,
+    failed,
+    assumptions: model.assumptions,
+  };
+}
+
+function closing(results: readonly Result[], failed: number, { out }: Options): string {
+  const boxes = results.reduce((sum, { detections }) => sum + detections.length, 0);
+  const time = results.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
+  const count = (n: number, what: string): string =>
+    `${n} ${what}${n === 1 ? "" : what === "box" ? "es" : "s"}`;
+  return [
+    `${count(boxes, "box")} on ${count(results.length, "picture")}`,
+    `${Math.round(time / results.length)} ms each`,
+    ...(failed ? [`${count(failed, "picture")} skipped`] : []),
+    ...(out ? [`written to ${out}`] : []),
+  ].join(", ");
+}

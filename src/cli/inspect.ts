@@ -1,0 +1,126 @@
+/** `ncnnkit inspect`: what is in a model. */
+import type { Command } from "commander";
+import { formatShape, type GraphSummary, type OpenedModel, open, type Shape, summarize } from "../node.ts";
+import { addFactOptions, type FactOptions, knownFacts } from "./options.ts";
+import { type Terminal, table, warn } from "./terminal.ts";
+
+interface InspectOptions extends FactOptions {
+  json?: boolean;
+  graph?: boolean;
+}
+
+export function inspectCommand(program: Command, terminal: Terminal): void {
+  const command = program
+    .command("inspect")
+    .description("show what is in a model: layers, parameters, work, inputs, outputs, heads, storage")
+    .argument("<file>", "a checkpoint (.pt), .param, manifest (.json), or a folder with one of them");
+  addFactOptions(command)
+    .option("--graph", "list the layers with their shapes")
+    .option("--json", "print JSON only")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  ncnnkit inspect yolov5ss.pt\n  ncnnkit inspect yolov5ss.param --size 320 --graph",
+    )
+    .action(async (file: string, options: InspectOptions) => {
+      const facts = await knownFacts(options);
+      const opened = await open(file, { ...facts, weightsOptional: true });
+      const { input } = opened.manifest;
+      const { width, height } = options.size ?? input;
+      const summary = summarize(opened.graph, { [input.blob]: [input.channels, height, width] });
+      if (options.json) terminal.out(`${JSON.stringify(toJson(file, opened, summary, options), null, 2)}\n`);
+      else {
+        if (!opened.hasWeights) warn(terminal, `${opened.manifest.bin} is not there: weights are not shown`);
+        terminal.out(describe(file, opened, summary, { width, height }));
+        if (options.graph) terminal.out(`\n${layerTable(summary)}`);
+      }
+    });
+}
+
+function toJson(
+  file: string,
+  { format, manifest, assumptions, hasWeights }: OpenedModel,
+  { layers, ...summary }: GraphSummary,
+  { graph }: InspectOptions,
+): unknown {
+  return { file, format, hasWeights, ...summary, manifest, assumptions, ...(graph && { layers }) };
+}
+
+function describe(
+  file: string,
+  { format, manifest, assumptions, graph, hasWeights }: OpenedModel,
+  summary: GraphSummary,
+  size: { width: number; height: number },
+): string {
+  const { input, heads, labels, provenance, quantization } = manifest;
+  const rows: [string, string][] = [
+    ["file", `${file} (${format})`],
+    ["input", `${blobText(summary.inputs[0])}, ${preprocessing(input)}`],
+    ...summary.inputs.slice(1).map((extra): [string, string] => ["", blobText(extra)]),
+    ...summary.outputs.map((output, i): [string, string] => [i ? "" : "outputs", blobText(output)]),
+    ...heads.map((head, i): [string, string] => [
+      i ? "" : "heads",
+      `${head.blob}: ${head.kind}, stride ${head.stride}, anchors ${head.anchors.join(",")}`,
+    ]),
+  ];
+  if (labels.length) rows.push(["classes", `${labels.length}: ${shorten(labels.join(", "), 80)}`]);
+  const types = Object.entries(summary.layersByType).map(([type, count]) => `${type} ${count}`);
+  rows.push(["layers", `${graph.nodes.length}: ${types.join(", ")}`]);
+  rows.push(["parameters", `${short(summary.parameters)}${hasWeights ? `; ${storageText(summary)}` : ""}`]);
+  if (summary.macs !== undefined) {
+    rows.push(["work", `${short(summary.macs)} multiply-accumulates at ${size.width}x${size.height}`]);
+  }
+  if (quantization) rows.push(["int8", `${quantization.method}, ${quantization.images} images`]);
+  if (provenance.source)
+    rows.push(["made from", `${provenance.source}, sha256 ${provenance.sha256 ?? "unknown"}`]);
+  if (provenance.passes.length) rows.push(["passes", provenance.passes.join(", ")]);
+  if (summary.problem)
+    rows.push(["problem", `does not run at ${size.width}x${size.height}: ${summary.problem}`]);
+  for (const text of assumptions) rows.push(["assumed", text]);
+  return table(rows);
+}
+
+function blobText({ blob, shape }: { blob: string; shape?: Shape }): string {
+  return shape ? `${blob} ${formatShape(shape)}` : blob;
+}
+
+function preprocessing(input: OpenedModel["manifest"]["input"]): string {
+  const list = (values: readonly number[]): string =>
+    new Set(values).size === 1 ? number(values[0]) : `[${values.map(number).join(", ")}]`;
+  const resize = input.resize === "letterbox" ? `letterbox ${input.letterboxColor}` : "stretched";
+  return `${input.pixel}, (level - ${list(input.mean)}) * ${list(input.norm)}, ${resize}`;
+}
+
+const number = (value: number): string => String(Number(value.toPrecision(6)));
+
+function storageText({ storage, weightBytes }: GraphSummary): string {
+  const names = { f32: "float32", f16: "float16", i8: "int8", codebook: "256-entry codebook" };
+  const parts = (Object.keys(names) as (keyof typeof names)[])
+    .filter((kind) => storage[kind])
+    .map((kind) => `${short(storage[kind] ?? 0)} ${names[kind]}`);
+  return `${parts.join(", ")}; ${(weightBytes / 2 ** 20).toFixed(2)} MiB`;
+}
+
+function layerTable({ layers }: GraphSummary): string {
+  const rows = layers.map((layer) => [
+    layer.type,
+    layer.name,
+    layer.inputs.join(","),
+    layer.outputs.map(blobText).join(" "),
+    layer.macs ? short(layer.macs) : "",
+    Object.entries(layer.params)
+      .map(([name, value]) => `${name}=${Array.isArray(value) ? value.join(",") : value}`)
+      .join(" "),
+  ]);
+  return table([["type", "name", "inputs", "outputs", "MACs", "parameters"], ...rows]);
+}
+
+/** `1.64 M`: three digits and a decimal prefix. */
+function short(value: number): string {
+  const [prefix, unit] =
+    value >= 1e9 ? [" G", 1e9] : value >= 1e6 ? [" M", 1e6] : value >= 1e3 ? [" k", 1e3] : ["", 1];
+  return `${Number((value / unit).toPrecision(3))}${prefix}`;
+}
+
+function shorten(text: string, length: number): string {
+  return text.length <= length ? text : `${text.slice(0, length - 1)}…`;
+}

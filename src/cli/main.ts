@@ -1,0 +1,57 @@
+/** The command line: parses arguments, runs a command, turns errors into one line and an exit status. */
+import { Command, CommanderError } from "commander";
+import { NcnnkitError, version } from "../index.ts";
+import { convertCommand } from "./convert.ts";
+import { detectCommand } from "./detect.ts";
+import { inspectCommand } from "./inspect.ts";
+import { paint, processTerminal, type Terminal } from "./terminal.ts";
+
+/** Adds one command to the program; in the order in which help lists them. */
+const commands: readonly ((program: Command, terminal: Terminal) => void)[] = [
+  detectCommand,
+  convertCommand,
+  inspectCommand,
+];
+
+/**
+ * Runs `ncnnkit ARGV…` and gives the exit status: 0 done, 1 failed, 2 misused.
+ * Results go to stdout, everything else to stderr. A defect of the kit itself shows its stack; a bad input does not,
+ * unless `--debug` is given.
+ */
+export async function main(argv: readonly string[], terminal: Terminal = processTerminal()): Promise<number> {
+  const program = buildProgram(terminal);
+  try {
+    await program.parseAsync([...argv], { from: "user" });
+    return 0;
+  } catch (error) {
+    if (error instanceof CommanderError)
+      return error.code === "commander.helpDisplayed" || error.code === "commander.version" ? 0 : 2;
+    terminal.err(`${paint(terminal.color.err).red("error:")} ${describe(error, argv.includes("--debug"))}\n`);
+    return error instanceof NcnnkitError ? error.exitCode : 1;
+  }
+}
+
+function buildProgram(terminal: Terminal): Command {
+  const program = new Command("ncnnkit")
+    .description("From a YOLOv5-family checkpoint to ncnn models and boxes, in plain JavaScript.")
+    .version(version, "-V, --version", "print the version")
+    .option("--debug", "show the stack of errors")
+    .configureOutput({
+      writeOut: (text) => terminal.out(text),
+      writeErr: (text) => terminal.err(text),
+      getOutHasColors: () => terminal.color.out,
+      getErrHasColors: () => terminal.color.err,
+    })
+    .showHelpAfterError("(--help lists the options)")
+    .exitOverride();
+  for (const add of commands) add(program, terminal);
+  for (const command of program.commands) command.option("--debug", "show the stack of errors");
+  return program;
+}
+
+function describe(error: unknown, debug: boolean): string {
+  if (!(error instanceof Error)) return String(error);
+  if (debug) return error.stack ?? error.message;
+  if (error instanceof NcnnkitError) return error.message;
+  return `${error.message}\nThis is a defect of ncnnkit, please report it with the output of the same command with --debug.`;
+}

@@ -1,0 +1,88 @@
+/** Options that several commands share, and how their values are read. */
+import { type Command, InvalidArgumentError } from "commander";
+import { type LoadOptions, type OpenOptions, readBytes, UsageError } from "../node.ts";
+
+/** A parser for a number in a range, for commander. */
+export function numberIn(least: number, most: number, whole = false): (text: string) => number {
+  return (text) => {
+    const value = text.trim() === "" ? Number.NaN : Number(text);
+    if (value >= least && value <= most && (!whole || Number.isInteger(value))) return value;
+    throw new InvalidArgumentError(`Expected a ${whole ? "whole " : ""}number from ${least} to ${most}.`);
+  };
+}
+
+/** `640` or `640x480` (width first). */
+export function parseSize(text: string): { width: number; height: number } {
+  const match = /^(\d{1,5})(?:x(\d{1,5}))?$/i.exec(text.trim());
+  if (!match) throw new InvalidArgumentError("Expected a side in pixels (640) or width x height (640x480).");
+  return { width: Number(match[1]), height: Number(match[2] ?? match[1]) };
+}
+
+/** `10,13,16,30,33,23 30,61,…`: one list a head, smallest stride first; heads apart by space, semicolon or slash. */
+export function parseAnchors(text: string): number[][] {
+  const lists = text
+    .trim()
+    .split(/[\s;/]+/)
+    .map((list) => list.split(",").map(Number));
+  if (lists.flat().every((value) => value > 0) && lists.every((list) => list.length % 2 === 0)) return lists;
+  throw new InvalidArgumentError(
+    'Expected widths and heights of each head, as in "10,13,16,30,33,23 30,61,62,45,59,119 116,90,156,198,373,326".',
+  );
+}
+
+/** What a bare `.param` does not say. */
+export interface FactOptions {
+  anchors?: number[][];
+  labels?: string;
+  size?: { width: number; height: number };
+}
+
+export function addFactOptions(command: Command): Command {
+  return command
+    .option(
+      "--anchors <list>",
+      "anchors of each head in pixels, where the file does not hold them",
+      parseAnchors,
+    )
+    .option("--labels <file|names>", "class names: a text file with one a line, or a,b,c")
+    .option("--size <n|wxh>", "input size in pixels", parseSize);
+}
+
+export async function knownFacts(options: FactOptions): Promise<OpenOptions> {
+  return {
+    anchors: options.anchors,
+    labels: options.labels === undefined ? undefined : await readLabels(options.labels),
+    size: options.size,
+  };
+}
+
+async function readLabels(text: string): Promise<string[]> {
+  if (text.includes(",")) return text.split(",").map((name) => name.trim());
+  const lines = new TextDecoder().decode(await readBytes(text)).split(/\r?\n/);
+  while (lines.length && lines.at(-1)?.trim() === "") lines.pop();
+  if (!lines.length) throw new UsageError(`${text}: no class names in this file`);
+  return lines.map((line) => line.trim());
+}
+
+export interface EngineOptions {
+  backend?: LoadOptions["backend"];
+  threads?: number;
+}
+
+const backends = ["reference", "wasm"] as const;
+
+export function addEngineOptions(command: Command): Command {
+  return command
+    .option(
+      "--backend <name>",
+      `what computes: ${backends.join(" or ")} (default: the fastest)`,
+      parseBackend,
+    )
+    .option("--threads <n>", "threads to compute with", numberIn(1, 64, true));
+}
+
+function parseBackend(text: string): (typeof backends)[number] {
+  const backend = backends.find((name) => name === text);
+  if (backend) return backend;
+  throw new InvalidArgumentError(`Allowed: ${backends.join(", ")}.`);
+}

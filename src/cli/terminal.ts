@@ -1,0 +1,112 @@
+/** Where a command writes: results to `out`, everything said to a person to `err`. */
+import cliProgress from "cli-progress";
+import pc from "picocolors";
+
+export interface Terminal {
+  /** Results; nothing else. */
+  out(text: string): void;
+  /** Messages, warnings, progress. */
+  err(text: string): void;
+  /** Whether `err` is a screen on which a bar can be redrawn. */
+  readonly live: boolean;
+  /** Whether each stream takes colours (a terminal, and no NO_COLOR). */
+  readonly color: { readonly out: boolean; readonly err: boolean };
+}
+
+/** The terminal of this process. */
+export function processTerminal(): Terminal {
+  const wanted = pc.isColorSupported;
+  return {
+    out: (text) => void process.stdout.write(text),
+    err: (text) => void process.stderr.write(text),
+    live: process.stderr.isTTY === true,
+    color: { out: wanted && process.stdout.isTTY === true, err: wanted && process.stderr.isTTY === true },
+  };
+}
+
+export function paint(on: boolean): ReturnType<typeof pc.createColors> {
+  return pc.createColors(on);
+}
+
+export function warn(terminal: Terminal, message: string): void {
+  terminal.err(`${paint(terminal.color.err).yellow("warning:")} ${message}\n`);
+}
+
+export interface Progress {
+  step(done: number): void;
+  /** Says something without tearing the bar. */
+  say(message: string): void;
+  stop(): void;
+}
+
+/** Seconds between plain lines where there is no screen for a bar. */
+const plainInterval = 10;
+
+/** Progress of `total` steps on stderr: a bar with rate and time left, or now and then a line. */
+export function startProgress(terminal: Terminal, what: string, total: number): Progress {
+  return terminal.live && total > 1
+    ? liveProgress(terminal, what, total)
+    : plainProgress(terminal, what, total);
+}
+
+function liveProgress(terminal: Terminal, what: string, total: number): Progress {
+  const bar = new cliProgress.SingleBar({
+    format: `${what} [{bar}] {value}/{total} · {rate}/s · {eta_formatted} left`,
+    barsize: 30,
+    hideCursor: true,
+    clearOnComplete: true,
+    stream: process.stderr,
+  });
+  const started = Date.now();
+  let shown = 0;
+  const rate = (): { rate: string } => ({
+    rate: ((shown * 1000) / Math.max(1, Date.now() - started)).toFixed(1),
+  });
+  bar.start(total, 0, rate());
+  return {
+    step: (done) => {
+      shown = done;
+      bar.update(done, rate());
+    },
+    say: (message) => {
+      terminal.err(`\r\x1b[K${message}\n`);
+      bar.update(shown, rate());
+    },
+    stop: () => bar.stop(),
+  };
+}
+
+function plainProgress(terminal: Terminal, what: string, total: number): Progress {
+  const started = Date.now();
+  let last = started;
+  return {
+    step: (done) => {
+      const now = Date.now();
+      if (now - last < plainInterval * 1000 || done >= total) return;
+      last = now;
+      const left = Math.round(((now - started) / 1000 / done) * (total - done));
+      terminal.err(`${what}: ${done}/${total}, about ${left} s left\n`);
+    },
+    say: (message) => terminal.err(`${message}\n`),
+    stop: () => {},
+  };
+}
+
+/** Lines of columns, padded so that they line up; numbers to the right. */
+export function table(rows: readonly (readonly (string | number)[])[], gap = "  "): string {
+  const widths: number[] = [];
+  for (const row of rows) {
+    row.forEach((cell, i) => {
+      widths[i] = Math.max(widths[i] ?? 0, String(cell).length);
+    });
+  }
+  const lines = rows.map((row) =>
+    row
+      .map((cell, i) =>
+        typeof cell === "number" ? String(cell).padStart(widths[i]) : cell.padEnd(widths[i]),
+      )
+      .join(gap)
+      .trimEnd(),
+  );
+  return `${lines.join("\n")}\n`;
+}

@@ -1,0 +1,35 @@
+/**
+ * ncnnkit, safe in a browser: nothing here needs Node. `ncnnkit/node` adds files, folders and pictures.
+ *
+ * ```ts
+ * import { load } from "ncnnkit";
+ * const model = await load("models/yolov5ss.json");
+ * const boxes = await model.detect(imageData, { confidence: 0.25 });
+ * ```
+ */
+export * from "./base/errors.ts";
+export { version } from "./base/version.ts";
+export type { Box, Detection, DetectOptions } from "./detect/detect.ts";
+export { type DrawOptions, drawDetections } from "./detect/draw.ts";
+export type { Picture } from "./detect/picture.ts";
+export { type CocoRow, cocoRows, yoloText } from "./detect/save.ts";
+export type { Backend, Session, SessionOptions } from "./engine/session.ts";
+export type { Graph, Node } from "./ir/graph.ts";
+export type * from "./ir/manifest.ts";
+export { formatShape, type Shape, type Tensor, tensor } from "./ir/tensor.ts";
+export type { Weight, Weights } from "./ir/weight.ts";
+export type { KnownFacts } from "./model/assume.ts";
+export { cocoLabels } from "./model/coco-labels.ts";
+export { type ConvertedModel, type ConvertOptions, convert, modelFiles } from "./model/convert.ts";
+export type { OpenedModel, OpenOptions } from "./model/format.ts";
+export {
+  type FileLike,
+  type LoadOptions,
+  load,
+  type ModelParts,
+  type ModelSource,
+  open,
+} from "./model/load.ts";
+export { Model, type ModelDetectOptions } from "./model/model.ts";
+export type { NamedBytes } from "./model/source.ts";
+export { type GraphSummary, type LayerSummary, summarize } from "./model/summary.ts";

@@ -1,0 +1,208 @@
+/**
+ * A manifest for files that come without one. What the graph shows is read from it; what it cannot show (anchors, class
+ * names, pre-processing) is taken from the caller, else from the conventions of YOLOv5, and then said.
+ */
+import { GraphError, UsageError } from "../base/errors.ts";
+import { version } from "../base/version.ts";
+import { type Graph, inferShapes, paramsOf } from "../ir/graph.ts";
+import type { Head, Manifest } from "../ir/manifest.ts";
+import type { Shape } from "../ir/tensor.ts";
+import { ops } from "../ops/index.ts";
+import { cocoLabels } from "./coco-labels.ts";
+
+/** Facts that a caller may know better than the file. */
+export interface KnownFacts {
+  /** `w0 h0 w1 h1 …` in pixels for each head, smallest stride first. */
+  anchors?: readonly (readonly number[])[];
+  /** Class names by class number. */
+  labels?: readonly string[];
+  /** Default input size in pixels: side of a square, or both sides. */
+  size?: number | { width: number; height: number };
+}
+
+/** Anchors in ultralytics/yolov5's model files (v5.0 to v7.0, models/yolov5s.yaml), strides 8, 16, 32. */
+const defaultAnchors = [
+  [10, 13, 16, 30, 33, 23],
+  [30, 61, 62, 45, 59, 119],
+  [116, 90, 156, 198, 373, 326],
+];
+/** What YOLOv5 models are trained and exported at unless told otherwise. */
+export const defaultSize = 640;
+/** Sizes that head shapes are looked for at: some graphs hold fixed sizes and run at one only. */
+const likelySizes = [defaultSize, 320, 416, 352, 512, 1280];
+
+export interface FoundHead {
+  blob: string;
+  stride: number;
+  anchorCount: number;
+  classCount: number;
+}
+
+export interface FoundHeads {
+  width: number;
+  height: number;
+  heads: FoundHead[];
+}
+
+/**
+ * Raw YOLOv5 heads among the graph's outputs: blobs `[anchors, gridHeight·gridWidth, 5 + classes]` made by ncnn's Permute 1,
+ * smallest stride first. Gives the input size at which they were found; none if the graph has none.
+ */
+export function findHeads(graph: Graph, size?: KnownFacts["size"]): FoundHeads | undefined {
+  const [blob] = graph.inputs;
+  if (blob === undefined) return undefined;
+  const producers = graph.producers();
+  const outputs = graph.outputs.filter((name) => {
+    const node = producers.get(name);
+    return node?.type === "Permute" && paramsOf(node, ops).order_type === 1;
+  });
+  if (!outputs.length) return undefined;
+  for (const { width, height } of sizesToTry(graph, size)) {
+    const shapes = shapesAt(graph, blob, [3, height, width]);
+    if (!shapes) continue;
+    const heads = outputs.flatMap((name) => headOfShape(name, shapes.get(name)!, width, height) ?? []);
+    if (!heads.length || heads.some((head) => head.classCount !== heads[0].classCount)) continue;
+    return { width, height, heads: heads.sort((a, b) => a.stride - b.stride) };
+  }
+  return undefined;
+}
+
+function sizesToTry(graph: Graph, size: KnownFacts["size"]): { width: number; height: number }[] {
+  const given = bothSides(size) ?? inputExtents(graph);
+  const square = likelySizes.map((side) => ({ width: side, height: side }));
+  return given ? [given, ...square] : square;
+}
+
+export function bothSides(size: KnownFacts["size"]): { width: number; height: number } | undefined {
+  return typeof size === "number" ? { width: size, height: size } : size;
+}
+
+/** The extents written in the Input node, if they are. */
+function inputExtents(graph: Graph): { width: number; height: number } | undefined {
+  const node = graph.nodes.find(({ type }) => type === "Input");
+  if (!node) return undefined;
+  const { w, h } = paramsOf(node, ops);
+  return Number(w) > 1 && Number(h) > 1 ? { width: Number(w), height: Number(h) } : undefined;
+}
+
+function shapesAt(graph: Graph, blob: string, shape: Shape): Map<string, Shape> | undefined {
+  try {
+    return inferShapes(graph, ops, { [blob]: shape });
+  } catch (error) {
+    if (error instanceof GraphError) return undefined; // does not run at this size
+    throw error;
+  }
+}
+
+/** A head if the number of cells is that of a grid of whole strides. */
+function headOfShape(blob: string, shape: Shape, width: number, height: number): FoundHead | undefined {
+  if (shape.length !== 3) return undefined;
+  const [anchorCount, cells, values] = shape;
+  const stride = Math.round(Math.sqrt((width * height) / cells));
+  const fits =
+    (width / stride) * (height / stride) === cells && width % stride === 0 && height % stride === 0;
+  if (!fits || values < 6 || anchorCount > 16) return undefined;
+  return { blob, stride, anchorCount, classCount: values - 5 };
+}
+
+export interface Assumed {
+  manifest: Manifest;
+  /** What was assumed and may be wrong, a sentence each; empty when all facts are known. */
+  assumptions: string[];
+}
+
+/**
+ * A manifest for a bare graph called `name`. Throws UsageError when the known facts contradict the graph, GraphError
+ * when it has no input.
+ */
+export function assumeManifest(graph: Graph, name: string, known: KnownFacts = {}): Assumed {
+  const [blob] = graph.inputs;
+  if (blob === undefined)
+    throw new GraphError(`${name}: the graph has no Input layer, so nothing can be fed`);
+  const found = findHeads(graph, known.size);
+  const assumptions: string[] = [];
+  const heads = found ? headsWithAnchors(found.heads, known.anchors, assumptions) : [];
+  const labels = heads.length ? labelsFor(found!.heads[0].classCount, known.labels, assumptions) : [];
+  assumptions.push("the input is RGB divided by 255 on a grey letterbox, as YOLOv5 has it");
+  const size = bothSides(known.size) ?? inputExtents(graph) ?? found ?? squareOf(defaultSize);
+  const manifest: Manifest = {
+    version: 1,
+    name,
+    param: `${name}.param`,
+    bin: `${name}.bin`,
+    input: yolov5Input(blob, size, Math.max(1, ...heads.map((head) => head.stride))),
+    heads,
+    labels,
+    provenance: { tool: `ncnnkit ${version}`, passes: [] },
+  };
+  return { manifest, assumptions };
+}
+
+const squareOf = (side: number): { width: number; height: number } => ({ width: side, height: side });
+
+/** YOLOv5's pre-processing: RGB, level/255, letterbox with grey 114. */
+export function yolov5Input(
+  blob: string,
+  size: { width: number; height: number },
+  stride: number,
+): Manifest["input"] {
+  return {
+    blob,
+    width: size.width,
+    height: size.height,
+    stride,
+    channels: 3,
+    pixel: "RGB",
+    mean: [0, 0, 0],
+    norm: [1 / 255, 1 / 255, 1 / 255],
+    resize: "letterbox",
+    letterboxColor: 114,
+  };
+}
+
+function headsWithAnchors(
+  found: readonly FoundHead[],
+  known: KnownFacts["anchors"],
+  assumptions: string[],
+): Head[] {
+  const counts = found.map((head) => head.anchorCount);
+  if (known) checkAnchors(found, known);
+  else if (found.length !== 3 || counts.some((count) => count !== 3)) {
+    assumptions.push(
+      `the anchors of ${found.length} heads with ${counts.join(", ")} anchors are not known; give them with --anchors to detect`,
+    );
+    return [];
+  } else {
+    assumptions.push(
+      `the anchors are the defaults of YOLOv5 (${defaultAnchors.map((list) => list.join(",")).join(" ")}); if the boxes have wrong sizes, give the right ones with --anchors`,
+    );
+  }
+  const anchors = known ?? defaultAnchors;
+  return found.map(({ blob, stride }, i) => ({ kind: "yolov5", blob, stride, anchors: [...anchors[i]] }));
+}
+
+function checkAnchors(found: readonly FoundHead[], known: readonly (readonly number[])[]): void {
+  const expected = found
+    .map((head) => `${head.anchorCount * 2} numbers for stride ${head.stride}`)
+    .join(", ");
+  const fits =
+    known.length === found.length && known.every((list, i) => list.length === found[i].anchorCount * 2);
+  if (fits) return;
+  const given = known.map((list) => list.length).join(", ");
+  throw new UsageError(`anchors: found lists of ${given} numbers, expected ${expected}`);
+}
+
+function labelsFor(count: number, known: KnownFacts["labels"], assumptions: string[]): string[] {
+  if (known) {
+    if (known.length === count) return [...known];
+    throw new UsageError(
+      `labels: found ${known.length} names, but the heads of the graph have ${count} classes`,
+    );
+  }
+  if (count === cocoLabels.length) {
+    assumptions.push("the classes are the 80 of COCO; give others with --labels");
+    return [...cocoLabels];
+  }
+  assumptions.push(`the names of the ${count} classes are not known; give them with --labels`);
+  return Array.from({ length: count }, (_, i) => `class ${i}`);
+}

@@ -1,0 +1,79 @@
+/** From an opened model to the files of an ncnn model. */
+import { UsageError } from "../base/errors.ts";
+import { checkManifest, manifestHeader, printManifest } from "../formats/manifest.ts";
+import { printParam, writeWeights } from "../formats/ncnn/index.ts";
+import type { Graph } from "../ir/graph.ts";
+import type { Manifest } from "../ir/manifest.ts";
+import { optimizePasses, runPasses, storeFp16, storeFp32 } from "../passes/index.ts";
+import type { OpenedModel } from "./format.ts";
+
+export interface ConvertOptions {
+  /** Fold BatchNorm, fuse activations, remove what does nothing; default true. */
+  optimize?: boolean;
+  /** Store weights as float16: half the size; default false, float32. */
+  fp16?: boolean;
+  /** Name of the model and its files; default that of the source. */
+  name?: string;
+  /** Takes a line for every rewrite that nearly happened, and why not. */
+  log?: (message: string) => void;
+}
+
+export interface ConvertedModel {
+  graph: Graph;
+  manifest: Manifest;
+  /** Number of rewrites by pass; passes that found nothing are left out. */
+  rewrites: Record<string, number>;
+}
+
+/**
+ * The model as it will be written; the opened one stays as it is.
+ *
+ * ```ts
+ * const { graph, manifest } = convert(await open("yolov5ss.pt"), { fp16: true });
+ * await writeFiles("out", modelFiles(graph, manifest));
+ * ```
+ * Throws UsageError for a name that is no file name, GraphError or FormatError when the graph contradicts the manifest.
+ */
+export function convert(opened: OpenedModel, options: ConvertOptions = {}): ConvertedModel {
+  const name = options.name ?? opened.manifest.name;
+  if (!/^[^/\\\0]+$/.test(name) || name.startsWith(".")) {
+    throw new UsageError(`name ${JSON.stringify(name)}: expected a file name without folder or extension`);
+  }
+  const graph = opened.graph.clone();
+  const rewrites = rewrite(graph, opened.manifest, options);
+  const manifest: Manifest = {
+    ...opened.manifest,
+    name,
+    param: `${name}.param`,
+    bin: `${name}.bin`,
+    provenance: {
+      ...opened.manifest.provenance,
+      passes: [...opened.manifest.provenance.passes, ...Object.keys(rewrites)],
+    },
+  };
+  checkManifest(manifest, graph, name);
+  return { graph, manifest, rewrites };
+}
+
+/** Runs the passes on the graph, in place. */
+function rewrite(graph: Graph, { input }: Manifest, options: ConvertOptions): Record<string, number> {
+  const shape = [input.channels, input.height, input.width];
+  const passes = options.optimize === false ? [] : optimizePasses({ inputShapes: { [input.blob]: shape } });
+  const results = runPasses(graph, [...passes, options.fp16 ? storeFp16 : storeFp32], options.log);
+  return Object.fromEntries(
+    results.filter(({ rewrites }) => rewrites).map(({ pass, rewrites }) => [pass, rewrites]),
+  );
+}
+
+/**
+ * The four files of a model by name: `NAME.param`, `NAME.bin`, the manifest `NAME.json`, and `NAME.h` with the same facts for
+ * C++ programs that use native ncnn.
+ */
+export function modelFiles(graph: Graph, manifest: Manifest): Record<string, Uint8Array | string> {
+  return {
+    [manifest.param]: printParam(graph),
+    [manifest.bin]: writeWeights(graph),
+    [`${manifest.name}.json`]: printManifest(manifest),
+    [`${manifest.name}.h`]: manifestHeader(manifest),
+  };
+}

@@ -1,0 +1,44 @@
+/** What a format that models are opened from has to say. */
+import type { Graph } from "../ir/graph.ts";
+import type { Manifest } from "../ir/manifest.ts";
+import type { KnownFacts } from "./assume.ts";
+import type { Folder, NamedBytes } from "./source.ts";
+
+export interface OpenOptions extends KnownFacts {
+  /** A missing `.bin` is no error: the graph then has no weights and can be looked at, not run. Default false. */
+  weightsOptional?: boolean;
+}
+
+export interface OpenedModel {
+  /** Name of the format in words. */
+  format: string;
+  graph: Graph;
+  manifest: Manifest;
+  /** What the files do not say and was assumed, a sentence each. */
+  assumptions: string[];
+  /**
+   * The graph is as a training framework or exporter left it: a chain of plain layers, best optimised before it runs.
+   */
+  raw: boolean;
+  /** False when the weights were optional and not there. */
+  hasWeights: boolean;
+}
+
+export interface ModelFormat {
+  readonly name: string;
+  /** File extensions without dot, in lower case. */
+  readonly extensions: readonly string[];
+  /** Whether bytes look like this format; asked only when the extension is nobody's. */
+  matches(bytes: Uint8Array): boolean;
+  open(file: NamedBytes, folder: Folder, options: OpenOptions): Promise<OpenedModel>;
+}
+
+export function startsWith(bytes: Uint8Array, text: string): boolean {
+  return [...text].every((char, i) => bytes[i] === char.charCodeAt(0));
+}
+
+/** In lower-case hexadecimal; nothing where the platform has no digest (a page that is not served securely). */
+export async function sha256(bytes: Uint8Array): Promise<string | undefined> {
+  const digest = await globalThis.crypto?.subtle?.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>);
+  return digest && [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}

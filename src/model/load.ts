@@ -1,0 +1,119 @@
+/** `load`: a model from bytes, files or a web address. */
+import { UsageError } from "../base/errors.ts";
+import type { SessionOptions } from "../engine/session.ts";
+import { parseManifest, printManifest } from "../formats/manifest.ts";
+import type { Manifest } from "../ir/manifest.ts";
+import type { OpenedModel, OpenOptions } from "./format.ts";
+import { mainFile, openModel } from "./formats.ts";
+import { type Model, startModel } from "./model.ts";
+import { type Folder, memoryFolder, type NamedBytes, webFolder } from "./source.ts";
+
+type Bytes = Uint8Array | ArrayBuffer;
+
+/** The files of one model by kind; give either `param` and `bin`, or one of the others. */
+export interface ModelParts {
+  /** ncnn `.param`, text or binary. */
+  param?: Bytes | string;
+  /** ncnn `.bin`. */
+  bin?: Bytes;
+  /** Model manifest that goes with `param` and `bin`. */
+  manifest?: Manifest | string | Bytes;
+  /** PyTorch checkpoint. */
+  pt?: Bytes;
+  /** ONNX export. */
+  onnx?: Bytes;
+}
+
+/** A file with its name, such as a browser's `File`. */
+export interface FileLike {
+  readonly name: string;
+  arrayBuffer(): Promise<ArrayBuffer>;
+}
+
+/**
+ * Where a model is: parts in memory; files (of an `<input>` or a drop), the one to start from first or alone of its kind;
+ * or the address of a `.json`, `.param`, `.pt` or `.onnx` file, with its companions beside it. An address without extension is a
+ * folder that holds `NAME.json` of its own name.
+ */
+export type ModelSource = ModelParts | readonly (FileLike | NamedBytes)[] | string | URL;
+
+export interface LoadOptions extends OpenOptions, SessionOptions {}
+
+/**
+ * Loads a model so that it can run.
+ *
+ * ```ts
+ * const model = await load("https://example.org/models/yolov5ss.json");
+ * const boxes = await model.detect(context.getImageData(0, 0, width, height));
+ * model.close();
+ * ```
+ * Throws InputError when a file cannot be had, FormatError and GraphError for what is in it, UsageError for wrong options.
+ */
+export async function load(source: ModelSource, options: LoadOptions = {}): Promise<Model> {
+  return startModel(await open(source, options), options);
+}
+
+/** Reads a model without making it ready to run: for looking at it, changing it or converting it. */
+export async function open(source: ModelSource, options: OpenOptions = {}): Promise<OpenedModel> {
+  const { folder, name } = await locate(source);
+  return openModel(folder, name, options);
+}
+
+async function locate(source: ModelSource): Promise<{ folder: Folder; name: string }> {
+  if (typeof source === "string" || source instanceof URL) return locateUrl(source);
+  if (Array.isArray(source)) return locateFiles(source as readonly (FileLike | NamedBytes)[]);
+  return locateParts(source as ModelParts);
+}
+
+function locateUrl(source: string | URL): { folder: Folder; name: string } {
+  const page = "location" in globalThis ? globalThis.location?.href : undefined;
+  if (!URL.canParse(source, page)) {
+    throw new UsageError(`${source}: not a web address; load files on disk with load from "ncnnkit/node"`);
+  }
+  const url = new URL(source, page);
+  const path = url.pathname.replace(/\/$/, "");
+  const last = decodeURIComponent(path.slice(path.lastIndexOf("/") + 1));
+  if (/\.[a-z]+$/i.test(last) && !url.pathname.endsWith("/")) return { folder: webFolder(url), name: last };
+  const inside = new URL(url);
+  inside.pathname = `${path}/`;
+  return { folder: webFolder(inside), name: `${last}.json` };
+}
+
+async function locateFiles(
+  files: readonly (FileLike | NamedBytes)[],
+): Promise<{ folder: Folder; name: string }> {
+  const named = await Promise.all(
+    files.map(async (file) => ({
+      name: file.name,
+      bytes: "bytes" in file ? file.bytes : new Uint8Array(await file.arrayBuffer()),
+    })),
+  );
+  const folder = memoryFolder(named);
+  return { folder, name: named.length === 1 ? named[0].name : await mainFile(folder, "the given files") };
+}
+
+function locateParts(parts: ModelParts): { folder: Folder; name: string } {
+  const manifest = parts.manifest === undefined ? undefined : manifestOf(parts.manifest);
+  const files: NamedBytes[] = [];
+  const add = (name: string, content: Bytes | string | undefined): void => {
+    if (content !== undefined) files.push({ name, bytes: toBytes(content) });
+  };
+  if (manifest) add("model.json", printManifest(manifest));
+  add(manifest?.param ?? "model.param", parts.param);
+  add(manifest?.bin ?? "model.bin", parts.bin);
+  add("model.pt", parts.pt);
+  add("model.onnx", parts.onnx);
+  if (!files.length) throw new UsageError("load: no model given; pass param and bin, pt, or onnx");
+  return { folder: memoryFolder(files), name: files[0].name };
+}
+
+function manifestOf(manifest: NonNullable<ModelParts["manifest"]>): Manifest {
+  if (typeof manifest === "string") return parseManifest(manifest, "manifest");
+  const isBytes = manifest instanceof Uint8Array || manifest instanceof ArrayBuffer;
+  return isBytes ? parseManifest(new TextDecoder().decode(manifest), "manifest") : manifest;
+}
+
+function toBytes(content: Bytes | string): Uint8Array {
+  if (typeof content === "string") return new TextEncoder().encode(content);
+  return content instanceof Uint8Array ? content : new Uint8Array(content);
+}

@@ -1,0 +1,99 @@
+/** A loaded model: a graph in a session, with the facts that turn pictures into its input and its outputs into boxes. */
+import { InputError, UsageError } from "../base/errors.ts";
+import { type Detection, type DetectOptions, postprocess } from "../detect/detect.ts";
+import { toTensor } from "../detect/letterbox.ts";
+import type { Picture } from "../detect/picture.ts";
+import { type Backend, createSession, type Session, type SessionOptions } from "../engine/session.ts";
+import type { Graph } from "../ir/graph.ts";
+import type { Manifest } from "../ir/manifest.ts";
+import type { Tensor } from "../ir/tensor.ts";
+import { bothSides, type KnownFacts } from "./assume.ts";
+import { convert } from "./convert.ts";
+import type { OpenedModel } from "./format.ts";
+
+export interface ModelDetectOptions extends DetectOptions {
+  /** Input size in pixels instead of the manifest's: a square's side or both sides; multiples of the model's stride. */
+  size?: KnownFacts["size"];
+  /** Pad only to the next multiple of the stride, as YOLOv5's `detect.py` does: less to compute, slightly other boxes. */
+  rectangle?: boolean;
+}
+
+export class Model {
+  /** Pre-processing, heads, labels, provenance; what `NAME.json` holds. */
+  readonly manifest: Manifest;
+  /** What the files did not say and was assumed, a sentence each; empty for a model with a manifest. */
+  readonly assumptions: readonly string[];
+  private readonly session: Session;
+
+  constructor(opened: Pick<OpenedModel, "manifest" | "assumptions">, session: Session) {
+    this.manifest = opened.manifest;
+    this.assumptions = opened.assumptions;
+    this.session = session;
+  }
+
+  get graph(): Graph {
+    return this.session.graph;
+  }
+  get backend(): Backend {
+    return this.session.backend;
+  }
+
+  /**
+   * Raw blobs by name for the given input blobs; without `outputs`, the graph's outputs. Tensors are `[c, h, w]` float32.
+   *
+   * ```ts
+   * const { output } = await model.run({ images: { shape: [3, 320, 320], data } });
+   * output.shape; // [3, 1600, 85]
+   * ```
+   * Throws GraphError for a missing, unknown or misshapen input and for an unknown output.
+   */
+  run(inputs: Record<string, Tensor>, outputs?: readonly string[]): Promise<Record<string, Tensor>> {
+    return this.session.run(inputs, outputs);
+  }
+
+  /**
+   * Objects in a picture (`ImageData`, or 8-bit RGB/RGBA pixels), best first; boxes in pixels of the picture.
+   *
+   * ```ts
+   * await model.detect(picture, { confidence: 0.5 });
+   * // [{ label: "tv", classId: 62, score: 0.89, box: { x: 8.4, y: 167, width: 147, height: 93.9 } }, …]
+   * ```
+   * Throws UsageError when the model is no detector or an option is wrong, InputError for a broken picture.
+   */
+  async detect(picture: Picture, options: ModelDetectOptions = {}): Promise<Detection[]> {
+    this.requireHeads();
+    const { input, heads } = this.manifest;
+    const { rectangle } = options;
+    const { tensor, transform } = toTensor(picture, input, { ...bothSides(options.size), rectangle });
+    const outputs = await this.run(
+      { [input.blob]: tensor },
+      heads.map((head) => head.blob),
+    );
+    return postprocess(outputs, this.manifest, transform, options);
+  }
+
+  /** Throws UsageError, with the reason, when the outputs of the model cannot be read as boxes. */
+  requireHeads(): void {
+    if (this.manifest.heads.length) return;
+    const why = this.assumptions.map((text) => `; ${text}`).join("");
+    throw new UsageError(
+      `${this.manifest.name} is no detector that can be decoded: no raw YOLOv5 heads are known among its outputs (${this.graph.outputs.join(", ")})${why}`,
+    );
+  }
+
+  /** Frees memory and threads; the model cannot run afterwards. */
+  close(): void {
+    this.session.close();
+  }
+}
+
+/** A model that runs, from one that was opened; raw graphs are optimised first. */
+export async function startModel(opened: OpenedModel, options: SessionOptions): Promise<Model> {
+  if (!opened.hasWeights) throw new InputError(`${opened.manifest.bin} is missing, so the model cannot run`);
+  const { graph, manifest } = opened.raw ? convert(opened) : opened;
+  const { backend, threads } = options;
+  return new Model(
+    { manifest, assumptions: opened.assumptions },
+    await createSession(graph, { backend, threads }),
+  );
+}

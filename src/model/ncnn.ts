@@ -1,0 +1,124 @@
+/** ncnn models: a `.param` with its `.bin`, alone or named by a model manifest. */
+import { NcnnkitError } from "../base/errors.ts";
+import { checkManifest, parseManifest } from "../formats/manifest.ts";
+import { isBinaryParam, parseBinaryParam, parseParam, readWeights } from "../formats/ncnn/index.ts";
+import { readTorch } from "../formats/torch/index.ts";
+import type { Graph } from "../ir/graph.ts";
+import type { Manifest } from "../ir/manifest.ts";
+import { type Assumed, assumeManifest, findHeads, type KnownFacts } from "./assume.ts";
+import { type ModelFormat, type OpenOptions, startsWith } from "./format.ts";
+import { type Folder, type NamedBytes, requireFile } from "./source.ts";
+
+export const manifestFormat: ModelFormat = {
+  name: "ncnnkit model manifest",
+  extensions: ["json"],
+  matches: (bytes) => startsWith(bytes, "{"),
+  open: async (file, folder, options) => {
+    const where = folder.describe(file.name);
+    const manifest = parseManifest(new TextDecoder().decode(file.bytes), where);
+    const param = await requireFile(folder, manifest.param, `which ${where} names`);
+    const { graph, hasWeights } = await readGraph(
+      { name: manifest.param, bytes: param },
+      manifest.bin,
+      folder,
+      options,
+    );
+    checkManifest(manifest, graph, where);
+    return { format: manifestFormat.name, graph, manifest, assumptions: [], raw: false, hasWeights };
+  },
+};
+
+export const ncnnFormat: ModelFormat = {
+  name: "ncnn param and bin",
+  extensions: ["param", "bin"],
+  matches: (bytes) => startsWith(bytes, "7767517") || isBinaryParam(bytes),
+  open: async (file, folder, options) => {
+    const { name, param, bin } = pairOf(file.name);
+    const paramBytes =
+      param === file.name ? file.bytes : await requireFile(folder, param, `and ${file.name} needs it`);
+    const { graph, hasWeights } = await readGraph({ name: param, bytes: paramBytes }, bin, folder, options);
+    const beside = await manifestBeside(name, param, graph, folder, options);
+    const { manifest, assumptions } = beside ?? (await assume(name, graph, folder, options));
+    return {
+      format: ncnnFormat.name,
+      graph,
+      manifest: { ...manifest, param, bin },
+      assumptions,
+      raw: false,
+      hasWeights,
+    };
+  },
+};
+
+/** Names of the two files of an ncnn model, from either: `a.param`/`a.bin`, or `a.param.bin`/`a.bin`. */
+function pairOf(file: string): { name: string; param: string; bin: string } {
+  const binary = /^(.*)\.param\.bin$/i.exec(file);
+  if (binary) return { name: binary[1], param: file, bin: `${binary[1]}.bin` };
+  const dot = file.lastIndexOf(".");
+  const name = dot > 0 ? file.slice(0, dot) : file;
+  if (/\.bin$/i.test(file)) return { name, param: `${name}.param`, bin: file };
+  return { name, param: file, bin: `${name}.bin` };
+}
+
+async function readGraph(
+  param: NamedBytes,
+  binName: string,
+  folder: Folder,
+  options: OpenOptions,
+): Promise<{ graph: Graph; hasWeights: boolean }> {
+  const where = folder.describe(param.name);
+  const graph = isBinaryParam(param.bytes)
+    ? parseBinaryParam(param.bytes, where)
+    : parseParam(new TextDecoder().decode(param.bytes), where);
+  const bin = await folder.read(binName);
+  if (bin) readWeights(graph, bin, folder.describe(binName));
+  else if (!options.weightsOptional) {
+    await requireFile(folder, binName, `and ${where} needs its weights`);
+  }
+  return { graph, hasWeights: bin !== undefined };
+}
+
+/** Facts from `NAME.json` beside a `.param`, if it is there and the manifest of this very file. */
+async function manifestBeside(
+  name: string,
+  param: string,
+  graph: Graph,
+  folder: Folder,
+  known: KnownFacts,
+): Promise<{ manifest: Manifest; assumptions: string[] } | undefined> {
+  const bytes = await folder.read(`${name}.json`);
+  if (!bytes || known.anchors || known.labels) return undefined;
+  const where = folder.describe(`${name}.json`);
+  const manifest = parseManifest(new TextDecoder().decode(bytes), where);
+  if (manifest.param !== param) return undefined;
+  checkManifest(manifest, graph, where);
+  return { manifest, assumptions: [] };
+}
+
+/**
+ * A manifest for a bare graph. A checkpoint of the same name (less `-opt`, `-int8` and the like) beside it, whose heads fit those of the graph, knows the anchors
+ * and the class names: better than any default.
+ */
+async function assume(name: string, graph: Graph, folder: Folder, known: KnownFacts): Promise<Assumed> {
+  const companion = `${name.replace(/([-_.](int8|fp16|fp32|opt|sim))+$/, "")}.pt`;
+  const bytes = known.anchors && known.labels ? undefined : await folder.read(companion);
+  if (!bytes || !findHeads(graph, known.size)) return assumeManifest(graph, name, known);
+  try {
+    const checkpoint = readTorch(bytes, companion);
+    const anchors = checkpoint.heads.toSorted((a, b) => a.stride - b.stride).map((head) => head.anchors);
+    const labels = checkpoint.labels;
+    const { manifest } = assumeManifest(graph, name, { anchors, labels, ...definedOf(known) });
+    return { manifest, assumptions: [`anchors and class names are those of ${folder.describe(companion)}`] };
+  } catch (error) {
+    if (!(error instanceof NcnnkitError)) throw error;
+    const { manifest, assumptions } = assumeManifest(graph, name, known);
+    return {
+      manifest,
+      assumptions: [`${companion} beside it is of no help: ${error.message}`, ...assumptions],
+    };
+  }
+}
+
+function definedOf({ anchors, labels, size }: KnownFacts): KnownFacts {
+  return { ...(anchors && { anchors }), ...(labels && { labels }), ...(size && { size }) };
+}

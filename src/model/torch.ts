@@ -1,0 +1,58 @@
+/** YOLOv5-family training checkpoints. */
+import { UsageError } from "../base/errors.ts";
+import { version } from "../base/version.ts";
+import { readTorch, type TorchModel, torchInputBlob } from "../formats/torch/index.ts";
+import type { Manifest } from "../ir/manifest.ts";
+import { bothSides, defaultSize, yolov5Input } from "./assume.ts";
+import { type ModelFormat, type OpenOptions, sha256, startsWith } from "./format.ts";
+import { type NamedBytes, splitName } from "./source.ts";
+
+export const torchFormat: ModelFormat = {
+  name: "PyTorch checkpoint",
+  extensions: ["pt", "pth"],
+  matches: (bytes) => startsWith(bytes, "PK\x03\x04"),
+  open: async (file, folder, options) => {
+    const model = readTorch(file.bytes, folder.describe(file.name));
+    const manifest = torchManifest(model, file, options);
+    if (options.anchors || options.labels) {
+      throw new UsageError(
+        `${file.name} holds its anchors and class names; --anchors and --labels are for files that do not`,
+      );
+    }
+    manifest.provenance.sha256 = await sha256(file.bytes);
+    return {
+      format: torchFormat.name,
+      graph: model.graph,
+      manifest,
+      assumptions: [],
+      raw: true,
+      hasWeights: true,
+    };
+  },
+};
+
+function torchManifest(model: TorchModel, file: NamedBytes, options: OpenOptions): Manifest {
+  const { stem } = splitName(file.name);
+  const stride = Math.max(1, ...model.heads.map((head) => head.stride));
+  const side = model.input.size ?? defaultSize;
+  const size = bothSides(options.size) ?? { width: side, height: side };
+  const input = yolov5Input(torchInputBlob, size, stride);
+  return {
+    version: 1,
+    name: stem,
+    param: `${stem}.param`,
+    bin: `${stem}.bin`,
+    input:
+      model.input.channels === 1
+        ? { ...input, channels: 1, pixel: "GRAY", mean: [0], norm: [1 / 255] }
+        : input,
+    heads: model.heads.map(({ blob, stride, anchors }) => ({
+      kind: "yolov5",
+      blob,
+      stride,
+      anchors: [...anchors],
+    })),
+    labels: model.labels,
+    provenance: { tool: `ncnnkit ${version}`, source: file.name, passes: [], checkpoint: model.provenance },
+  };
+}

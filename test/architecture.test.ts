@@ -1,0 +1,113 @@
+/** Holds the import arrows of the source tree (docs/architecture.md), by reading the import lines. Types obey them too. */
+import { readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { expect, test } from "vitest";
+
+/** What a folder of src/ may import besides itself and `base`. */
+const arrows: Record<string, readonly string[]> = {
+  base: [],
+  ir: [],
+  ops: ["ir"],
+  formats: ["ir", "ops"],
+  passes: ["ir", "ops"],
+  wasm: [],
+  kernels: ["wasm"],
+  engine: ["ir", "ops", "passes", "wasm", "kernels"],
+  quantize: ["ir", "ops", "formats", "engine"],
+  detect: ["ir", "engine"],
+  evaluate: ["ir", "detect", "engine"],
+  report: [],
+  model: ["ir", "ops", "formats", "passes", "engine", "detect"],
+  "index.ts": [
+    "ir",
+    "ops",
+    "formats",
+    "passes",
+    "engine",
+    "quantize",
+    "detect",
+    "evaluate",
+    "report",
+    "model",
+  ],
+  node: ["index.ts", "model"],
+  "node.ts": ["index.ts", "model", "node"],
+  cli: ["index.ts", "node.ts"],
+};
+/** Only these may import Node's modules or packages that need Node. */
+const nodeOnly = new Set(["node", "node.ts", "cli"]);
+const browserPackages = new Set(["fflate", "pbf", "zod"]);
+
+const root = path.resolve(import.meta.dirname, "../src");
+const files = readdirSync(root, { recursive: true, withFileTypes: true })
+  .filter((entry) => entry.isFile() && entry.name.endsWith(".ts"))
+  .map((entry) => path.relative(root, path.join(entry.parentPath, entry.name)).replaceAll(path.sep, "/"))
+  .sort();
+
+function importsOf(file: string): string[] {
+  const text = readFileSync(path.join(root, file), "utf8");
+  const found = text.matchAll(
+    /^\s*(?:import|export)\b[^;"'`]*?\bfrom\s*["']([^"']+)["']|^\s*import\s*["']([^"']+)["']|\bimport\(\s*["']([^"']+)["']/gm,
+  );
+  return [...found].map(([, from, bare, dynamic]) => from ?? bare ?? dynamic);
+}
+
+/** Folder of src/ that a file belongs to; files at the top stand for themselves. */
+const unitOf = (file: string): string => file.split("/")[0];
+
+/** Why `file` may not import `target`, or nothing. */
+function problem(file: string, target: string): string | undefined {
+  const from = unitOf(file);
+  if (!target.startsWith(".")) {
+    if (nodeOnly.has(from)) return undefined;
+    const name = target.split("/")[0];
+    return browserPackages.has(name) ? undefined : `${target} is not known to run in a browser`;
+  }
+  if (!target.endsWith(".ts")) return `${target}: imports within the project end in .ts`;
+  const to = unitOf(path.posix.join(path.posix.dirname(file), target));
+  if (to === from || to === "base") return undefined;
+  return arrows[from]?.includes(to) ? undefined : `${from} may not import ${to} (${target})`;
+}
+
+test("every folder has its arrows written down", () => {
+  const units = [...new Set(files.map(unitOf))];
+  expect(units.filter((unit) => !(unit in arrows))).toEqual([]);
+});
+
+test("imports follow the arrows", () => {
+  const broken = files.flatMap((file) =>
+    importsOf(file).flatMap((target) => problem(file, target)?.replace(/^/, `src/${file}: `) ?? []),
+  );
+  expect(broken).toEqual([]);
+  expect(files.flatMap(importsOf).length).toBeGreaterThan(100);
+});
+
+test("the arrows have no cycle", () => {
+  const visit = (unit: string, above: string[]): void => {
+    expect(above).not.toContain(unit);
+    for (const below of arrows[unit]) visit(below, [...above, unit]);
+  };
+  for (const unit of Object.keys(arrows)) visit(unit, []);
+});
+
+test("the test sees a forbidden import", () => {
+  expect(problem("ops/relu.ts", "../engine/session.ts")).toContain("ops may not import engine");
+  expect(problem("detect/draw.ts", "node:fs")).toContain("not known to run in a browser");
+  expect(problem("ops/relu.ts", "../ir/op.ts")).toBeUndefined();
+});
+
+test("nothing that the browser entry reaches uses Node's globals", () => {
+  const seen = new Set<string>();
+  const visit = (file: string): void => {
+    if (seen.has(file)) return;
+    seen.add(file);
+    for (const target of importsOf(file)) {
+      if (target.startsWith(".")) visit(path.posix.join(path.posix.dirname(file), target));
+      else expect(browserPackages, `src/${file} imports ${target}`).toContain(target.split("/")[0]);
+    }
+    const text = readFileSync(path.join(root, file), "utf8").replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*/g, "");
+    expect(text, `src/${file}`).not.toMatch(/\b(Buffer\.|process\.|__dirname|require\()/);
+  };
+  visit("index.ts");
+  expect(seen.size).toBeGreaterThan(20);
+});
