@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 """Exports networks to ONNX and records what onnxruntime computes for them.
 
-    python3 scripts/onnx-fixtures.py small test/formats/onnx/data   # committed: tiny widths, same graph structure
+    python3 scripts/onnx-fixtures.py small test/formats/onnx/data   # committed as fixtures.zip: tiny widths, same graphs
     python3 scripts/onnx-fixtures.py big /tmp/onnx-big              # scratch: full sizes, for scripts/onnx-check.ts
 
 Needs torch, torchvision, onnx, onnxscript and onnxruntime. Writes NAME.onnx files and index.json:
 [{file, network, exporter, opset, input: {name, shape}, seed, outputs: [{name, shape, step, values}]}]
-where `values` are every step-th element. The input is `Random(seed)` of src/base/random.ts, uniform in [0, 1).
+where `values` are every step-th element. Some have `other`: the same for another input size, computed by PyTorch, since
+the exported graph only runs at one. The input is `Random(seed)` of src/base/random.ts, uniform in [0, 1).
 Weights are random: torch.manual_seed, with BatchNorm statistics that a few forward passes in training mode gave.
 """
-import json, os, sys, warnings
+import json, os, sys, warnings, zipfile
 import numpy as np
 import torch
 from torch import nn
@@ -150,7 +151,7 @@ class AnchorDetect(nn.Module):
 
 
 class YoloFive(nn.Module):
-    def __init__(self, width=(4, 8, 16, 16, 16), depth=1, nc=3, act="silu", focus=False, decode=None):
+    def __init__(self, width=(4, 4, 8, 8, 8), depth=1, nc=3, act="silu", focus=False, decode=None):
         super().__init__()
         a, b, c, d, e = width
         self.stem = Focus(3, a, act) if focus else ConvBnAct(3, a, 6, 2, act=act)
@@ -275,7 +276,7 @@ class DistributionDetect(nn.Module):
 
 
 class YoloEight(nn.Module):
-    def __init__(self, width=(8, 8, 16, 16, 16), depth=1, nc=3, eleven=False):
+    def __init__(self, width=(4, 4, 8, 8, 8), depth=1, nc=3, eleven=False):
         super().__init__()
         a, b, c, d, e = width
         block = (lambda i, o, n, add: CspTwoFast(i, o, n, add, (lambda h: CspThree(h, h, 2, "silu")) if eleven else None))
@@ -383,10 +384,10 @@ def divided(make, divide):
 
 TS, DY = "torchscript", "dynamo"
 SMALL = [
-    ("yolov5-v6", lambda: YoloFive(), 64, [(TS, 11), (TS, 12), (TS, 17), (DY, 18)], {}),
+    ("yolov5-v6", lambda: YoloFive(), 64, [(TS, 11), (TS, 12), (TS, 17), (DY, 18)], {"other": [96, 32]}),
     ("yolov5-v6-split", lambda: YoloFive(decode="split"), 64, [(TS, 12), (TS, 17), (DY, 18)], {}),
     ("yolov5-v6-dynamic", lambda: YoloFive(decode="split"), 64, [(TS, 12)], {"dynamic": True}),
-    ("yolov5-v5", lambda: YoloFive(act="hardswish", focus=True), 64, [(TS, 11), (TS, 17), (DY, 18)], {}),
+    ("yolov5-v5", lambda: YoloFive(act="hardswish", focus=True), 64, [(TS, 11), (TS, 17), (DY, 18)], {"other": [32, 96]}),
     ("yolov5-v5-slice", lambda: YoloFive(act="hardswish", focus=True, decode="slice"), 64, [(TS, 11)], {}),
     ("yolov5-v5-inplace", lambda: YoloFive(act="leaky", focus=True, decode="inplace"), 64, [(TS, 12)], {}),
     ("yolov8", lambda: YoloEight(), 64, [(TS, 11), (TS, 17), (DY, 18)], {}),
@@ -415,7 +416,7 @@ BIG = [
 ] + [(n, (lambda n=n, k=k: getattr(tv, n)(weights=None, **k)), 224, [(TS, 17), (DY, 18)], {}) for n, k in IMAGENET.items()]
 
 
-def prepare(make, size):
+def prepare(make, size, small):
     torch.manual_seed(0)
     model = make()
     model.train()
@@ -425,6 +426,15 @@ def prepare(make, size):
                 model(torch.rand(2, 3, size, size))
     except Exception as error:
         print("  no statistics:", error)
+    if small:
+        # Coarse numbers compress well.
+        with torch.no_grad():
+            for name, value in list(model.named_parameters()) + list(model.named_buffers()):
+                if "anchors" in name or "dfl" in name or not value.is_floating_point():
+                    continue
+                value.copy_((value * 16).round() / 16)
+                if name.endswith("running_var"):
+                    value.copy_(2 ** value.clamp_min(1 / 16).log2().round())
     return model.eval()
 
 
@@ -445,16 +455,215 @@ def export(model, size, path, exporter, opset, dynamic):
     onnx.save(proto, path)
 
 
-def record(path, size, seed=7, most=400):
+def sample(name, value, most=300):
+    flat = value.astype(np.float32).ravel()
+    step = max(1, flat.size // most)
+    return {"name": name, "shape": list(value.shape), "step": step, "values": [float(f"{v:.6g}") for v in flat[::step]]}
+
+
+def record(path, size, seed=7):
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     x = mulberry(seed, 3 * size * size).reshape(1, 3, size, size)
-    outputs = []
-    for info, value in zip(session.get_outputs(), session.run(None, {name: x})):
-        flat = value.astype(np.float32).ravel()
-        step = max(1, flat.size // most)
-        outputs.append({"name": info.name, "shape": list(value.shape), "step": step, "values": [float(f"{v:.6g}") for v in flat[::step]]})
+    names = [info.name for info in session.get_outputs()]
+    outputs = [sample(n, v) for n, v in zip(names, session.run(None, {name: x}))]
     return {"input": {"name": name, "shape": [1, 3, size, size]}, "seed": seed, "outputs": outputs}
+
+
+def other_size(model, shape, names, seed=7):
+    x = torch.from_numpy(mulberry(seed, int(np.prod(shape))).reshape(shape))
+    with torch.no_grad():
+        values = model(x)
+    return {"shape": shape, "outputs": [sample(n, v.numpy()) for n, v in zip(names, values)]}
+
+
+# --- one operator at a time -----------------------------------------------------------------------
+
+def operator_cases():
+    """(name, opset, input shape, nodes): a node is (type, inputs after the first, attributes); inputs are arrays or None."""
+    f = lambda *shape: (np.random.RandomState(len(shape) + sum(shape)).rand(*shape) * 2 - 1).astype(np.float32)
+    pos = lambda *shape: np.abs(f(*shape)) + 0.25
+    i = lambda *values: np.array(values, np.int64)
+    s = np.float32
+    x4 = (1, 6, 8, 10)
+    for op in "Abs Acos Asin Asinh Atan Atanh Ceil Cos Cosh Erf Exp Floor Neg Reciprocal Relu Round Sigmoid Sign Sin Sinh Softplus Softsign Sqrt Tan Tanh HardSwish Identity".split():
+        yield op.lower(), 17, x4, [("Mul", [s(2.7 if op in ("Ceil", "Floor", "Round") else 0.9)], {}), (op, [], {})]
+    yield "acosh", 17, x4, [("Add", [s(1.5)], {}), ("Acosh", [], {})]
+    yield "log", 17, x4, [("Add", [s(0.5)], {}), ("Log", [], {})]
+    yield "gelu", 20, x4, [("Gelu", [], {})]
+    yield "gelu-tanh", 20, x4, [("Gelu", [], {"approximate": "tanh"})]
+    yield "mish", 18, x4, [("Mish", [], {})]
+    yield "celu", 17, x4, [("Sub", [s(0.5)], {}), ("Celu", [], {"alpha": 0.7})]
+    yield "elu", 17, x4, [("Sub", [s(0.5)], {}), ("Elu", [], {"alpha": 0.7})]
+    yield "selu", 17, x4, [("Sub", [s(0.5)], {}), ("Selu", [], {})]
+    yield "leaky", 17, x4, [("Sub", [s(0.5)], {}), ("LeakyRelu", [], {"alpha": 0.2})]
+    yield "hardsigmoid", 17, x4, [("HardSigmoid", [], {"alpha": 0.3, "beta": 0.2})]
+    yield "clip-inputs", 13, x4, [("Clip", [s(0.2), s(0.7)], {})]
+    yield "clip-min-only", 13, x4, [("Clip", [s(0.2)], {})]
+    yield "clip-attributes", 9, x4, [("Clip", [], {"min": 0.2, "max": 0.7})]
+    yield "prelu-channels", 17, x4, [("Sub", [s(0.5)], {}), ("PRelu", [f(6, 1, 1)], {})]
+    yield "prelu-one", 17, x4, [("Sub", [s(0.5)], {}), ("PRelu", [f(1)], {})]
+    for op in ["Add", "Sub", "Mul", "Div", "Pow", "Max", "Min"]:
+        for name, c in [("scalar", s(1.5)), ("one", pos(1, 1, 1, 1)), ("channel", pos(1, 6, 1, 1)), ("row", pos(10)), ("column", pos(8, 1)), ("plane", pos(1, 1, 8, 10)), ("full", pos(*x4)), ("cross", pos(6, 1, 10))]:
+            yield f"{op.lower()}-{name}", 17, x4, [(op, [c], {})]
+    for op in ["Sub", "Div", "Pow"]:
+        yield f"{op.lower()}-swapped", 17, x4, [(op, [s(1.5), "x"], {"first": True})]
+        yield f"{op.lower()}-swapped-channel", 17, x4, [(op, [pos(6, 1, 1), "x"], {"first": True})]
+    yield "pow-square", 17, x4, [("Pow", [s(2)], {})]
+    yield "pow-root", 17, x4, [("Pow", [s(0.5)], {})]
+    yield "add-square-ambiguous", 17, (1, 6, 6, 6), [("Add", [f(6)], {})]
+    yield "add-rank2", 17, (1, 12), [("Add", [f(12)], {})]
+    yield "add-rank3", 17, (1, 5, 12), [("Add", [f(5, 1)], {})]
+    yield "mod", 17, x4, [("Mod", [s(0.3)], {"fmod": 1})]
+    w = lambda *shape: f(*shape) / 4
+    yield "conv", 17, x4, [("Conv", [w(4, 6, 3, 3), f(4)], {"pads": [1, 1, 1, 1]})]
+    yield "conv-odd", 17, x4, [("Conv", [w(4, 6, 3, 2)], {"pads": [0, 1, 2, 0], "strides": [2, 1], "dilations": [1, 2]})]
+    yield "conv-group", 17, x4, [("Conv", [w(4, 3, 3, 3), f(4)], {"group": 2})]
+    yield "conv-depthwise", 17, x4, [("Conv", [w(6, 1, 3, 3), f(6)], {"group": 6, "pads": [1, 1, 1, 1], "strides": [2, 2]})]
+    yield "conv-same-upper", 17, x4, [("Conv", [w(4, 6, 3, 3)], {"auto_pad": "SAME_UPPER", "strides": [2, 2]})]
+    yield "conv-same-lower", 17, x4, [("Conv", [w(4, 6, 3, 3)], {"auto_pad": "SAME_LOWER", "strides": [2, 2]})]
+    yield "conv-valid", 17, x4, [("Conv", [w(4, 6, 3, 3)], {"auto_pad": "VALID"})]
+    yield "conv-1d", 17, (1, 6, 20), [("Conv", [w(4, 6, 3), f(4)], {"pads": [1, 0], "strides": [2]})]
+    yield "conv-half", 17, x4, [("Cast", [], {"to": 10}), ("Conv", [w(4, 6, 3, 3).astype(np.float16), f(4).astype(np.float16)], {}), ("Cast", [], {"to": 1})]
+    yield "conv-batchnorm", 17, x4, [("Conv", [w(4, 6, 3, 3)], {}), ("BatchNormalization", [f(4), f(4), f(4), pos(4)], {"epsilon": 1e-3})]
+    yield "deconv", 17, x4, [("ConvTranspose", [w(6, 4, 4, 4), f(4)], {"pads": [1, 1, 1, 1], "strides": [2, 2]})]
+    yield "deconv-odd", 17, x4, [("ConvTranspose", [w(6, 4, 3, 2)], {"pads": [0, 1, 1, 0], "strides": [2, 3], "output_padding": [1, 0]})]
+    yield "deconv-padded-out", 17, x4, [("ConvTranspose", [w(6, 4, 3, 3)], {"strides": [2, 2], "output_padding": [1, 1]})]
+    yield "deconv-group", 17, x4, [("ConvTranspose", [w(6, 2, 2, 2), f(4)], {"strides": [2, 2], "group": 2})]
+    yield "deconv-depthwise", 17, x4, [("ConvTranspose", [w(6, 1, 2, 2)], {"strides": [2, 2], "group": 6})]
+    yield "batchnorm", 17, x4, [("BatchNormalization", [f(6), f(6), f(6), pos(6)], {})]
+    yield "batchnorm-vector", 17, (1, 6), [("BatchNormalization", [f(6), f(6), f(6), pos(6)], {})]
+    yield "instancenorm", 17, x4, [("InstanceNormalization", [f(6), f(6)], {})]
+    yield "instancenorm-1d", 17, (1, 6, 12), [("InstanceNormalization", [f(6), f(6)], {})]
+    yield "groupnorm", 21, x4, [("GroupNormalization", [f(6), f(6)], {"num_groups": 3})]
+    yield "layernorm", 17, x4, [("LayerNormalization", [f(10), f(10)], {"axis": -1})]
+    yield "layernorm-two", 17, x4, [("LayerNormalization", [f(8, 10), f(8, 10)], {"axis": 2})]
+    yield "layernorm-plain", 17, (1, 7, 12), [("LayerNormalization", [np.ones(12, np.float32)], {"axis": -1})]
+    yield "lrn", 17, x4, [("LRN", [], {"size": 3, "alpha": 0.3, "beta": 0.6, "bias": 1.5})]
+    yield "lpnorm", 17, x4, [("LpNormalization", [], {"axis": 1, "p": 2})]
+    for kind in ["Max", "Average"]:
+        k = kind.lower()
+        yield f"{k}pool", 17, x4, [(kind + "Pool", [], {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]})]
+        yield f"{k}pool-odd", 17, x4, [(kind + "Pool", [], {"kernel_shape": [3, 2], "strides": [1, 3], "pads": [0, 1, 1, 0]})]
+        yield f"{k}pool-ceil", 17, x4, [(kind + "Pool", [], {"kernel_shape": [3, 3], "strides": [2, 2], "ceil_mode": 1})]
+        yield f"{k}pool-ceil-pad", 19, (1, 3, 7, 7), [(kind + "Pool", [], {"kernel_shape": [2, 2], "strides": [2, 2], "pads": [1, 1, 1, 1], "ceil_mode": 1})]
+        yield f"{k}pool-same-upper", 17, x4, [(kind + "Pool", [], {"kernel_shape": [3, 3], "strides": [2, 2], "auto_pad": "SAME_UPPER"})]
+        yield f"{k}pool-same-lower", 17, x4, [(kind + "Pool", [], {"kernel_shape": [2, 3], "auto_pad": "SAME_LOWER"})]
+        yield f"global-{k}", 17, x4, [(f"Global{kind}Pool", [], {})]
+    yield "averagepool-include", 17, x4, [("AveragePool", [], {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1], "count_include_pad": 1})]
+    yield "se-block", 17, x4, [("GlobalAveragePool", [], {}), ("Conv", [w(3, 6, 1, 1), f(3)], {}), ("Relu", [], {}), ("Conv", [w(6, 3, 1, 1)], {}), ("Sigmoid", [], {}), ("Mul", ["x"], {})]
+    for name, attributes, scales in [
+        ("nearest-floor", {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}, [2, 2]),
+        ("nearest-half", {"mode": "nearest"}, [3, 2]),
+        ("nearest-down", {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}, [0.5, 0.5]),
+        ("linear", {"mode": "linear"}, [2, 2]),
+        ("linear-down", {"mode": "linear"}, [0.5, 0.5]),
+        ("linear-corners", {"mode": "linear", "coordinate_transformation_mode": "align_corners"}, [2, 3]),
+        ("linear-pytorch", {"mode": "linear", "coordinate_transformation_mode": "pytorch_half_pixel"}, [2, 2]),
+        ("cubic", {"mode": "cubic"}, [2, 2]),
+    ]:
+        yield f"resize-{name}", 17, x4, [("Resize", [None, np.array([1, 1, *scales], np.float32)], attributes)]
+    yield "resize-sizes", 17, x4, [("Resize", [None, None, i(1, 6, 12, 17)], {"mode": "linear"})]
+    yield "resize-ten", 10, x4, [("Resize", [np.array([1, 1, 2, 2], np.float32)], {"mode": "nearest"})]
+    yield "upsample", 9, x4, [("Upsample", [np.array([1, 1, 2, 2], np.float32)], {"mode": "nearest"})]
+    yield "pad", 17, x4, [("Pad", [i(0, 0, 1, 2, 0, 0, 3, 0), s(0.5)], {})]
+    yield "pad-reflect", 17, x4, [("Pad", [i(0, 0, 1, 2, 0, 0, 3, 0)], {"mode": "reflect"})]
+    yield "pad-edge", 17, x4, [("Pad", [i(0, 0, 1, 2, 0, 0, 3, 0)], {"mode": "edge"})]
+    yield "pad-channels", 17, x4, [("Pad", [i(0, 1, 0, 0, 0, 2, 0, 0)], {})]
+    yield "pad-axes", 18, x4, [("Pad", [i(1, 2), None, i(3)], {})]
+    yield "pad-old", 10, x4, [("Pad", [], {"pads": [0, 0, 1, 2, 0, 0, 3, 0], "value": 0.5})]
+    yield "depth-to-space", 17, (1, 8, 4, 5), [("DepthToSpace", [], {"blocksize": 2})]
+    yield "depth-to-space-crd", 17, (1, 8, 4, 5), [("DepthToSpace", [], {"blocksize": 2, "mode": "CRD"})]
+    yield "space-to-depth", 17, x4, [("SpaceToDepth", [], {"blocksize": 2})]
+    yield "pixel-shuffle", 17, (1, 8, 4, 5), [("Reshape", [i(1, 2, 2, 2, 4, 5)], {}), ("Transpose", [], {"perm": [0, 1, 4, 2, 5, 3]}), ("Reshape", [i(1, 2, 8, 10)], {})]
+    yield "reorg", 17, (1, 3, 8, 6), [("Reshape", [i(1, 3, 4, 2, 3, 2)], {}), ("Transpose", [], {"perm": [0, 1, 3, 5, 2, 4]}), ("Reshape", [i(1, 12, 4, 3)], {})]
+    yield "shuffle", 17, x4, [("Reshape", [i(1, 2, 3, 8, 10)], {}), ("Transpose", [], {"perm": [0, 2, 1, 3, 4]}), ("Reshape", [i(1, -1, 8, 10)], {})]
+    yield "shuffle-three", 17, x4, [("Reshape", [i(0, 3, 2, 8, 10)], {}), ("Transpose", [], {"perm": [0, 2, 1, 3, 4]}), ("Reshape", [i(1, -1, 8, 10)], {})]
+    for perm in [[0, 1, 3, 2], [0, 2, 1, 3], [0, 2, 3, 1], [0, 3, 1, 2], [0, 3, 2, 1]]:
+        yield "transpose-" + "".join(map(str, perm)), 17, x4, [("Transpose", [], {"perm": perm})]
+    for perm in [[0, 1, 3, 4, 2], [0, 4, 2, 1, 3], [0, 3, 1, 4, 2]]:
+        yield "transpose5-" + "".join(map(str, perm)), 17, (1, 3, 4, 5, 6), [("Transpose", [], {"perm": perm})]
+    yield "head", 17, (1, 21, 4, 5), [("Reshape", [i(1, 3, 7, 4, 5)], {}), ("Transpose", [], {"perm": [0, 1, 3, 4, 2]}), ("Reshape", [i(1, -1, 7)], {})]
+    yield "flatten", 17, x4, [("Flatten", [], {})]
+    yield "flatten-gemm", 17, x4, [("Flatten", [], {}), ("Gemm", [w(5, 480), f(5)], {"transB": 1})]
+    yield "gemm-factors", 17, (1, 12), [("Gemm", [w(12, 5), f(1, 5)], {"alpha": 0.5, "beta": 2.0})]
+    yield "gemm-rows", 17, (1, 48), [("Reshape", [i(4, 12)], {}), ("Gemm", [w(12, 5), f(5)], {})]
+    yield "matmul", 17, (1, 7, 12), [("MatMul", [w(12, 5)], {})]
+    yield "matmul-bias", 17, (1, 7, 12), [("MatMul", [w(12, 5)], {}), ("Add", [f(5)], {})]
+    yield "matmul-vector", 17, (1, 12), [("MatMul", [w(12, 5)], {})]
+    yield "matmul-batch", 17, (1, 3, 7, 12), [("MatMul", [w(3, 12, 5)], {})]
+    yield "matmul-self", 17, (1, 3, 7, 7), [("MatMul", ["x"], {})]
+    for axis in [-1, 1, 2, 3]:
+        yield f"softmax{axis}", 17, x4, [("Softmax", [], {"axis": axis})]
+    yield "softmax-old", 11, x4, [("Softmax", [], {"axis": 1})]
+    yield "softmax-old-last", 11, x4, [("Softmax", [], {"axis": 3})]
+    yield "softmax-vector", 17, (1, 12), [("Softmax", [], {"axis": 1})]
+    yield "logsoftmax", 17, (1, 12), [("LogSoftmax", [], {"axis": -1})]
+    for op in "L1 L2 LogSum LogSumExp Max Mean Min Prod Sum SumSquare".split():
+        yield f"reduce-{op.lower()}", 13, x4, [(f"Reduce{op}", *([[i(1)], {}] if op == "Sum" else [[], {"axes": [1]}]))]
+    for name, axes in [("spatial", [2, 3]), ("last", [-1]), ("middle", [2]), ("outer", [1, 3]), ("all", [0, 1, 2, 3])]:
+        for keep in [0, 1]:
+            yield f"mean-{name}-{keep}", 18, x4, [("ReduceMean", [i(*axes)], {"keepdims": keep})]
+            yield f"max-{name}-{keep}", 13, x4, [("ReduceMax", [], {"axes": axes, "keepdims": keep})]
+    yield "mean-mul", 18, x4, [("ReduceMean", [i(2)], {}), ("Mul", ["x"], {})]
+    yield "argmax", 17, (1, 12), [("ArgMax", [], {"axis": 1}), ("Cast", [], {"to": 1})]
+    yield "slice-channels", 17, x4, [("Slice", [i(1), i(4), i(1)], {})]
+    yield "slice-rows", 17, x4, [("Slice", [i(1), i(-1), i(2)], {})]
+    yield "slice-two", 17, x4, [("Slice", [i(1, -3), i(3, 2**63 - 1), i(1, 3)], {})]
+    yield "slice-step", 17, x4, [("Slice", [i(1), i(2**63 - 1), i(3), i(2)], {})]
+    yield "slice-step-odd", 17, x4, [("Slice", [i(0), i(6), i(1), i(4)], {})]
+    yield "slice-old", 9, x4, [("Slice", [], {"starts": [1], "ends": [4], "axes": [1]})]
+    yield "slice-inside-view", 17, x4, [("Reshape", [i(1, 3, 2, 8, 10)], {}), ("Slice", [i(1), i(2), i(2)], {}), ("Reshape", [i(1, 3, 8, 10)], {})]
+    yield "gather", 17, x4, [("Gather", [np.array(2)], {"axis": 1})]
+    yield "gather-list", 17, x4, [("Gather", [i(2, 0, -1)], {"axis": 1})]
+    yield "gather-row", 17, x4, [("Gather", [np.array(-1)], {"axis": 2})]
+    yield "unsqueeze", 17, (1, 6, 8), [("Unsqueeze", [i(1)], {}), ("Conv", [w(2, 1, 3, 3)], {})]
+    yield "squeeze", 17, (1, 6, 1, 8), [("Squeeze", [i(2)], {}), ("Transpose", [], {"perm": [0, 2, 1]})]
+    yield "expand", 17, (1, 6, 1, 10), [("Expand", [i(1, 6, 4, 10)], {})]
+    yield "tile", 17, x4, [("Tile", [i(1, 2, 1, 3)], {})]
+    yield "concat-constant", 17, x4, [("Concat", [f(1, 2, 8, 10)], {"axis": 1})]
+    yield "concat-rows", 17, x4, [("Concat", [f(1, 6, 3, 10)], {"axis": 2})]
+    yield "concat-self", 17, x4, [("Concat", ["x"], {"axis": 3})]
+    yield "concat-vector", 17, x4, [("GlobalAveragePool", [], {}), ("Concat", [f(1, 3, 1, 1)], {"axis": 1})]
+    yield "sum-three", 17, x4, [("Sum", ["x", f(*x4)], {})]
+    yield "cast-integers", 17, x4, [("Mul", [s(9)], {}), ("Cast", [], {"to": 7}), ("Cast", [], {"to": 1})]
+    yield "swish", 17, x4, [("Sigmoid", [], {}), ("Mul", ["x"], {})]
+    yield "hardswish-spelled", 11, x4, [("Add", [s(3)], {}), ("Clip", [s(0), s(6)], {}), ("Mul", ["x"], {}), ("Div", [s(6)], {})]
+    yield "hardswish-gate", 11, x4, [("Add", [s(3)], {}), ("Clip", [s(0), s(6)], {}), ("Div", [s(6)], {}), ("Mul", ["x"], {})]
+    yield "hardsigmoid-spelled", 11, x4, [("Add", [s(3)], {}), ("Clip", [s(0), s(6)], {}), ("Mul", [s(1 / 6)], {})]
+    yield "gelu-spelled", 11, x4, [("Div", [s(2**0.5)], {}), ("Erf", [], {}), ("Add", [s(1)], {}), ("Mul", ["x"], {}), ("Mul", [s(0.5)], {})]
+    yield "mish-spelled", 11, x4, [("Softplus", [], {}), ("Tanh", [], {}), ("Mul", ["x"], {})]
+    yield "softplus-spelled", 11, x4, [("Exp", [], {}), ("Add", [s(1)], {}), ("Log", [], {})]
+
+
+def operator_model(opset, shape, rows):
+    from onnx import helper, numpy_helper, TensorProto
+    nodes, constants, at = [], [], "x"
+    for n, (op, inputs, attributes) in enumerate(rows):
+        names = [] if attributes.get("first") else [at]
+        for k, value in enumerate(inputs):
+            if value is None:
+                names.append("")
+            elif isinstance(value, str):
+                names.append(value)
+            else:
+                names.append(f"c{n}_{k}")
+                constants.append(numpy_helper.from_array(np.asarray(value), names[-1]))
+        at = "y" if n == len(rows) - 1 else f"t{n}"
+        nodes.append(helper.make_node(op, names, [at], **{k: v for k, v in attributes.items() if k != "first"}))
+    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)], [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)], constants)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+
+
+def export_operators(folder, index):
+    for name, opset, shape, rows in operator_cases():
+        file = f"op-{name}.onnx"
+        model = operator_model(opset, shape, rows)
+        onnx.save(model, os.path.join(folder, file))
+        session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+        x = mulberry(7, int(np.prod(shape))).reshape(shape)
+        outputs = [sample("y", session.run(None, {"x": x})[0], 40)]
+        index[file] = {"file": file, "network": "operator", "exporter": "onnx.helper", "opset": opset, "input": {"name": "x", "shape": list(shape)}, "seed": 7, "outputs": outputs}
 
 
 def main():
@@ -466,20 +675,37 @@ def main():
     for network, make, size, exports, options in SMALL if which == "small" else BIG:
         if only and network not in only:
             continue
-        model = prepare(make, size)
+        model = prepare(make, size, which == "small")
         for exporter, opset in exports:
             file = f"{network}-{exporter[0]}{opset}.onnx"
             path = os.path.join(folder, file)
             try:
                 export(model, size, path, exporter, opset, options.get("dynamic", False))
                 entry = {"file": file, "network": network, "exporter": exporter, "opset": opset, **record(path, size)}
+                if options.get("other"):
+                    names = [o["name"] for o in entry["outputs"]]
+                    entry["other"] = other_size(model, [1, 3, *options["other"]], names)
             except Exception as error:
                 print(file, "FAILED", str(error)[:300])
                 continue
             index[file] = entry
             print(file, os.path.getsize(path), flush=True)
+    if which == "small" and not only:
+        export_operators(folder, index)
     with open(index_path, "w") as out:
         out.write("[\n" + ",\n".join(json.dumps(e) for e in index.values()) + "\n]\n")
+    if which == "small":
+        pack(folder)
+
+
+def pack(folder):
+    """Everything into one zip without dates, which is what the tests read; the loose files are removed."""
+    files = sorted(f for f in os.listdir(folder) if f.endswith(".onnx") or f == "index.json")
+    with zipfile.ZipFile(os.path.join(folder, "fixtures.zip"), "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for file in files:
+            path = os.path.join(folder, file)
+            archive.writestr(zipfile.ZipInfo(file), open(path, "rb").read(), zipfile.ZIP_DEFLATED, 9)
+            os.remove(path)
 
 
 main()

@@ -28,7 +28,11 @@ export interface OnnxFacts {
 }
 
 /** Finds heads; `model.graph.outputs` is changed when decoding is cut off (dead nodes stay). */
-export function recognizeHeads(model: OnnxModel, shapes: ReadonlyMap<string, OnnxShape>): OnnxFacts {
+export function recognizeHeads(
+  model: OnnxModel,
+  shapes: ReadonlyMap<string, OnnxShape>,
+  keepDecode = false,
+): OnnxFacts {
   const facts: OnnxFacts = { notes: [] };
   const [input] = model.graph.inputs;
   const inputShape = input && shapes.get(input.name);
@@ -37,6 +41,8 @@ export function recognizeHeads(model: OnnxModel, shapes: ReadonlyMap<string, Onn
   }
   const labels = parseNames(model.metadata.names);
   if (labels) facts.labels = labels;
+  const stated = headsFromMetadata(model);
+  if (stated) return { ...facts, heads: stated };
   const heads = facts.inputSize ? findHeads(model, shapes, facts.inputSize) : [];
   if (heads.length === 0) {
     facts.notes.push("no YOLOv5 head was recognized: the outputs are kept as they are");
@@ -47,6 +53,10 @@ export function recognizeHeads(model: OnnxModel, shapes: ReadonlyMap<string, Onn
   const reach = reachFrom(model, raw);
   if (!others.every(({ name }) => reach.complete.has(name))) {
     facts.notes.push("outputs do not come from the recognized heads alone: they are kept as they are");
+    return facts;
+  }
+  if (keepDecode && others.length > 0) {
+    facts.notes.push("decoding is part of the graph and is kept");
     return facts;
   }
   facts.decodeRemoved = others.length > 0;
@@ -145,26 +155,45 @@ function gridConstant(tensor: OnnxTensor, anchors: number): number[] | undefined
   return result.every((v) => v > 1) ? result : undefined;
 }
 
+/** `heads` of the metadata, as `exportOnnx` writes it, where all of them are outputs. */
+function headsFromMetadata(model: OnnxModel): OnnxHead[] | undefined {
+  const list = parseJson(model.metadata.heads);
+  if (!Array.isArray(list) || list.length === 0 || list.length > 64) return undefined;
+  const heads: OnnxHead[] = [];
+  for (const entry of list as Partial<OnnxHead>[]) {
+    const { blob, stride, anchors } = entry ?? {};
+    const isOutput = model.graph.outputs.some(({ name }) => name === blob);
+    if (entry?.kind !== "yolov5" || blob === undefined || !isOutput) return undefined;
+    if (typeof stride !== "number" || !Number.isInteger(stride) || stride < 1) return undefined;
+    if (anchors !== undefined && !isPairs(anchors)) return undefined;
+    heads.push({ kind: "yolov5", blob, stride, ...(anchors ? { anchors } : {}) });
+  }
+  return heads.sort((a, b) => a.stride - b.stride);
+}
+
+function parseJson(text: string | undefined): unknown {
+  if (text === undefined || text.length > 2 ** 20) return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function isPairs(list: unknown): list is number[] {
+  const isList = Array.isArray(list) && list.length >= 2 && list.length % 2 === 0;
+  return isList && list.every((v) => typeof v === "number" && v > 0 && Number.isFinite(v));
+}
+
 /** `anchors` of the metadata, as `export` writes them: one list `w h w h …` for every head, finest first. */
 function anchorsFromMetadata(
   model: OnnxModel,
   heads: readonly FoundHead[],
   head: FoundHead,
 ): number[] | undefined {
-  const text = model.metadata.anchors;
-  if (text === undefined || text.length > 65536) return undefined;
-  let lists: unknown;
-  try {
-    lists = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+  const lists = parseJson(model.metadata.anchors);
   const list = Array.isArray(lists) && lists.length === heads.length ? lists[heads.indexOf(head)] : undefined;
-  const isPairs =
-    Array.isArray(list) &&
-    list.length === 2 * head.shape[0] &&
-    list.every((v) => typeof v === "number" && v > 0);
-  return isPairs ? (list as number[]) : undefined;
+  return isPairs(list) && list.length === 2 * head.shape[0] ? list : undefined;
 }
 
 /** Labels from `names`: a Python dict `{0: 'person', …}` or list as Ultralytics writes it, or JSON. */

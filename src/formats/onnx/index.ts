@@ -13,6 +13,7 @@ import { type Dim, type OnnxModel, opsetOf } from "./model.ts";
 import { readOnnxModel } from "./read.ts";
 import { removeDead, simplify } from "./simplify.ts";
 
+export { type ExportOnnxFacts, type ExportOnnxOptions, exportOnnx } from "./export.ts";
 export type { ExternalData } from "./external.ts";
 export type { OnnxFacts, OnnxHead } from "./heads.ts";
 export { supportedOperators } from "./lower.ts";
@@ -73,7 +74,7 @@ export function importOnnx(model: OnnxModel, options: ReadOnnxOptions = {}): Onn
     before,
   } = simplify(model, { overwriteShapes: inputShapes(model, options) });
   const simplified = simple.graph.nodes.length;
-  const facts: OnnxFacts = options.keepDecode ? { notes: [] } : recognizeHeads(simple, shapes);
+  const facts: OnnxFacts = recognizeHeads(simple, shapes, options.keepDecode);
   removeDead(simple.graph);
   const patterns = fusePatterns(simple, shapes);
   const { graph, outputs } = lowerNodes(simple, shapes, types);

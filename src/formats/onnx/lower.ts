@@ -80,11 +80,16 @@ function finishOutput(l: Lowering, name: string, done: ReadonlyMap<string, strin
   const producer = l.graph.producers().get(blob);
   const target = name.replace(/\s+/g, "_");
   if (blob === target) return blob;
-  // ncnn's outputs are blobs that nobody reads.
+  // ncnn's outputs are blobs that nobody reads, and an input keeps its name.
   const isRead = l.graph.nodes.some((node) => node.inputs.includes(blob));
-  const isOutput = [...done.values()].includes(blob);
-  if (producer?.type !== "Input" && !isRead && !isOutput && l.renameBlob(blob, target)) return target;
-  return l.layer("Noop", [blob], {}, {}, { name: target, outputs: [target] })[0];
+  const keepsName = [...done.values(), ...l.graph.inputs];
+  if (keepsName.includes(target)) return blob;
+  const isFree = producer?.type !== "Input" && !isRead && !keepsName.includes(blob);
+  const own = isFree
+    ? blob
+    : l.layer("Noop", [blob], {}, {}, { name: target, outputs: [`${target}_copy`] })[0];
+  l.renameBlob(own, target);
+  return target;
 }
 
 /** Crops that together are a whole blob, in order, are one Slice. */

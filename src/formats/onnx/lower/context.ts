@@ -241,14 +241,21 @@ export class Lowering {
     this.values.set(name, { blob, blobShape, shape });
   }
 
-  /** Gives a blob that nobody reads another name; false where that name is taken. */
-  renameBlob(blob: string, name: string): boolean {
-    const producer = this.graph.producers().get(blob);
-    if (!producer || this.blobNames.has(name)) return false;
-    producer.outputs = producer.outputs.map((output) => (output === blob ? name : output));
+  /** Gives a blob that nobody reads another name; what had that name before gets a new one. */
+  renameBlob(blob: string, name: string): void {
+    if (this.blobNames.has(name)) this.replaceName(name, this.unique(`${name}_inner`, this.blobNames));
     this.blobNames.add(name);
-    this.blobShapes.set(name, this.blobShape(blob));
-    return true;
+    this.replaceName(blob, name);
+  }
+  private replaceName(from: string, to: string): void {
+    for (const node of this.graph.nodes) {
+      node.inputs = node.inputs.map((blob) => (blob === from ? to : blob));
+      node.outputs = node.outputs.map((blob) => (blob === from ? to : blob));
+    }
+    this.blobShapes.set(to, this.blobShape(from));
+    for (const [name, value] of this.values)
+      if (value.blob === from) this.values.set(name, { ...value, blob: to });
+    for (const [key, blob] of this.reshaped) if (blob === from) this.reshaped.set(key, to);
   }
 
   get node(): OnnxNode {

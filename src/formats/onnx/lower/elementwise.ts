@@ -208,8 +208,8 @@ export const elementwise: Record<string, Lower> = {
   Relu: perElement("ReLU"),
   Round: unary("round"),
   Selu: perElement("SELU", (node) => ({
-    alpha: floatAttribute(node, "alpha", 1.67326319217681884765625),
-    lambda: floatAttribute(node, "gamma", 1.05070102214813232421875),
+    alpha: floatAttribute(node, "alpha", 1.6732631921768188),
+    lambda: floatAttribute(node, "gamma", 1.0507010221481323),
   })),
   Sigmoid: perElement("Sigmoid"),
   Sign: unary("sign"),
