@@ -12,7 +12,7 @@ import {
 } from "../kernels/wasm/index.ts";
 import { type FuncRef, Module } from "../wasm/index.ts";
 import type { KernelCall, KernelSpec, Plan, PlanTarget } from "./plan.ts";
-import { barrierAddresses, emitBarrier } from "./threads.ts";
+import { controlAddresses, emitBarrier, emitServe } from "./threads.ts";
 
 export const wasmPageBytes = 65536;
 
@@ -51,15 +51,17 @@ export function compilePlan(plan: Plan, target: PlanTarget): CompiledPlan {
     step.reference ? undefined : emitStep(m, stepName(i), step.calls, kernel, plan),
   );
   const segments: Segment[] = [];
+  const runs: FuncRef[] = [];
   let first = 0;
   for (let i = 0; i <= plan.steps.length; i++) {
     if (i < plan.steps.length && !plan.steps[i].reference) continue;
     const exportName = `run${segments.length}`;
     const functions = stepFunctions.slice(first, i).flatMap((f) => (f ? [f] : []));
-    emitRun(m, exportName, functions, barrier);
+    runs.push(emitRun(m, exportName, functions, barrier));
     segments.push({ exportName, reference: i < plan.steps.length ? i : undefined });
     first = i + 1;
   }
+  if (shared) emitServe(m, runs);
   return { bytes: m.encode(), segments, pages, stepExport: stepName };
 }
 
@@ -142,9 +144,9 @@ function emitStep(
 }
 
 /** All steps of a segment, every thread waiting for the others after each. */
-function emitRun(m: Module, name: string, steps: readonly FuncRef[], barrier: FuncRef | undefined): void {
+function emitRun(m: Module, name: string, steps: readonly FuncRef[], barrier: FuncRef | undefined): FuncRef {
   const params = { thread: "i32", threads: "i32" } as const;
-  m.func(name, { params, results: ["i32"], export: true }, (f) => {
+  return m.func(name, { params, results: ["i32"], export: true }, (f) => {
     for (const step of steps) {
       f.get(f.params.thread);
       f.get(f.params.threads);
@@ -164,7 +166,7 @@ function emitRun(m: Module, name: string, steps: readonly FuncRef[], barrier: Fu
 /** Writes constants and borders into fresh memory. */
 export function initialiseMemory(plan: Plan, memory: WebAssembly.Memory): void {
   const bytes = new Uint8Array(memory.buffer);
-  bytes.fill(0, 0, barrierAddresses.end);
+  bytes.fill(0, 0, controlAddresses.end);
   for (const chunk of plan.staticData.chunks) bytes.set(chunk.bytes, chunk.address);
   for (const { address, byteLength } of plan.biasedBorders) bytes.fill(128, address, address + byteLength);
 }

@@ -1,5 +1,5 @@
 /** The wasm backend: plans, compiles and caches a program per input size, and runs it. */
-import { GraphError } from "../base/errors.ts";
+import { GraphError, NcnnkitError } from "../base/errors.ts";
 import type { Graph } from "../ir/graph.ts";
 import { resolveParams } from "../ir/op.ts";
 import type { Shape, Tensor } from "../ir/tensor.ts";
@@ -10,6 +10,7 @@ import { makePlan, type Plan, type PlanTarget } from "./plan.ts";
 import { type CompiledPlan, compilePlan, initialiseMemory } from "./program.ts";
 import { checkInputs } from "./reference.ts";
 import type { ReferenceStep } from "./steps.ts";
+import { ThreadPool } from "./threads.ts";
 
 /** The target that suits this machine. Throws UnsupportedError without SIMD. */
 export function detectTarget(threads = 1): PlanTarget {
@@ -31,18 +32,24 @@ export class Program {
   readonly plan: Plan;
   readonly compiled: CompiledPlan;
   readonly memory: WebAssembly.Memory;
-  readonly exports: Record<string, RunFunction>;
+  private readonly exports: Record<string, RunFunction>;
+  private readonly threads: number;
+  private readonly pool: ThreadPool | undefined;
 
-  constructor(
+  private constructor(
     plan: Plan,
     compiled: CompiledPlan,
     memory: WebAssembly.Memory,
     instance: WebAssembly.Instance,
+    threads: number,
+    pool: ThreadPool | undefined,
   ) {
     this.plan = plan;
     this.compiled = compiled;
     this.memory = memory;
     this.exports = instance.exports as unknown as Record<string, RunFunction>;
+    this.threads = threads;
+    this.pool = pool;
   }
 
   static async make(
@@ -53,11 +60,16 @@ export class Program {
   ): Promise<Program> {
     const plan = makePlan(graph, shapes, outputs, target);
     const compiled = compilePlan(plan, target);
-    const limits = { initial: compiled.pages, maximum: compiled.pages, shared: target.threads > 1 };
-    const memory = new WebAssembly.Memory(target.threads > 1 ? limits : { initial: compiled.pages });
+    const { pages } = compiled;
+    const { threads } = target;
+    const memory = new WebAssembly.Memory(
+      threads > 1 ? { initial: pages, maximum: pages, shared: true } : { initial: pages },
+    );
     initialiseMemory(plan, memory);
-    const { instance } = await WebAssembly.instantiate(compiled.bytes, { env: { memory } });
-    return new Program(plan, compiled, memory, instance);
+    const module = await WebAssembly.compile(compiled.bytes);
+    const instance = await WebAssembly.instantiate(module, { env: { memory } });
+    const pool = threads > 1 ? await ThreadPool.start(module, memory, threads) : undefined;
+    return new Program(plan, compiled, memory, instance, threads, pool);
   }
 
   setInputs(inputs: Record<string, Tensor>): void {
@@ -67,13 +79,31 @@ export class Program {
     }
   }
 
-  /** Runs every step; `threads` calls are being made at the same time, this one being `thread`. */
+  /** Runs every step. Throws NcnnkitError when a worker thread has died. */
   run(): void {
-    for (const segment of this.compiled.segments) {
-      this.exports[segment.exportName](0, 1);
+    this.compiled.segments.forEach((segment, i) => {
+      this.checkThreads();
+      this.pool?.command(i);
+      const missing = this.exports[segment.exportName](0, this.threads);
+      if (missing && this.pool) {
+        this.pool.broken ??= "a worker thread did not answer in time";
+        this.checkThreads();
+      }
       if (segment.reference !== undefined)
         this.runReferenceStep(this.plan.steps[segment.reference].reference!);
-    }
+    });
+  }
+
+  private checkThreads(): void {
+    if (this.pool?.broken === undefined) return;
+    const reason = this.pool.broken;
+    this.close();
+    throw new NcnnkitError(`inference stopped: ${reason}; create a new session`);
+  }
+
+  /** Ends the worker threads. */
+  close(): void {
+    this.pool?.close();
   }
 
   /** Runs every step `loops` times on one thread; milliseconds of each step in each round, and of the whole round. */
@@ -172,13 +202,21 @@ export class WasmRunner {
     if (!known) program.catch(() => this.programs.delete(key));
     for (const oldest of this.programs.keys()) {
       if (this.programs.size <= cacheSize) break;
-      this.programs.delete(oldest);
+      this.drop(oldest);
     }
     return program;
   }
 
+  private drop(key: string): void {
+    void this.programs.get(key)?.then(
+      (program) => program.close(),
+      () => {},
+    );
+    this.programs.delete(key);
+  }
+
   close(): void {
     this.closed = true;
-    this.programs.clear();
+    for (const key of [...this.programs.keys()]) this.drop(key);
   }
 }
