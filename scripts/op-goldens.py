@@ -559,6 +559,7 @@ def detection_cases():
         boxes = np.concatenate([corner, corner + rng.uniform(0.1, 0.4, (priors, 2))], 1)
         variances = np.tile([0.1, 0.1, 0.2, 0.2], priors)
         e = np.exp(rng.normal(size=(priors, num_class)) * 1.5)
+        # Scores add up to 1: native does not decode a prior that the background wins, but would still report it.
         score = e / e.sum(1, keepdims=True)
         case("DetectionOutput", f"0={num_class} {params}", [grid((priors * 4,)), exact(score), exact(np.stack([boxes.ravel(), variances]))], tol=2e-6)
     biases = "-23304=4,1.080000e+00,1.190000e+00,3.420000e+00,4.410000e+00"

@@ -136,6 +136,13 @@ describe("operators without native results", () => {
     const [none] = run("YoloDetectionOutput", { num_class: 1, num_box: 2, biases: [1, 1, 2, 2] }, [head]);
     expect(none).toEqual({ shape: [0, 6], data: new Float32Array(0) });
   });
+  it("DetectionOutput skips priors that the background wins", () => {
+    const prior = tensor([2, 8], Float32Array.of(0, 0, 0.5, 0.5, 0.5, 0.5, 1, 1, ...new Array(8).fill(0.1)));
+    const scores = tensor([2, 2], Float32Array.of(0.7, 0.9, 0.2, 0.8));
+    const [rows] = run("DetectionOutput", { num_class: 2 }, [tensor([8]), scores, prior]);
+    expect(rows.shape).toEqual([1, 6]);
+    expect([...rows.data]).toEqual([1, Math.fround(0.8), 0.5, 0.5, 1, 1]);
+  });
   it("references do not change their inputs", () => {
     for (const { title, graph, inputs } of loadCases()) {
       const before = inputs.map(({ data }) => data.slice());
