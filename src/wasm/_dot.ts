@@ -23,7 +23,7 @@ const ranges: readonly Range[] = ["i7", "signed", "saturating", "unsigned"];
 
 /** `[a: 16 s8][b: 16 bytes][c: 4 s32]` for each case. */
 const caseBytes = 48;
-const casesPerRange = 24;
+const casesPerRange = 16;
 
 export interface DotCorpus {
   readonly inputs: Uint8Array;

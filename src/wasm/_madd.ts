@@ -4,7 +4,7 @@ import { Random } from "../base/random.ts";
 /** `none`: missing, wrong, or not the same everywhere. */
 export type MaddMode = "fused" | "unfused" | "none";
 
-const caseCount = 48;
+const caseCount = 24;
 
 export interface MaddCorpus {
   /** `[a: 4 f32][b: 4 f32][c: 4 f32]` for each case. */

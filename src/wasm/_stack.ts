@@ -48,6 +48,10 @@ export class OperandStack {
     for (let i = 0; i < types.length; i++) this.types.push(types[i]);
   }
 
+  pushOne(type: ValueType): void {
+    this.types.push(type);
+  }
+
   /** Pops operands whose last is on top. */
   pop(expected: readonly ValueType[], instruction: string): void {
     for (let i = expected.length - 1; i >= 0; i--) {

@@ -4,7 +4,7 @@
  */
 import { classifyDot, type DotMode, dotCorpus } from "./_dot.ts";
 import { classifyMadd, type MaddMode, maddCorpus } from "./_madd.ts";
-import { forRange } from "./helpers.ts";
+import { addTo, forRange } from "./helpers.ts";
 import { Module } from "./module.ts";
 import type { OpName } from "./opcodes.ts";
 
@@ -23,12 +23,17 @@ export interface Features {
 }
 
 /**
- * How often a probe is repeated, so that the optimizing compiler's code is seen too: V8 asks for it after some 13 MB of
- * executed code (a dozen calls) and has it about a millisecond later, from another thread.
+ * A probe is repeated until the optimizing compiler's code has run too. V8 asks for that code after some 13 MB of executed
+ * code, a dozen of our calls, and another thread delivers it, in about a millisecond on an idle machine. Its arrival shows in
+ * the time of a call, a large part of which is work that an optimizing compiler drops.
  */
-const hotRounds = 64;
-const hotCalls = 24;
-const hotMilliseconds = 1;
+const hotRounds = 8;
+const idleWork = 64;
+const optimizedSpeedup = 3;
+/** Calls whose fastest is the time before optimization. */
+const baselineCalls = 4;
+/** Where the code never gets faster (one compiler only, a very busy machine), the wait ends here, in ms. */
+const patience = 4;
 
 function validates(build: (m: Module) => void): boolean {
   if (typeof WebAssembly === "undefined") return false;
@@ -70,21 +75,25 @@ function probeThreads(): boolean {
   });
 }
 
+type TernaryOp = OpName & (`${string}.relaxed_${"madd" | "nmadd"}` | `${string}.relaxed_dot_${string}_add_s`);
+
 /**
  * Applies a three-operand instruction to many cases of `[a][b][c]`, 16 bytes each:
  * ```
  * (memory (export "memory") 1)
  * (func (export "run") (param $rounds i32)
- *   for $rounds, for each case: out[i] = op(in[i].a, in[i].b, in[i].c))
+ *   for $rounds, for each case: out[i] = op(in[i].a, in[i].b, in[i].c); some idle work)
  * ```
  * Yields the bytes of all results after one round (compiled in haste), and again where they change as the engine optimizes.
  */
-function* runTernary(op: OpName & `${string}.relaxed_${string}`, inputs: Uint8Array): Generator<ArrayBuffer> {
+function* runTernary(op: TernaryOp, inputs: Uint8Array): Generator<ArrayBuffer> {
   const count = inputs.length / 48;
   const m = new Module();
   m.memory({ min: Math.ceil((count * 64) / 65536) }, "memory");
+  // V8 keeps compiled modules by their bytes, for all threads: a known module would skip the first compiler.
+  m.global("f64", { init: Math.random() });
   m.func("run", { params: { rounds: "i32" }, results: [], export: true }, (f) => {
-    const [round, at, out] = [f.local("i32"), f.local("i32"), f.local("i32")];
+    const [round, at, out, unused] = [f.local("i32"), f.local("i32"), f.local("i32"), f.local("i32")];
     forRange(f, round, 0, f.params.rounds, 1, () => {
       f.i32(inputs.length);
       f.set(out);
@@ -96,10 +105,13 @@ function* runTernary(op: OpName & `${string}.relaxed_${string}`, inputs: Uint8Ar
         }
         f.op(op);
         f.op("v128.store");
-        f.get(out);
-        f.i32(16);
-        f.op("i32.add");
-        f.set(out);
+        addTo(f, out, 16);
+        for (let i = 0; i < idleWork; i++) {
+          f.get(unused);
+          f.get(at);
+          f.op("i32.mul");
+          f.set(unused);
+        }
       });
     });
   });
@@ -111,10 +123,15 @@ function* runTernary(op: OpName & `${string}.relaxed_${string}`, inputs: Uint8Ar
   run(1);
   const first = results.slice();
   yield first.buffer;
-  const end = performance.now() + hotMilliseconds;
-  for (let call = 0; call < hotCalls || performance.now() < end; call++) {
+  const start = performance.now();
+  let baseline = Number.POSITIVE_INFINITY;
+  for (let call = 0, now = start, took = 0; now - start < patience; call++) {
     run(hotRounds);
+    took = performance.now() - now;
+    now += took;
+    if (call < baselineCalls) baseline = Math.min(baseline, took);
     if (first.some((word, i) => word !== results[i])) yield results.slice().buffer;
+    if (took * optimizedSpeedup < baseline) break;
   }
 }
 
@@ -148,7 +165,7 @@ function* map<T, U>(items: Iterable<T>, change: (item: T) => U): Generator<U> {
 
 let known: Features | undefined;
 
-/** The machine's features, probed at the first call (about 5 ms) and frozen. */
+/** The machine's features, probed at the first call (a few ms, at most some 15) and frozen. */
 export function features(): Features {
   known ??= Object.freeze({
     simd: probeSimd(),

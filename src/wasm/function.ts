@@ -20,7 +20,7 @@ import {
   type Immediate,
   type ImmediateOf,
   type Instruction,
-  instructions,
+  instruction,
   type OpName,
   type ValueType,
 } from "./opcodes.ts";
@@ -75,7 +75,7 @@ export class Func<P extends Params = Params> {
    * `f.op("f32x4.extract_lane", { lane: 2 })`, `f.op("i8x16.shuffle", { lanes })`.
    */
   op<N extends OpName>(name: N, ...[immediate]: ImmediateOf<N>): void {
-    const row = instructions.get(name);
+    const row = instruction(name);
     if (!row) this.stack.fail(`there is no instruction ${name}`);
     this.stack.pop(row.operands, name);
     const { bytes } = row;
@@ -87,10 +87,9 @@ export class Func<P extends Params = Params> {
   private writeImmediate(row: Instruction, immediate: Immediate = {}): void {
     if (row.accessLog2 >= 0) this.writeMemoryAt(row, immediate);
     if (row.laneCount > 0) this.writeLane(row, immediate.lane, row.laneCount);
-    if (row.zeros > 0) for (let i = 0; i < row.zeros; i++) this.code.u8(0);
     if (row.shuffle) this.writeShuffle(row, immediate.lanes);
     if (row.constant) this.writeValue(row.constant, immediate.value as number | bigint | Uint8Array);
-    if (row.zeros > 0 && row.name.startsWith("memory.")) this.usesMemory = true;
+    if (row.zeros > 0) this.writeZeros(row);
   }
 
   private writeMemoryAt(row: Instruction, { offset = 0, align = row.accessLog2 }: Immediate): void {
@@ -105,6 +104,11 @@ export class Func<P extends Params = Params> {
     this.usesMemory = true;
     this.code.u8(align);
     writeUnsigned(this.code, offset);
+  }
+
+  private writeZeros(row: Instruction): void {
+    for (let i = 0; i < row.zeros; i++) this.code.u8(0);
+    if (!row.atomic) this.usesMemory = true;
   }
 
   private writeLane(row: Instruction, lane: number | undefined, count: number): void {
@@ -180,7 +184,7 @@ export class Func<P extends Params = Params> {
   }
   get(local: Local): void {
     this.access(control["local.get"], local);
-    this.stack.push([local.type]);
+    this.stack.pushOne(local.type);
   }
   set(local: Local): void {
     this.stack.pop([local.type], `local.set ${local.name}`);
@@ -190,13 +194,13 @@ export class Func<P extends Params = Params> {
   tee(local: Local): void {
     this.stack.pop([local.type], `local.tee ${local.name}`);
     this.access(control["local.tee"], local);
-    this.stack.push([local.type]);
+    this.stack.pushOne(local.type);
   }
   getGlobal(global: GlobalRef): void {
     this.own(global, "global");
     this.code.u8(control["global.get"]);
     writeUnsigned(this.code, global.index);
-    this.stack.push([global.type]);
+    this.stack.pushOne(global.type);
   }
   setGlobal(global: GlobalRef): void {
     this.own(global, "global");

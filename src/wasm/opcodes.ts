@@ -635,7 +635,14 @@ function prepare(name: OpName): Instruction {
   };
 }
 
-/** All rows by name. */
-export const instructions: ReadonlyMap<string, Instruction> = new Map(
-  (Object.keys(opcodes) as OpName[]).map((name) => [name, prepare(name)]),
-);
+const prepared = new Map<string, Instruction>();
+
+/** The row called `name`, prepared at its first use; undefined where there is none. */
+export function instruction(name: OpName): Instruction | undefined {
+  let row = prepared.get(name);
+  if (!row && Object.hasOwn(opcodes, name)) {
+    row = prepare(name);
+    prepared.set(name, row);
+  }
+  return row;
+}

@@ -1,6 +1,12 @@
 /** Runs one instruction of the table on constants. */
 import { features, Module } from "../../src/wasm/index.ts";
-import { type Immediate, type Instruction, instructions, type ValueType } from "../../src/wasm/opcodes.ts";
+import {
+  type Immediate,
+  type Instruction,
+  instruction,
+  type OpName,
+  type ValueType,
+} from "../../src/wasm/opcodes.ts";
 
 export type Value = number | bigint | Uint8Array;
 
@@ -32,7 +38,7 @@ export function defaultImmediate(row: Instruction): Immediate | undefined {
 
 /** The result of an instruction, undefined where it has none; scalars as JavaScript gets them (i32 and i64 signed). */
 export function evaluate(name: string, operands: readonly Value[], immediate?: Immediate): Value | undefined {
-  const row = instructions.get(name)!;
+  const row = instruction(name as OpName)!;
   const m = new Module();
   m.importMemory("env", "memory", { min: 1, max: 1, shared: true });
   const vector = row.results[0] === "v128";
