@@ -11,6 +11,7 @@ export * from "./base/errors.ts";
 export { version } from "./base/version.ts";
 export type { Box, Detection, DetectOptions } from "./detect/detect.ts";
 export { type DrawOptions, drawDetections } from "./detect/draw.ts";
+export { type InputOptions, type Transform, toTensor } from "./detect/letterbox.ts";
 export type { Picture } from "./detect/picture.ts";
 export { type CocoRow, cocoRows, yoloText } from "./detect/save.ts";
 export type { Backend, Session, SessionOptions } from "./engine/session.ts";
