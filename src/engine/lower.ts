@@ -356,6 +356,7 @@ class Lowering {
         bias: bias && slice(bias, groupOutputs),
         ...axes,
         int8: part,
+        roundOnce: !isFull,
         fused: fused(),
         output,
       });

@@ -20,6 +20,7 @@ import type {
   SoftmaxSpec,
   StoreSpec,
   StridedCopySpec,
+  Target,
 } from "../kernels/wasm/index.ts";
 import { depthwiseBlock, isNonNegative, scratchBytes } from "../kernels/wasm/index.ts";
 import type { WindowAxis } from "../ops/_spatial.ts";
@@ -52,8 +53,7 @@ import type {
 /** How int8 dot products are done here; see `wasm/features.ts` for the behaviours. */
 export type DotMode = "signed" | "unsigned" | "i7" | "i16";
 
-export interface PlanTarget {
-  readonly relaxed: boolean;
+export interface PlanTarget extends Target {
   readonly dot: DotMode;
   readonly threads: number;
   /** Accumulator tile of convolutions: pixels × vectors of four channels. */
@@ -301,7 +301,10 @@ class Planner {
     const rows = flat ? 1 : y.output;
     const width = flat ? y.output * x.output : x.output;
     const correction = dot === "relaxed" && this.target.dot === "unsigned";
-    const epilogue = epilogueOf(step.fused, output, int8 ? "i32" : "f32", correction);
+    const epilogue = epilogueOf(step.fused, output, int8 ? "i32" : "f32", {
+      correction,
+      roundOnce: int8 !== undefined && step.roundOnce,
+    });
     const outputVectors = output.slotCount / 4;
     const tile = chooseTile(
       dot === "f32" ? this.target.floatTile : this.target.int8Tile,
@@ -365,7 +368,7 @@ class Planner {
   private planDepthwise(step: DepthwiseStep): PlanStep {
     const { input, output, int8, x, y } = step;
     const source = input.find(int8 ? "i8" : "f32", int8?.inputScale ?? 0, 0);
-    const epilogue = epilogueOf(step.fused, output, int8 ? "i32" : "f32", false);
+    const epilogue = epilogueOf(step.fused, output, int8 ? "i32" : "f32");
     const { weights, tapGroups } = packDepthwise(this.data, step, source, this.isNonNegative(input));
     const spec: DepthwiseSpec = {
       kind: "depthwise",
@@ -413,7 +416,7 @@ class Planner {
   private planPooling(step: PoolingStep): PlanStep {
     const { input, output, x, y } = step;
     const source = step.int8 ? input.find("i8", soleScale(output.needs)!, 0) : floatOf(input);
-    const epilogue = epilogueOf(step.fused, output, "none", false);
+    const epilogue = epilogueOf(step.fused, output, "none");
     const spec: PoolingSpec = {
       kind: "pooling",
       operator: step.operator,
@@ -455,7 +458,7 @@ class Planner {
   private planElementwise(step: ElementwiseStep): PlanStep {
     const { a, b, output } = step;
     const source = floatOf(a);
-    const epilogue = epilogueOf(step.fused, output, "none", false);
+    const epilogue = epilogueOf(step.fused, output, "none");
     let operand: ElementwiseSpec["b"] = { kind: "none" };
     if (b.kind === "constant") operand = { kind: "constant", value: Math.fround(b.value) };
     if (b.kind === "value") {
@@ -496,7 +499,7 @@ class Planner {
   private planResize(step: ResizeStep): PlanStep {
     const { input, output } = step;
     const source = floatOf(input);
-    const epilogue = epilogueOf(step.fused, output, "none", false);
+    const epilogue = epilogueOf(step.fused, output, "none");
     const spec: ResizeSpec = {
       kind: "resize",
       rows: output.height,
@@ -581,7 +584,7 @@ class Planner {
 
   private planImport(step: ImportStep): PlanStep {
     const { input, output } = step;
-    const epilogue = epilogueOf([], output, "none", false);
+    const epilogue = epilogueOf([], output, "none");
     const spec: ImportSpec = {
       kind: "import",
       channels: output.channels,
@@ -767,12 +770,12 @@ function epilogueOf(
   fused: readonly FusedStep[],
   output: Value,
   accumulator: EpilogueSpec["accumulator"],
-  correction: boolean,
+  { correction = false, roundOnce = false } = {},
 ): EpilogueSpec {
   const stores = output.representations.map(
     ({ dtype, pixelBytes, rowBytes, biased }): StoreSpec => ({ dtype, pixelBytes, rowBytes, biased }),
   );
-  return { accumulator, correction, steps: fused.map(epilogueStep), stores };
+  return { accumulator, correction, roundOnce, steps: fused.map(epilogueStep), stores };
 }
 
 function chooseTile(

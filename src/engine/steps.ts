@@ -35,6 +35,8 @@ export interface ConvolutionStep extends StepBase {
   readonly y: WindowAxis;
   readonly x: WindowAxis;
   readonly int8: Int8Scales | undefined;
+  /** int8: acc·scale + bias is rounded once; natively a fully connected layer rounds twice. */
+  readonly roundOnce: boolean;
   readonly fused: FusedStep[];
 }
 

@@ -1,5 +1,5 @@
 /** The wasm backend: plans, compiles and caches a program per input size, and runs it. */
-import { GraphError, NcnnkitError } from "../base/errors.ts";
+import { GraphError, NcnnkitError, UnsupportedError } from "../base/errors.ts";
 import type { Graph } from "../ir/graph.ts";
 import { resolveParams } from "../ir/op.ts";
 import type { Shape, Tensor } from "../ir/tensor.ts";
@@ -15,9 +15,15 @@ import { ThreadPool } from "./threads.ts";
 /** The target that suits this machine. Throws UnsupportedError without SIMD. */
 export function detectTarget(threads = 1): PlanTarget {
   const found = features();
+  if (!found.simd) {
+    throw new UnsupportedError(
+      "this runtime has no WebAssembly SIMD (Node 16.4, Chrome 91, Firefox 89, Safari 16.4 and newer do); use the reference backend",
+    );
+  }
   const dot = found.dot === "none" ? "i16" : found.dot === "saturating" ? "i7" : found.dot;
   return {
     relaxed: found.relaxedSimd,
+    fusedMadd: found.madd === "fused",
     dot,
     threads,
     floatTile: found.relaxedSimd ? { pixels: 6, vectors: 2 } : { pixels: 4, vectors: 2 },

@@ -4,7 +4,7 @@
  * vectors being those that `epilogueVectors` lists.
  */
 import type { Func, Local } from "../../wasm/index.ts";
-import { emitActivation, emitMadd } from "./_math.ts";
+import { emitActivation, emitMaddOnce } from "./_math.ts";
 import { temp } from "./_temp.ts";
 import { type EpilogueStep, isNonNegative, type StoreSpec, type Target } from "./spec.ts";
 
@@ -14,6 +14,8 @@ export interface EpilogueSpec {
    * `none`: the kernel has no constants of its own (pooling, resize).
    */
   readonly accumulator: "f32" | "i32" | "none";
+  /** i32: whether acc·scale + bias is rounded once, as native convolutions do, or after each operation. */
+  readonly roundOnce: boolean;
   /** i32 only: the accumulators begin at a correction vector instead of 0. */
   readonly correction: boolean;
   readonly steps: readonly EpilogueStep[];
@@ -119,8 +121,15 @@ function emitDequantize(
     const v = pixel[group];
     f.get(v);
     f.op("f32x4.convert_i32x4_s");
-    f.set(v);
-    emitMadd(f, target, v, scale, bias);
+    if (spec.roundOnce) {
+      f.set(v);
+      emitMaddOnce(f, target, v, scale, bias);
+    } else {
+      f.get(scale);
+      f.op("f32x4.mul");
+      f.get(bias);
+      f.op("f32x4.add");
+    }
     f.set(v);
   }
 }

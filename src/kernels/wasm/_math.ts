@@ -5,20 +5,37 @@ import type { Func, Local } from "../../wasm/index.ts";
 import { temp } from "./_temp.ts";
 import type { Activation, Target } from "./spec.ts";
 
-/** a·b + c on the stack from three locals: one rounding where the machine has relaxed SIMD and fuses, else two. */
-export function emitMadd(f: Func, target: Target, a: Local, b: Local, c: Local): void {
-  if (target.relaxed) {
+/**
+ * a·b + c from three locals, rounded once: where the machine does not fuse, by way of doubles, in which the product of two
+ * floats is exact.
+ */
+export function emitMaddOnce(f: Func, target: Target, a: Local, b: Local, c: Local): void {
+  if (target.fusedMadd) {
     f.get(a);
     f.get(b);
     f.get(c);
     f.op("f32x4.relaxed_madd");
-  } else {
-    f.get(c);
-    f.get(a);
-    f.get(b);
-    f.op("f32x4.mul");
-    f.op("f32x4.add");
+    return;
   }
+  const half = (high: boolean): void => {
+    const push = (v: Local): void => {
+      f.get(v);
+      if (high) {
+        f.get(v);
+        f.op("i8x16.shuffle", { lanes: [8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15] });
+      }
+      f.op("f64x2.promote_low_f32x4");
+    };
+    push(a);
+    push(b);
+    f.op("f64x2.mul");
+    push(c);
+    f.op("f64x2.add");
+    f.op("f32x4.demote_f64x2_zero");
+  };
+  half(false);
+  half(true);
+  f.op("i8x16.shuffle", { lanes: [0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23] });
 }
 
 /** poly·x + constant, the Horner step, with `poly` on the stack. */

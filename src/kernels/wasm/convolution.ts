@@ -248,7 +248,9 @@ class Emitter {
     if (spec.dot === "i16") this.emitScratchSum(pixels, vectors, acc);
     else spec.groups.forEach((group, g) => this.emitGroup(group, g, pixels, vectors, acc));
     const at = { constants: this.constants, outputs: this.outputs, residual: this.residual };
-    const values = Array.from({ length: pixels }, (_, p) => Array.from({ length: vectors }, (_, v) => acc(p, v)));
+    const values = Array.from({ length: pixels }, (_, p) =>
+      Array.from({ length: vectors }, (_, v) => acc(p, v)),
+    );
     emitEpilogue(f, target, spec.epilogue, at, values);
     if (!advance) return;
     addTo(f, this.constants, vectors * epilogueGroupBytes(spec.epilogue));

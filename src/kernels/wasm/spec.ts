@@ -31,6 +31,8 @@ export type EpilogueStep =
 export interface Target {
   /** `f32x4.relaxed_madd` and the other relaxed instructions are there. */
   readonly relaxed: boolean;
+  /** `f32x4.relaxed_madd` rounds once. */
+  readonly fusedMadd: boolean;
 }
 
 /** Whether results are known not to be negative after these steps. */
