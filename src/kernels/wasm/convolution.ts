@@ -14,6 +14,7 @@
  * `[pair][vectors]` of lanes `[4 channels][2 k]` i16.
  */
 import { addTo, type Func, type FuncRef, forRange, type Local, type Module } from "../../wasm/index.ts";
+import { emitRelaxedDot } from "./_dot.ts";
 import { type EpilogueSpec, emitAccumulatorStart, emitEpilogue, epilogueGroupBytes } from "./_epilogue.ts";
 import { temp } from "./_temp.ts";
 import type { Target } from "./spec.ts";
@@ -402,10 +403,7 @@ class Emitter {
       f.set(splat);
       for (let v = 0; v < vectors; v++) {
         if (spec.dot === "relaxed") {
-          f.get(w(v));
-          f.get(splat);
-          f.get(acc(p, v));
-          f.op("i32x4.relaxed_dot_i8x16_i7x16_add_s");
+          emitRelaxedDot(f, target, w(v), splat, acc(p, v));
         } else if (spec.dot === "i16") {
           f.get(splat);
           f.get(w(v));
