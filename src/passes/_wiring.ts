@@ -83,9 +83,14 @@ export class Wiring {
     this.producers.set(blob, node);
   }
 
+  /** Removes a node, and constants that only it has read. */
   remove(node: Node): void {
-    for (const blob of node.inputs) this.removeReader(blob, node);
     this.gone.add(node);
+    for (const blob of node.inputs) {
+      this.removeReader(blob, node);
+      const producer = this.producers.get(blob);
+      if (producer?.type === "MemoryData") this.removeIfUnread(producer);
+    }
   }
   /** Removes a node that has lost its last reader. */
   removeIfUnread(node: Node): void {

@@ -94,7 +94,7 @@ export function optimizePasses(options: OptimizeOptions = {}): Pass[] {
     fuseWeightedSum,
     // Branches must have lost their BatchNorm, and an activation on one would forbid the sum.
     mergeBranches,
-    mergeFocus,
+    ...(options.keepFocus ? [] : [mergeFocus]),
     fuseActivation,
     // Global pooling and what works on its vector; convolutions have their activations by now, which go with them.
     poolMeans,
