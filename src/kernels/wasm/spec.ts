@@ -33,6 +33,11 @@ export interface Target {
   readonly relaxed: boolean;
   /** `f32x4.relaxed_madd` rounds once. */
   readonly fusedMadd: boolean;
+  /**
+   * Does relaxed dot products in exact instructions, as a machine of this kind would: so plans for other machines can be
+   * tested. `signed` and `unsigned` name the range of the second operand; `i7` ignores its uppermost bit.
+   */
+  readonly emulateDot?: "signed" | "unsigned" | "i7";
 }
 
 /** Whether results are known not to be negative after these steps. */
