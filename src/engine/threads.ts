@@ -144,10 +144,9 @@ const start = ({ module, memory, thread, threads }, ready) => {
   ready();
   instance.exports.serve(thread, threads);
 };
-if (typeof process === "object" && process.getBuiltinModule) {
-  const { parentPort, workerData } = process.getBuiltinModule("node:worker_threads");
-  start(workerData, () => parentPort.postMessage("ready"));
-} else {
+const node = globalThis.process?.getBuiltinModule?.("node:worker_threads");
+if (node) start(node.workerData, () => node.parentPort.postMessage("ready"));
+else {
   onmessage = (event) => start(event.data, () => postMessage("ready"));
 }
 `;
