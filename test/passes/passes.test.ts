@@ -33,13 +33,15 @@ import {
 import { check, expectSame, graphOf, textOf } from "./helpers.ts";
 
 const linear = [
-  ["Convolution", "0=6 1=3 4=1", "6=162"],
-  ["ConvolutionDepthWise", "0=6 1=3 4=1", "6=54 7=3"],
-  ["Deconvolution", "0=6 1=3 3=2", "6=162"],
-  ["DeconvolutionDepthWise", "0=6 1=3 3=2", "6=54 7=3"],
+  ["Convolution", "0=6 1=3 4=1", "6=162", [3, 5, 7]],
+  ["ConvolutionDepthWise", "0=6 1=3 4=1", "6=54 7=3", [3, 5, 7]],
+  ["Convolution1D", "0=6 1=3 4=1", "6=54", [3, 7]],
+  ["ConvolutionDepthWise1D", "0=6 1=3 4=1", "6=18 7=3", [3, 7]],
+  ["Deconvolution", "0=6 1=3 3=2", "6=162", [3, 5, 7]],
+  ["DeconvolutionDepthWise", "0=6 1=3 3=2", "6=54 7=3", [3, 5, 7]],
 ] as const;
 
-test.each(linear)("BatchNorm and Scale fold into %s", (type, front, back) => {
+test.each(linear)("BatchNorm and Scale fold into %s", (type, front, back, shape) => {
   check(
     foldBatchNorm,
     `Input x 0 1 x
@@ -47,16 +49,27 @@ test.each(linear)("BatchNorm and Scale fold into %s", (type, front, back) => {
      BatchNorm bn 1 1 a y 0=6 1=1e-3`,
     `Input x 0 1 x
      ${type} conv 1 1 x y ${front} 5=1 ${back}`,
-    [3, 5, 7],
+    [...shape],
   );
   check(
     foldScale,
     `Input x 0 1 x
      ${type} conv 1 1 x a ${front} 5=1 ${back}
-     Scale s 1 1 a b 0=6 1=1
-     Bias b 1 1 b y 0=6`,
+     Scale s 1 1 a y 0=6 1=1`,
     `Input x 0 1 x
      ${type} conv 1 1 x y ${front} 5=1 ${back}`,
+    [...shape],
+  );
+});
+
+test("Bias folds", () => {
+  check(
+    foldScale,
+    `Input x 0 1 x
+     Convolution conv 1 1 x a 0=6 1=1 6=18
+     Bias b 1 1 a y 0=6`,
+    `Input x 0 1 x
+     Convolution conv 1 1 x y 0=6 1=1 5=1 6=18`,
     [3, 5, 7],
   );
 });
@@ -190,7 +203,10 @@ test.each([
   ["Mish", "", "9=5"],
   ["HardSwish", "0=0.25", "9=6 -23310=2,2.500000e-01,5.000000e-01"],
 ])("%s %s fuses as an activation", (type, params, fused) => {
-  for (const [layer, front, back] of [...linear, ["InnerProduct", "0=6", "2=630"] as const]) {
+  for (const [layer, front, back, shape] of [
+    ...linear,
+    ["InnerProduct", "0=6", "2=630", [3, 5, 7]] as const,
+  ]) {
     check(
       fuseActivation,
       `Input x 0 1 x
@@ -198,7 +214,7 @@ test.each([
        ${type} act 1 1 a y ${params}`,
       `Input x 0 1 x
        ${layer} conv 1 1 x y ${front} ${back.replace(/ ?(7=3)?$/, ` ${fused} $1`)}`,
-      [3, 5, 7],
+      [...shape],
     );
   }
 });
