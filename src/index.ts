@@ -14,13 +14,24 @@ export { type DrawOptions, drawDetections } from "./detect/draw.ts";
 export { type InputOptions, type Transform, toTensor } from "./detect/letterbox.ts";
 export type { Picture } from "./detect/picture.ts";
 export { type CocoRow, cocoRows, yoloText } from "./detect/save.ts";
+export type { Profile, StepProfile } from "./engine/profile.ts";
 export type { Backend, Session, SessionOptions } from "./engine/session.ts";
 export type { Graph, Node } from "./ir/graph.ts";
 export type * from "./ir/manifest.ts";
 export { formatShape, type Shape, type Tensor, tensor } from "./ir/tensor.ts";
 export type { Weight, Weights } from "./ir/weight.ts";
 export type { KnownFacts } from "./model/assume.ts";
+export {
+  type BenchmarkOptions,
+  type BenchmarkResult,
+  benchmark,
+  planText,
+  profile,
+  randomInputs,
+  type Timing,
+} from "./model/benchmark.ts";
 export { cocoLabels } from "./model/coco-labels.ts";
+export { type BlobComparison, compareModels } from "./model/compare.ts";
 export { type ConvertedModel, type ConvertOptions, convert, modelFiles } from "./model/convert.ts";
 export type { OpenedModel, OpenOptions } from "./model/format.ts";
 export {
@@ -34,3 +45,4 @@ export {
 export { Model, type ModelDetectOptions } from "./model/model.ts";
 export type { NamedBytes } from "./model/source.ts";
 export { type GraphSummary, type LayerSummary, summarize } from "./model/summary.ts";
+export { type Features, features } from "./wasm/features.ts";

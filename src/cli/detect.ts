@@ -101,8 +101,8 @@ async function detect(
     threads: options.threads,
   });
   try {
-    model.requireHeads();
     for (const text of model.assumptions) warn(terminal, `${modelFile}: ${text}`);
+    model.requireHeads();
     await detectAll(model, files, targets, options, terminal);
   } finally {
     model.close();

@@ -1,9 +1,12 @@
 /** The command line: parses arguments, runs a command, turns errors into one line and an exit status. */
 import { Command, CommanderError } from "commander";
 import { NcnnkitError, version } from "../index.ts";
+import { benchCommand } from "./bench.ts";
+import { compareCommand } from "./compare.ts";
 import { convertCommand } from "./convert.ts";
 import { detectCommand } from "./detect.ts";
 import { inspectCommand } from "./inspect.ts";
+import { profileCommand } from "./profile.ts";
 import { paint, processTerminal, type Terminal } from "./terminal.ts";
 
 /** Adds one command to the program; in the order in which help lists them. */
@@ -11,6 +14,9 @@ const commands: readonly ((program: Command, terminal: Terminal) => void)[] = [
   detectCommand,
   convertCommand,
   inspectCommand,
+  benchCommand,
+  profileCommand,
+  compareCommand,
 ];
 
 /**

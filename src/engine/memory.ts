@@ -63,10 +63,12 @@ export class Arena {
 
 /** Constant bytes behind the arena, copied into memory when a program starts. */
 export class StaticData {
+  readonly start: number;
   end: number;
   readonly chunks: { readonly address: number; readonly bytes: Uint8Array }[] = [];
 
   constructor(start: number) {
+    this.start = start;
     this.end = start;
   }
 

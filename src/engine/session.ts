@@ -24,6 +24,8 @@ export interface Session {
    * Throws GraphError for a missing, unknown or misshapen input, for an unknown output, and after `close`.
    */
   run(inputs: Record<string, Tensor>, outputs?: readonly string[]): Promise<Record<string, Tensor>>;
+  /** Bytes of WebAssembly memory held at present. */
+  readonly memoryBytes: number;
   /** Frees memory and threads. A closed session cannot run again. */
   close(): void;
 }
@@ -35,6 +37,7 @@ export async function createSession(graph: Graph, options: SessionOptions = {}):
     return {
       graph,
       backend,
+      memoryBytes: 0,
       run: async (inputs, outputs) => runReference(graph, inputs, outputs),
       close: () => {},
     };
@@ -44,6 +47,9 @@ export async function createSession(graph: Graph, options: SessionOptions = {}):
     graph,
     backend,
     run: (inputs, outputs) => runner.run(inputs, outputs),
+    get memoryBytes() {
+      return runner.memoryBytes;
+    },
     close: () => runner.close(),
   };
 }

@@ -205,7 +205,14 @@ export class WasmRunner {
     const program = known ?? Program.make(this.graph, shapes, outputs, this.target);
     this.programs.delete(key);
     this.programs.set(key, program);
-    if (!known) program.catch(() => this.programs.delete(key));
+    if (!known) {
+      program.then(
+        (made) => {
+          this.memoryBytes += made.memory.buffer.byteLength;
+        },
+        () => this.programs.delete(key),
+      );
+    }
     for (const oldest of this.programs.keys()) {
       if (this.programs.size <= cacheSize) break;
       this.drop(oldest);
@@ -213,9 +220,15 @@ export class WasmRunner {
     return program;
   }
 
+  /** Bytes of the memories of all programs that are ready. */
+  memoryBytes = 0;
+
   private drop(key: string): void {
     void this.programs.get(key)?.then(
-      (program) => program.close(),
+      (program) => {
+        this.memoryBytes -= program.memory.buffer.byteLength;
+        program.close();
+      },
       () => {},
     );
     this.programs.delete(key);

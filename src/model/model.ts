@@ -1,5 +1,5 @@
 /** A loaded model: a graph in a session, with the facts that turn pictures into its input and its outputs into boxes. */
-import { InputError, UsageError } from "../base/errors.ts";
+import { InputError, UnsupportedError } from "../base/errors.ts";
 import { type Detection, type DetectOptions, postprocess } from "../detect/detect.ts";
 import { toTensor } from "../detect/letterbox.ts";
 import type { Picture } from "../detect/picture.ts";
@@ -37,6 +37,10 @@ export class Model {
   get backend(): Backend {
     return this.session.backend;
   }
+  /** Bytes of WebAssembly memory held at present. */
+  get memoryBytes(): number {
+    return this.session.memoryBytes;
+  }
 
   /**
    * Raw blobs by name for the given input blobs; without `outputs`, the graph's outputs. Tensors are `[c, h, w]` float32.
@@ -58,7 +62,7 @@ export class Model {
    * await model.detect(picture, { confidence: 0.5 });
    * // [{ label: "tv", classId: 62, score: 0.89, box: { x: 8.4, y: 167, width: 147, height: 93.9 } }, …]
    * ```
-   * Throws UsageError when the model is no detector or an option is wrong, InputError for a broken picture.
+   * Throws UnsupportedError when the model is no detector, UsageError for a wrong option, InputError for a broken picture.
    */
   async detect(picture: Picture, options: ModelDetectOptions = {}): Promise<Detection[]> {
     this.requireHeads();
@@ -72,12 +76,11 @@ export class Model {
     return postprocess(outputs, this.manifest, transform, options);
   }
 
-  /** Throws UsageError, with the reason, when the outputs of the model cannot be read as boxes. */
+  /** Throws UnsupportedError when the outputs of the model cannot be read as boxes. */
   requireHeads(): void {
     if (this.manifest.heads.length) return;
-    const why = this.assumptions.map((text) => `; ${text}`).join("");
-    throw new UsageError(
-      `${this.manifest.name} is no detector that can be decoded: no raw YOLOv5 heads are known among its outputs (${this.graph.outputs.join(", ")})${why}`,
+    throw new UnsupportedError(
+      `${this.manifest.name} is no detector that can be decoded: no YOLOv5 heads with anchors are known among its outputs (${this.graph.outputs.join(", ")})`,
     );
   }
 

@@ -1,0 +1,96 @@
+/** `ncnnkit bench`: how fast a model runs here. */
+import os from "node:os";
+import type { Command } from "commander";
+import { type BenchmarkResult, benchmark, features, load, type Model } from "../node.ts";
+import { addEngineOptions, type EngineOptions, numberIn, parseSize } from "./options.ts";
+import { startProgress, type Terminal, table } from "./terminal.ts";
+
+interface BenchOptions extends EngineOptions {
+  size?: { width: number; height: number };
+  loops: number;
+  int8?: string;
+  json?: boolean;
+}
+
+interface Row extends BenchmarkResult {
+  readonly model: string;
+  readonly width: number;
+  readonly height: number;
+  /** Milliseconds to read and check the files. */
+  readonly load: number;
+}
+
+export function benchCommand(program: Command, terminal: Terminal): void {
+  const command = program
+    .command("bench")
+    .description("time a model: min, median, max and average of an inference, start-up and memory")
+    .argument("<model>", "anything that detect takes")
+    .option("--int8 <model>", "a second model to time beside it, usually the int8 one")
+    .option("--size <n|wxh>", "input size in pixels", parseSize)
+    .option("--loops <n>", "timed inferences", numberIn(1, 100000, true), 20);
+  addEngineOptions(command)
+    .option("--json", "print JSON only")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  ncnnkit bench yolov5ss.param --size 320\n  ncnnkit bench yolov5ss.param --int8 yolov5ss-int8.param --size 320 --threads 2",
+    )
+    .action(async (file: string, options: BenchOptions) => {
+      const rows: Row[] = [];
+      for (const model of options.int8 === undefined ? [file] : [file, options.int8]) {
+        rows.push(await time(model, options, terminal));
+      }
+      const environment = describeEnvironment(options.threads ?? 1);
+      const peak = process.resourceUsage().maxRSS * 1024;
+      if (options.json) terminal.out(`${JSON.stringify({ environment, rows, peakBytes: peak }, null, 2)}\n`);
+      else terminal.out(describe(rows, environment, peak));
+    });
+}
+
+async function time(file: string, options: BenchOptions, terminal: Terminal): Promise<Row> {
+  const start = performance.now();
+  const model = await load(file, { backend: options.backend, threads: options.threads });
+  const loaded = performance.now() - start;
+  const { width, height } = options.size ?? model.manifest.input;
+  const progress = startProgress(terminal, file, options.loops);
+  try {
+    const result = await benchmark(model, { width, height, loops: options.loops }, progress.step);
+    return { model: nameOf(model, file), width, height, load: loaded, ...result };
+  } finally {
+    progress.stop();
+    model.close();
+  }
+}
+
+function nameOf(model: Model, file: string): string {
+  return model.manifest.name || file;
+}
+
+/** Everything that a time depends on. */
+function describeEnvironment(threads: number): Record<string, string | number> {
+  const { simd, relaxedSimd, dot, madd } = features();
+  return {
+    runtime: `Node ${process.versions.node}, V8 ${process.versions.v8}`,
+    cpu: os.cpus()[0]?.model ?? "unknown",
+    threads,
+    simd: !simd ? "none" : relaxedSimd ? `simd128, relaxed (int8 dot ${dot}, madd ${madd})` : "simd128",
+  };
+}
+
+function describe(rows: readonly Row[], environment: Record<string, string | number>, peak: number): string {
+  const ms = (value: number): string => value.toFixed(2).padStart(7);
+  const lines = rows.map(
+    (row) =>
+      `${row.model.padStart(20)}  min = ${ms(row.min)}  max = ${ms(row.max)}  avg = ${ms(row.avg)}  median = ${ms(row.median)}  (${row.width}x${row.height}, ${row.loops} loops after ${row.warmup})`,
+  );
+  const facts = rows.map((row) => [
+    `${row.model}:`,
+    `read in ${row.load.toFixed(0)} ms,`,
+    `first result after ${row.firstRun.toFixed(0)} ms,`,
+    `${(row.memoryBytes / 2 ** 20).toFixed(1)} MiB of WebAssembly memory`,
+  ]);
+  const ratio =
+    rows.length === 2
+      ? `${rows[1].model} takes ${(rows[1].median / rows[0].median).toFixed(2)} of the time of ${rows[0].model} (${(rows[0].median / rows[1].median).toFixed(2)} times as fast)\n`
+      : "";
+  return `${table(Object.entries(environment).map(([name, value]) => [name, String(value)]))}\n${lines.join("\n")}\n\n${table(facts, " ")}${ratio}peak memory of the process ${(peak / 2 ** 20).toFixed(0)} MiB\n`;
+}

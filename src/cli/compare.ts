@@ -1,0 +1,97 @@
+/** `ncnnkit compare`: where two models begin to differ. */
+import type { Command } from "commander";
+import {
+  type BlobComparison,
+  compareModels,
+  expandPaths,
+  load,
+  type Model,
+  pictureExtensions,
+  readPicture,
+  type Tensor,
+  toTensor,
+  UsageError,
+} from "../node.ts";
+import { numberIn, parseSize } from "./options.ts";
+import { startProgress, type Terminal, table } from "./terminal.ts";
+
+interface CompareOptions {
+  input?: string;
+  images?: string;
+  limit: number;
+  size?: { width: number; height: number };
+  order: "worst" | "layers";
+  json?: boolean;
+}
+
+export function compareCommand(program: Command, terminal: Terminal): void {
+  program
+    .command("compare")
+    .description("compare two models blob by blob; one model alone: the engine against the reference kernels")
+    .argument("<model>", "the model that is taken for right")
+    .argument("[other]", "the model to judge, such as the int8 one")
+    .option("--input <picture>", "a picture to run both on")
+    .option("--images <folder>", "a folder of pictures instead")
+    .option("--limit <n>", "pictures at most", numberIn(1, 1e6, true), 16)
+    .option("--size <n|wxh>", "input size in pixels", parseSize)
+    .option("--order <worst|layers>", "worst blob first, or in the order of layers", "worst")
+    .option("--json", "print JSON only")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  ncnnkit compare yolov5ss.param yolov5ss-int8.param --images photos/ --limit 8\n  ncnnkit compare broken.param --input photo.jpg --order layers",
+    )
+    .action(async (file: string, other: string | undefined, options: CompareOptions) => {
+      if (!["worst", "layers"].includes(options.order)) throw new UsageError("--order is worst or layers");
+      const path = options.images ?? options.input;
+      if (path === undefined) throw new UsageError("give a picture with --input or a folder with --images");
+      const reference = await load(file, { backend: other === undefined ? "reference" : "wasm" });
+      const candidate = await load(other ?? file, { backend: "wasm" });
+      const files = expandPaths([path], pictureExtensions).slice(0, options.limit);
+      const progress = startProgress(terminal, "comparing", files.length);
+      try {
+        const tensors = inputTensors(
+          reference,
+          files.map((found) => found.path),
+          options,
+          progress.step,
+        );
+        const rows = await compareModels(reference, candidate, tensors);
+        if (options.order === "worst") rows.sort((a, b) => a.sqnr - b.sqnr);
+        if (options.json) terminal.out(`${JSON.stringify(rows, null, 2)}\n`);
+        else terminal.out(describe(rows));
+      } finally {
+        progress.stop();
+        reference.close();
+        candidate.close();
+      }
+    });
+}
+
+async function* inputTensors(
+  model: Model,
+  files: readonly string[],
+  { size }: CompareOptions,
+  done: (count: number) => void,
+): AsyncGenerator<Tensor> {
+  for (const [i, file] of files.entries()) {
+    yield toTensor(await readPicture(file), model.manifest.input, size ?? {}).tensor;
+    done(i + 1);
+  }
+}
+
+function describe(rows: readonly BlobComparison[]): string {
+  const db = (value: number): string =>
+    (value === Number.POSITIVE_INFINITY ? "equal" : value.toFixed(1)).padStart(6);
+  const header = ["SQNR dB", "cosine", "max diff", "clipped", "worst channel", "layer"];
+  const lines = rows.map((row) => [
+    db(row.sqnr),
+    row.cosine.toFixed(5),
+    row.maxAbs.toExponential(1),
+    row.clipped === undefined ? "" : `${(100 * row.clipped).toFixed(2)} %`,
+    row.sqnr === Number.POSITIVE_INFINITY
+      ? ""
+      : `${row.worstChannel.channel}: ${db(row.worstChannel.sqnr).trim()} dB`,
+    `${row.type} ${row.node}${row.node === row.blob ? "" : ` > ${row.blob}`}`,
+  ]);
+  return table([header, ...lines]);
+}

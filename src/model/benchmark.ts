@@ -1,0 +1,99 @@
+/** Speed of a model: how long it takes to start, to run, and where the time goes. */
+import { UnsupportedError } from "../base/errors.ts";
+import { Random } from "../base/random.ts";
+import { makePlan } from "../engine/plan.ts";
+import { describePlan, median, type Profile, profileGraph, warmUp } from "../engine/profile.ts";
+import { detectTarget } from "../engine/wasm.ts";
+import { elementCount, type Shape, type Tensor } from "../ir/tensor.ts";
+import type { Model } from "./model.ts";
+
+export interface Timing {
+  /** Milliseconds of one inference. */
+  readonly min: number;
+  readonly median: number;
+  readonly max: number;
+  readonly avg: number;
+  readonly loops: number;
+  /** Rounds that were run before, not counted. */
+  readonly warmup: number;
+}
+
+export interface BenchmarkResult extends Timing {
+  /** Milliseconds from a graph in memory to the first result: plan, generate, pack, compile and the first run. */
+  readonly firstRun: number;
+  /** Bytes of WebAssembly memory of the model at this size. */
+  readonly memoryBytes: number;
+}
+
+export interface BenchmarkOptions {
+  /** Input size in pixels; default: the manifest's. */
+  readonly width?: number;
+  readonly height?: number;
+  readonly loops?: number;
+}
+
+/** Random pixels in [0, 1) for every input, always the same. */
+export function randomInputs(model: Model, { width, height }: BenchmarkOptions = {}): Record<string, Tensor> {
+  const { input } = model.manifest;
+  const random = new Random(1);
+  const shapes: Record<string, Shape> = {
+    [input.blob]: [input.channels, height ?? input.height, width ?? input.width],
+  };
+  return Object.fromEntries(
+    Object.entries(shapes).map(([blob, shape]) => [
+      blob,
+      { shape, data: random.floats(elementCount(shape), 0, 1) },
+    ]),
+  );
+}
+
+/**
+ * Times a model that has not run yet. `onLoop` is called after every timed round.
+ *
+ * ```ts
+ * await benchmark(await load("yolov5ss"), { width: 320, height: 320 });
+ * // { min: 24.1, median: 24.6, max: 27.9, avg: 24.9, loops: 20, warmup: 14, firstRun: 201, memoryBytes: 21299200 }
+ * ```
+ */
+export async function benchmark(
+  model: Model,
+  options: BenchmarkOptions = {},
+  onLoop?: (done: number) => void,
+): Promise<BenchmarkResult> {
+  const { loops = 20 } = options;
+  const inputs = randomInputs(model, options);
+  const start = performance.now();
+  await model.run(inputs);
+  const firstRun = performance.now() - start;
+  const warmup = 1 + (await warmUp(() => model.run(inputs)));
+  const times: number[] = [];
+  for (let loop = 0; loop < loops; loop++) {
+    const before = performance.now();
+    await model.run(inputs);
+    times.push(performance.now() - before);
+    onLoop?.(loop + 1);
+  }
+  return {
+    min: Math.min(...times),
+    median: median(times),
+    max: Math.max(...times),
+    avg: times.reduce((sum, ms) => sum + ms, 0) / loops,
+    loops,
+    warmup,
+    firstRun,
+    memoryBytes: model.memoryBytes,
+  };
+}
+
+/** Time, work and bytes of every step of the model on one thread. Throws UnsupportedError on the reference backend. */
+export function profile(model: Model, options: BenchmarkOptions = {}): Promise<Profile> {
+  if (model.backend !== "wasm") throw new UnsupportedError("profiles are made of the wasm backend");
+  return profileGraph(model.graph, randomInputs(model, options), options);
+}
+
+/** The plan of the model at a size, as text: one step a line. */
+export function planText(model: Model, options: BenchmarkOptions = {}): string {
+  const inputs = randomInputs(model, options);
+  const shapes = Object.fromEntries(Object.entries(inputs).map(([blob, { shape }]) => [blob, shape]));
+  return describePlan(makePlan(model.graph, shapes, model.graph.outputs, detectTarget()));
+}
