@@ -129,15 +129,23 @@ function setParam(node: Node, name: string, value: number): void {
  */
 function fuseRequantize(graph: Graph): void {
   const readers = graph.consumers();
-  for (const node of graph.nodes) {
-    if (!isInt8Convolution(node)) continue;
-    const consumers = readers.get(node.outputs[0]) ?? [];
-    if (consumers.length === 0 || !consumers.every(isInt8Convolution)) continue;
-    const scales = consumers.map((consumer) => (consumer.weights.bottom_scale.data as Float32Array)[0]);
+  for (const node of requantizable(graph)) {
+    const scales = readers
+      .get(node.outputs[0])!
+      .map((consumer) => (consumer.weights.bottom_scale.data as Float32Array)[0]);
     if (scales.some((scale) => scale !== scales[0])) continue;
     setParam(node, "int8_scale_term", (node.params.int8_scale_term as number) + requantized);
     node.weights.top_scale = f32Weight([scales[0]]);
   }
+}
+
+/** The int8 convolutions all of whose readers are int8 convolutions: they may hand over integers. Needs no weights. */
+export function requantizable(graph: Graph): Node[] {
+  const readers = graph.consumers();
+  return graph.nodes.filter((node) => {
+    const consumers = isInt8Convolution(node) ? readers.get(node.outputs[0])! : [];
+    return consumers.length > 0 && consumers.every(isInt8Convolution);
+  });
 }
 
 function isInt8Convolution(node: Node): boolean {
