@@ -1,0 +1,237 @@
+/** Graphs from `.param` lines with random weights, machines to plan for, and the comparison of engine and reference. */
+import { expect } from "vitest";
+import { Random } from "../../src/base/random.ts";
+import type { PlanTarget } from "../../src/engine/plan.ts";
+import { type Program, WasmRunner } from "../../src/engine/wasm.ts";
+import { parseParam } from "../../src/formats/ncnn/index.ts";
+import { type Graph, type Node, opOf, paramsOf } from "../../src/ir/graph.ts";
+import type { WeightSpec } from "../../src/ir/op.ts";
+import { elementCount, formatShape, type Shape, type Tensor } from "../../src/ir/tensor.ts";
+import { f32Weight, type Weight } from "../../src/ir/weight.ts";
+import { ops } from "../../src/ops/index.ts";
+import { features } from "../../src/wasm/index.ts";
+
+export interface WeightOptions {
+  readonly seed?: number;
+  /** int8 layers have float weights, to be quantized at load. */
+  readonly floatWeights?: boolean;
+}
+
+/**
+ * A graph from `.param` lines without header and Input layers, with one Input for each of `shapes`. Layers with weights may
+ * leave out weight_data_size. Weights keep blobs at about unit variance; int8 scales let a few values saturate.
+ */
+export function graphOf(text: string, shapes: Record<string, Shape>, options: WeightOptions = {}): Graph {
+  const inputs = Object.entries(shapes).map(([blob, shape]) => {
+    const ids = shape.length === 1 ? [0] : shape.length === 2 ? [1, 0] : [2, 1, 0];
+    return `Input ${blob} 0 1 ${blob} ${shape.map((extent, i) => `${ids[i]}=${extent}`).join(" ")}`;
+  });
+  const lines = [...inputs, ...text.trim().split("\n")].map((line) => line.trim());
+  const graph = parseParam(`7767517\n${lines.length} 1000\n${lines.join("\n")}\n`);
+  sizeWeights(graph, shapes);
+  const random = new Random(options.seed ?? 1);
+  for (const node of graph.nodes) {
+    for (const spec of opOf(node, ops).weights?.(paramsOf(node, ops)) ?? []) {
+      node.weights[spec.name] = makeWeight(node, spec, random, options);
+    }
+  }
+  return graph;
+}
+
+/** Fills in the weight_data_size of every layer that has none. */
+function sizeWeights(graph: Graph, inputs: Record<string, Shape>): void {
+  const shapes = new Map(Object.entries(inputs));
+  for (const node of graph.nodes) {
+    if (node.type === "Input") continue;
+    const op = opOf(node, ops);
+    const from = node.inputs.map((blob) => shapes.get(blob)!);
+    if ("weight_data_size" in op.params && !node.params.weight_data_size) {
+      const p = paramsOf(node, ops) as Record<string, number>;
+      const [channels] = from[0];
+      const perOutput =
+        node.type === "InnerProduct"
+          ? from[0].length === 2
+            ? from[0][1]
+            : elementCount(from[0])
+          : (channels / (p.group ?? 1)) * p.kernel_w * p.kernel_h;
+      node.params.weight_data_size = p.num_output * perOutput;
+    }
+    op.shape(from, paramsOf(node, ops), node.outputs.length).forEach((shape, i) => {
+      shapes.set(node.outputs[i], shape);
+    });
+  }
+}
+
+const positive = ["variance", "slope", "scale"];
+
+function makeWeight(node: Node, { name, count }: WeightSpec, random: Random, options: WeightOptions): Weight {
+  const p = paramsOf(node, ops) as Record<string, number>;
+  const fan = p.weight_data_size / p.num_output;
+  const limit = Math.sqrt(3 / fan);
+  switch (name) {
+    case "weight":
+      if (!p.int8_scale_term || options.floatWeights) return f32Weight(random.floats(count, -limit, limit));
+      return { storage: "i8", data: Int8Array.from({ length: count }, () => random.int(-127, 127)) };
+    case "weight_scales":
+      return f32Weight(random.floats(count, 0.7, 1.4).map((v) => (v * 127) / limit));
+    case "bottom_scale":
+    case "top_scale":
+      // Some layers agree on a scale, some do not.
+      return f32Weight([random.pick([32, 47.3, random.uniform(20, 60)])]);
+    default:
+      if (positive.includes(name)) return f32Weight(random.floats(count, 0.5, 2));
+      return f32Weight(random.floats(count, -0.5, 0.5));
+  }
+}
+
+export function randomInputs(shapes: Record<string, Shape>, seed = 7, size = 1): Record<string, Tensor> {
+  const random = new Random(seed);
+  return Object.fromEntries(
+    Object.entries(shapes).map(([blob, shape]) => {
+      const data = Float32Array.from({ length: elementCount(shape) }, () => random.normal() * size);
+      return [blob, { shape, data }];
+    }),
+  );
+}
+
+// ---- machines
+
+const base: PlanTarget = {
+  relaxed: false,
+  fusedMadd: false,
+  dot: "i16",
+  threads: 1,
+  floatTile: { pixels: 4, vectors: 2 },
+  int8Tile: { pixels: 4, vectors: 2 },
+};
+
+export type Machine = readonly [name: string, target: PlanTarget];
+
+const found = features();
+const relaxed: PlanTarget = {
+  ...base,
+  relaxed: true,
+  fusedMadd: found.madd === "fused",
+  floatTile: { pixels: 6, vectors: 2 },
+};
+
+/** Where relaxed SIMD is missing only the plain machine is left. */
+export const floatMachines: readonly Machine[] = [
+  ["plain", base],
+  ["tile 3x3", { ...base, floatTile: { pixels: 3, vectors: 3 } }],
+  ...(found.relaxedSimd ? [["relaxed", relaxed] as const] : []),
+];
+
+/** Every way to do int8 dot products: in plain instructions, as other machines would, and as this one does. */
+export const int8Machines: readonly Machine[] = [
+  ["i16", base],
+  ["i16, tile 3x3", { ...base, int8Tile: { pixels: 3, vectors: 3 } }],
+  ["signed, emulated", { ...base, dot: "signed", emulateDot: "signed" }],
+  ["unsigned, emulated", { ...base, dot: "unsigned", emulateDot: "unsigned" }],
+  [
+    "unsigned, emulated, tile 1x1",
+    {
+      ...base,
+      dot: "unsigned",
+      emulateDot: "unsigned",
+      int8Tile: { pixels: 1, vectors: 1 },
+    },
+  ],
+  ["i7, emulated", { ...base, dot: "i7", emulateDot: "i7" }],
+  ...(found.relaxedSimd ? [["relaxed, i16", relaxed] as const] : []),
+  ...(["signed", "unsigned", "saturating", "i7"].includes(found.dot)
+    ? [["relaxed, i7", { ...relaxed, dot: "i7" }] as const]
+    : []),
+  ...(found.dot === "signed" || found.dot === "unsigned"
+    ? [[`relaxed, ${found.dot}`, { ...relaxed, dot: found.dot }] as const]
+    : []),
+];
+
+// ---- running and comparing
+
+export type Outputs = Record<string, Tensor>;
+
+/** Runs a graph once on the engine; twice, in fact, and the second run on memory that the first has used. */
+export async function runEngine(
+  graph: Graph,
+  inputs: Record<string, Tensor>,
+  target: PlanTarget,
+  outputs: readonly string[] = graph.outputs,
+): Promise<{ outputs: Outputs; program: Program }> {
+  const runner = new WasmRunner(graph, target);
+  try {
+    const first = await runner.run(inputs, outputs);
+    const again = await runner.run(inputs, outputs);
+    for (const blob of outputs) expectEqual(again[blob], first[blob], `second run, ${blob}`);
+    const shapes = Object.fromEntries(Object.entries(inputs).map(([blob, { shape }]) => [blob, shape]));
+    return { outputs: first, program: await runner.program(shapes, outputs) };
+  } finally {
+    runner.close();
+  }
+}
+
+/** Node types that ran in JavaScript. */
+export function referenceTypes({ plan }: Program): string[] {
+  return plan.steps.flatMap(({ reference }) => (reference ? [reference.node.type] : []));
+}
+
+function expectSameKind(found: Tensor, expected: Tensor, what: string): void {
+  expect(formatShape(found.shape), what).toBe(formatShape(expected.shape));
+  expect(found.data.constructor, what).toBe(expected.data.constructor);
+  expect(found.data.length, what).toBe(expected.data.length);
+}
+
+const isSame = (a: number, b: number): boolean => a === b || (Number.isNaN(a) && Number.isNaN(b));
+
+/** Every number is the same; +0 and −0 are, and so are NaNs. */
+export function expectEqual(found: Tensor, expected: Tensor, what: string): void {
+  expectSameKind(found, expected, what);
+  let wrong = 0;
+  let at = -1;
+  for (let i = expected.data.length - 1; i >= 0; i--) {
+    if (isSame(expected.data[i], found.data[i])) continue;
+    wrong++;
+    at = i;
+  }
+  if (wrong === 0) return;
+  expect.fail(
+    `${what}: ${wrong} of ${expected.data.length} differ, element ${at} is ${found.data[at]} for ${expected.data[at]}`,
+  );
+}
+
+/** |found − expected| ≤ tolerance at every element; NaN is met by NaN only. */
+export function expectClose(
+  found: Tensor,
+  expected: Tensor,
+  tolerance: (i: number) => number,
+  what: string,
+): void {
+  expectSameKind(found, expected, what);
+  for (const [i, x] of expected.data.entries()) {
+    if (isSame(x, found.data[i]) || Math.abs(x - found.data[i]) <= tolerance(i)) continue;
+    expect.fail(`${what}: element ${i} is ${found.data[i]} for ${x}, more than ${tolerance(i)} away`);
+  }
+}
+
+/** 2⁻²⁴, half the distance of neighbouring floats around 1. */
+export const epsilon = 2 ** -24;
+
+/**
+ * Rounding that layers of sums add up to, relative to the largest number: about √k errors of ε in a sum of k, and a dozen for
+ * activations. A wrong channel or pixel is off by thousands of times that.
+ */
+export function graphTolerance(graph: Graph): number {
+  let errors = 8;
+  for (const node of graph.nodes) {
+    const p = paramsOf(node, ops) as Record<string, number>;
+    errors += 12 + (p.weight_data_size ? 4 * Math.sqrt(p.weight_data_size / p.num_output) : 0);
+  }
+  return errors * epsilon;
+}
+
+/** The largest magnitude, empty windows (NaN averages, lowest maxima) left out. */
+export function largest({ data }: Tensor): number {
+  let most = 0;
+  for (const x of data) if (Math.abs(x) < 1e30) most = Math.max(most, Math.abs(x));
+  return most;
+}
