@@ -75,7 +75,8 @@ function finite(node: Node, name: string): Float32Array {
   return values;
 }
 
-function isPlain3x3(p: Record<string, number>): boolean {
+/** A 3×3 window moved by one pixel, without gaps; `p`: all parameters of a Convolution. */
+export function isPlain3x3(p: Record<string, number>): boolean {
   const { kernel_w, kernel_h, stride_w, stride_h, dilation_w, dilation_h } = p;
   return (
     kernel_w === 3 &&

@@ -11,6 +11,8 @@ const anchors = 3;
 
 interface Variant {
   readonly stem: number;
+  /** Units of the backbone's last stage. */
+  readonly lastUnits: number;
   /** Channels of the neck. Where all are equal the small heads are joined by sums (`e`), else by concatenation. */
   readonly neck: { readonly at8: number; readonly at16: number; readonly at32: number };
   /** Channels of what goes up from 1/32 and from 1/16. */
@@ -22,6 +24,7 @@ interface Variant {
 const variants = {
   yolov5ss: {
     stem: 24,
+    lastUnits: 4,
     neck: { at8: 128, at16: 128, at32: 128 },
     lateral: { at32: 128, at16: 128 },
     activation: "relu",
@@ -29,6 +32,7 @@ const variants = {
   },
   "v5lite-e": {
     stem: 32,
+    lastUnits: 2,
     neck: { at8: 96, at16: 96, at32: 96 },
     lateral: { at32: 96, at16: 96 },
     activation: "swish",
@@ -36,6 +40,7 @@ const variants = {
   },
   "v5lite-s": {
     stem: 32,
+    lastUnits: 4,
     neck: { at8: 64, at16: 128, at32: 256 },
     lateral: { at32: 128, at16: 64 },
     activation: "swish",
@@ -44,7 +49,7 @@ const variants = {
 } as const satisfies Record<string, Variant>;
 
 export function yolov5Lite(name: keyof typeof variants, size: number): Graph {
-  const { stem, neck, lateral, activation, joins }: Variant = variants[name];
+  const { stem, lastUnits, neck, lateral, activation, joins }: Variant = variants[name];
   const b = new Builder();
   const conv = (x: Blob, outputs: number, kernel = 1, stride = 1): Blob =>
     activation === "relu"
@@ -65,7 +70,7 @@ export function yolov5Lite(name: keyof typeof variants, size: number): Graph {
   const first = b.conv(b.input(size), stem, { ...relu, kernel: 3, stride: 2 });
   const pooled = b.maxPool(first, 3, { stride: 2, pad: 1 });
   const spelling = { ...relu, split: cropTwice, shuffle: "after" } as const;
-  const [at8, at16, at32] = shufflenetV2Stages(b, pooled, [120, 232, 464], [4, 8, 4], spelling);
+  const [at8, at16, at32] = shufflenetV2Stages(b, pooled, [120, 232, 464], [4, 8, lastUnits], spelling);
   const up32 = conv(at32, lateral.at32);
   const up16 = conv(c3(b.concat([b.upsample(up32), at16]), neck.at16), lateral.at16);
   const out8 = c3(b.concat([b.upsample(up16), at8]), neck.at8);

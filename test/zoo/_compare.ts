@@ -4,7 +4,11 @@ import type { Shape } from "../../src/ir/tensor.ts";
 import { ops } from "../../src/ops/index.ts";
 
 /** Each node with everything that it computes, as a number that stands for its type, parameters, inputs and shapes. */
-function numbered(graph: Graph, size: number, numbers: Map<string, number>): { number: number; text: string }[] {
+function numbered(
+  graph: Graph,
+  size: number,
+  numbers: Map<string, number>,
+): { number: number; text: string }[] {
   const shapes = inferShapes(graph, ops, { [graph.inputs[0]]: [3, size, size] });
   const blobs = new Map<string, string>();
   return graph.nodes.map((node) => {
@@ -18,21 +22,32 @@ function numbered(graph: Graph, size: number, numbers: Map<string, number>): { n
     node.outputs.forEach((blob, i) => {
       blobs.set(blob, `${number}.${i}`);
     });
-    return { number, text: `${node.type} ${node.name} ${JSON.stringify(node.params)} -> ${outputs.join(" ")}` };
+    return {
+      number,
+      text: `${node.type} ${node.name} ${JSON.stringify(node.params)} -> ${outputs.join(" ")}`,
+    };
   });
 }
 
 const isSum = (type: string, p: Record<string, unknown>): boolean =>
   (type === "BinaryOp" && p.op_type === 0) || (type === "Eltwise" && p.op_type === 1);
 
-/** Parameters without those that a global pooling does not look at. */
-function meaning(params: Record<string, unknown>): Record<string, unknown> {
-  if (!params.global_pooling) return params;
+/** Parameters to 6 digits, as files print them, and without those that a global pooling does not look at. */
+function meaning(params: Record<string, unknown>): unknown {
+  if (!params.global_pooling) {
+    const rounded = (_: string, value: unknown): unknown =>
+      typeof value === "number" ? Number(value.toPrecision(6)) : value;
+    return JSON.stringify(params, rounded);
+  }
   return { pooling_type: params.pooling_type, global_pooling: 1 };
 }
 
 /** Nodes of each graph without a counterpart in the other; both lists are empty for equal structures. */
-export function structuralDifferences(a: Graph, b: Graph, size: number): { first: string[]; second: string[] } {
+export function structuralDifferences(
+  a: Graph,
+  b: Graph,
+  size: number,
+): { first: string[]; second: string[] } {
   const numbers = new Map<string, number>();
   const [first, second] = [numbered(a, size, numbers), numbered(b, size, numbers)];
   const missing = (from: typeof first, other: typeof first): string[] => {

@@ -1,0 +1,158 @@
+/**
+ * Weights out of a seed for any graph, so that networks whose trained weights are not at hand do real work: activations keep a
+ * size of about 1, softmax and detection layers see scores of a realistic spread, int8 uses its range.
+ */
+import { UnsupportedError } from "../base/errors.ts";
+import { Random } from "../base/random.ts";
+import { type Graph, type Node, opOf } from "../ir/graph.ts";
+import { type Op, type ParamValues, resolveParams, type WeightSpec } from "../ir/op.ts";
+import { f32Weight, type Weight } from "../ir/weight.ts";
+import { ops } from "../ops/index.ts";
+import { isPlain3x3 } from "../quantize/layers.ts";
+import { constantRange, type Moments, power, propagate, unit } from "./moments.ts";
+
+type P = ParamValues<Op["params"]> & Record<string, number>;
+
+/**
+ * Gives every node of `graph` the weights that its parameters call for, int8 ones with their scales. Equal seeds give equal
+ * weights. Throws UnsupportedError for a layer whose weights it cannot invent.
+ */
+export function synthesize(graph: Graph, seed = 1): void {
+  const random = new Random(seed);
+  const moments = new Map<string, Moments>();
+  for (const node of graph.nodes) {
+    const op = opOf(node, ops);
+    const inputs = node.inputs.map((blob) => moments.get(blob) ?? unit);
+    const output = propagate(node, op, inputs);
+    for (const blob of node.outputs) moments.set(blob, output);
+    const p = resolveParams(op, node.params) as P;
+    node.weights = {};
+    for (const spec of op.weights?.(p) ?? []) {
+      node.weights[spec.name] = invent({ node, spec, p, random, input: inputs[0] ?? unit, output });
+    }
+  }
+  for (const node of graph.nodes) quietHeads(graph, node);
+}
+
+interface Request {
+  readonly node: Node;
+  readonly spec: WeightSpec;
+  readonly p: P;
+  readonly random: Random;
+  readonly input: Moments;
+  readonly output: Moments;
+}
+
+function invent(request: Request): Weight {
+  const { node, spec, p, random, input, output } = request;
+  const { name, count } = spec;
+  const around = (centre: number, spread: number): Weight =>
+    f32Weight(random.floats(count, centre - spread, centre + spread));
+  switch (name) {
+    case "weight":
+      return p.int8_scale_term ? int8Weight(request) : linearWeight(request, fanIn(node, p));
+    case "B":
+      return linearWeight(request, p.constantK);
+    case "q_weight":
+    case "k_weight":
+    case "v_weight":
+    case "out_weight":
+      return linearWeight(request, p.embed_dim);
+    case "weight_scales":
+      return weightScales(request);
+    case "bottom_scale":
+      return f32Weight([activationScale(input)]);
+    case "top_scale":
+      return f32Weight([activationScale(output)]);
+    case "mean":
+      return around(input.mean, 0.3 * Math.sqrt(input.variance));
+    case "variance":
+      return around(input.variance, 0.3 * input.variance);
+    case "slope":
+      return node.type === "PReLU" ? around(0.25, 0.1) : around(1, 0.2);
+    case "gamma":
+    case "scale":
+      return around(1, 0.2);
+    case "data":
+      return around(0, constantRange);
+    default:
+      if (!/^(bias|beta|C|.*_bias)$/.test(name)) {
+        throw new UnsupportedError(`node ${node.type} "${node.name}": no way to invent its weight ${name}`);
+      }
+      return around(0, 0.1);
+  }
+}
+
+/** Inputs that meet in one output value. */
+function fanIn(node: Node, p: P): number {
+  const each = p.weight_data_size / p.num_output;
+  return node.type.startsWith("Deconvolution") ? Math.max(1, each / (p.stride_w * p.stride_h)) : each;
+}
+
+/** Uniform weights that give an output variance of 1 (He et al., 2015) are within ± this. */
+function bound(input: Moments, count: number): number {
+  return Math.sqrt(3 / (count * Math.max(power(input), 1e-6)));
+}
+
+function linearWeight({ spec, random, input }: Request, count: number): Weight {
+  const limit = bound(input, count);
+  return f32Weight(random.floats(spec.count, -limit, limit));
+}
+
+/** Greatest weight integer; see QuantizableLayer.isWinograd. */
+function weightLimit(node: Node, p: P): number {
+  return node.type === "Convolution" && isPlain3x3(p) ? 31 : 127;
+}
+
+function int8Weight({ node, spec, p, random }: Request): Weight {
+  const limit = weightLimit(node, p);
+  const data = new Int8Array(spec.count);
+  for (let i = 0; i < data.length; i++) data[i] = random.int(-limit, limit);
+  return { storage: "i8", data };
+}
+
+/** The scales that the integers have if the weights are those of `linearWeight`, a little different for every channel. */
+function weightScales({ node, spec, p, random, input }: Request): Weight {
+  const scale = weightLimit(node, p) / bound(input, fanIn(node, p));
+  return f32Weight(random.floats(spec.count, 0.85 * scale, 1.15 * scale));
+}
+
+/** Values up to five standard deviations from the mean fit the 8 bits. */
+function activationScale({ mean, variance }: Moments): number {
+  return 127 / (Math.abs(mean) + 5 * Math.sqrt(variance));
+}
+
+// ---- detection heads
+
+/** How far the scores for "nothing here" are moved, so that a few dozen boxes are found, not thousands. */
+const quietness = { objectness: -3.5, background: 5 };
+
+function quietHeads(graph: Graph, node: Node): void {
+  const isYolo = node.type === "YoloDetectionOutput" || node.type === "Yolov3DetectionOutput";
+  if (!isYolo && node.type !== "DetectionOutput") return;
+  const p = resolveParams(opOf(node, ops), node.params) as P;
+  const producers = graph.producers();
+  if (isYolo) {
+    for (const blob of node.inputs) shiftBias(producers.get(blob), 5 + p.num_class, 4, quietness.objectness);
+    return;
+  }
+  for (const source of scoreSources(producers, node.inputs[1])) {
+    shiftBias(source, p.num_class, 0, quietness.background);
+  }
+}
+
+/** Layers that only move scores or turn them into probabilities. */
+const passing = new Set(["Flatten", "Reshape", "Permute", "Concat", "Softmax"]);
+
+function scoreSources(producers: ReadonlyMap<string, Node>, blob: string): Node[] {
+  const node = producers.get(blob);
+  if (!node) return [];
+  return passing.has(node.type) ? node.inputs.flatMap((input) => scoreSources(producers, input)) : [node];
+}
+
+/** Adds to the bias of every `period`-th channel from `first` on. */
+function shiftBias(node: Node | undefined, period: number, first: number, by: number): void {
+  if (node?.weights.bias?.storage !== "f32") return;
+  const { data } = node.weights.bias;
+  for (let i = first; i < data.length; i += period) data[i] += by;
+}
