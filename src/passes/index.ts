@@ -24,7 +24,7 @@ import { mergePermutes } from "./merge-permutes.ts";
 import { mergeScale } from "./merge-scale.ts";
 import { mergeViews } from "./merge-views.ts";
 import type { Log, Pass } from "./pass.ts";
-import { poolMeans } from "./pool-means.ts";
+import { poolMeans, poolOfficialMeans } from "./pool-means.ts";
 import { replacePrelu } from "./replace-prelu.ts";
 import { replaceVectorConvolution } from "./replace-vector-convolution.ts";
 import { sinkVectorReshape } from "./sink-vector-reshape.ts";
@@ -120,7 +120,7 @@ export function ncnnoptimizePasses({ fp16 = false } = {}): Pass[] {
     foldBatchNorm,
     foldConstant,
     foldDropout,
-    poolMeans,
+    poolOfficialMeans,
     replacePrelu,
     fuseOfficialActivation,
     fuseScalarOperand,

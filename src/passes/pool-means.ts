@@ -34,22 +34,33 @@ function secondMean(first: Node, wiring: Wiring): Node | undefined {
   return String(both) === pictureAxes ? second : undefined;
 }
 
-export const poolMeans: Pass = {
-  name: "pool-means",
-  run: (graph) =>
-    eachNode(graph, ["Reduction"], (node, wiring, sketches) => {
-      if (sketches.get(node.inputs[0])?.rank !== 3) return;
-      const second = secondMean(node, wiring);
-      if (String(meanAxes(node, 3)) !== pictureAxes && !second) return;
-      const keepsAxes = num(node, "keepdims") !== 0;
-      if (second) {
-        wiring.absorb(node, second);
-        node.name = second.name;
-      } else wiring.rewrote();
-      become(node, "Pooling", { pooling_type: poolingTypes.average, global_pooling: 1 });
-      if (keepsAxes) appendReshape(node, wiring);
-    }),
-};
+function replaceMean(node: Node, wiring: Wiring): void {
+  const second = secondMean(node, wiring);
+  if (String(meanAxes(node, 3)) !== pictureAxes && !second) return;
+  const keepsAxes = num(node, "keepdims") !== 0;
+  if (second) {
+    wiring.absorb(node, second);
+    node.name = second.name;
+  } else wiring.rewrote();
+  become(node, "Pooling", { pooling_type: poolingTypes.average, global_pooling: 1 });
+  if (keepsAxes) appendReshape(node, wiring);
+}
+
+function pooling(accepts: (node: Node, wiring: Wiring) => boolean): Pass {
+  return {
+    name: "pool-means",
+    run: (graph) =>
+      eachNode(graph, ["Reduction"], (node, wiring, sketches) => {
+        if (sketches.get(node.inputs[0])?.rank === 3 && accepts(node, wiring)) replaceMean(node, wiring);
+      }),
+  };
+}
+
+export const poolMeans = pooling(() => true);
+/** Only what ncnnoptimize knows: two reductions that drop their axes. */
+export const poolOfficialMeans = pooling(
+  (node, wiring) => secondMean(node, wiring) !== undefined && num(node, "keepdims") === 0,
+);
 
 function appendReshape(node: Node, wiring: Wiring): void {
   const [blob] = node.outputs;

@@ -1,14 +1,14 @@
 /** The pipelines on real models: outputs stay, int8 layers stay, and a raw conversion becomes the author's graph. */
 import { readdirSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { readNcnn, writeWeights } from "../../src/formats/ncnn/index.ts";
+import { parseParam, readNcnn, writeWeights } from "../../src/formats/ncnn/index.ts";
 import { readTorch } from "../../src/formats/torch/index.ts";
 import type { Graph, Node } from "../../src/ir/graph.ts";
 import type { Shape } from "../../src/ir/tensor.ts";
 import { weightToFloat32 } from "../../src/ir/weight.ts";
 import { ncnnoptimizePasses, optimizePasses, runPasses, storeFp16 } from "../../src/passes/index.ts";
-import { dataBytes, dataPath, hasData } from "../data.ts";
-import { expectSame, textOf } from "./helpers.ts";
+import { dataBytes, dataPath, dataText, hasData } from "../data.ts";
+import { expectSame, fillWeights, textOf } from "./helpers.ts";
 import { compareGraphs, slicesAsCrops } from "./isomorphic.ts";
 
 const names = hasData
@@ -81,6 +81,21 @@ describe.skipIf(!hasData)("real models", () => {
         ).toBeLessThan(bits);
       }
     }
+  });
+
+  // Of the benchmark's networks, those that are not optimised to the end.
+  test.each([
+    ["blazeface", 85, 84],
+    ["efficientnetv2_b0", 226, 226],
+    ["mobilenet_v3", 127, 109],
+  ])("%s keeps its outputs with random weights", (name, layers, left) => {
+    const before = parseParam(dataText(`models/benchncnn/${name}.param`), name);
+    fillWeights(before, 3);
+    const after = before.clone();
+    runPasses(after, optimizePasses());
+    expect([before.nodes.length, after.nodes.length]).toEqual([layers, left]);
+    expect(after.nodes.filter((node) => node.type === "Reduction")).toEqual([]);
+    expectSame(before, after, shapesFor(before), 1e-4);
   });
 
   test("float16 storage of a float16 model comes back bit for bit", () => {
