@@ -55,10 +55,11 @@ export type DotMode = "signed" | "unsigned" | "i7" | "i16";
 
 export interface PlanTarget extends Target {
   readonly dot: DotMode;
+  /** i7: sums of pairs may be used, see `chain` of the convolution kernel. */
+  readonly pairDot: boolean;
   readonly threads: number;
-  /** Accumulator tile of convolutions: pixels × vectors of four channels. */
-  readonly floatTile: { readonly pixels: number; readonly vectors: number };
-  readonly int8Tile: { readonly pixels: number; readonly vectors: number };
+  /** Accumulator tiles of convolutions: pixels × vectors of four channels. */
+  readonly tiles: Readonly<Record<DotKind, { readonly pixels: number; readonly vectors: number }>>;
 }
 
 export type KernelSpec =
@@ -162,7 +163,7 @@ class Planner {
       scratchBytes: this.scratch,
       memoryBytes: scratchAddress + this.scratch * this.target.threads + slack,
       biasedBorders: live.flatMap((value) =>
-        value.representations.filter((r) => r.biased && r.originOffset > 0),
+        value.representations.filter((r) => r.biased && hasBorder(value)),
       ),
     };
   }
@@ -249,7 +250,12 @@ class Planner {
     if (step.kind === "softmax") return true;
     if (!("fused" in step)) return false;
     if (step.fused.length > 0) return isNonNegative(step.fused.map(epilogueStep));
-    return step.kind === "pooling" && this.isNonNegative(step.input);
+    // The maximum of a window without a pixel is the lowest number.
+    const hasPixels = ({ output, stride, padBefore, kernel, input }: WindowAxis): boolean =>
+      kernel > padBefore && (output - 1) * stride - padBefore < input;
+    return (
+      step.kind === "pooling" && hasPixels(step.y) && hasPixels(step.x) && this.isNonNegative(step.input)
+    );
   }
 
   // ---- kernel calls
@@ -306,16 +312,13 @@ class Planner {
       roundOnce: int8 !== undefined && step.roundOnce,
     });
     const outputVectors = output.slotCount / 4;
-    const tile = chooseTile(
-      dot === "f32" ? this.target.floatTile : this.target.int8Tile,
-      width,
-      outputVectors,
-    );
+    const tile = chooseTile(this.target.tiles[dot], width, outputVectors);
     const packed = packConvolution(this.data, step, runs, dot, tile.vectors);
     const groups: SegmentGroup[] = packed.groups;
     const spec: ConvolutionSpec & { units: number } = {
       kind: "convolution",
-      dot,
+      dot: packed.dot,
+      chain: packed.chain,
       groups,
       rows,
       width,
@@ -344,7 +347,9 @@ class Planner {
       total: rows === 1 ? width : rows,
       unit: rows === 1 ? tile.pixels : 1,
     };
-    const name = `${int8 ? (dot === "i16" ? "s8-i16" : "s8-dot") : "f32"}`;
+    const name = { f32: "f32", relaxed: "s8-dot", pairs: `s8-pairs${packed.chain}`, i16: "s8-i16" }[
+      packed.dot
+    ];
     const kernel =
       y.kernel * x.kernel > 1 ? ` ${x.kernel}x${y.kernel}${y.stride > 1 ? `s${y.stride}` : ""}` : "";
     const segments = groups.reduce((sum, group) => sum + group.segments, 0);
@@ -362,7 +367,8 @@ class Planner {
     const { dot } = this.target;
     if (dot === "signed" || dot === "unsigned") return "relaxed";
     const values = new Set(step.input.channels.map((ref) => ref.value));
-    return dot === "i7" && [...values].every((value) => this.isNonNegative(value)) ? "relaxed" : "i16";
+    const isSafe = dot === "i7" && [...values].every((value) => this.isNonNegative(value));
+    return !isSafe ? "i16" : this.target.pairDot ? "pairs" : "relaxed";
   }
 
   private planDepthwise(step: DepthwiseStep): PlanStep {
@@ -678,6 +684,10 @@ function needChannels(refs: readonly ChannelRef[], step: number, dtype: Need["dt
   }
 }
 
+function hasBorder({ border }: Value): boolean {
+  return border.top > 0 || border.left > 0 || border.bottom > 0 || border.right > 0;
+}
+
 /** The one int8 scale that all readers want, if that is all they want. */
 function soleScale(needs: readonly Need[]): number | undefined {
   const [first] = needs;
@@ -705,10 +715,9 @@ function allocateValues(values: readonly Value[], start: number): Arena {
   for (const value of byStart) {
     const last = Math.max(...value.needs.map((need) => need.step));
     for (const r of value.representations) {
-      const pool =
-        r.originOffset > 0 || r.value.border.bottom > 0 || r.value.border.right > 0
-          ? `${r.rowBytes} ${r.pixelBytes} ${r.byteLength} ${r.originOffset} ${r.biased}`
-          : undefined;
+      const pool = hasBorder(value)
+        ? `${r.rowBytes} ${r.pixelBytes} ${r.byteLength} ${r.originOffset} ${r.biased}`
+        : undefined;
       r.address = arena.allocate(r.byteLength, value.producer, last, pool);
     }
   }

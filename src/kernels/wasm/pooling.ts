@@ -158,7 +158,7 @@ function sumWindow(
   const a = temp(f, "a", "i32");
   if (spec.operator === "average") f.f32x4(0);
   else if (spec.input === "f32") f.f32x4(-3.4028234663852886e38);
-  else f.i8x16(spec.biased ? 0 : -128);
+  else f.i8x16(spec.biased ? 1 : -127);
   f.set(value);
   forRange(
     f,
