@@ -7,7 +7,7 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { Random } from "../src/base/random.ts";
-import { damage, fixtures, outcomeOf } from "../test/formats/onnx/_fixtures.ts";
+import { fixtures, outcomeOf, spoil } from "../test/formats/onnx/_fixtures.ts";
 
 const [count = "100000", ...files] = process.argv.slice(2);
 const sources = files.length
@@ -19,7 +19,7 @@ const outcomes = new Map<string, number>();
 let slowest = 0;
 for (let i = 0; i < Number(count); i++) {
   const { file, bytes } = random.pick(sources);
-  const damaged = damage(bytes, random);
+  const damaged = spoil(bytes, random);
   const start = performance.now();
   const outcome = outcomeOf(damaged);
   slowest = Math.max(slowest, performance.now() - start);

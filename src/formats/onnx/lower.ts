@@ -57,6 +57,7 @@ function ruleOf(node: OnnxNode, opset: number): Lower {
 }
 
 const hints: Record<string, string> = {
+  ArgMax: "export the scores and choose outside of the graph (usual builds of ncnn leave ArgMax out)",
   NonMaxSuppression: "export without NMS: boxes are chosen outside of the graph",
   TopK: "export without post-processing: boxes are chosen outside of the graph",
   NonZero: "export without post-processing: results of varying size have no form in ncnn",

@@ -259,6 +259,12 @@ class Simplifier {
         return isSameShape;
       case "Transpose":
         return intsAttribute(node, "perm")?.every((axis, i) => axis === i) ?? false;
+      case "Mul":
+      case "Div":
+        return isSameShape && this.isConstantOf(node.inputs[1], 1);
+      case "Add":
+      case "Sub":
+        return isSameShape && this.isConstantOf(node.inputs[1], 0);
       case "Concat":
       case "Sum":
       case "Max":
@@ -271,6 +277,15 @@ class Simplifier {
       default:
         return false;
     }
+  }
+
+  private isConstantOf(name: string, value: number): boolean {
+    const tensor = this.constant(name);
+    return (
+      tensor !== undefined &&
+      tensor.data.length > 0 &&
+      Array.from(tensorNumbers(tensor)).every((v) => v === value)
+    );
   }
 
   private padsAreZero(node: OnnxNode): boolean {
@@ -345,18 +360,21 @@ class Simplifier {
       .map(describe);
     const used = new Set([...graph.nodes.flatMap((node) => node.inputs), ...isOutput]);
     for (const name of graph.initializers.keys()) if (!used.has(name)) graph.initializers.delete(name);
-    for (const info of graph.outputs) {
-      const constant = graph.initializers.get(info.name);
-      const isProduced = graph.nodes.some((node) => node.outputs.includes(info.name));
-      if (!constant || isProduced) continue;
-      // A checker wants every output to be produced by a node.
-      graph.initializers.delete(info.name);
-      graph.nodes.push({
-        ...identity("", info.name),
-        opType: "Constant",
-        inputs: [],
-        attributes: { value: { kind: "tensor", value: constant } },
-      });
+    this.produceConstantOutputs();
+  }
+
+  /** A checker wants every output to be produced by a node, also where it turned out to be constant. */
+  private produceConstantOutputs(): void {
+    const { graph } = this;
+    for (const { name } of graph.outputs) {
+      const constant = graph.initializers.get(name);
+      if (!constant) continue;
+      const inner = `${name}_value`;
+      graph.initializers.delete(name);
+      graph.initializers.set(inner, constant);
+      for (const node of graph.nodes)
+        node.inputs = node.inputs.map((input) => (input === name ? inner : input));
+      graph.nodes.push(identity(inner, name));
     }
   }
 }

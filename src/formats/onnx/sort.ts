@@ -10,6 +10,7 @@ export function sortNodes(graph: OnnxGraph, closed = true): OnnxNode[] {
   const producer = new Map<string, OnnxNode>();
   const given = new Set([...graph.initializers.keys(), ...graph.inputs.map((input) => input.name)]);
   for (const node of graph.nodes) {
+    checkArity(node);
     for (const name of node.outputs) {
       if (!name) continue;
       if (producer.has(name) || given.has(name)) {
@@ -31,6 +32,28 @@ export function sortNodes(graph: OnnxGraph, closed = true): OnnxNode[] {
     if (lost) throw new GraphError(`output "${lost.name}" is produced by no node`);
   }
   return visitAll(graph.nodes, producer);
+}
+
+/** Inputs that an operator cannot do without; one where nothing is listed. */
+const requiredInputs: Record<string, number> = {
+  ...Object.fromEntries(
+    "Add And Div Equal Greater GreaterOrEqual Less LessOrEqual MatMul Mod Mul Or Pow Sub Xor Conv ConvTranspose Gemm PRelu Gather GatherElements Expand Reshape Tile CastLike LayerNormalization"
+      .split(" ")
+      .map((name) => [name, 2]),
+  ),
+  ...Object.fromEntries(
+    "Where Range ScatterND InstanceNormalization GroupNormalization".split(" ").map((n) => [n, 3]),
+  ),
+  BatchNormalization: 5,
+  Constant: 0,
+};
+
+function checkArity(node: OnnxNode): void {
+  const needed = Object.hasOwn(requiredInputs, node.opType) ? requiredInputs[node.opType] : 1;
+  const isGiven = node.domain !== "" || node.inputs.slice(0, needed).filter((name) => name).length === needed;
+  if (!isGiven)
+    throw new GraphError(`${describeNode(node)}: ${needed} inputs are needed, found [${node.inputs}]`);
+  if (!node.outputs[0]) throw new GraphError(`${describeNode(node)}: it has no output`);
 }
 
 /** Depth-first with an explicit stack: a chain of a million nodes must not overflow the call stack. */

@@ -171,6 +171,10 @@ export class Lowering {
   ): string[] {
     const op = ops.get(type);
     if (!op) throw new GraphError(`layer type ${type} is not known`);
+    const [least, most] = op.inputs ?? [1, 1];
+    if (inputs.length < least || inputs.length > most) {
+      throw new GraphError(`${inputs.length} inputs do not fit ncnn's ${type}`);
+    }
     const node = this.current;
     const base = naming.name ?? (node?.name || node?.outputs[0] || type);
     const outputs = (naming.outputs ?? [`${base}_${type}`]).map((name) => this.unique(name, this.blobNames));

@@ -235,15 +235,6 @@ function locateAxes(
   return { blob, places: groups.flatMap(({ reduced }, i) => (reduced ? [i] : [])) };
 }
 
-const argMax: Lower = (l, node) => {
-  const value = l.value(node.inputs[0]);
-  const axis = normalizeAxis(intAttribute(node, "axis", 0), value.shape.length);
-  if (value.shape[axis] !== count(value.shape)) {
-    l.unsupported(`ArgMax along one axis of [${value.shape}]`, "ArgMax over all elements");
-  }
-  l.result("ArgMax", [l.as(value, [value.shape[axis]])], { topk: 1 });
-};
-
 /** x / max(‖x‖, eps) stays composed: Reduction, Clip, division. */
 const lpNormalization: Lower = (l, node) => {
   const p = intAttribute(node, "p", 2);
@@ -264,7 +255,6 @@ const lpNormalization: Lower = (l, node) => {
 };
 
 export const matrix: Record<string, Lower> = {
-  ArgMax: argMax,
   Gemm: gemm,
   LayerNormalization: layerNorm,
   Linear: linear,

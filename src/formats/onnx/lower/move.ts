@@ -178,6 +178,7 @@ function pick(l: Lowering, value: Value, axis: number, indices: readonly number[
     if (last && last.start + last.length === index) last.length++;
     else runs.push({ start: index, length: 1 });
   }
+  if (runs.length === 0) l.unsupported("a result without elements", "at least one element");
   if (runs.length === 1) return crop(l, value, [{ axis, ...runs[0] }], output).blob;
   const parts = runs.map((run, i) => crop(l, value, [{ axis, ...run }], `${output}_part${i}`));
   return join(l, parts, axis, output);

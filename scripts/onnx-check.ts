@@ -1,0 +1,72 @@
+/**
+ * Converts the networks of a folder made by scripts/onnx-fixtures.py and prints a table: operators, layers before and after
+ * optimizing, milliseconds to convert and to optimize, worst error against onnxruntime.
+ *
+ *     node scripts/onnx-check.ts folder [--write folder2] [--no-run] [name …]
+ *
+ * Errors are relative to the greatest element. `--write` stores .param and .bin files for scripts/onnx-native.py.
+ */
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { Random } from "../src/base/random.ts";
+import { runReference } from "../src/engine/reference.ts";
+import { printParam, writeWeights } from "../src/formats/ncnn/index.ts";
+import { readOnnx } from "../src/formats/onnx/index.ts";
+import type { Graph } from "../src/ir/graph.ts";
+import { optimize, runPasses } from "../src/passes/index.ts";
+
+interface Entry {
+  file: string;
+  exporter: string;
+  opset: number;
+  input: { shape: number[] };
+  seed: number;
+  outputs: { name: string; step: number; values: number[] }[];
+}
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { write: { type: "string" }, "no-run": { type: "boolean" } },
+});
+const [folder, ...names] = positionals;
+if (!folder)
+  throw new Error("usage: node scripts/onnx-check.ts folder [--write folder2] [--no-run] [name …]");
+if (values.write) mkdirSync(values.write, { recursive: true });
+
+function worstError(graph: Graph, entry: Entry): number {
+  const size = entry.input.shape.reduce((a, b) => a * b, 1);
+  const data = new Random(entry.seed).floats(size, 0, 1);
+  const found = runReference(graph, { [graph.inputs[0]]: { shape: entry.input.shape.slice(1), data } });
+  const errors = entry.outputs.map(({ name, step, values: expected }) => {
+    const scale = Math.max(...expected.map(Math.abs), 1e-9);
+    return Math.max(...expected.map((v, i) => Math.abs(v - found[name].data[i * step]))) / scale;
+  });
+  return Math.max(...errors);
+}
+
+console.log(
+  "| network | exporter | opset | operators | layers | optimized | fixed to its size by | convert ms | optimize ms | error |",
+);
+console.log("|---|---|---|---|---|---|---|---|---|---|");
+const index = JSON.parse(readFileSync(join(folder, "index.json"), "utf8")) as Entry[];
+for (const entry of index) {
+  if (names.length && !names.some((name) => entry.file.startsWith(name))) continue;
+  const bytes = readFileSync(join(folder, entry.file));
+  const [, , height, width] = entry.input.shape;
+  const start = performance.now();
+  const { graph, report } = readOnnx(bytes, entry.file, { keepDecode: true, inputSize: { width, height } });
+  const layers = graph.nodes.length;
+  const converted = performance.now();
+  runPasses(graph, optimize);
+  const times = [converted - start, performance.now() - converted].map((ms) => ms.toFixed(0));
+  if (values.write) {
+    const base = join(values.write, entry.file.replace(/\.onnx$/, ""));
+    writeFileSync(`${base}.param`, printParam(graph));
+    writeFileSync(`${base}.bin`, writeWeights(graph));
+  }
+  const error = values["no-run"] ? "" : worstError(graph, entry).toExponential(1);
+  const network = entry.file.replace(/-[td]\d+\.onnx$/, "");
+  const cells = [network, entry.exporter, entry.opset, report.operators, layers, graph.nodes.length];
+  console.log(`| ${[...cells, report.fixedSize.length, ...times, error].join(" | ")} |`);
+}

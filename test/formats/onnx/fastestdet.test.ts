@@ -1,0 +1,49 @@
+/** A real exported detector on a real picture: as few layers as its author's conversion, outputs as onnxruntime's. */
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { runReference } from "../../../src/engine/reference.ts";
+import { parseParam } from "../../../src/formats/ncnn/index.ts";
+import { readOnnx } from "../../../src/formats/onnx/index.ts";
+import { optimize, runPasses } from "../../../src/passes/index.ts";
+import { dataBytes, dataText, hasData, readNpy } from "../../data.ts";
+import type { Sample } from "./_fixtures.ts";
+
+/** Made by scripts/onnx-fixtures.py. */
+const expected = JSON.parse(
+  readFileSync(new URL("./data/fastestdet.json", import.meta.url), "utf8"),
+) as Sample;
+const side = 352;
+
+/** The upper left of a letterboxed picture as `[c, h, w]`, levels / 255. */
+function picture(): Float32Array {
+  const { shape, data } = readNpy("golden/in416-776.npy");
+  const out = new Float32Array(3 * side * side);
+  for (let y = 0; y < side; y++) {
+    for (let x = 0; x < side; x++) {
+      for (let c = 0; c < 3; c++) out[(c * side + y) * side + x] = data[(y * shape[1] + x) * 3 + c] / 255;
+    }
+  }
+  return out;
+}
+
+describe.skipIf(!hasData)("FastestDet", () => {
+  const { graph, report, inputSize } = readOnnx(dataBytes("models/FastestDet.onnx"), "FastestDet.onnx");
+  runPasses(graph, optimize);
+  test("has no more layers than the author's conversion", () => {
+    const theirs = parseParam(dataText("models/FastestDet.param"), "FastestDet.param");
+    expect(graph.nodes.length).toBeLessThanOrEqual(theirs.nodes.length);
+    const types = (nodes: typeof graph.nodes) => nodes.map((node) => node.type).sort();
+    expect(types(graph.nodes)).toEqual(types(theirs.nodes));
+    expect(report.opset).toBe(11);
+    expect(inputSize).toEqual({ width: side, height: side });
+  });
+  test("gives what onnxruntime gives", () => {
+    const found = runReference(graph, { [graph.inputs[0]]: { shape: [3, side, side], data: picture() } });
+    const output = found[expected.name];
+    expect([1, ...output.shape]).toEqual(expected.shape);
+    const scale = Math.max(...expected.values.map(Math.abs));
+    expected.values.forEach((v, i) => {
+      expect(Math.abs(output.data[i * expected.step] - v) / scale).toBeLessThan(1e-4);
+    });
+  });
+});
