@@ -1,6 +1,8 @@
 /** Who makes and who reads every blob, kept up to date while a pass rewrites, so that a pass stays linear in time. */
 import type { Graph, Node } from "../ir/graph.ts";
 
+const sourceTypes: readonly string[] = ["Input", "MemoryData"];
+
 export class Wiring {
   private readonly graph: Graph;
   private readonly producers: Map<string, Node>;
@@ -23,7 +25,10 @@ export class Wiring {
   producer(blob: string): Node | undefined {
     return this.producers.get(blob);
   }
-  /** Nodes that read the blob; one that reads it twice is listed twice. None: it is an output of the graph. */
+  /**
+   * Nodes that read the blob; one that reads it twice is listed twice. None: it is an output of the graph. The list changes
+   * with the graph: copy it before rewriting in a loop.
+   */
   readers(blob: string): readonly Node[] {
     return this.consumers.get(blob) ?? [];
   }
@@ -41,7 +46,7 @@ export class Wiring {
   setInputs(node: Node, inputs: readonly string[]): void {
     for (const blob of node.inputs) this.removeReader(blob, node);
     node.inputs = [...inputs];
-    for (const blob of inputs) this.consumers.set(blob, [...this.readers(blob), node]);
+    for (const blob of inputs) this.addReader(blob, node);
   }
 
   /** `node` swallows its sole reader: it makes the reader's output, and the reader is gone. */
@@ -53,7 +58,7 @@ export class Wiring {
 
   /**
    * Takes out a node whose only output equals its first input. Not possible (false) where the output is one of the
-   * graph's, which keep their names, and the input is fed by the caller or has other readers.
+   * graph's, which keep their names, and the input is fed by the caller, a constant, or has other readers.
    */
   bypass(node: Node): boolean {
     const [from] = node.inputs;
@@ -61,7 +66,7 @@ export class Wiring {
     const readers = this.readers(to);
     if (readers.length === 0) {
       const producer = this.producers.get(from);
-      if (!producer || producer.type === "Input" || this.readers(from).length !== 1) return false;
+      if (!producer || sourceTypes.includes(producer.type) || this.readers(from).length !== 1) return false;
       this.remove(node);
       this.rename(producer, to, from);
     } else {
@@ -104,7 +109,7 @@ export class Wiring {
   /** Puts a new node right behind another one. */
   insertBehind(place: Node, node: Node): void {
     this.places.set(node, place);
-    for (const blob of node.inputs) this.consumers.set(blob, [...this.readers(blob), node]);
+    for (const blob of node.inputs) this.addReader(blob, node);
     for (const blob of node.outputs) this.producers.set(blob, node);
   }
 
@@ -129,11 +134,13 @@ export class Wiring {
     return this.count;
   }
 
+  private addReader(blob: string, node: Node): void {
+    const readers = this.consumers.get(blob);
+    if (readers) readers.push(node);
+    else this.consumers.set(blob, [node]);
+  }
   private removeReader(blob: string, node: Node): void {
-    const readers = this.readers(blob);
-    this.consumers.set(
-      blob,
-      readers.filter((reader) => reader !== node),
-    );
+    const readers = this.consumers.get(blob) ?? [];
+    for (let i = readers.indexOf(node); i >= 0; i = readers.indexOf(node, i)) readers.splice(i, 1);
   }
 }

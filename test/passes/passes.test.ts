@@ -377,6 +377,8 @@ test.each([
 test("an identity that gives an output its name stays where the name cannot move", () => {
   const text = "Input x 0 1 x\nNoop n 1 1 x y";
   expect(check(dropIdentities, text, text, [3, 5, 7])[0]).toContain('gives the output "y" its name');
+  const constant = "Input x 0 1 x\nReLU r 1 1 x z\nMemoryData k 0 1 k 0=3\nNoop n 1 1 k y";
+  check(dropIdentities, constant, constant, [3, 5, 7]);
 });
 
 test("Flatten of a vector", () => {
