@@ -17,10 +17,11 @@ const arrows: Record<string, readonly string[]> = {
   detect: ["ir", "engine"],
   evaluate: ["ir", "detect", "engine"],
   report: [],
-  model: ["ir", "ops", "formats", "passes", "engine", "detect"],
+  zoo: ["ir", "ops", "quantize"],
+  model: ["ir", "ops", "formats", "passes", "engine", "quantize", "detect", "evaluate", "zoo"],
   "index.ts": [
     "ir",
-    "ops",
+    "wasm",
     "formats",
     "passes",
     "engine",

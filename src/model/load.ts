@@ -85,7 +85,8 @@ async function locateFiles(
   const named = await Promise.all(
     files.map(async (file) => ({
       name: file.name,
-      bytes: "bytes" in file ? file.bytes : new Uint8Array(await file.arrayBuffer()),
+      // A File of a newer platform has `bytes` too: a method.
+      bytes: "arrayBuffer" in file ? new Uint8Array(await file.arrayBuffer()) : file.bytes,
     })),
   );
   const folder = memoryFolder(named);

@@ -41,10 +41,13 @@ export async function readBytes(file: string): Promise<Uint8Array> {
   }
 }
 
-/** Whether the path is a folder, a file, or nothing. */
+/** Whether the path is a folder, a file, or nothing that can be reached. */
 export function kindOf(file: string): "folder" | "file" | undefined {
-  const stats = statSync(file, { throwIfNoEntry: false });
-  return stats && (stats.isDirectory() ? "folder" : "file");
+  try {
+    return statSync(file).isDirectory() ? "folder" : "file";
+  } catch {
+    return undefined; // opening it will say why
+  }
 }
 
 /** A folder on disk, as the model formats see it. */
@@ -84,13 +87,18 @@ export async function writeFiles(
     for (const name of names) rmSync(temporary(name), { force: true });
     for (const folder of created) removeIfEmpty(folder);
   };
-  const release = onInterrupt(undo);
+  let interrupted = false;
+  const release = onInterrupt(() => {
+    interrupted = true;
+    undo();
+  });
   let at = directory;
   try {
     for (const name of names) {
       at = path.join(directory, name);
       writeFileSync(temporary(name), files[name]);
       await new Promise(setImmediate); // lets Ctrl-C through between files
+      if (interrupted) throw new Error("interrupted"); // somebody else keeps the process alive
     }
     for (const name of names) {
       at = path.join(directory, name);
@@ -107,8 +115,9 @@ export async function writeFiles(
 /** Makes a folder and those above it; gives the ones that were new, innermost first. Throws InputError. */
 export function makeFolder(directory: string): string[] {
   const created: string[] = [];
-  for (let folder = path.resolve(directory); !statSync(folder, { throwIfNoEntry: false }); ) {
+  for (let folder = path.resolve(directory); kindOf(folder) === undefined; ) {
     created.push(folder);
+    if (folder === path.dirname(folder)) break;
     folder = path.dirname(folder);
   }
   try {
