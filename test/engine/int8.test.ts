@@ -53,7 +53,7 @@ async function checkMachines(graph: Graph, inputs: Record<string, Tensor>, check
     }
     if (!kin) seen.push([target, outputs]);
     expect(referenceTypes(program), name).toEqual(check.inJavaScript ?? []);
-    if (target.dot === "i16") expect(dots(program.plan), name).not.toContain("relaxed");
+    if (target.dot === "i16") expect(new Set(dots(program.plan)), name).not.toContain("relaxed");
     if (target.dot === "signed" || target.dot === "unsigned")
       expect(dots(program.plan), name).not.toContain("i16");
   }
@@ -64,6 +64,11 @@ function expectNear(found: Tensor, expected: Tensor, what: string): void {
   const tolerance = expected.data instanceof Int8Array ? 1 : 0.01 * largest(expected);
   expectClose(found, expected, () => tolerance, what);
 }
+
+const conv = (name: string, from: string, to: string, outputs: number, rest: string): string =>
+  `Convolution ${name} 1 1 ${from} ${to} 0=${outputs} 5=1 ${rest}`;
+const depthwise = (name: string, from: string, to: string, channels: number, rest: string): string =>
+  `ConvolutionDepthWise ${name} 1 1 ${from} ${to} 0=${channels} 7=${channels} 5=1 ${rest}`;
 
 // ---- one layer at a time
 
@@ -190,6 +195,23 @@ describe("float weights, quantized at load", () => {
   it.each(entries(layers))("%s", async (_, layer, i) => checkLayer(layer, i, { floatWeights: true }));
 });
 
+describe("sums of several products in 16 bits", () => {
+  const text = (kernel: string): string =>
+    `${conv("a", "x", "p", 13, "1=1 8=2 9=1")}\n${conv("b", "p", "y", 9, `${kernel} 8=2`)}\n${conv("c", "p", "z", 30, `${kernel} 8=102`)}`;
+  const cases = [3, 15, 31, 32, 60, 63, 64, 127].flatMap((limit) =>
+    ["1=1", "1=3 4=1", "1=3 3=2 4=1 2=2"].map((kernel) => [limit, kernel] as const),
+  );
+  it.each(cases)("weights up to %d, %s", async (weightLimit, kernel) => {
+    const shapes = { x: [7, 5, 6] };
+    const graph = graphOf(text(kernel), shapes, { weightLimit, seed: weightLimit });
+    // All inputs at their largest, and weights of one sign: the sums that come nearest to overflow.
+    const { data } = graph.node("b")!.weights.weight;
+    for (let i = 0; i < data.length; i += 2) data[i] = Math.abs(data[i]);
+    await checkMachines(graph, randomInputs(shapes, 3, 1));
+    await checkMachines(graph, randomInputs(shapes, 3, 100));
+  });
+});
+
 describe("odd scales and weights", () => {
   const shape = [6, 5, 6];
   const layerTypes = [
@@ -298,11 +320,6 @@ function describeNetworks(what: string, networks: readonly Network[]): void {
     });
   });
 }
-
-const conv = (name: string, from: string, to: string, outputs: number, rest: string): string =>
-  `Convolution ${name} 1 1 ${from} ${to} 0=${outputs} 5=1 ${rest}`;
-const depthwise = (name: string, from: string, to: string, channels: number, rest: string): string =>
-  `ConvolutionDepthWise ${name} 1 1 ${from} ${to} 0=${channels} 7=${channels} 5=1 ${rest}`;
 
 describeNetworks("chains", [
   {

@@ -15,6 +15,8 @@ export interface WeightOptions {
   readonly seed?: number;
   /** int8 layers have float weights, to be quantized at load. */
   readonly floatWeights?: boolean;
+  /** Integer weights are at most this large; 127 when absent. */
+  readonly weightLimit?: number;
 }
 
 /**
@@ -68,12 +70,13 @@ function makeWeight(node: Node, { name, count }: WeightSpec, random: Random, opt
   const p = paramsOf(node, ops) as Record<string, number>;
   const fan = p.weight_data_size / p.num_output;
   const limit = Math.sqrt(3 / fan);
+  const most = options.weightLimit ?? 127;
   switch (name) {
     case "weight":
       if (!p.int8_scale_term || options.floatWeights) return f32Weight(random.floats(count, -limit, limit));
-      return { storage: "i8", data: Int8Array.from({ length: count }, () => random.int(-127, 127)) };
+      return { storage: "i8", data: Int8Array.from({ length: count }, () => random.int(-most, most)) };
     case "weight_scales":
-      return f32Weight(random.floats(count, 0.7, 1.4).map((v) => (v * 127) / limit));
+      return f32Weight(random.floats(count, 0.7, 1.4).map((v) => (v * most) / limit));
     case "bottom_scale":
     case "top_scale":
       // Some layers agree on a scale, some do not.
@@ -96,13 +99,20 @@ export function randomInputs(shapes: Record<string, Shape>, seed = 7, size = 1):
 
 // ---- machines
 
+const tile = (pixels: number, vectors: number) => ({ pixels, vectors });
+const tiles = { f32: tile(4, 2), relaxed: tile(4, 2), pairs: tile(3, 2), i16: tile(4, 2) };
 const base: PlanTarget = {
   relaxed: false,
   fusedMadd: false,
   dot: "i16",
+  pairDot: false,
   threads: 1,
-  floatTile: { pixels: 4, vectors: 2 },
-  int8Tile: { pixels: 4, vectors: 2 },
+  tiles,
+};
+/** All tiles of one size. */
+const tiled = (pixels: number, vectors: number): PlanTarget["tiles"] => {
+  const all = tile(pixels, vectors);
+  return { f32: all, relaxed: all, pairs: all, i16: all };
 };
 
 export type Machine = readonly [name: string, target: PlanTarget];
@@ -112,36 +122,34 @@ const relaxed: PlanTarget = {
   ...base,
   relaxed: true,
   fusedMadd: found.madd === "fused",
-  floatTile: { pixels: 6, vectors: 2 },
+  tiles: { ...tiles, f32: tile(6, 2) },
 };
 
 /** Where relaxed SIMD is missing only the plain machine is left. */
 export const floatMachines: readonly Machine[] = [
   ["plain", base],
-  ["tile 3x3", { ...base, floatTile: { pixels: 3, vectors: 3 } }],
+  ["tile 3x3", { ...base, tiles: tiled(3, 3) }],
   ...(found.relaxedSimd ? [["relaxed", relaxed] as const] : []),
 ];
+
+/** Dot products of other machines in plain instructions. */
+const like = (dot: "signed" | "unsigned" | "i7"): PlanTarget => ({ ...base, dot, emulateDot: dot });
 
 /** Every way to do int8 dot products: in plain instructions, as other machines would, and as this one does. */
 export const int8Machines: readonly Machine[] = [
   ["i16", base],
-  ["i16, tile 3x3", { ...base, int8Tile: { pixels: 3, vectors: 3 } }],
-  ["signed, emulated", { ...base, dot: "signed", emulateDot: "signed" }],
-  ["unsigned, emulated", { ...base, dot: "unsigned", emulateDot: "unsigned" }],
-  [
-    "unsigned, emulated, tile 1x1",
-    {
-      ...base,
-      dot: "unsigned",
-      emulateDot: "unsigned",
-      int8Tile: { pixels: 1, vectors: 1 },
-    },
-  ],
-  ["i7, emulated", { ...base, dot: "i7", emulateDot: "i7" }],
+  ["i16, tile 3x3", { ...base, tiles: tiled(3, 3) }],
+  ["signed, emulated", like("signed")],
+  ["unsigned, emulated", like("unsigned")],
+  ["unsigned, emulated, tile 1x1", { ...like("unsigned"), tiles: tiled(1, 1) }],
+  ["i7, emulated", like("i7")],
+  ["i7 pairs, emulated", { ...like("i7"), pairDot: true }],
+  ["i7 pairs, emulated, tile 5x1", { ...like("i7"), pairDot: true, tiles: tiled(5, 1) }],
   ...(found.relaxedSimd ? [["relaxed, i16", relaxed] as const] : []),
   ...(["signed", "unsigned", "saturating", "i7"].includes(found.dot)
     ? [["relaxed, i7", { ...relaxed, dot: "i7" }] as const]
     : []),
+  ...(found.pairDot ? [["relaxed, i7 pairs", { ...relaxed, dot: "i7", pairDot: true }] as const] : []),
   ...(found.dot === "signed" || found.dot === "unsigned"
     ? [[`relaxed, ${found.dot}`, { ...relaxed, dot: found.dot }] as const]
     : []),
