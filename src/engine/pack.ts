@@ -7,7 +7,6 @@ import {
   epilogueVectors,
   resizeEntryBytes,
   type SegmentGroup,
-  segmentEntryBytes,
   unitSize,
 } from "../kernels/wasm/index.ts";
 import { dequantizeScale } from "../ops/_int8.ts";
@@ -36,6 +35,8 @@ export interface PackedConvolution {
   readonly table: number;
   readonly weights: number;
   readonly groups: SegmentGroup[];
+  /** Units that are summed in 16 bits; 1 but for `pairs`. */
+  readonly chain: number;
   /** Total units of k. */
   readonly units: number;
   /** int8: Σ of the weights of every output channel. */
@@ -97,6 +98,15 @@ export function packConvolution(
 ): PackedConvolution {
   const unit = unitSize(dot);
   const grouped = groupSegments(segmentsOf(step, runs, unit));
+  const perOutput = step.weight.length / step.output.channels;
+  let matrix: Matrix = { weight: step.weight, perOutput };
+  let chain = 1;
+  if (dot === "pairs") {
+    const split = splitForChain(step.weight as Int8Array, perOutput, grouped.flat());
+    chain = split.chain;
+    matrix = split.matrix;
+    grouped.push(...groupSegments(split.rest));
+  }
   const ordered = grouped.flat();
   const columns = Int32Array.from(ordered.flatMap((segment) => segment.columns));
   const table = new Int32Array(ordered.flatMap((s) => [s.address, (s.columns.length / unit) * 4]));
@@ -111,25 +121,150 @@ export function packConvolution(
   });
   return {
     table: data.add(table),
-    weights: data.add(packMatrix(step, columns, dot, vectors)),
+    weights: data.add(packMatrix(matrix, slotsOf(step.output), columns, dot, vectors)),
     groups,
+    chain,
     units: columns.length / unit,
     weightSums: step.int8 ? sumWeights(step) : undefined,
   };
 }
 
-if (segmentEntryBytes !== 8) throw new Error("the segment table is packed as pairs of i32");
+/** A weight matrix `[output channel][column]`. */
+interface Matrix {
+  readonly weight: Float32Array | Int8Array;
+  readonly perOutput: number;
+}
+
+/** The most that the positive, and that the negative weights of a lane may add up to: inputs are at most 127. */
+const mostInLane = Math.floor(32767 / 127);
+
+/** Instructions per unit of a chain, from long to short; a unit of the rest costs some more for its table entry. */
+const chainCosts: readonly (readonly [chain: number, cost: number])[] = [
+  [4, 2.25],
+  [2, 2.5],
+  [1, 3],
+];
+const restCost = 5;
+
+/**
+ * Chooses how many consecutive units are summed in 16 bits, inputs being in 0..127. Where the weights of a chain could
+ * overflow a lane (k mod 4 in {0,1} or {2,3} of one output channel), what is too much is taken off the largest of them and
+ * given to a second matrix: its few columns come again at the end of the sum, as segments of one unit. Exact, since
+ * w = w' + rest.
+ */
+function splitForChain(
+  weight: Int8Array,
+  perOutput: number,
+  segments: readonly Segment[],
+): { chain: number; matrix: Matrix; rest: Segment[] } {
+  const units = segments.reduce((sum, segment) => sum + segment.columns.length / 4, 0);
+  let best: { chain: number; matrix: Matrix; rest: Segment[] } | undefined;
+  let least = Number.POSITIVE_INFINITY;
+  for (const [chain, cost] of chainCosts) {
+    const split = splitLanes(weight, perOutput, segments, chain);
+    const total = units * cost + split.rest.length * restCost;
+    if (total < least) {
+      least = total;
+      best = { chain, ...split };
+    }
+    if (split.rest.length === 0) break;
+  }
+  return best!;
+}
+
+/** Splits the weights so that chains of `chain` units fit: `[output][kept columns, rest columns]`, and the rest's segments. */
+function splitLanes(
+  weight: Int8Array,
+  perOutput: number,
+  segments: readonly Segment[],
+  chain: number,
+): { matrix: Matrix; rest: Segment[] } {
+  const outputs = weight.length / perOutput;
+  let doubled: Int8Array | undefined;
+  const rest: Segment[] = [];
+  for (const segment of segments) {
+    const { columns } = segment;
+    const units = columns.length / 4;
+    const touched = new Set<number>();
+    for (let first = 0; first < units; first += chain) {
+      const last = Math.min(first + chain, units);
+      for (let lane = 0; lane < 4; lane += 2) {
+        for (let k = 0; k < outputs; k++) {
+          for (let sign = 1; sign >= -1; sign -= 2) {
+            let sum = 0;
+            for (let u = first; u < last; u++) {
+              for (let j = 0; j < 2; j++) {
+                const column = columns[u * 4 + lane + j];
+                const w = column < 0 ? 0 : weight[k * perOutput + column] * sign;
+                if (w > 0) sum += w;
+              }
+            }
+            if (sum <= mostInLane) continue;
+            doubled ??= doubleColumns(weight, perOutput);
+            const lanes = columns.slice(first * 4, last * 4).filter((_, i) => (i & 2) === lane);
+            for (const column of takeOff(
+              doubled,
+              k * perOutput * 2,
+              perOutput,
+              lanes,
+              sign,
+              sum - mostInLane,
+            )) {
+              touched.add(Math.floor(columns.indexOf(column, first * 4) / 4));
+            }
+          }
+        }
+      }
+    }
+    for (const u of [...touched].sort((a, b) => a - b)) {
+      const taken = columns.slice(u * 4, u * 4 + 4).map((column) => (column < 0 ? -1 : column + perOutput));
+      rest.push({ ...segment, address: segment.address + u * 4, columns: taken });
+    }
+  }
+  const matrix = doubled ? { weight: doubled, perOutput: perOutput * 2 } : { weight, perOutput };
+  return { matrix, rest };
+}
+
+/** Every output's columns, followed by as many zeros. */
+function doubleColumns(weight: Int8Array, perOutput: number): Int8Array {
+  const doubled = new Int8Array(weight.length * 2);
+  for (let from = 0; from < weight.length; from += perOutput) {
+    doubled.set(weight.subarray(from, from + perOutput), from * 2);
+  }
+  return doubled;
+}
+
+/** Moves `excess` from the largest weights of `columns` (times `sign`) to their second halves; returns the columns changed. */
+function takeOff(
+  doubled: Int8Array,
+  base: number,
+  perOutput: number,
+  columns: readonly number[],
+  sign: number,
+  excess: number,
+): number[] {
+  const size = (column: number): number => doubled[base + column] * sign;
+  const order = columns.filter((column) => column >= 0).sort((a, b) => size(b) - size(a));
+  const changed: number[] = [];
+  for (const column of order) {
+    if (excess <= 0) break;
+    const part = Math.min(excess, size(column));
+    doubled[base + column] -= part * sign;
+    doubled[base + perOutput + column] += part * sign;
+    excess -= part;
+    changed.push(column);
+  }
+  return changed;
+}
 
 /** Weights as `[block][k unit][vectors][lanes]`; see the head of kernels/wasm/convolution.ts. */
 function packMatrix(
-  step: ConvolutionStep,
+  { weight, perOutput }: Matrix,
+  slots: Int32Array,
   columns: Int32Array,
   dot: DotKind,
   vectors: number,
 ): Float32Array | Int8Array | Int16Array {
-  const slots = slotsOf(step.output);
-  const { weight } = step;
-  const perOutput = weight.length / step.output.channels;
   const count = slots.length * columns.length;
   const out =
     dot === "f32" ? new Float32Array(count) : dot === "i16" ? new Int16Array(count) : new Int8Array(count);

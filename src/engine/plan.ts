@@ -317,7 +317,7 @@ class Planner {
     const groups: SegmentGroup[] = packed.groups;
     const spec: ConvolutionSpec & { units: number } = {
       kind: "convolution",
-      dot: packed.dot,
+      dot,
       chain: packed.chain,
       groups,
       rows,
@@ -348,7 +348,7 @@ class Planner {
       unit: rows === 1 ? tile.pixels : 1,
     };
     const name = { f32: "f32", relaxed: "s8-dot", pairs: `s8-pairs${packed.chain}`, i16: "s8-i16" }[
-      packed.dot
+      dot
     ];
     const kernel =
       y.kernel * x.kernel > 1 ? ` ${x.kernel}x${y.kernel}${y.stride > 1 ? `s${y.stride}` : ""}` : "";

@@ -26,8 +26,14 @@ export function detectTarget(threads = 1): PlanTarget {
     fusedMadd: found.madd === "fused",
     dot,
     threads,
-    floatTile: found.relaxedSimd ? { pixels: 6, vectors: 2 } : { pixels: 4, vectors: 2 },
-    int8Tile: { pixels: 4, vectors: 2 },
+    pairDot: found.pairDot,
+    tiles: {
+      // Twelve accumulators and what feeds them just fit the registers of newer V8; older ones would spill.
+      f32: found.relaxedSimd ? { pixels: 6, vectors: 2 } : { pixels: 4, vectors: 2 },
+      relaxed: { pixels: 4, vectors: 2 },
+      pairs: { pixels: 4, vectors: 2 },
+      i16: { pixels: 4, vectors: 2 },
+    },
   };
 }
 

@@ -4,9 +4,9 @@
  */
 import { classifyDot, type DotMode, dotCorpus } from "./_dot.ts";
 import { classifyMadd, type MaddMode, maddCorpus } from "./_madd.ts";
+import type { Func } from "./function.ts";
 import { addTo, forRange } from "./helpers.ts";
 import { Module } from "./module.ts";
-import type { OpName } from "./opcodes.ts";
 
 export type { DotMode } from "./_dot.ts";
 export type { MaddMode } from "./_madd.ts";
@@ -19,6 +19,8 @@ export interface Features {
   /** Shared memory and atomics exist. Whether memory may be sent to a worker (page isolation) is another matter. */
   readonly threads: boolean;
   readonly dot: DotMode;
+  /** `i16x8.relaxed_dot_i8x16_i7x16_s` is exact in the same range as `dot`, before sums of more than one pair. */
+  readonly pairDot: boolean;
   readonly madd: MaddMode;
 }
 
@@ -75,18 +77,19 @@ function probeThreads(): boolean {
   });
 }
 
-type TernaryOp = OpName & (`${string}.relaxed_${"madd" | "nmadd"}` | `${string}.relaxed_dot_${string}_add_s`);
+/** Takes a, b and c from the stack and leaves the result there. */
+type Ternary = (f: Func) => void;
 
 /**
  * Applies a three-operand instruction to many cases of `[a][b][c]`, 16 bytes each:
  * ```
  * (memory (export "memory") 1)
  * (func (export "run") (param $rounds i32)
- *   for $rounds, for each case: out[i] = op(in[i].a, in[i].b, in[i].c); some idle work)
+ *   for $rounds, for each case: out[i] = operation(in[i].a, in[i].b, in[i].c); some idle work)
  * ```
  * Yields the bytes of all results after one round (compiled in haste), and again where they change as the engine optimizes.
  */
-function* runTernary(op: TernaryOp, inputs: Uint8Array): Generator<ArrayBuffer> {
+function* runTernary(operation: Ternary, inputs: Uint8Array): Generator<ArrayBuffer> {
   const count = inputs.length / 48;
   const m = new Module();
   m.memory({ min: Math.ceil((count * 64) / 65536) }, "memory");
@@ -103,7 +106,7 @@ function* runTernary(op: TernaryOp, inputs: Uint8Array): Generator<ArrayBuffer> 
           f.get(at);
           f.op("v128.load", { offset });
         }
-        f.op(op);
+        operation(f);
         f.op("v128.store");
         addTo(f, out, 16);
         for (let i = 0; i < idleWork; i++) {
@@ -137,12 +140,27 @@ function* runTernary(op: TernaryOp, inputs: Uint8Array): Generator<ArrayBuffer> 
 
 /** What the int8 dot product does here; see `DotMode`. */
 export function probeDot(): DotMode {
+  return classifyOperation((f) => f.op("i32x4.relaxed_dot_i8x16_i7x16_add_s"));
+}
+
+/** What the dot product of pairs does, the pairs being added up by an exact instruction. */
+export function probePairDot(): DotMode {
+  return classifyOperation((f) => {
+    const c = f.local("v128");
+    f.set(c);
+    f.op("i16x8.relaxed_dot_i8x16_i7x16_s");
+    f.op("i32x4.extadd_pairwise_i16x8_s");
+    f.get(c);
+    f.op("i32x4.add");
+  });
+}
+
+function classifyOperation(operation: Ternary): DotMode {
   if (!probeRelaxedSimd()) return "none";
   const corpus = dotCorpus();
-  const runs = runTernary("i32x4.relaxed_dot_i8x16_i7x16_add_s", corpus.inputs);
   return classifyDot(
     corpus,
-    map(runs, (bytes) => new Int32Array(bytes)),
+    map(runTernary(operation, corpus.inputs), (bytes) => new Int32Array(bytes)),
   );
 }
 
@@ -153,7 +171,10 @@ export function probeMadd(): MaddMode {
     const corpus = maddCorpus(op === "f32x4.relaxed_nmadd");
     return classifyMadd(
       corpus,
-      map(runTernary(op, corpus.inputs), (bytes) => new Float32Array(bytes)),
+      map(
+        runTernary((f) => f.op(op), corpus.inputs),
+        (bytes) => new Float32Array(bytes),
+      ),
     );
   });
   return modes[0] === modes[1] ? modes[0] : "none";
@@ -167,11 +188,15 @@ let known: Features | undefined;
 
 /** The machine's features, probed at the first call (a few ms, at most some 15) and frozen. */
 export function features(): Features {
-  known ??= Object.freeze({
+  if (known) return known;
+  const dot = probeDot();
+  known = Object.freeze({
     simd: probeSimd(),
     relaxedSimd: probeRelaxedSimd(),
     threads: probeThreads(),
-    dot: probeDot(),
+    dot,
+    // Asked for only where the planner would use it.
+    pairDot: (dot === "saturating" || dot === "i7") && probePairDot() !== "none",
     madd: probeMadd(),
   });
   return known;

@@ -13,8 +13,16 @@
  * output channels. i8: a unit is four k, lanes `[4 channels][4 k]`; for the i16 dot a unit is two pairs,
  * `[pair][vectors]` of lanes `[4 channels][2 k]` i16.
  */
-import { addTo, type Func, type FuncRef, forRange, type Local, type Module } from "../../wasm/index.ts";
-import { emitRelaxedDot } from "./_dot.ts";
+import {
+  addTo,
+  type Func,
+  type FuncRef,
+  forRange,
+  type Local,
+  type Module,
+  whileLoop,
+} from "../../wasm/index.ts";
+import { emitPairDot, emitRelaxedDot } from "./_dot.ts";
 import { type EpilogueSpec, emitAccumulatorStart, emitEpilogue, epilogueGroupBytes } from "./_epilogue.ts";
 import { temp } from "./_temp.ts";
 import type { Target } from "./spec.ts";
@@ -30,13 +38,16 @@ export interface SegmentGroup {
 
 /**
  * `relaxed`: i32x4.relaxed_dot_i8x16_i7x16_add_s with the weights as the signed operand, exact for the operands that the
- * planner lets through; `i16`: i32x4.dot_i16x8_s on inputs widened to 16 bits, exact always.
+ * planner lets through; `pairs`: i16x8.relaxed_dot_i8x16_i7x16_s on the same operands, summed in 16 bits over `chain` units
+ * before it is widened, for machines on which that saves instructions; `i16`: i32x4.dot_i16x8_s on inputs widened to 16 bits, exact always.
  */
-export type DotKind = "f32" | "relaxed" | "i16";
+export type DotKind = "f32" | "relaxed" | "pairs" | "i16";
 
 export interface ConvolutionSpec {
   readonly kind: "convolution";
   readonly dot: DotKind;
+  /** `pairs`: consecutive units whose sums of two products, added up, are known to fit 16 bits; else 1. */
+  readonly chain: number;
   readonly groups: readonly SegmentGroup[];
   /** Output pixels; `rows` is 1 when all pixels can be treated as one long row. */
   readonly rows: number;
@@ -319,27 +330,35 @@ class Emitter {
   ): void {
     const a = temp(this.f, "a", "i32");
     const length = temp(this.f, "length", "i32");
-    const unit = (u: number): void => {
-      this.emitUnit(a, u * unitBytes, pixels, group.pixelBytes, u * vectors * 16, vectors, acc);
+    const unit = (u: number, count: number): void => {
+      const [aOffset, weightOffset] = [u * unitBytes, u * vectors * 16];
+      if (this.spec.dot === "pairs") {
+        this.emitChain(a, aOffset, count, pixels, group.pixelBytes, weightOffset, vectors, acc);
+      } else this.emitUnit(a, aOffset, pixels, group.pixelBytes, weightOffset, vectors, acc);
     };
     this.forSegments(group, g, a, length, () => this.emitUnits(group.length, a, length, vectors * 16, unit));
   }
 
   /**
-   * Runs `unit` over a segment, moving `a` by a unit's bytes and the weights by `weightBytes` each. A known length is
-   * unrolled by four, a short one entirely.
+   * Runs `unit(first, count)` over a segment in chains of up to `chain` units, moving `a` by a unit's bytes and the weights
+   * by `weightBytes` each. A known length is unrolled by four, a short one entirely.
    */
   private emitUnits(
     count: number | undefined,
     a: Local,
     length: Local,
     weightBytes: number,
-    unit: (u: number) => void,
+    unit: (u: number, count: number) => void,
     aBytes = unitBytes,
   ): void {
     const { f } = this;
+    const { chain } = this.spec;
+    const chains = (units: number): void => {
+      for (let u = 0; u < units; u += chain) unit(u, Math.min(chain, units - u));
+    };
     const advance = (units: number): void => {
       addTo(f, this.weights, units * weightBytes);
+      addTo(f, a, units * aBytes);
     };
     const end = temp(f, "aEnd", "i32");
     if (count === undefined) {
@@ -347,18 +366,26 @@ class Emitter {
       f.get(length);
       f.op("i32.add");
       f.set(end);
-      f.loop((again) => {
-        unit(0);
-        advance(1);
-        addTo(f, a, aBytes);
-        f.get(a);
-        f.get(end);
-        f.op("i32.ne");
-        f.brIf(again);
-      });
+      // As many whole chains as there are, then single units.
+      for (const units of chain > 1 ? [chain, 1] : [1]) {
+        whileLoop(
+          f,
+          () => {
+            f.get(a);
+            f.i32(units * aBytes);
+            f.op("i32.add");
+            f.get(end);
+            f.op("i32.le_u");
+          },
+          () => {
+            chains(units);
+            advance(units);
+          },
+        );
+      }
       return;
     }
-    const unroll = 4;
+    const unroll = chain === 3 ? 6 : 4;
     const looped = count > 8 ? Math.floor(count / unroll) * unroll : 0;
     if (looped > 0) {
       f.get(a);
@@ -366,17 +393,56 @@ class Emitter {
       f.op("i32.add");
       f.set(end);
       f.loop((again) => {
-        for (let u = 0; u < unroll; u++) unit(u);
+        chains(unroll);
         advance(unroll);
-        addTo(f, a, unroll * aBytes);
         f.get(a);
         f.get(end);
         f.op("i32.ne");
         f.brIf(again);
       });
     }
-    for (let u = 0; u < count - looped; u++) unit(u);
-    if (count > looped) advance(count - looped);
+    chains(count - looped);
+    if (count > looped) addTo(f, this.weights, (count - looped) * weightBytes);
+  }
+
+  /** acc[p][v] += Σ of `count` units, added up in 16 bits. */
+  private emitChain(
+    a: Local,
+    aOffset: number,
+    count: number,
+    pixels: number,
+    pixelBytes: number,
+    weightOffset: number,
+    vectors: number,
+    acc: (p: number, v: number) => Local,
+  ): void {
+    const { f, target } = this;
+    const w = (u: number, v: number): Local => temp(f, `w${u * vectors + v}`);
+    for (let u = 0; u < count; u++) {
+      for (let v = 0; v < vectors; v++) {
+        f.get(this.weights);
+        f.op("v128.load", { offset: weightOffset + (u * vectors + v) * 16 });
+        f.set(w(u, v));
+      }
+    }
+    const splat = (u: number): Local => temp(f, `splat${u}`);
+    for (let p = 0; p < pixels; p++) {
+      for (let u = 0; u < count; u++) {
+        f.get(a);
+        f.op("v128.load32_splat", { offset: aOffset + u * unitBytes + p * pixelBytes });
+        f.set(splat(u));
+      }
+      for (let v = 0; v < vectors; v++) {
+        for (let u = 0; u < count; u++) {
+          emitPairDot(f, target, w(u, v), splat(u));
+          if (u > 0) f.op("i16x8.add");
+        }
+        f.op("i32x4.extadd_pairwise_i16x8_s");
+        f.get(acc(p, v));
+        f.op("i32x4.add");
+        f.set(acc(p, v));
+      }
+    }
   }
 
   /** acc[p][v] += a[p] · w[v] for one unit of k. */
