@@ -3,6 +3,7 @@
  * constants and gives all outputs. Results are limited in size, since a few bytes can ask for any amount.
  */
 import { GraphError } from "../../base/errors.ts";
+import { erf } from "../../ops/_erf.ts";
 import { broadcastDims } from "./dims.ts";
 import { type ElementType, elementTypeOf, isInteger } from "./elements.ts";
 import {
@@ -474,24 +475,6 @@ function roundHalfEven(x: number): number {
   const rest = x - floor;
   if (rest !== 0.5) return Math.round(x);
   return floor % 2 === 0 ? floor : floor + 1;
-}
-
-/** Abramowitz and Stegun 7.1.26 is too coarse; this is the series / continued fraction to double precision. */
-export function erf(x: number): number {
-  const a = Math.abs(x);
-  if (a > 6) return Math.sign(x);
-  if (a < 2.5) {
-    let term = a;
-    let sum = a;
-    for (let n = 1; n < 60; n++) {
-      term *= (-a * a) / n;
-      sum += term / (2 * n + 1);
-    }
-    return (Math.sign(x) * 2 * sum) / Math.sqrt(Math.PI);
-  }
-  let fraction = 0;
-  for (let n = 60; n >= 1; n--) fraction = n / 2 / (a + fraction);
-  return Math.sign(x) * (1 - Math.exp(-a * a) / (Math.sqrt(Math.PI) * (a + fraction)));
 }
 
 const compare = (f: (a: number, b: number) => boolean): Evaluate =>

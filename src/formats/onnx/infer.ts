@@ -112,12 +112,19 @@ function windowExtent(input: Dim, w: Window, axis: number, ceil: boolean): Dim {
   return output;
 }
 
+/** The group of a convolution whose weights have `extent` along the axis that is grouped. */
+function groupOf(node: OnnxNode, extent: number): number {
+  const group = intAttribute(node, "group", 1);
+  if (group < 1 || extent % group) throw new GraphError(`${extent} channels in ${group} groups`);
+  return group;
+}
+
 const conv: Rule = (c) => {
   const [x, w] = [c.shape(0), c.shape(1)];
   if (!x || !w || !allKnown(w)) return undefined;
   if (x.length !== w.length || x.length < 3)
     throw new GraphError(`input [${x}] and weights [${w}] do not fit`);
-  const group = intAttribute(c.node, "group", 1);
+  const group = groupOf(c.node, w[0]);
   if (typeof x[1] === "number" && x[1] !== w[1] * group) {
     throw new GraphError(
       `${x[1]} input channels, the weights [${w}] in ${group} groups need ${w[1] * group}`,
@@ -132,6 +139,10 @@ const convTranspose: Rule = (c) => {
   if (!x || !w || !allKnown(w)) return undefined;
   if (x.length !== w.length || x.length < 3)
     throw new GraphError(`input [${x}] and weights [${w}] do not fit`);
+  const group = groupOf(c.node, w[0]);
+  if (typeof x[1] === "number" && x[1] !== w[0]) {
+    throw new GraphError(`${x[1]} input channels, the weights [${w}] need ${w[0]}`);
+  }
   const window = windowOf(c.node, intsAttribute(c.node, "kernel_shape") ?? w.slice(2));
   const outputPadding = intsAttribute(c.node, "output_padding");
   const outputShape = intsAttribute(c.node, "output_shape");
@@ -145,7 +156,7 @@ const convTranspose: Rule = (c) => {
       window.dilations[i] * (window.kernel[i] - 1) + 1 + (outputPadding?.[i] ?? 0) - pads - stride;
     return addDims(multiplyDims([d, stride]), extra);
   });
-  return [[x[0], w[1] * intAttribute(c.node, "group", 1), ...spatial]];
+  return [[x[0], w[1] * group, ...spatial]];
 };
 
 const pool: Rule = (c) => {

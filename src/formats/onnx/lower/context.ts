@@ -31,6 +31,9 @@ export interface Value {
 
 export type Lower = (l: Lowering, node: OnnxNode) => void;
 
+/** No value of a real model is near this. */
+const maxElements = 2 ** 30;
+
 /** ncnn's tools cut or break longer names. */
 const maxName = 255;
 
@@ -85,6 +88,9 @@ export class Lowering {
       throw new UnsupportedError(
         `the shape of "${name}" is ${shape ? `[${shape.join(", ")}]` : "not known"}: give the input size, so that all extents are numbers`,
       );
+    }
+    if (!(count(shape) <= maxElements)) {
+      throw new GraphError(`"${name}" would have the shape [${shape}], more than ${maxElements} elements`);
     }
     return shape;
   }
