@@ -15,16 +15,15 @@ import { f32Weight, type Weight } from "../ir/weight.ts";
 import { quantize } from "../ops/_int8.ts";
 import { ops } from "../ops/index.ts";
 import { type QuantizableLayer, quantizableLayers } from "./layers.ts";
+import type { RoundedLayer } from "./round.ts";
 
 export interface RewriteOptions {
   /** Names of layers that stay float though the table has them. */
   keepFloat?: readonly string[];
-  /**
-   * Integer weights to use instead of rounding to nearest (`round.ts`), by layer name, laid out as the float weights.
-   */
-  integerWeights?: ReadonlyMap<string, Int8Array>;
-  /** Float biases to use instead of the graph's, by layer name, one value per output channel. */
-  biases?: ReadonlyMap<string, Float32Array>;
+  /** Better integer weights and biases than rounding gives, by layer name (`corrections.ts`). */
+  corrections?: ReadonlyMap<string, RoundedLayer>;
+  /** Storage of weights that stay float: `f16` as ncnn2int8 does it (default), or as they are. */
+  floatStorage?: "f16" | "keep";
 }
 
 /** `int8_scale_term`: how many weight scales a layer has; 100 more when its output is int8 too. */
@@ -51,7 +50,7 @@ export function quantizeGraph(graph: Graph, table: CalibrationTable, options: Re
     if (scale !== undefined && !keep.has(layer.name)) quantizeLayer(layer, table, scale, options);
   }
   fuseRequantize(out);
-  for (const node of out.nodes) storeFloat16(node);
+  if (options.floatStorage !== "keep") for (const node of out.nodes) storeFloat16(node);
   return out;
 }
 
@@ -89,16 +88,16 @@ function quantizeLayer(
   { node, name, weights, weightsPerScale, bias }: QuantizableLayer,
   table: CalibrationTable,
   inputScale: number,
-  { integerWeights, biases }: RewriteOptions,
+  { corrections }: RewriteOptions,
 ): void {
   const scales = table.weights.get(name)!;
+  const corrected = corrections?.get(name);
   const data =
-    integerWeights?.get(name) ??
+    corrected?.weights ??
     Int8Array.from(weights, (w, i) => quantize(w, scales[Math.floor(i / weightsPerScale)]));
   setParam(node, "int8_scale_term", node.type === "ConvolutionDepthWise" ? perGroup : perChannel);
   node.weights.weight = { storage: "i8", data };
-  const newBias = biases?.get(name);
-  if (newBias) setBias(node, newBias);
+  if (corrected) setBias(node, corrected.bias);
   else if (bias) node.weights.bias = f32Weight(bias.map(withoutTiny));
   node.weights.weight_scales = f32Weight(scales.map(withoutTiny));
   node.weights.bottom_scale = f32Weight([withoutTiny(inputScale)]);

@@ -1,0 +1,207 @@
+/** Calibration: pictures in, scales (and what else makes int8 accurate) out. */
+import { InputError, UsageError } from "../base/errors.ts";
+import { createSession, type SessionOptions } from "../engine/session.ts";
+import { type CalibrationTable, emptyTable, roundTable } from "../formats/table.ts";
+import type { Graph } from "../ir/graph.ts";
+import { CorrectionStatistics, type Corrections, solveCorrections } from "./corrections.ts";
+import { EqSamples, refineByCosine } from "./eq.ts";
+import { equalize } from "./equalize.ts";
+import { type QuantizableLayer, quantizableLayers } from "./layers.ts";
+import { type BlobObservation, type Observations, observe } from "./observe.ts";
+import { type LayerReport, reportLayer } from "./report.ts";
+import type { Blobs } from "./sensitivity.ts";
+import {
+  aciqThreshold,
+  klThreshold,
+  minmaxThreshold,
+  mseThreshold,
+  percentileThreshold,
+} from "./thresholds.ts";
+import { absmaxScales, aciqScales, finestScales } from "./weights.ts";
+
+/** `kl`, `aciq` and `eq` as the official ncnn2table defines them; `auto` is what measured best. */
+export const methods = ["auto", "kl", "aciq", "eq", "minmax", "percentile", "mse"] as const;
+export type Method = (typeof methods)[number];
+
+/**
+ * The calibration pictures as input tensors by blob name, pre-processed as at inference. Called once for each pass over
+ * them (one, for `eq` two, for `auto` up to three); must give the same pictures each time.
+ */
+export type CalibrationSource = () => AsyncIterable<Blobs>;
+
+export interface CalibrateProgress {
+  /** `observe`: ranges and histograms; `equalize`: the same again after equalization; `correct`: rounding and biases. */
+  phase: "observe" | "equalize" | "correct";
+  /** Pictures done in this phase. */
+  images: number;
+}
+
+export interface CalibrateOptions extends SessionOptions {
+  /** Default `auto`. */
+  method?: Method;
+  /** For `percentile`: share of the values that is not clipped. Default 99.99. */
+  percentile?: number;
+  /** For `auto`: parts to leave out, to see what each gives. */
+  without?: readonly ("equalize" | "round")[];
+  /** Observations that were made already, say by several machines: the first pass is left out. */
+  observations?: Observations;
+  onProgress?: (progress: CalibrateProgress) => void;
+  signal?: AbortSignal;
+}
+
+export interface CalibrationResult {
+  method: Method;
+  /** Pictures observed. */
+  images: number;
+  /** The float graph that table and corrections belong to: with `auto` an equalized copy, which computes the same. */
+  graph: Graph;
+  table: CalibrationTable;
+  /** Integer weights and biases that are better than rounding to nearest; empty except with `auto`. */
+  corrections: Corrections;
+  /** In graph order. */
+  layers: LayerReport[];
+}
+
+/** Pictures that `auto` and `eq` take statistics of weights and outputs from: more change nothing. */
+const correctionImages = 128;
+const eqImages = 50;
+
+/**
+ * Finds the scales of all layers that can be int8.
+ * Throws InputError without pictures, GraphError (naming the layer or blob) for a quantized graph and for weights or
+ * activations that are not finite, UsageError for an unknown method.
+ */
+export async function calibrate(
+  graph: Graph,
+  source: CalibrationSource,
+  options: CalibrateOptions = {},
+): Promise<CalibrationResult> {
+  const { method = "auto", percentile = 99.99, without = [] } = options;
+  if (!methods.includes(method)) {
+    throw new UsageError(`method "${method}": expected one of ${methods.join(", ")}`);
+  }
+  if (!(percentile > 50 && percentile <= 100)) {
+    throw new UsageError(`percentile ${percentile}: expected more than 50 and at most 100`);
+  }
+  let observations = options.observations ?? (await observeSource(graph, source, options));
+  let calibrated = graph;
+  if (method === "auto" && !without.includes("equalize")) {
+    const first = await firstOf(source);
+    const shapes = Object.fromEntries(Object.entries(first).map(([blob, value]) => [blob, value.shape]));
+    calibrated = equalize(graph, observations, shapes).graph;
+    observations = await observeSource(calibrated, source, options, "equalize");
+  }
+  const layers = quantizableLayers(calibrated);
+  let table = chooseScales(layers, observations, method, percentile);
+  let corrections: Corrections = new Map();
+  if (method === "auto" && !without.includes("round")) {
+    const statistics = new CorrectionStatistics(layers, table);
+    await forEachPicture(calibrated, source, options, "correct", correctionImages, (blobs) =>
+      statistics.add(blobs),
+    );
+    corrections = solveCorrections(statistics, table, observations);
+  }
+  if (method === "eq") {
+    const samples = new EqSamples(layers);
+    await forEachPicture(calibrated, source, options, "correct", eqImages, (blobs) => samples.add(blobs));
+    table = roundTable(refineByCosine(samples, table));
+  }
+  const images = Math.max(0, ...[...observations.values()].map((observation) => observation.images));
+  const reports = layers.map((layer) => reportLayer(layer, observations.get(layer.input)!, table));
+  return { method, images, graph: calibrated, table, corrections, layers: reports };
+}
+
+/**
+ * Ranges and histograms of the inputs of all layers that can be int8. Observations of parts of the pictures merge to
+ * those of all (`mergeObservations`). Throws as `calibrate`.
+ */
+export async function observeSource(
+  graph: Graph,
+  source: CalibrationSource,
+  options: Pick<CalibrateOptions, "backend" | "threads" | "onProgress" | "signal"> = {},
+  phase: "observe" | "equalize" = "observe",
+): Promise<Observations> {
+  const observations: Observations = new Map();
+  await forEachPicture(graph, source, options, phase, Number.POSITIVE_INFINITY, (blobs) =>
+    observe(observations, blobs),
+  );
+  return observations;
+}
+
+/** Runs the pictures (at most `limit`) and hands over the inputs of the layers that can be int8. */
+async function forEachPicture(
+  graph: Graph,
+  source: CalibrationSource,
+  { backend, threads, onProgress, signal }: CalibrateOptions,
+  phase: CalibrateProgress["phase"],
+  limit: number,
+  use: (blobs: Blobs) => void,
+): Promise<void> {
+  const wanted = [...new Set(quantizableLayers(graph).map((layer) => layer.input))];
+  const session = await createSession(graph, { ...(backend && { backend }), ...(threads && { threads }) });
+  let images = 0;
+  try {
+    for await (const inputs of source()) {
+      signal?.throwIfAborted();
+      use(await session.run(inputs, wanted));
+      onProgress?.({ phase, images: ++images });
+      if (images >= limit) break;
+    }
+  } finally {
+    session.close();
+  }
+  if (images === 0) throw new InputError("no calibration pictures: give at least one, better a hundred");
+}
+
+async function firstOf(source: CalibrationSource): Promise<Blobs> {
+  for await (const inputs of source()) return inputs;
+  throw new InputError("no calibration pictures: give at least one, better a hundred");
+}
+
+/** Scales as a reader of the printed table will have them. Layers that read the same blob get the same scale. */
+function chooseScales(
+  layers: readonly QuantizableLayer[],
+  observations: Observations,
+  method: Method,
+  percentile: number,
+): CalibrationTable {
+  const table = emptyTable();
+  const scales = new Map<string, number>();
+  for (const layer of layers) {
+    const observation = observations.get(layer.input);
+    if (!observation)
+      throw new UsageError(`the observations are of another model: none of blob "${layer.input}"`);
+    let scale = scales.get(layer.input);
+    if (scale === undefined) {
+      scale = Math.fround(127 / thresholdOf(observation, method, percentile));
+      // An all-zero blob: any finite scale gives 0, and survives JSON; the official methods keep their infinity.
+      if (method === "auto" && !Number.isFinite(scale)) scale = 1;
+      scales.set(layer.input, scale);
+    }
+    table.activations.set(layer.name, scale);
+    table.weights.set(layer.name, weightScalesOf(layer, observation, method));
+  }
+  return roundTable(table);
+}
+
+function thresholdOf(observation: BlobObservation, method: Method, percentile: number): number {
+  switch (method) {
+    case "kl":
+    case "eq":
+      return klThreshold(observation);
+    case "aciq":
+      return aciqThreshold(observation.absmax, observation.elements);
+    case "minmax":
+      return minmaxThreshold(observation);
+    case "percentile":
+      return percentileThreshold(observation, percentile);
+    case "mse":
+    case "auto":
+      return mseThreshold(observation);
+  }
+}
+
+function weightScalesOf(layer: QuantizableLayer, observation: BlobObservation, method: Method): Float32Array {
+  if (method === "auto") return finestScales(layer, observation.min >= 0);
+  return method === "aciq" ? aciqScales(layer) : absmaxScales(layer);
+}
