@@ -13,9 +13,26 @@ export type { Box, Detection, DetectOptions } from "./detect/detect.ts";
 export { type DrawOptions, drawDetections } from "./detect/draw.ts";
 export { type InputOptions, type Transform, toTensor } from "./detect/letterbox.ts";
 export type { Picture } from "./detect/picture.ts";
-export { type CocoRow, cocoRows, yoloText } from "./detect/save.ts";
+export { type CocoRow, cocoRows, imageId, yoloText } from "./detect/save.ts";
 export type { Profile, StepProfile } from "./engine/profile.ts";
 export type { Backend, Session, SessionOptions } from "./engine/session.ts";
+export type {
+  ClassResult,
+  CocoResult,
+  DetectionRow,
+  GroundTruth,
+  ImageId,
+} from "./evaluate/coco-ap.ts";
+export {
+  type CocoImage,
+  type CocoInstances,
+  type DatasetYaml,
+  matchCategories,
+  parseCocoInstances,
+  parseDatasetYaml,
+  parseYoloLabels,
+} from "./evaluate/dataset.ts";
+export type { Fidelity, ScoreChange, ScorePair, SizeClass } from "./evaluate/fidelity.ts";
 export type { Graph, Node } from "./ir/graph.ts";
 export type * from "./ir/manifest.ts";
 export { formatShape, type Shape, type Tensor, tensor } from "./ir/tensor.ts";
@@ -33,6 +50,15 @@ export {
 export { cocoLabels } from "./model/coco-labels.ts";
 export { type BlobComparison, compareModels } from "./model/compare.ts";
 export { type ConvertedModel, type ConvertOptions, convert, modelFiles } from "./model/convert.ts";
+export {
+  type EvaluateOptions,
+  type Evaluation,
+  type EvaluationItem,
+  evaluateModels,
+  inputDifferences,
+  type Milliseconds,
+  type ModelEvaluation,
+} from "./model/evaluate.ts";
 export type { OpenedModel, OpenOptions } from "./model/format.ts";
 export {
   type FileLike,

@@ -5,6 +5,7 @@ import { benchCommand } from "./bench.ts";
 import { compareCommand } from "./compare.ts";
 import { convertCommand } from "./convert.ts";
 import { detectCommand } from "./detect.ts";
+import { evalCommand } from "./eval.ts";
 import { inspectCommand } from "./inspect.ts";
 import { profileCommand } from "./profile.ts";
 import { paint, processTerminal, type Terminal } from "./terminal.ts";
@@ -13,6 +14,7 @@ import { paint, processTerminal, type Terminal } from "./terminal.ts";
 const commands: readonly ((program: Command, terminal: Terminal) => void)[] = [
   detectCommand,
   convertCommand,
+  evalCommand,
   inspectCommand,
   benchCommand,
   profileCommand,

@@ -1,0 +1,216 @@
+/** `ncnnkit eval`: accuracy and speed of models on labelled pictures. */
+import { type Command, Option } from "commander";
+import {
+  type Evaluation,
+  evaluateModels,
+  InputError,
+  inputDifferences,
+  load,
+  type Model,
+  type ModelEvaluation,
+  openDataset,
+} from "../node.ts";
+import {
+  addEngineOptions,
+  addFactOptions,
+  type EngineOptions,
+  type FactOptions,
+  knownFacts,
+  numberIn,
+} from "./options.ts";
+import { type Progress, startProgress, type Terminal, table, warn } from "./terminal.ts";
+
+interface Options extends FactOptions, EngineOptions {
+  data: string;
+  images?: string;
+  split: "train" | "val" | "test";
+  limit?: number;
+  perClass?: boolean;
+  json?: boolean;
+}
+
+const examples = `
+AP, recall and fidelity are printed times 100. Fidelity is the AP of a model when the detections of the first model (score at
+least 0.25) are taken for the truth; score change is that of the objects that both find, by size (small < 32² px ≤ medium
+< 96² px ≤ large). Settings are those of YOLOv5's validation: scores from 0.001, IoU 0.6 suppression, 300 boxes.
+
+Examples:
+  ncnnkit eval yolov5ss.param --data coco/coco.yaml --size 640
+  ncnnkit eval fp16/yolov5ss.json int8/yolov5ss.json --data coco/images/val2017 --json
+  ncnnkit eval yolov5ss.pt --data annotations/instances_val2017.json --images val2017 --limit 500`;
+
+export function evalCommand(program: Command, terminal: Terminal): void {
+  const command = program
+    .command("eval")
+    .description("measure models on labelled pictures: COCO AP, fidelity to the first model, speed")
+    .argument("<models...>", "anything that detect takes; the further ones are compared with the first")
+    .requiredOption(
+      "--data <path>",
+      "dataset .yaml, COCO instances .json, or a folder of pictures with YOLO labels",
+    )
+    .option("--images <dir>", "folder of the pictures, where the data does not lead to it")
+    .addOption(
+      new Option("--split <name>", "part of a dataset yaml").choices(["train", "val", "test"]).default("val"),
+    )
+    .option("--limit <n>", "pictures at most", numberIn(1, 1e7, true))
+    .option("--per-class", "also the AP of every class")
+    .option("--json", "print JSON only");
+  addEngineOptions(addFactOptions(command))
+    .addHelpText("after", examples)
+    .action((models: string[], options: Options) => run(models, options, terminal));
+}
+
+async function run(files: string[], options: Options, terminal: Terminal): Promise<void> {
+  const models: Model[] = [];
+  try {
+    for (const file of files) {
+      const { backend, threads } = options;
+      const model = await load(file, { ...(await knownFacts(options)), backend, threads });
+      models.push(model);
+      for (const text of model.assumptions) warn(terminal, `${file}: ${text}`);
+      model.requireHeads();
+      const differences = inputDifferences(models[0].manifest.input, model.manifest.input);
+      if (differences.length) {
+        warn(terminal, `${file} prepares pictures unlike ${files[0]}: ${differences.join(", ")}`);
+      }
+    }
+    await evaluate(models, files, options, terminal);
+  } finally {
+    for (const model of models) model.close();
+  }
+}
+
+async function evaluate(
+  models: readonly Model[],
+  files: readonly string[],
+  options: Options,
+  terminal: Terminal,
+): Promise<void> {
+  const { images, split, limit } = options;
+  const { labels } = models[0].manifest;
+  const labelsOptional = models.length > 1;
+  const dataset = await openDataset(options.data, { labels, images, split, limit, labelsOptional });
+  if (!dataset.labelled) {
+    warn(terminal, `${options.data}: no label files, so there is no AP, only fidelity to ${files[0]}`);
+  }
+  const skipped: string[] = [];
+  const progress: Progress = startProgress(terminal, "evaluating", dataset.count);
+  const skip = (message: string): void => {
+    skipped.push(message);
+    progress.say(`skipped ${message}`);
+  };
+  let result: Evaluation;
+  try {
+    result = await evaluateModels(models, dataset.items(skip), {
+      size: options.size,
+      onProgress: (done) => progress.step(done + skipped.length),
+    });
+  } catch (error) {
+    if (skipped.length < dataset.count) throw error;
+    throw new InputError(`${options.data}: none of the ${dataset.count} pictures could be read`, {
+      cause: error,
+    });
+  } finally {
+    progress.stop();
+  }
+  if (options.json) terminal.out(`${JSON.stringify(toJson(result, files, skipped), null, 2)}\n`);
+  else terminal.out(describe(result, names(files, result), skipped.length, options.perClass));
+}
+
+/** Short names that tell the models apart. */
+function names(files: readonly string[], { models }: Evaluation): string[] {
+  const short = models.map(({ model }) => model);
+  return new Set(short).size === short.length ? short : [...files];
+}
+
+/** Hundredths with one decimal, or a dash where there was nothing to measure. */
+export const percent = (value: number | undefined): string =>
+  value === undefined || value < 0 ? "–" : (100 * value).toFixed(1);
+/** A relative change with its sign, or a dash. */
+export const change = (value: number | null | undefined): string =>
+  value === undefined || value === null ? "–" : `${value >= 0 ? "+" : ""}${(100 * value).toFixed(1)} %`;
+
+function describe(result: Evaluation, labels: string[], skipped: number, perClass?: boolean): string {
+  const { models, images, objects, width, height } = result;
+  const parts = [`${images} pictures at ${width}x${height}`];
+  if (objects !== undefined) parts.push(`${objects} objects`);
+  if (skipped) parts.push(`${skipped} pictures skipped`);
+  const blocks = [`${parts.join(", ")}\n`];
+  if (objects !== undefined) blocks.push(accuracyTable(models, labels));
+  if (models.length > 1) blocks.push(fidelityTable(models, labels));
+  blocks.push(timeTable(models, labels));
+  if (perClass && objects !== undefined) blocks.push(classTable(result, labels));
+  return blocks.join("\n");
+}
+
+const right = (rows: string[][]): string => {
+  const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => row[i].length)));
+  return table(rows.map((row) => row.map((cell, i) => (i ? cell.padStart(widths[i]) : cell))));
+};
+
+function accuracyTable(models: readonly ModelEvaluation[], labels: string[]): string {
+  const columns = ["AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100"] as const;
+  return right([
+    ["accuracy", ...columns],
+    ...models.map(({ coco }, i) => [labels[i], ...columns.map((column) => percent(coco?.[column]))]),
+  ]);
+}
+
+function fidelityTable(models: readonly ModelEvaluation[], labels: string[]): string {
+  return right([
+    ["against the first", "fidelity", "objects", "lost", "score change", "small", "medium", "large"],
+    ...models.flatMap(({ fidelity: f }, i) =>
+      f
+        ? [
+            [labels[i], percent(f.fidelity), String(f.objects), String(f.all.missing)].concat(
+              [f.all, f.small, f.medium, f.large].map((each) => change(each.change)),
+            ),
+          ]
+        : [],
+    ),
+  ]);
+}
+
+function timeTable(models: readonly ModelEvaluation[], labels: string[]): string {
+  return right([
+    ["milliseconds a picture", "preparing", "inference", "boxes"],
+    ...models.map(({ milliseconds: ms }, i) => [
+      labels[i],
+      ...[ms.preprocess, ms.inference, ms.postprocess].map((value) => value.toFixed(1)),
+    ]),
+  ]);
+}
+
+function classTable({ models, labels: classes }: Evaluation, labels: string[]): string {
+  const [first] = models;
+  const rows = (first.coco?.perClass ?? [])
+    .filter(({ objects }) => objects > 0)
+    .map(({ category, objects }) => [
+      classes[category],
+      String(objects),
+      ...models.flatMap(({ coco }) => {
+        const found = coco?.perClass.find((each) => each.category === category);
+        return [percent(found?.AP), percent(found?.AP50)];
+      }),
+    ]);
+  const heads = labels.flatMap((label) => [`${labels.length > 1 ? `${label} ` : ""}AP`, "AP50"]);
+  return right([["class", "objects", ...heads], ...rows]);
+}
+
+function toJson(result: Evaluation, files: readonly string[], skipped: readonly string[]): unknown {
+  return {
+    ...result,
+    labels: undefined,
+    skipped,
+    models: result.models.map(({ coco, fidelity, ...rest }, i) => ({
+      ...rest,
+      file: files[i],
+      coco: coco && {
+        ...coco,
+        perClass: coco.perClass.map((each) => ({ label: result.labels[each.category], ...each })),
+      },
+      // The list of all pairs is long; the report plots it.
+      fidelity: fidelity && { ...fidelity, pairs: undefined },
+    })),
+  };
+}

@@ -1,0 +1,199 @@
+/**
+ * Accuracy and speed of detectors on labelled pictures, and how far each is from the first: average precision, fidelity,
+ * score change, milliseconds. Pictures come one after another, so memory does not grow with them (detections do stay).
+ */
+import { GraphError, InputError, UsageError } from "../base/errors.ts";
+import { type Detection, evaluationOptions, postprocess } from "../detect/detect.ts";
+import { toTensor } from "../detect/letterbox.ts";
+import type { Picture } from "../detect/picture.ts";
+import {
+  type CocoResult,
+  type DetectionRow,
+  evaluateCoco,
+  type GroundTruth,
+  type ImageId,
+} from "../evaluate/coco-ap.ts";
+import { type Fidelity, fidelity } from "../evaluate/fidelity.ts";
+import type { ModelInput } from "../ir/manifest.ts";
+import { bothSides, type KnownFacts } from "./assume.ts";
+import type { Model } from "./model.ts";
+
+/** One picture of an evaluation. */
+export interface EvaluationItem {
+  readonly id: ImageId;
+  readonly picture: Picture;
+  /** Size in which the truth's boxes are given, where the picture was shrunk on reading; default: the picture's. */
+  readonly width?: number;
+  readonly height?: number;
+  /** Objects, with the model's class numbers; without them there is fidelity only. */
+  readonly truth?: readonly GroundTruth[];
+}
+
+export interface EvaluateOptions {
+  /** Input size in pixels; default: that of the first model's manifest, for all models. */
+  size?: KnownFacts["size"];
+  /** Told after every picture. */
+  onProgress?: (done: number) => void;
+  signal?: AbortSignal;
+}
+
+/** Mean milliseconds a picture; decoding of the file is not part of it. */
+export interface Milliseconds {
+  preprocess: number;
+  inference: number;
+  postprocess: number;
+}
+
+export interface ModelEvaluation {
+  /** Name in the manifest. */
+  model: string;
+  milliseconds: Milliseconds;
+  /** Against the ground truth, fractions 0..1; missing when no picture came with its objects. */
+  coco?: CocoResult;
+  /** Against the first model's detections; missing for the first. */
+  fidelity?: Fidelity;
+}
+
+export interface Evaluation {
+  images: number;
+  /** Labelled objects, crowd regions left out; missing without labels. */
+  objects?: number;
+  width: number;
+  height: number;
+  labels: readonly string[];
+  /** In the order given. */
+  models: ModelEvaluation[];
+}
+
+/**
+ * Runs every picture through every model with the settings of YOLOv5's validation (score ≥ 0.001, IoU 0.6, several classes
+ * a box, at most 300 boxes).
+ *
+ * ```ts
+ * const { models } = await evaluateModels([float, int8], pictures);
+ * models[1].fidelity?.fidelity; // 0.93
+ * ```
+ * Throws UsageError for models with different classes, InputError when there is no picture, UnsupportedError for a model
+ * that is no detector.
+ */
+export async function evaluateModels(
+  models: readonly Model[],
+  items: AsyncIterable<EvaluationItem> | Iterable<EvaluationItem>,
+  options: EvaluateOptions = {},
+): Promise<Evaluation> {
+  const [first] = models;
+  if (!first) throw new UsageError("no model to evaluate");
+  for (const model of models) checkClasses(first, model);
+  const { width, height } = bothSides(options.size) ?? first.manifest.input;
+  const runs = models.map((model) => new Run(model));
+  const truth: GroundTruth[] = [];
+  let labelled = false;
+  let images = 0;
+  for await (const item of items) {
+    options.signal?.throwIfAborted();
+    if (images === 0) for (const run of runs) await run.warmUp(item, width, height);
+    for (const run of runs) await run.add(item, width, height);
+    if (item.truth) {
+      labelled = true;
+      truth.push(...item.truth);
+    }
+    options.onProgress?.(++images);
+  }
+  if (images === 0) throw new InputError("no picture to evaluate on");
+  return {
+    images,
+    objects: labelled ? truth.filter(({ crowd }) => !crowd).length : undefined,
+    width,
+    height,
+    labels: first.manifest.labels,
+    models: runs.map((run, i) => ({
+      model: run.model.manifest.name,
+      milliseconds: run.milliseconds(images),
+      coco: labelled ? evaluateCoco(truth, run.rows) : undefined,
+      fidelity: i === 0 ? undefined : fidelity(runs[0].rows, run.rows),
+    })),
+  };
+}
+
+function checkClasses(first: Model, other: Model): void {
+  other.requireHeads();
+  const [a, b] = [first.manifest.labels, other.manifest.labels];
+  const at = a.length === b.length ? a.findIndex((label, i) => label !== b[i]) : -1;
+  if (a.length === b.length && at < 0) return;
+  const difference =
+    a.length !== b.length
+      ? `${a.length} and ${b.length} of them`
+      : `class ${at} is "${a[at]}" and "${b[at]}"`;
+  throw new UsageError(
+    `${first.manifest.name} and ${other.manifest.name} have different classes (${difference}), so their boxes cannot be compared`,
+  );
+}
+
+/** One model's way through the pictures. */
+class Run {
+  readonly model: Model;
+  readonly rows: DetectionRow[] = [];
+  private readonly sums: Milliseconds = { preprocess: 0, inference: 0, postprocess: 0 };
+
+  constructor(model: Model) {
+    this.model = model;
+  }
+
+  /** Planning and compiling are not part of the time of the first picture. */
+  async warmUp({ picture }: EvaluationItem, width: number, height: number): Promise<void> {
+    const { input } = this.model.manifest;
+    await this.model.run({ [input.blob]: toTensor(picture, input, { width, height }).tensor });
+  }
+
+  async add({ id, picture, ...item }: EvaluationItem, width: number, height: number): Promise<void> {
+    const { input, heads } = this.model.manifest;
+    const times = [performance.now()];
+    const { tensor, transform } = toTensor(picture, input, { width, height });
+    times.push(performance.now());
+    const blobs = heads.map((head) => head.blob);
+    const outputs = await this.model.run({ [input.blob]: tensor }, blobs);
+    times.push(performance.now());
+    for (const blob of blobs) {
+      const bad = outputs[blob].data.findIndex((value) => !Number.isFinite(value));
+      if (bad < 0) continue;
+      throw new GraphError(
+        `${this.model.manifest.name}: output "${blob}" of picture ${id} holds ${outputs[blob].data[bad]}: the weights are broken, or the input is not what the model expects`,
+      );
+    }
+    const detections = postprocess(outputs, this.model.manifest, transform, evaluationOptions);
+    times.push(performance.now());
+    this.sums.preprocess += times[1] - times[0];
+    this.sums.inference += times[2] - times[1];
+    this.sums.postprocess += times[3] - times[2];
+    const sx = (item.width ?? picture.width) / picture.width;
+    const sy = (item.height ?? picture.height) / picture.height;
+    for (const detection of detections) this.rows.push(rowOf(id, detection, sx, sy));
+  }
+
+  milliseconds(images: number): Milliseconds {
+    const { preprocess, inference, postprocess } = this.sums;
+    return {
+      preprocess: preprocess / images,
+      inference: inference / images,
+      postprocess: postprocess / images,
+    };
+  }
+}
+
+function rowOf(image: ImageId, { classId, score, box }: Detection, sx: number, sy: number): DetectionRow {
+  return {
+    image,
+    category: classId,
+    score,
+    box: { x: box.x * sx, y: box.y * sy, width: box.width * sx, height: box.height * sy },
+  };
+}
+
+/** Pre-processing settings that differ between two inputs, in words; empty when both make the same of a picture. */
+export function inputDifferences(a: ModelInput, b: ModelInput): string[] {
+  const fields = ["pixel", "mean", "norm", "resize", "letterboxColor"] as const;
+  return fields
+    .filter((field) => JSON.stringify(a[field]) !== JSON.stringify(b[field]))
+    .filter((field) => field !== "letterboxColor" || (a.resize === "letterbox" && b.resize === "letterbox"))
+    .map((field) => `${field} ${a[field]} against ${b[field]}`);
+}
