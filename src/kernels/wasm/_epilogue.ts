@@ -176,30 +176,34 @@ function emitQuantizedStore(
     f.set(scale);
     return scale;
   });
-  values.forEach((pixel, p) => {
-    const quantized = pixel.map((v, group) => {
-      f.get(v);
-      f.get(scales[group]);
-      f.op("f32x4.mul");
-      if (isNonNegative(spec.steps)) {
-        f.f32x4(0.5);
-      } else {
-        f.tee(scaled);
-        f.get(scaled);
-        f.i32x4(-2147483648);
-        f.op("v128.and");
-        f.f32x4(0.5);
-        f.op("v128.or");
-      }
-      f.op("f32x4.add");
-      f.f32x4(127);
-      f.op("f32x4.pmin");
-      f.op(target.relaxed ? "i32x4.relaxed_trunc_f32x4_s" : "i32x4.trunc_sat_f32x4_s");
-      const q = temp(f, `q${group}`);
-      f.set(q);
-      return q;
-    });
-    emitByteStore(f, at.outputs[index], p * store.pixelBytes, quantized, store.biased);
+  const quantize = (v: Local, scale: Local, name: string): Local => {
+    f.get(v);
+    f.get(scale);
+    f.op("f32x4.mul");
+    if (isNonNegative(spec.steps)) {
+      f.f32x4(0.5);
+    } else {
+      f.tee(scaled);
+      f.get(scaled);
+      f.i32x4(-2147483648);
+      f.op("v128.and");
+      f.f32x4(0.5);
+      f.op("v128.or");
+    }
+    f.op("f32x4.add");
+    f.f32x4(127);
+    f.op("f32x4.pmin");
+    f.op(target.relaxed ? "i32x4.relaxed_trunc_f32x4_s" : "i32x4.trunc_sat_f32x4_s");
+    const q = temp(f, name);
+    f.set(q);
+    return q;
+  };
+  // Pixels of four bytes lie side by side: the whole tile is stored at once.
+  const isOneRun = store.pixelBytes === 4 && values[0].length === 1;
+  const runs = isOneRun ? [values.map(([v]) => v)] : values;
+  runs.forEach((run, r) => {
+    const quantized = run.map((v, i) => quantize(v, scales[isOneRun ? 0 : i], `q${i}`));
+    emitByteStore(f, at.outputs[index], r * store.pixelBytes, quantized, store.biased);
   });
 }
 

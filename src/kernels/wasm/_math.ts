@@ -237,3 +237,21 @@ export function emitActivation(f: Func, target: Target, activation: Activation, 
   }
   f.set(x);
 }
+
+/** All lanes = the reduction over the lanes. */
+export function reduceLanes(f: Func, v: Local, op: "f32x4.max" | "f32x4.add"): void {
+  const other = temp(f, "other");
+  for (const order of [
+    [2, 3, 0, 1],
+    [1, 0, 3, 2],
+  ]) {
+    f.get(v);
+    f.get(v);
+    f.op("i8x16.shuffle", { lanes: order.flatMap((lane) => [0, 1, 2, 3].map((b) => lane * 4 + b)) });
+    f.set(other);
+    f.get(v);
+    f.get(other);
+    f.op(op);
+    f.set(v);
+  }
+}

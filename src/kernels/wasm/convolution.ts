@@ -111,6 +111,19 @@ export function emitConvolution(
   return m.func(name, { params, results: [] }, (f) => new Emitter(f, spec, units, target).emit());
 }
 
+/**
+ * Pushes the four bytes at `a + offset` in every lane. The offset is added to the address and not given to the instruction:
+ * V8 (13.6) does not fold an offset into this load, but keeps one register for each offset and runs out of them.
+ */
+function pushSplat(f: Func, a: Local, offset: number): void {
+  f.get(a);
+  if (offset) {
+    f.i32(offset);
+    f.op("i32.add");
+  }
+  f.op("v128.load32_splat");
+}
+
 class Emitter {
   private readonly f: Func;
   private readonly spec: ConvolutionSpec;
@@ -428,8 +441,7 @@ class Emitter {
     const splat = (u: number): Local => temp(f, `splat${u}`);
     for (let p = 0; p < pixels; p++) {
       for (let u = 0; u < count; u++) {
-        f.get(a);
-        f.op("v128.load32_splat", { offset: aOffset + u * unitBytes + p * pixelBytes });
+        pushSplat(f, a, aOffset + u * unitBytes + p * pixelBytes);
         f.set(splat(u));
       }
       for (let v = 0; v < vectors; v++) {
@@ -464,8 +476,7 @@ class Emitter {
       f.set(w(v));
     }
     for (let p = 0; p < pixels; p++) {
-      f.get(a);
-      f.op("v128.load32_splat", { offset: aOffset + p * pixelBytes });
+      pushSplat(f, a, aOffset + p * pixelBytes);
       f.set(splat);
       for (let v = 0; v < vectors; v++) {
         if (spec.dot === "relaxed") {

@@ -117,7 +117,7 @@ function transpose4(f: Func, rows: readonly Local[]): void {
   shuffle(pairs[1], pairs[3], lanes(2, 3, 6, 7), rows[3]);
 }
 
-/** Copies runs of channels of every pixel, as they are, possibly enlarging by whole factors (nearest). */
+/** Copies runs of channels of every pixel, as they are, possibly enlarging by whole factors (nearest) or into a frame. */
 export interface GatherSpec {
   readonly kind: "gather";
   readonly dtype: "f32" | "i8";
@@ -129,6 +129,14 @@ export interface GatherSpec {
   readonly runs: readonly GatherRun[];
   readonly outPixelBytes: number;
   readonly outRowBytes: number;
+  /** The input lies at (top, left) of the output; all else, channels that no run fills too, is the byte `fill`. */
+  readonly frame?: {
+    readonly top: number;
+    readonly left: number;
+    readonly inputRows: number;
+    readonly inputWidth: number;
+    readonly fill: number;
+  };
 }
 export interface GatherRun {
   /** Which of the source pointers. */
@@ -155,52 +163,59 @@ export function emitGather(m: Module, name: string, spec: GatherSpec): FuncRef {
     const x = f.local("i32", "x");
     const from = f.local("i32", "from");
     const to = f.local("i32", "to");
-    forRange(
-      f,
-      y,
-      () => f.get(f.params.begin),
-      f.params.end,
-      1,
-      () => {
-        for (const run of spec.runs) {
-          setAddress(f, to, f.params.out, y, spec.outRowBytes);
-          addTo(f, to, run.to * size);
-          const rowStart = temp(f, "rowStart", "i32");
-          f.get(f.params[`source${run.source}`]);
-          f.get(y);
-          if (spec.scaleY > 1) {
-            f.i32(spec.scaleY);
+    const inputRow = f.local("i32", "inputRow");
+    /** One output row, from the row `source` before scaling. */
+    const copyRuns = (source: Local): void => {
+      for (const run of spec.runs) {
+        setAddress(f, to, f.params.out, y, spec.outRowBytes);
+        addTo(f, to, run.to * size + (spec.frame?.left ?? 0) * spec.outPixelBytes);
+        const rowStart = temp(f, "rowStart", "i32");
+        f.get(f.params[`source${run.source}`]);
+        f.get(source);
+        if (spec.scaleY > 1) {
+          f.i32(spec.scaleY);
+          f.op("i32.div_u");
+        }
+        f.i32(run.rowBytes);
+        f.op("i32.mul");
+        f.op("i32.add");
+        f.set(rowStart);
+        addTo(f, rowStart, run.from * size);
+        forRange(f, x, 0, spec.frame?.inputWidth ?? spec.width, 1, () => {
+          f.get(rowStart);
+          f.get(x);
+          if (spec.scaleX > 1) {
+            f.i32(spec.scaleX);
             f.op("i32.div_u");
           }
-          f.i32(run.rowBytes);
+          f.i32(run.pixelBytes);
           f.op("i32.mul");
           f.op("i32.add");
-          f.set(rowStart);
-          addTo(f, rowStart, run.from * size);
-          forRange(
-            f,
-            x,
-            () => f.i32(0),
-            () => f.i32(spec.width),
-            1,
-            () => {
-              f.get(rowStart);
-              f.get(x);
-              if (spec.scaleX > 1) {
-                f.i32(spec.scaleX);
-                f.op("i32.div_u");
-              }
-              f.i32(run.pixelBytes);
-              f.op("i32.mul");
-              f.op("i32.add");
-              f.set(from);
-              emitMove(f, from, to, run.length * size);
-              addTo(f, to, spec.outPixelBytes);
-            },
-          );
-        }
-      },
-    );
+          f.set(from);
+          emitMove(f, from, to, run.length * size);
+          addTo(f, to, spec.outPixelBytes);
+        });
+      }
+    };
+    const { frame } = spec;
+    forRange(f, y, f.params.begin, f.params.end, 1, () => {
+      if (!frame) {
+        copyRuns(y);
+        return;
+      }
+      setAddress(f, to, f.params.out, y, spec.outRowBytes);
+      f.get(to);
+      f.i32(frame.fill);
+      f.i32(spec.width * spec.outPixelBytes);
+      f.op("memory.fill");
+      f.get(y);
+      f.i32(frame.top);
+      f.op("i32.sub");
+      f.tee(inputRow);
+      f.i32(frame.inputRows);
+      f.op("i32.lt_u");
+      f.if(() => copyRuns(inputRow));
+    });
   });
 }
 

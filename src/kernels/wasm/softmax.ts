@@ -1,7 +1,6 @@
 /** Softmax over the channels of every pixel: e^(x − max) / Σ e^(x − max). */
-import { addTo, type Func, type FuncRef, forRange, type Local, type Module } from "../../wasm/index.ts";
-import { emitExp } from "./_math.ts";
-import { temp } from "./_temp.ts";
+import { addTo, type FuncRef, forRange, type Module } from "../../wasm/index.ts";
+import { emitExp, reduceLanes } from "./_math.ts";
 import { walk } from "./_walk.ts";
 import type { Target } from "./spec.ts";
 
@@ -115,24 +114,6 @@ export function emitSoftmax(m: Module, name: string, spec: SoftmaxSpec, target: 
       );
     });
   });
-}
-
-/** All lanes = the reduction over the lanes. */
-function reduceLanes(f: Func, v: Local, op: "f32x4.max" | "f32x4.add"): void {
-  const other = temp(f, "other");
-  for (const order of [
-    [2, 3, 0, 1],
-    [1, 0, 3, 2],
-  ]) {
-    f.get(v);
-    f.get(v);
-    f.op("i8x16.shuffle", { lanes: order.flatMap((lane) => [0, 1, 2, 3].map((b) => lane * 4 + b)) });
-    f.set(other);
-    f.get(v);
-    f.get(other);
-    f.op(op);
-    f.set(v);
-  }
 }
 
 /** Ones in the first `lanes` lanes. */
