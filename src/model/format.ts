@@ -24,18 +24,12 @@ export interface OpenedModel {
   hasWeights: boolean;
 }
 
-export interface ModelFormat {
-  readonly name: string;
-  /** File extensions without dot, in lower case. */
-  readonly extensions: readonly string[];
-  /** Whether bytes look like this format; asked only when the extension is nobody's. */
-  matches(bytes: Uint8Array): boolean;
-  open(file: NamedBytes, folder: Folder, options: OpenOptions): Promise<OpenedModel>;
-}
-
-export function startsWith(bytes: Uint8Array, text: string): boolean {
-  return [...text].every((char, i) => bytes[i] === char.charCodeAt(0));
-}
+/** Reads the model that begins with `file`; its companions are in `folder`. */
+export type Opener = (
+  file: NamedBytes,
+  folder: Folder,
+  options: OpenOptions,
+) => Promise<Omit<OpenedModel, "format">>;
 
 /** In lower-case hexadecimal; nothing where the platform has no digest (a page that is not served securely). */
 export async function sha256(bytes: Uint8Array): Promise<string | undefined> {

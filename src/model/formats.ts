@@ -1,13 +1,52 @@
 /** The formats that a model can be opened from, tried by file extension, then by content. */
 import { FormatError, InputError } from "../base/errors.ts";
-import type { ModelFormat, OpenedModel, OpenOptions } from "./format.ts";
-import { manifestFormat, ncnnFormat } from "./ncnn.ts";
-import { onnxFormat } from "./onnx.ts";
+import { isBinaryParam } from "../formats/ncnn/index.ts";
+import type { OpenedModel, Opener, OpenOptions } from "./format.ts";
+import { openManifest, openNcnn } from "./ncnn.ts";
 import { type Folder, type NamedBytes, requireFile, splitName } from "./source.ts";
-import { torchFormat } from "./torch.ts";
+
+interface ModelFormat {
+  readonly name: string;
+  /** File extensions without dot, in lower case. */
+  readonly extensions: readonly string[];
+  /** Whether bytes look like this format; asked only when the extension is nobody's. */
+  matches(bytes: Uint8Array): boolean;
+  /** The reader; those of training frameworks are fetched when they are needed, so that a page without them stays small. */
+  opener(): Promise<Opener>;
+}
 
 /** In the order in which a folder is searched. */
-const formats: readonly ModelFormat[] = [manifestFormat, ncnnFormat, torchFormat, onnxFormat];
+const formats: readonly ModelFormat[] = [
+  {
+    name: "ncnnkit model manifest",
+    extensions: ["json"],
+    matches: (bytes) => startsWith(bytes, "{"),
+    opener: async () => openManifest,
+  },
+  {
+    name: "ncnn param and bin",
+    extensions: ["param", "bin"],
+    matches: (bytes) => startsWith(bytes, "7767517") || isBinaryParam(bytes),
+    opener: async () => openNcnn,
+  },
+  {
+    name: "PyTorch checkpoint",
+    extensions: ["pt", "pth"],
+    matches: (bytes) => startsWith(bytes, "PK\x03\x04"),
+    opener: async () => (await import("./torch.ts")).openTorch,
+  },
+  {
+    name: "ONNX",
+    extensions: ["onnx"],
+    // A protobuf whose first field is ir_version, a small number.
+    matches: (bytes) => bytes[0] === 0x08 && bytes[1] < 20,
+    opener: async () => (await import("./onnx.ts")).openOnnx,
+  },
+];
+
+function startsWith(bytes: Uint8Array, text: string): boolean {
+  return [...text].every((char, i) => bytes[i] === char.charCodeAt(0));
+}
 
 /**
  * Opens the model that begins with the file `name` of `folder`. Throws InputError for a missing file, FormatError or
@@ -19,7 +58,10 @@ export async function openModel(
   options: OpenOptions = {},
 ): Promise<OpenedModel> {
   const bytes = await requireFile(folder, name, "so no model can be read from it");
-  return formatOf({ name, bytes }, folder).open({ name, bytes }, folder, options);
+  const file = { name, bytes };
+  const format = formatOf(file, folder);
+  const open = await format.opener();
+  return { format: format.name, ...(await open(file, folder, options)) };
 }
 
 /** Extensions of all formats, for messages and for choosing a file in a folder. */

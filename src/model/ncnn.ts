@@ -2,52 +2,32 @@
 import { NcnnkitError } from "../base/errors.ts";
 import { checkManifest, parseManifest } from "../formats/manifest.ts";
 import { isBinaryParam, parseBinaryParam, parseParam, readWeights } from "../formats/ncnn/index.ts";
-import { readTorch } from "../formats/torch/index.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Manifest } from "../ir/manifest.ts";
 import { type Assumed, assumeManifest, findHeads, type KnownFacts } from "./assume.ts";
-import { type ModelFormat, type OpenOptions, startsWith } from "./format.ts";
+import type { Opener, OpenOptions } from "./format.ts";
 import { type Folder, type NamedBytes, requireFile } from "./source.ts";
 
-export const manifestFormat: ModelFormat = {
-  name: "ncnnkit model manifest",
-  extensions: ["json"],
-  matches: (bytes) => startsWith(bytes, "{"),
-  open: async (file, folder, options) => {
-    const where = folder.describe(file.name);
-    const manifest = parseManifest(new TextDecoder().decode(file.bytes), where);
-    const param = await requireFile(folder, manifest.param, `which ${where} names`);
-    const { graph, hasWeights } = await readGraph(
-      { name: manifest.param, bytes: param },
-      manifest.bin,
-      folder,
-      options,
-    );
-    checkManifest(manifest, graph, where);
-    return { format: manifestFormat.name, graph, manifest, assumptions: [], raw: false, hasWeights };
-  },
+/** A model manifest and the files that it names. */
+export const openManifest: Opener = async (file, folder, options) => {
+  const where = folder.describe(file.name);
+  const manifest = parseManifest(new TextDecoder().decode(file.bytes), where);
+  const bytes = await requireFile(folder, manifest.param, `which ${where} names`);
+  const param = { name: manifest.param, bytes };
+  const { graph, hasWeights } = await readGraph(param, manifest.bin, folder, options);
+  checkManifest(manifest, graph, where);
+  return { graph, manifest, assumptions: [], raw: false, hasWeights };
 };
 
-export const ncnnFormat: ModelFormat = {
-  name: "ncnn param and bin",
-  extensions: ["param", "bin"],
-  matches: (bytes) => startsWith(bytes, "7767517") || isBinaryParam(bytes),
-  open: async (file, folder, options) => {
-    const { name, param, bin } = pairOf(file.name);
-    const paramBytes =
-      param === file.name ? file.bytes : await requireFile(folder, param, `and ${file.name} needs it`);
-    const { graph, hasWeights } = await readGraph({ name: param, bytes: paramBytes }, bin, folder, options);
-    const beside = await manifestBeside(name, param, graph, folder, options);
-    const { manifest, assumptions } = beside ?? (await assume(name, graph, folder, options));
-    return {
-      format: ncnnFormat.name,
-      graph,
-      manifest: { ...manifest, param, bin },
-      assumptions,
-      raw: false,
-      hasWeights,
-    };
-  },
+/** A `.param` (text or binary) or its `.bin`; a manifest of the same name is used if it is there. */
+export const openNcnn: Opener = async (file, folder, options) => {
+  const { name, param, bin } = pairOf(file.name);
+  const bytes =
+    param === file.name ? file.bytes : await requireFile(folder, param, `and ${file.name} needs it`);
+  const { graph, hasWeights } = await readGraph({ name: param, bytes }, bin, folder, options);
+  const beside = await manifestBeside(name, param, graph, folder, options);
+  const { manifest, assumptions } = beside ?? (await assume(name, graph, folder, options));
+  return { graph, manifest: { ...manifest, param, bin }, assumptions, raw: false, hasWeights };
 };
 
 /** Names of the two files of an ncnn model, from either: `a.param`/`a.bin`, or `a.param.bin`/`a.bin`. */
@@ -104,6 +84,7 @@ async function assume(name: string, graph: Graph, folder: Folder, known: KnownFa
   const bytes = known.anchors && known.labels ? undefined : await folder.read(companion);
   if (!bytes || !findHeads(graph, known.size)) return assumeManifest(graph, name, known);
   try {
+    const { readTorch } = await import("../formats/torch/index.ts");
     const checkpoint = readTorch(bytes, companion);
     const anchors = checkpoint.heads.toSorted((a, b) => a.stride - b.stride).map((head) => head.anchors);
     const labels = checkpoint.labels;

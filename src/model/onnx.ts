@@ -2,35 +2,22 @@
 import { InputError } from "../base/errors.ts";
 import { type OnnxImport, readOnnx } from "../formats/onnx/index.ts";
 import { assumeManifest, bothSides } from "./assume.ts";
-import { type ModelFormat, type OpenOptions, sha256 } from "./format.ts";
+import { type Opener, type OpenOptions, sha256 } from "./format.ts";
 import { type Folder, type NamedBytes, splitName } from "./source.ts";
 
-export const onnxFormat: ModelFormat = {
-  name: "ONNX",
-  extensions: ["onnx"],
-  // A protobuf whose first field is ir_version, a small number.
-  matches: (bytes) => bytes[0] === 0x08 && bytes[1] < 20,
-  open: async (file, folder, options) => {
-    const { graph, heads, labels, inputSize, notes } = await readWithExternalData(file, folder, options);
-    const found = heads?.every((head) => head.anchors) ? heads.map((head) => head.anchors ?? []) : undefined;
-    const known = {
-      anchors: options.anchors ?? found,
-      labels: options.labels ?? labels,
-      size: options.size ?? inputSize,
-    };
-    const { manifest, assumptions } = assumeManifest(graph, splitName(file.name).stem, known);
-    manifest.provenance.source = file.name;
-    manifest.provenance.sha256 = await sha256(file.bytes);
-    const open = heads ? [] : notes;
-    return {
-      format: onnxFormat.name,
-      graph,
-      manifest,
-      assumptions: [...open, ...assumptions],
-      raw: true,
-      hasWeights: true,
-    };
-  },
+export const openOnnx: Opener = async (file, folder, options) => {
+  const { graph, heads, labels, inputSize, notes } = await readWithExternalData(file, folder, options);
+  const found = heads?.every((head) => head.anchors) ? heads.map((head) => head.anchors ?? []) : undefined;
+  const known = {
+    anchors: options.anchors ?? found,
+    labels: options.labels ?? labels,
+    size: options.size ?? inputSize,
+  };
+  const { manifest, assumptions } = assumeManifest(graph, splitName(file.name).stem, known);
+  manifest.provenance.source = file.name;
+  manifest.provenance.sha256 = await sha256(file.bytes);
+  const doubts = heads ? assumptions : [...notes, ...assumptions];
+  return { graph, manifest, assumptions: doubts, raw: true, hasWeights: true };
 };
 
 /** Most files that a model may spread its tensors over. */

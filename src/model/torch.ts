@@ -4,31 +4,19 @@ import { version } from "../base/version.ts";
 import { readTorch, type TorchModel, torchInputBlob } from "../formats/torch/index.ts";
 import type { Manifest } from "../ir/manifest.ts";
 import { bothSides, defaultSize, yolov5Input } from "./assume.ts";
-import { type ModelFormat, type OpenOptions, sha256, startsWith } from "./format.ts";
+import { type Opener, type OpenOptions, sha256 } from "./format.ts";
 import { type NamedBytes, splitName } from "./source.ts";
 
-export const torchFormat: ModelFormat = {
-  name: "PyTorch checkpoint",
-  extensions: ["pt", "pth"],
-  matches: (bytes) => startsWith(bytes, "PK\x03\x04"),
-  open: async (file, folder, options) => {
-    const model = readTorch(file.bytes, folder.describe(file.name));
-    const manifest = torchManifest(model, file, options);
-    if (options.anchors || options.labels) {
-      throw new UsageError(
-        `${file.name} holds its anchors and class names; --anchors and --labels are for files that do not`,
-      );
-    }
-    manifest.provenance.sha256 = await sha256(file.bytes);
-    return {
-      format: torchFormat.name,
-      graph: model.graph,
-      manifest,
-      assumptions: [],
-      raw: true,
-      hasWeights: true,
-    };
-  },
+export const openTorch: Opener = async (file, folder, options) => {
+  const model = readTorch(file.bytes, folder.describe(file.name));
+  const manifest = torchManifest(model, file, options);
+  if (options.anchors || options.labels) {
+    throw new UsageError(
+      `${file.name} holds its anchors and class names; --anchors and --labels are for files that do not`,
+    );
+  }
+  manifest.provenance.sha256 = await sha256(file.bytes);
+  return { graph: model.graph, manifest, assumptions: [], raw: true, hasWeights: true };
 };
 
 function torchManifest(model: TorchModel, file: NamedBytes, options: OpenOptions): Manifest {

@@ -16,9 +16,13 @@ const installed = path.join(project, "node_modules/ncnnkit");
 beforeAll(async () => {
   mkdirSync(installed, { recursive: true });
   const tsc = path.join(root, "node_modules/typescript/bin/tsc");
-  await run(process.execPath, [tsc, "-p", "tsconfig.build.json", "--outDir", path.join(installed, "dist")], {
-    cwd: root,
-  });
+  await run(
+    process.execPath,
+    [tsc, "-p", "tsconfig.build.json", "--noCheck", "--outDir", path.join(installed, "dist")],
+    {
+      cwd: root,
+    },
+  );
   put(installed, { "package.json": readFileSync(path.join(root, "package.json")) });
   mkdirSync(path.join(installed, "bin"));
   put(path.join(installed, "bin"), { "ncnnkit.js": readFileSync(path.join(root, "bin/ncnnkit.js")) });
