@@ -2,7 +2,7 @@
  * Graph to steps: chooses a kernel for every node, turns data movement into views, and fuses activations and residual
  * additions into the steps that make their inputs. Nothing here knows an address or an order of channels.
  */
-import { GraphError } from "../base/errors.ts";
+import { GraphError, UnsupportedError } from "../base/errors.ts";
 import { type Graph, inferShapes, type Node, opOf } from "../ir/graph.ts";
 import { resolveParams } from "../ir/op.ts";
 import { elementCount, type Shape, sameShape } from "../ir/tensor.ts";
@@ -52,6 +52,8 @@ class Lowering {
   private readonly steps: Step[] = [];
   private readonly values: Value[] = [];
   private readonly views = new Map<string, BlobView>();
+  /** The blobs that show (part of) a value. */
+  private readonly blobsOf = new Map<Value, string[]>();
   private readonly readers: Map<string, Node[]>;
   private readonly inputs = new Map<string, { value: Value; shape: Shape }>();
   /** Blobs that some node reads as a strided tensor: their pictures must have no border. */
@@ -103,6 +105,16 @@ class Lowering {
     return step;
   }
 
+  private setView(blob: string, view: BlobView): void {
+    this.views.set(blob, view);
+    const values = view.kind === "dense" ? [view.value] : view.channels.map((ref) => ref.value);
+    for (const value of new Set(values)) {
+      const blobs = this.blobsOf.get(value);
+      if (blobs) blobs.push(blob);
+      else this.blobsOf.set(value, [blob]);
+    }
+  }
+
   private view(blob: string): BlobView {
     return this.views.get(blob)!;
   }
@@ -112,7 +124,7 @@ class Lowering {
     const shape = this.shapes.get(blob)!;
     if (this.stridedReads.has(blob)) value.pinned = true;
     const channels = Array.from({ length: value.channels }, (_, channel) => ({ value, channel }));
-    this.views.set(blob, {
+    this.setView(blob, {
       kind: "picture",
       rank: shape.length === 1 ? 1 : 3,
       height: value.height,
@@ -124,7 +136,7 @@ class Lowering {
 
   private setDense(blob: string, value: Value): void {
     const shape = this.shapes.get(blob)!;
-    this.views.set(blob, { kind: "dense", value, shape, strides: rowMajor(shape), offset: 0 });
+    this.setView(blob, { kind: "dense", value, shape, strides: rowMajor(shape), offset: 0 });
   }
 
   /** A blob of rank 1 or 3 as a picture. */
@@ -156,9 +168,14 @@ class Lowering {
   private strided(blob: string): DenseView {
     const view = this.view(blob);
     if (view.kind === "dense") return view;
+    if (view.int8Scale !== undefined) {
+      throw new UnsupportedError(
+        `the int8 blob "${blob}" cannot be reshaped; let its layer give floats (8=2)`,
+      );
+    }
     let value = wholeValue(view);
-    if (!value?.pinned || view.int8Scale !== undefined) {
-      value = this.gather({ ...view, int8Scale: undefined }, `${blob}.strided`);
+    if (!value?.pinned) {
+      value = this.gather(view, `${blob}.strided`);
       value.pinned = true;
     }
     value.order.fix();
@@ -203,6 +220,7 @@ class Lowering {
     }
     const done =
       this.lowerAlias(node, p) ||
+      this.lowerQuantize(node, p) ||
       this.lowerMovement(node, p) ||
       this.lowerReview(node, p) ||
       this.lowerConvolution(node, p) ||
@@ -224,8 +242,26 @@ class Lowering {
     if (!isAlias || node.inputs.length === 0) return false;
     for (const blob of node.outputs) {
       if (this.stridedReads.has(blob)) this.stridedReads.add(node.inputs[0]);
-      this.views.set(blob, this.view(node.inputs[0]));
+      this.setView(blob, this.view(node.inputs[0]));
     }
+    return true;
+  }
+
+  /** Quantize: the same numbers, to be read as integers. */
+  private lowerQuantize(node: Node, p: P): boolean {
+    if (node.type === "Requantize" || (node.type === "Quantize" && p.scale_data_size !== 1)) {
+      throw new UnsupportedError(
+        `node ${node.type} "${node.name}": only Quantize layers with one scale run here; use the reference backend`,
+      );
+    }
+    const [from] = node.inputs;
+    if (node.type !== "Quantize" || this.isInteger(from) || ![1, 3].includes(this.shapeOf(from).length)) {
+      return false;
+    }
+    this.setView(node.outputs[0], {
+      ...this.picture(from),
+      int8Scale: weightToFloat32(node.weights.scale)[0],
+    });
     return true;
   }
 
@@ -253,7 +289,7 @@ class Lowering {
     let start = node.type === "Crop" ? cropBox(inputs, p as never).starts[0] : 0;
     node.outputs.forEach((blob, i) => {
       const count = outputs[i][0];
-      this.views.set(blob, { ...views[0], channels: channels.slice(start, start + count) });
+      this.setView(blob, { ...views[0], channels: channels.slice(start, start + count) });
       start += count;
     });
     return true;
@@ -268,18 +304,18 @@ class Lowering {
       const view = this.strided(from);
       if (view.shape.length > 4) return false;
       const axes = permutation(p.order_type, view.shape.length);
-      this.views.set(to, { ...view, shape, strides: axes.map((axis) => view.strides[axis]) });
+      this.setView(to, { ...view, shape, strides: axes.map((axis) => view.strides[axis]) });
       return true;
     }
     if (!["Reshape", "Flatten", "Squeeze", "ExpandDims"].includes(node.type)) return false;
     const view = this.view(from);
     // A picture of one pixel flattens to itself.
     if (view.kind === "picture" && view.height * view.width === 1 && shape.length === 1) {
-      this.views.set(to, { ...view, rank: 1 });
+      this.setView(to, { ...view, rank: 1 });
       return true;
     }
     const strides = reshapeStrides(this.strided(from), shape);
-    if (strides) this.views.set(to, { ...this.strided(from), shape, strides });
+    if (strides) this.setView(to, { ...this.strided(from), shape, strides });
     else this.setDense(to, this.linear(from));
     return true;
   }
@@ -313,7 +349,8 @@ class Lowering {
       return activation ? [{ kind: "activation", activation }] : [];
     };
     const [to] = node.outputs;
-    const topScale = p.int8_scale_term > 100 ? weightToFloat32(node.weights.top_scale)[0] : undefined;
+    const topScale =
+      p.int8_scale_term > 100 && !isFull ? weightToFloat32(node.weights.top_scale)[0] : undefined;
     const nodes = [node.name];
     if (isGrouped && group === channels && p.num_output === group) {
       const source = this.depthwiseInput(input, from, axes);
@@ -368,7 +405,7 @@ class Lowering {
         Array.from({ length: groupOutputs }, (_, channel) => ({ value, channel })),
       );
       const { height, width } = parts[0];
-      this.views.set(to, { kind: "picture", rank: 3, height, width, channels: refs, int8Scale: topScale });
+      this.setView(to, { kind: "picture", rank: 3, height, width, channels: refs, int8Scale: topScale });
     }
     return true;
   }
@@ -482,9 +519,11 @@ class Lowering {
   /** The step that makes all of a private blob and can still take work along. */
   private fusable(blob: string): FusableStep | undefined {
     const view = this.view(blob);
-    if (view.kind !== "picture" || !this.isPrivate(blob)) return undefined;
+    if (view.kind !== "picture") return undefined;
     const value = wholeValue(view);
     if (!value || value.producer < 0) return undefined;
+    // The blob may be another name of one that has other readers.
+    if (!this.blobsOf.get(value)?.every((other) => this.isPrivate(other))) return undefined;
     const step = this.steps[value.producer];
     return "fused" in step ? step : undefined;
   }
@@ -505,7 +544,7 @@ class Lowering {
       this.setPicture(to, producer.output, int8Scale);
       return true;
     }
-    if (int8Scale !== undefined) return false;
+    // relu(quantized x) is quantized relu(x), so integers stay a matter of the readers.
     const isPicture = view.kind === "picture" || shape.length === 3;
     const a = isPicture ? this.whole(from) : this.linear(from);
     const output = isPicture ? this.value(to, a.channels, a.height, a.width) : this.dense(to, shape);
@@ -520,7 +559,7 @@ class Lowering {
       fused,
       output,
     });
-    if (isPicture) this.setPicture(to, output);
+    if (isPicture) this.setPicture(to, output, int8Scale);
     else this.setDense(to, output);
     return true;
   }

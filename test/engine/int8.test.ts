@@ -623,10 +623,45 @@ describe("which dot product", () => {
   });
 });
 
+describeNetworks("integers under other names", [
+  {
+    title: "Quantize",
+    text: `Quantize g 1 1 x p 0=1\n${conv("b", "p", "y", 6, "1=3 4=1 8=2")}\n${conv("c", "x", "z", 6, "1=1 8=2")}`,
+    outputs: ["p", "y", "z"],
+  },
+  {
+    title: "activation layer on a requantized blob with other readers",
+    text: `${conv("a", "x", "p", 6, "1=3 4=1 8=102")}\nReLU u 1 1 p q\n${conv("d", "q", "y", 6, "1=3 4=1 8=2")}\n${conv("e", "p", "z", 6, "1=1 8=2")}`,
+    outputs: ["p", "q", "y", "z"],
+  },
+  {
+    title: "global maximum of a requantized blob",
+    text: `${conv("a", "x", "p", 6, "1=1 8=102")}\nPooling g 1 1 p q 0=0 4=1\nInnerProduct b 1 1 q y 0=4 1=1 8=2`,
+  },
+]);
+
 describe("refusals", () => {
-  it("float layers cannot read integers", async () => {
+  const requantized = conv("a", "x", "p", 6, "1=1 8=102");
+  it.each([
+    ["float layers cannot read integers", `${requantized}\nAbsVal s 1 1 p y`, /int8 blob "p"/],
+    ["integers are not reshaped", `${requantized}\nReshape s 1 1 p y 0=-1 1=6`, /int8 blob "p"/],
+    [
+      "integers are not flattened",
+      `${requantized}\nFlatten s 1 1 p q\nInnerProduct b 1 1 q y 0=4 1=1 8=2`,
+      /int8 blob "p"/,
+    ],
+    [
+      "integers of different scales are not joined",
+      `${requantized}\n${conv("b", "x", "q", 4, "1=1 8=102")}\nConcat c 2 1 p q y`,
+      /int8 blob "p"/,
+    ],
+    ["Quantize with several scales", "Quantize q 1 1 x y 0=5", /Quantize "q"/],
+    ["Requantize", "Requantize q 1 1 x y 0=1 1=1", /Requantize "q"/],
+  ])("%s", async (_, text, message) => {
     const shapes = { x: [5, 7, 9] };
-    const graph = graphOf(`${conv("a", "x", "p", 6, "1=1 8=102")}\nAbsVal s 1 1 p y`, shapes);
-    await expect(runEngine(graph, randomInputs(shapes), int8Machines[0][1])).rejects.toThrow(/int8 blob "p"/);
+    const graph = graphOf(text, shapes);
+    const { top_scale: scale } = graph.node("b")?.weights ?? {};
+    if (scale) scale.data[0] = 17;
+    await expect(runEngine(graph, randomInputs(shapes), int8Machines[0][1])).rejects.toThrow(message);
   });
 });

@@ -901,6 +901,48 @@ describeNetworks("outputs that are asked for", [
   { title: "the input", text: `${conv("c", "x", "y", 6)}`, shapes: small, outputs: ["x"] },
 ]);
 
+describeNetworks("two names of one blob", [
+  ...[
+    "Noop n 1 1 p q",
+    "Dropout n 1 1 p q",
+    "Concat n 1 1 p q",
+    "Crop n 1 1 p q -23309=1,0 -23310=1,-233 -23311=1,0",
+    "ShuffleChannel n 1 1 p q 0=1",
+  ].flatMap((alias): Network[] => [
+    {
+      title: `activation on one, the other read: ${alias}`,
+      text: `${conv("c", "x", "p", 6)}\n${alias}\nSigmoid s 1 1 q r\n${conv("d", "r", "y", 5)}\n${conv("e", "p", "z", 5)}`,
+      shapes: small,
+    },
+    {
+      title: `activation on one, the other an output: ${alias}`,
+      text: `${conv("c", "x", "p", 6)}\n${alias}\nSigmoid s 1 1 q y`,
+      shapes: small,
+      outputs: ["p", "y"],
+    },
+    {
+      title: `sum with one, the other read: ${alias}`,
+      text: `${conv("b", "x", "o", 6)}\n${conv("c", "o", "p", 6)}\n${alias}\nBinaryOp s 2 1 q o r\n${conv("d", "r", "y", 5)}\n${conv("e", "p", "z", 5)}`,
+      shapes: small,
+    },
+    {
+      title: `fused through: ${alias}`,
+      text: `${conv("c", "x", "p", 6)}\n${alias}\nSigmoid s 1 1 q y`,
+      shapes: small,
+    },
+  ]),
+  {
+    title: "half of a blob that is read whole",
+    text: `${conv("c", "x", "p", 6)}\nSlice n 1 1 p q -23300=1,6\nReLU s 1 1 q r\nConcat k 2 1 r p m\n${conv("d", "m", "y", 5)}`,
+    shapes: small,
+  },
+  {
+    title: "reshaped and activated",
+    text: `${conv("c", "x", "p", 6)}\nReshape r 1 1 p q 0=-1 1=6\nReLU s 1 1 p y`,
+    shapes: small,
+  },
+]);
+
 describe("sizes", () => {
   it("are planned again for every size, and kept", async () => {
     const text = `${conv("c", "x", "p", 6, "1=3 3=2 4=1 9=1")}\nInterp u 1 1 p q 0=1 1=2.0 2=2.0\nConcat k 2 1 q x m\n${conv("d", "m", "y", 5, "1=3 4=1")}`;
