@@ -60,7 +60,7 @@ export class Model {
    *
    * ```ts
    * await model.detect(picture, { confidence: 0.5 });
-   * // [{ label: "tv", classId: 62, score: 0.89, box: { x: 8.4, y: 167, width: 147, height: 93.9 } }, …]
+   * // [{ label: "tv", classId: 62, score: 0.8818, box: { x: 0.54, y: 163.7, width: 158.04, height: 103.05 } }, …]
    * ```
    * Throws UnsupportedError when the model is no detector, UsageError for a wrong option, InputError for a broken picture.
    */
@@ -94,9 +94,9 @@ export class Model {
 export async function startModel(opened: OpenedModel, options: SessionOptions): Promise<Model> {
   if (!opened.hasWeights) throw new InputError(`${opened.manifest.bin} is missing, so the model cannot run`);
   const { graph, manifest } = opened.raw ? convert(opened) : opened;
-  const { backend, threads } = options;
+  const { backend, threads, wideVectors } = options;
   return new Model(
     { manifest, assumptions: opened.assumptions },
-    await createSession(graph, { backend, threads }),
+    await createSession(graph, { backend, threads, wideVectors }),
   );
 }
