@@ -48,7 +48,8 @@ export function benchCommand(program: Command, terminal: Terminal): void {
 
 async function time(file: string, options: BenchOptions, terminal: Terminal): Promise<Row> {
   const start = performance.now();
-  const model = await load(file, { backend: options.backend, threads: options.threads });
+  const { backend, threads, wideVectors } = options;
+  const model = await load(file, { backend, threads, wideVectors });
   const loaded = performance.now() - start;
   const { width, height } = options.size ?? model.manifest.input;
   const progress = startProgress(terminal, file, options.loops);

@@ -99,6 +99,7 @@ async function detect(
     ...(await knownFacts(options)),
     backend: options.backend,
     threads: options.threads,
+    wideVectors: options.wideVectors,
   });
   try {
     for (const text of model.assumptions) warn(terminal, `${modelFile}: ${text}`);

@@ -67,6 +67,7 @@ async function readLabels(text: string): Promise<string[]> {
 export interface EngineOptions {
   backend?: LoadOptions["backend"];
   threads?: number;
+  wideVectors?: boolean;
 }
 
 const backends = ["reference", "wasm"] as const;
@@ -78,7 +79,8 @@ export function addEngineOptions(command: Command): Command {
       `what computes: ${backends.join(" or ")} (default: the fastest)`,
       parseBackend,
     )
-    .option("--threads <n>", "threads to compute with", numberIn(1, 64, true));
+    .option("--threads <n>", "threads to compute with", numberIn(1, 64, true))
+    .option("--wide-vectors", "EXPERIMENTAL: let V8 use 256-bit vectors (x86 with AVX2)");
 }
 
 function parseBackend(text: string): (typeof backends)[number] {

@@ -15,6 +15,11 @@ export interface Terminal {
 
 /** The terminal of this process. */
 export function processTerminal(): Terminal {
+  // A reader that has seen enough (`| head -1`) is no failure.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+    process.exit(0);
+  });
   const wanted = pc.isColorSupported;
   return {
     out: (text) => void process.stdout.write(text),

@@ -115,6 +115,8 @@ export class Value {
   representations: Representation[] = [];
   /** Number of the step that makes it. */
   producer = -1;
+  /** Known before any run: the numbers, `[row][pixel][channel]`. */
+  constant: Float32Array | undefined;
 
   constructor(id: number, name: string, channels: number, height: number, width: number) {
     this.id = id;
@@ -150,6 +152,23 @@ export function wholeValue(view: PictureView): Value | undefined {
   const { value } = view.channels[0];
   if (value.channels !== view.channels.length) return undefined;
   return view.channels.every((ref, i) => ref.value === value && ref.channel === i) ? value : undefined;
+}
+
+/** The value whose pixels and channels are the rows and columns that a view of rank 2 shows, if there is one. */
+export function wholeMatrix({
+  value,
+  shape: [rows, columns],
+  strides,
+  offset,
+}: DenseView): Value | undefined {
+  const isWhole = value.height === 1 && value.width === rows && value.channels === columns && offset === 0;
+  return isWhole && strides[0] === value.slotCount && strides[1] === 1 ? value : undefined;
+}
+
+/** All of a value. */
+export function pictureOf(value: Value, int8Scale?: number): PictureView {
+  const channels = Array.from({ length: value.channels }, (_, channel) => ({ value, channel }));
+  return { kind: "picture", rank: 3, height: value.height, width: value.width, channels, int8Scale };
 }
 
 /**

@@ -4,7 +4,7 @@
  */
 import { GraphError, UnsupportedError } from "../base/errors.ts";
 import { type Graph, inferShapes, type Node, opOf } from "../ir/graph.ts";
-import { resolveParams } from "../ir/op.ts";
+import { type Op, resolveParams } from "../ir/op.ts";
 import { elementCount, type Shape, sameShape } from "../ir/tensor.ts";
 import { weightToFloat32 } from "../ir/weight.ts";
 import type { Activation, BinaryOperator } from "../kernels/wasm/index.ts";
@@ -18,7 +18,16 @@ import { ops } from "../ops/index.ts";
 import { axisTaps, resizeTypes } from "../ops/interp.ts";
 import { permutation } from "../ops/permute.ts";
 import { padModes, poolingTypes } from "../ops/pooling.ts";
-import { type BlobView, type DenseView, type PictureView, Value, wholeValue } from "./layout.ts";
+import {
+  type BlobView,
+  type DenseView,
+  type PictureView,
+  pictureOf,
+  Value,
+  wholeMatrix,
+  wholeValue,
+} from "./layout.ts";
+import { moreLayers } from "./lower-more.ts";
 import type { ElementwiseOperand, FusableStep, FusedStep, Int8Scales, Step } from "./steps.ts";
 
 /** What must be handed to and fetched from the network, by blob. */
@@ -36,7 +45,7 @@ export type OutputView =
   | { readonly kind: "int8"; readonly view: PictureView; readonly value: Value; readonly shape: Shape };
 
 /** Any shape and parameter values of a node, as its description resolves them. */
-type P = Record<string, number> & { activation_params: readonly number[]; slices: readonly number[] };
+type P = Record<string, number> & Record<"activation_params" | "slices" | "axes", readonly number[]>;
 
 /**
  * Throws GraphError when the shapes do not fit. `outputs` are blobs to be kept; others may disappear by fusion.
@@ -45,13 +54,23 @@ export function lower(graph: Graph, inputShapes: Record<string, Shape>, outputs:
   return new Lowering(graph, inferShapes(graph, ops, inputShapes), outputs).run();
 }
 
-class Lowering {
+/** What lowering one layer needs. */
+export interface LayerLowering {
+  readonly lowering: Lowering;
+  readonly node: Node;
+  readonly op: Op;
+  readonly p: P;
+  readonly inputShapes: readonly Shape[];
+  readonly outputShapes: readonly Shape[];
+}
+
+export class Lowering {
   private readonly graph: Graph;
   private readonly shapes: Map<string, Shape>;
   private readonly wanted: ReadonlySet<string>;
   private readonly steps: Step[] = [];
   private readonly values: Value[] = [];
-  private readonly views = new Map<string, BlobView>();
+  readonly views = new Map<string, BlobView>();
   /** The blobs that show (part of) a value. */
   private readonly blobsOf = new Map<Value, string[]>();
   private readonly readers: Map<string, Node[]>;
@@ -85,20 +104,20 @@ class Lowering {
 
   // ---- values, views and their conversions
 
-  private value(name: string, channels: number, height: number, width: number): Value {
+  value(name: string, channels: number, height: number, width: number): Value {
     const value = new Value(this.values.length, name, channels, height, width);
     this.values.push(value);
     return value;
   }
 
-  private dense(name: string, shape: Shape): Value {
+  dense(name: string, shape: Shape): Value {
     const value = this.value(name, elementCount(shape), 1, 1);
     value.order.fix();
     value.pinned = true;
     return value;
   }
 
-  private add<S extends Step>(step: S): S {
+  add<S extends Step>(step: S): S {
     step.output.producer = this.steps.length;
     if (step.kind === "reference") for (const { value } of step.outputs) value.producer = this.steps.length;
     this.steps.push(step);
@@ -119,9 +138,13 @@ class Lowering {
     return this.views.get(blob)!;
   }
 
-  /** Declares that `blob` is all of `value`, a picture of the blob's shape. */
-  private setPicture(blob: string, value: Value, int8Scale?: number): void {
+  /** Declares that `blob` is all of `value`, a picture of the blob's shape (for a matrix: see `matrixValue`). */
+  setPicture(blob: string, value: Value, int8Scale?: number): void {
     const shape = this.shapes.get(blob)!;
+    if (shape.length === 2) {
+      this.views.set(blob, { kind: "dense", value, shape, strides: [value.slotCount, 1], offset: 0 });
+      return;
+    }
     if (this.stridedReads.has(blob)) value.pinned = true;
     const channels = Array.from({ length: value.channels }, (_, channel) => ({ value, channel }));
     this.setView(blob, {
@@ -134,13 +157,13 @@ class Lowering {
     });
   }
 
-  private setDense(blob: string, value: Value): void {
+  setDense(blob: string, value: Value): void {
     const shape = this.shapes.get(blob)!;
     this.setView(blob, { kind: "dense", value, shape, strides: rowMajor(shape), offset: 0 });
   }
 
   /** A blob of rank 1 or 3 as a picture. */
-  private picture(blob: string): PictureView {
+  picture(blob: string): PictureView {
     const view = this.view(blob);
     if (view.kind === "picture") return view;
     const [channels, height, width] = view.shape.length === 1 ? [view.shape[0], 1, 1] : view.shape;
@@ -152,8 +175,47 @@ class Lowering {
     return this.view(blob) as PictureView;
   }
 
-  /** A picture blob as one value in natural channel order; channels from elsewhere are copied together. */
-  private whole(blob: string, name = `${blob}.gathered`): Value {
+  /** A new picture for a matrix: height 1, a pixel for each row, a channel for each column. */
+  matrixValue(name: string, [rows, columns]: Shape): Value {
+    const value = this.value(name, columns, 1, rows);
+    value.order.fix();
+    value.pinned = true;
+    return value;
+  }
+
+  /** A blob of rank 2 as such a picture. */
+  matrix(blob: string): Value {
+    const known = this.knownMatrix(blob);
+    if (known) return known;
+    const view = this.strided(blob);
+    const [rows, columns] = view.shape;
+    const output = this.matrixValue(`${blob}.matrix`, view.shape);
+    if (columns % 4 === 0) {
+      this.add({ kind: "copy", nodes: [], input: view, output });
+      return output;
+    }
+    const [rowStride, columnStride] = view.strides;
+    const shape = [columns, 1, rows];
+    const planes = this.dense(`${blob}.planes`, shape);
+    this.add({
+      kind: "copy",
+      nodes: [],
+      input: { ...view, shape, strides: [columnStride, 0, rowStride] },
+      output: planes,
+    });
+    this.add({ kind: "import", nodes: [], input: planes, output });
+    return output;
+  }
+
+  /** The picture that a blob of rank 2 lies in already, if there is one. */
+  private knownMatrix(blob: string): Value | undefined {
+    const view = this.view(blob);
+    return view.kind === "dense" && view.shape.length === 2 ? wholeMatrix(view) : undefined;
+  }
+
+  /** A picture or matrix blob as one value in natural channel order; channels from elsewhere are copied together. */
+  whole(blob: string, name = `${blob}.gathered`): Value {
+    if (this.shapeOf(blob).length === 2) return this.matrix(blob);
     const view = this.picture(blob);
     return wholeValue(view) ?? this.gather(view, name);
   }
@@ -165,7 +227,7 @@ class Lowering {
   }
 
   /** Any blob as a strided float32 tensor. */
-  private strided(blob: string): DenseView {
+  strided(blob: string): DenseView {
     const view = this.view(blob);
     if (view.kind === "dense") return view;
     if (view.int8Scale !== undefined) {
@@ -188,8 +250,9 @@ class Lowering {
   /** Any blob as a dense row-major value of its own. */
   private linear(blob: string): Value {
     const view = this.strided(blob);
-    if (view.offset === 0 && isRowMajor(view) && view.value.width === 1 && view.value.height === 1)
-      return view.value;
+    const isVector = view.value.width === 1 && view.value.height === 1;
+    const isAll = view.offset === 0 && elementCount(view.shape) === view.value.channels;
+    if (isVector && isAll && isRowMajor(view)) return view.value;
     const output = this.dense(`${blob}.dense`, view.shape);
     this.add({ kind: "copy", nodes: [], input: view, output });
     return output;
@@ -228,8 +291,21 @@ class Lowering {
       this.lowerActivation(node, p) ||
       this.lowerArithmetic(node, p) ||
       this.lowerInterp(node, p) ||
-      this.lowerSoftmax(node, p);
+      this.lowerSoftmax(node, p) ||
+      this.lowerMore(node, op, p);
     if (!done) this.lowerReference(node);
+  }
+
+  private lowerMore(node: Node, op: Op, p: P): boolean {
+    const layer: LayerLowering = {
+      lowering: this,
+      node,
+      op,
+      p,
+      inputShapes: node.inputs.map((blob) => this.shapeOf(blob)),
+      outputShapes: node.outputs.map((blob) => this.shapeOf(blob)),
+    };
+    return moreLayers.some((lower) => lower(layer));
   }
 
   private shapeOf(blob: string): Shape {
@@ -277,6 +353,8 @@ class Lowering {
           (shape.length === 3 && shape[1] === inputs[0][1] && shape[2] === inputs[0][2])),
     );
     if (!alongChannels || (node.type === "Crop" && node.inputs.length > 1)) return false;
+    // Long vectors are not taken apart into single channels.
+    if (inputs[0].length === 1 && node.inputs.some((blob) => this.view(blob).kind === "dense")) return false;
     const views = node.inputs.map((blob) => this.picture(blob));
     const scales = new Set(views.map((view) => view.int8Scale));
     if (scales.size > 1) return false;
@@ -344,10 +422,7 @@ class Lowering {
     const scales = this.int8Scales(node, p, input, group);
     const weight = this.convolutionWeight(node, p.num_output, scales);
     const bias = p.bias_term ? weightToFloat32(node.weights.bias) : undefined;
-    const fused = (): FusedStep[] => {
-      const activation = fusedActivation(p.activation_type, p.activation_params);
-      return activation ? [{ kind: "activation", activation }] : [];
-    };
+    const fused = (): FusedStep[] => this.fusedBy(p);
     const [to] = node.outputs;
     const topScale =
       p.int8_scale_term > 100 && !isFull ? weightToFloat32(node.weights.top_scale)[0] : undefined;
@@ -408,6 +483,12 @@ class Lowering {
       this.setView(to, { kind: "picture", rank: 3, height, width, channels: refs, int8Scale: topScale });
     }
     return true;
+  }
+
+  /** The activation among a layer's own parameters. */
+  fusedBy(p: P): FusedStep[] {
+    const activation = fusedActivation(p.activation_type, p.activation_params);
+    return activation ? [{ kind: "activation", activation }] : [];
   }
 
   /** The picture whose flattening a fully connected layer reads. */
@@ -511,6 +592,26 @@ class Lowering {
     return true;
   }
 
+  /** The mean of each channel of a node's only input. */
+  addMean(node: Node, shape: Shape): void {
+    const input = this.whole(node.inputs[0]);
+    const [to] = node.outputs;
+    const output = this.value(to, shape[0], 1, 1);
+    output.order.tie(input.order);
+    this.add({
+      kind: "pooling",
+      nodes: [node.name],
+      input,
+      operator: "average",
+      y: fullAxis(input.height),
+      x: fullAxis(input.width),
+      divisor: "kernel",
+      fused: [],
+      output,
+    });
+    this.setPicture(to, output);
+  }
+
   /** Whether nobody but `node` sees the blob. */
   private isPrivate(blob: string): boolean {
     return !this.wanted.has(blob) && this.readers.get(blob)!.length === 1;
@@ -545,9 +646,9 @@ class Lowering {
       return true;
     }
     // relu(quantized x) is quantized relu(x), so integers stay a matter of the readers.
-    const isPicture = view.kind === "picture" || shape.length === 3;
+    const isPicture = view.kind === "picture" || shape.length === 3 || this.knownMatrix(from) !== undefined;
     const a = isPicture ? this.whole(from) : this.linear(from);
-    const output = isPicture ? this.value(to, a.channels, a.height, a.width) : this.dense(to, shape);
+    const output = isPicture ? this.like(a, to) : this.dense(to, shape);
     output.order.tie(a.order);
     const fused: FusedStep[] = [{ kind: "activation", activation }];
     this.add({
@@ -594,7 +695,7 @@ class Lowering {
     return effective !== undefined && this.addElementwise(node, effective, full, other, kind);
   }
 
-  private isInteger(blob: string): boolean {
+  isInteger(blob: string): boolean {
     const view = this.view(blob);
     return view.kind === "picture" && view.int8Scale !== undefined;
   }
@@ -605,13 +706,19 @@ class Lowering {
     if (!step || (step.kind !== "convolution" && step.kind !== "depthwise")) return false;
     if (step.fused.some((done) => done.kind === "residual")) return false;
     const view = this.view(other);
-    const residual = view.kind === "picture" ? wholeValue(view) : undefined;
+    const residual = view.kind === "picture" ? wholeValue(view) : this.knownMatrix(other);
     if (!residual || residual === step.output || residual.producer >= step.output.producer) return false;
     step.output.order.tie(residual.order);
     step.fused.push({ kind: "residual", value: residual });
     step.nodes.push(node.name);
     this.setPicture(node.outputs[0], step.output);
     return true;
+  }
+
+  /** A new picture of the same size, for `blob`. */
+  private like(value: Value, blob: string): Value {
+    if (this.shapeOf(blob).length === 2) return this.matrixValue(blob, this.shapeOf(blob));
+    return this.value(blob, value.channels, value.height, value.width);
   }
 
   private addElementwise(
@@ -623,7 +730,11 @@ class Lowering {
   ): boolean {
     const [to] = node.outputs;
     const shape = this.shapeOf(from);
-    const isPicture = shape.length === 3 || this.view(from).kind === "picture";
+    const isPicture =
+      shape.length === 3 ||
+      this.view(from).kind === "picture" ||
+      this.knownMatrix(from) !== undefined ||
+      (typeof other === "string" && this.knownMatrix(other) !== undefined);
     const load = (blob: string): Value => (isPicture ? this.whole(blob) : this.linear(blob));
     const a = load(from);
     let b: ElementwiseOperand;
@@ -633,7 +744,7 @@ class Lowering {
       else value.order.fix();
       b = { kind: "value", value, broadcast: kind };
     } else b = other;
-    const output = isPicture ? this.value(to, a.channels, a.height, a.width) : this.dense(to, shape);
+    const output = isPicture ? this.like(a, to) : this.dense(to, shape);
     output.order.tie(a.order);
     this.add({ kind: "elementwise", nodes: [node.name], operator, a, b, fused: [], output });
     if (isPicture) this.setPicture(to, output);
@@ -734,11 +845,6 @@ export function hasPadding({ y, x }: { y: WindowAxis; x: WindowAxis }): boolean 
 /** A window over the whole axis. */
 function fullAxis(extent: number): WindowAxis {
   return { kernel: extent, stride: 1, dilation: 1, padBefore: 0, padAfter: 0, input: extent, output: 1 };
-}
-
-function pictureOf(value: Value, int8Scale?: number): PictureView {
-  const channels = Array.from({ length: value.channels }, (_, channel) => ({ value, channel }));
-  return { kind: "picture", rank: 3, height: value.height, width: value.width, channels, int8Scale };
 }
 
 function rowMajor(shape: Shape): number[] {

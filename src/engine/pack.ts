@@ -9,7 +9,7 @@ import {
   type SegmentGroup,
   unitSize,
 } from "../kernels/wasm/index.ts";
-import { dequantizeScale } from "../ops/_int8.ts";
+import { dequantizeScale, quantize } from "../ops/_int8.ts";
 import type { Representation, Value } from "./layout.ts";
 import type { StaticData } from "./memory.ts";
 import { slotsOf, windowOrigin } from "./plan.ts";
@@ -397,4 +397,22 @@ export function packTaps(
     table.setFloat32(i * resizeEntryBytes + 8, weight, true);
   });
   return data.add(table);
+}
+
+/** Places the numbers of a constant value, in every representation asked for. */
+export function packConstant(data: StaticData, value: Value): void {
+  const { constant, channels } = value;
+  if (!constant) return;
+  for (const r of value.representations) {
+    const bytes = new Uint8Array(r.byteLength);
+    const floats = new Float32Array(bytes.buffer);
+    for (let i = 0; i < constant.length; i++) {
+      const [pixel, channel] = [Math.floor(i / channels), i % channels];
+      const slot = value.slot(channel);
+      if (r.dtype === "f32") floats[(pixel * r.pixelBytes) / 4 + slot] = constant[i];
+      else
+        bytes[pixel * r.pixelBytes + slot] = quantize(constant[i], r.scales![channel]) + (r.biased ? 128 : 0);
+    }
+    r.address = data.add(bytes);
+  }
 }

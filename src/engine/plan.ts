@@ -6,6 +6,7 @@
 import type { Graph } from "../ir/graph.ts";
 import type { Shape } from "../ir/tensor.ts";
 import type {
+  AttentionSpec,
   ConvolutionSpec,
   DepthwiseSpec,
   DotKind,
@@ -14,6 +15,8 @@ import type {
   EpilogueStep,
   GatherSpec,
   ImportSpec,
+  LayerNormSpec,
+  LrnSpec,
   PoolingSpec,
   ResizeSpec,
   SegmentGroup,
@@ -22,7 +25,13 @@ import type {
   StridedCopySpec,
   Target,
 } from "../kernels/wasm/index.ts";
-import { depthwiseBlock, isNonNegative, scratchBytes } from "../kernels/wasm/index.ts";
+import {
+  attentionScratchBytes,
+  depthwiseBlock,
+  isNonNegative,
+  lrnScratchBytes,
+  scratchBytes,
+} from "../kernels/wasm/index.ts";
 import type { WindowAxis } from "../ops/_spatial.ts";
 import {
   type ChannelRef,
@@ -34,7 +43,15 @@ import {
 } from "./layout.ts";
 import { hasPadding, type Lowered, lower, type OutputView } from "./lower.ts";
 import { Arena, StaticData } from "./memory.ts";
-import { type InputRun, packConvolution, packDepthwise, packEpilogue, packTaps } from "./pack.ts";
+import {
+  type InputRun,
+  packConstant,
+  packConvolution,
+  packDepthwise,
+  packEpilogue,
+  packTaps,
+} from "./pack.ts";
+import { planAttention, planJoin, planLayerNorm, planLrn } from "./plan-more.ts";
 import type {
   ConvolutionStep,
   CopyStep,
@@ -71,7 +88,10 @@ export type KernelSpec =
   | GatherSpec
   | ImportSpec
   | StridedCopySpec
-  | SoftmaxSpec;
+  | SoftmaxSpec
+  | LayerNormSpec
+  | LrnSpec
+  | AttentionSpec;
 
 export interface KernelCall {
   readonly spec: KernelSpec;
@@ -146,8 +166,12 @@ class Planner {
       for (const value of live) for (const r of value.representations) r.biased = r.dtype === "i8";
     }
     // Memory: control words, then the arena of values, then constants, then scratch.
-    const arena = allocateValues(live, controlBytes);
+    const arena = allocateValues(
+      live.filter((value) => !value.constant),
+      controlBytes,
+    );
     this.data = new StaticData(align(arena.end + slack));
+    for (const value of live) packConstant(this.data, value);
     const steps = this.steps.filter(isLive).map((step) => this.planStep(step));
     const scratchAddress = align(this.data.end + slack);
     return {
@@ -225,6 +249,12 @@ class Planner {
       case "copy":
         float(step.input.value);
         break;
+      case "join":
+        for (const { view } of step.parts) float(view.value);
+        break;
+      case "attention":
+        for (const value of [step.query, step.key, step.value]) float(value);
+        break;
       case "reference":
         for (const { value } of step.inputs) float(value);
         for (const { value } of step.outputs)
@@ -280,6 +310,16 @@ class Planner {
         return this.planCopy(step);
       case "softmax":
         return this.planSoftmax(step);
+      case "join":
+        return planJoin(step);
+      case "layerNorm":
+        return planLayerNorm(this.data, step);
+      case "lrn":
+        this.scratch = Math.max(this.scratch, align(lrnScratchBytes(step.input.channels)));
+        return planLrn(this.data, step);
+      case "attention":
+        this.scratch = Math.max(this.scratch, align(attentionScratchBytes(step.key.width)));
+        return planAttention(step);
       case "reference":
         return {
           nodes: step.nodes,
@@ -347,9 +387,7 @@ class Planner {
       total: rows === 1 ? width : rows,
       unit: rows === 1 ? tile.pixels : 1,
     };
-    const name = { f32: "f32", relaxed: "s8-dot", pairs: `s8-pairs${packed.chain}`, i16: "s8-i16" }[
-      dot
-    ];
+    const name = { f32: "f32", relaxed: "s8-dot", pairs: `s8-pairs${packed.chain}`, i16: "s8-i16" }[dot];
     const kernel =
       y.kernel * x.kernel > 1 ? ` ${x.kernel}x${y.kernel}${y.stride > 1 ? `s${y.stride}` : ""}` : "";
     const segments = groups.reduce((sum, group) => sum + group.segments, 0);
@@ -534,7 +572,7 @@ class Planner {
     const calls = output.representations.map((target) => {
       const sources: Representation[] = [];
       const refs = Array.from(slotsOf(output), (channel) => {
-        if (channel < 0) return undefined;
+        if (channel < 0 || channel >= step.input.channels.length) return undefined;
         const { value, channel: from } = step.input.channels[channel];
         const scale = target.scales?.[channel] ?? 0;
         if (target.dtype === "i8" && scale === 0) return undefined;
@@ -565,6 +603,8 @@ class Planner {
           runs.push({ source: ref.source, from: ref.slot, to, length: 1, pixelBytes, rowBytes });
         }
       });
+      const { frame } = step;
+      const [{ height, width }] = sources.length ? [sources[0].value] : [output];
       const spec: GatherSpec = {
         kind: "gather",
         dtype: target.dtype,
@@ -575,10 +615,13 @@ class Planner {
         runs,
         outPixelBytes: target.pixelBytes,
         outRowBytes: target.rowBytes,
+        ...(frame && {
+          frame: { ...frame, inputRows: height, inputWidth: width, fill: target.biased ? 128 : 0 },
+        }),
       };
       return { spec, args: [...sources.map(origin), origin(target)], total: output.height, unit: 1 };
     });
-    const what = step.scaleX * step.scaleY > 1 ? "resize nearest" : "gather";
+    const what = step.frame ? "pad" : step.scaleX * step.scaleY > 1 ? "resize nearest" : "gather";
     return {
       nodes: step.nodes,
       label: `${what} ${output.representations.map((r) => r.dtype).join("+")} ${output.channels} ${output.width}x${output.height}`,
@@ -725,7 +768,7 @@ function allocateValues(values: readonly Value[], start: number): Arena {
 }
 
 /** Address of pixel (0, 0). */
-function origin(r: Representation): number {
+export function origin(r: Representation): number {
   return r.address + r.originOffset;
 }
 
@@ -734,7 +777,7 @@ export function windowOrigin(r: Representation, y: WindowAxis, x: WindowAxis): n
   return origin(r) - y.padBefore * r.rowBytes - x.padBefore * r.pixelBytes;
 }
 
-function floatOf(value: Value): Representation {
+export function floatOf(value: Value): Representation {
   return value.find("f32", 0, 0);
 }
 
@@ -775,7 +818,7 @@ function epilogueStep(done: FusedStep): EpilogueStep {
   return { kind: "residual", pixelBytes, rowBytes };
 }
 
-function epilogueOf(
+export function epilogueOf(
   fused: readonly FusedStep[],
   output: Value,
   accumulator: EpilogueSpec["accumulator"],
@@ -811,7 +854,7 @@ function chooseTile(
 function readBytes(runs: readonly InputRun[]): number {
   return [...new Set(runs.map((run) => run.representation))].reduce((sum, r) => sum + r.byteLength, 0);
 }
-function writeBytes(value: Value): number {
+export function writeBytes(value: Value): number {
   return value.representations.reduce((sum, r) => sum + r.byteLength, 0);
 }
 function describeFused(fused: readonly FusedStep[]): string {

@@ -1,10 +1,13 @@
 /** A plan as a WebAssembly module: one function per distinct kernel, one per step, and the runs between JavaScript steps. */
 import {
+  emitAttention,
   emitConvolution,
   emitDepthwise,
   emitElementwise,
   emitGather,
   emitImport,
+  emitLayerNorm,
+  emitLrn,
   emitPooling,
   emitResize,
   emitSoftmax,
@@ -87,6 +90,12 @@ function emitKernel(m: Module, name: string, spec: KernelSpec, target: PlanTarge
       return emitStridedCopy(m, name, spec);
     case "softmax":
       return emitSoftmax(m, name, spec, target);
+    case "layerNorm":
+      return emitLayerNorm(m, name, spec, target);
+    case "lrn":
+      return emitLrn(m, name, spec, target);
+    case "attention":
+      return emitAttention(m, name, spec, target);
   }
 }
 

@@ -2,10 +2,11 @@
  * A session runs one graph, many times, at any input size that it allows, on one of the backends. This is the only door
  * to the engine: everything above calls `run` and does not know what is behind it.
  */
+import { UnsupportedError } from "../base/errors.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { runReference } from "./reference.ts";
-import { detectTarget, WasmRunner } from "./wasm.ts";
+import { detectTarget, enableWideVectors, WasmRunner } from "./wasm.ts";
 
 export type Backend = "reference" | "wasm";
 
@@ -14,6 +15,12 @@ export interface SessionOptions {
   backend?: Backend;
   /** Threads to use; default 1. The results do not depend on it. */
   threads?: number;
+  /**
+   * EXPERIMENTAL, off by default: in Node on x86 with AVX2, let V8 join 128-bit vector instructions to 256-bit ones
+   * (`--experimental-wasm-revectorize`, switched on for the whole process). V8 does not guarantee this feature; check your
+   * results with `ncnnkit compare`.
+   */
+  wideVectors?: boolean;
 }
 
 export interface Session {
@@ -42,7 +49,10 @@ export async function createSession(graph: Graph, options: SessionOptions = {}):
       close: () => {},
     };
   }
-  const runner = new WasmRunner(graph, detectTarget(options.threads ?? 1));
+  if (options.wideVectors && !enableWideVectors()) {
+    throw new UnsupportedError("wideVectors: only Node has the switch for it");
+  }
+  const runner = new WasmRunner(graph, detectTarget(options.threads ?? 1, options.wideVectors));
   return {
     graph,
     backend,

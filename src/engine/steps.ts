@@ -93,6 +93,8 @@ export interface GatherStep extends StepBase {
   readonly input: PictureView;
   readonly scaleY: number;
   readonly scaleX: number;
+  /** The input's place in an output that is larger by pixels or channels of zeros. */
+  readonly frame?: { readonly top: number; readonly left: number };
 }
 
 /** Dense `[c, h, w]` to a picture. */
@@ -107,9 +109,45 @@ export interface CopyStep extends StepBase {
   readonly input: DenseView;
 }
 
+/** Strided tensors to parts of a dense one. */
+export interface JoinStep extends StepBase {
+  readonly kind: "join";
+  /** `at`: the first element of the output. */
+  readonly parts: readonly { readonly view: DenseView; readonly at: number }[];
+}
+
 export interface SoftmaxStep extends StepBase {
   readonly kind: "softmax";
   readonly input: Value;
+}
+
+/** Over the channels of every pixel. */
+export interface LayerNormStep extends StepBase {
+  readonly kind: "layerNorm";
+  readonly input: Value;
+  readonly eps: number;
+  readonly gamma: Float32Array;
+  readonly beta: Float32Array;
+  readonly fused: FusedStep[];
+}
+
+/** Across channels, with exponent −3/4. */
+export interface LrnStep extends StepBase {
+  readonly kind: "lrn";
+  readonly input: Value;
+  readonly size: number;
+  readonly factor: number;
+  readonly bias: number;
+  readonly fused: FusedStep[];
+}
+
+/** softmax(query·keyᵀ)·value in heads; matrices as pictures of height 1. */
+export interface AttentionStep extends StepBase {
+  readonly kind: "attention";
+  readonly heads: number;
+  readonly query: Value;
+  readonly key: Value;
+  readonly value: Value;
 }
 
 /** A layer without a wasm kernel: runs on the reference kernel, in JavaScript, from and to dense tensors. */
@@ -129,7 +167,11 @@ export type Step =
   | GatherStep
   | ImportStep
   | CopyStep
+  | JoinStep
   | SoftmaxStep
+  | LayerNormStep
+  | LrnStep
+  | AttentionStep
   | ReferenceStep;
 
 /** Steps that compute in float32 and can take activations and residuals along. */

@@ -12,8 +12,29 @@ import { checkInputs } from "./reference.ts";
 import type { ReferenceStep } from "./steps.ts";
 import { ThreadPool } from "./threads.ts";
 
-/** The target that suits this machine. Throws UnsupportedError without SIMD. */
-export function detectTarget(threads = 1): PlanTarget {
+/**
+ * EXPERIMENTAL: asks V8 to join pairs of 128-bit instructions into 256-bit ones (AVX2) in all modules compiled from now on in
+ * this process. Returns whether the runtime has such a switch (Node does; browsers do not offer it).
+ */
+export function enableWideVectors(): boolean {
+  const { process } = globalThis as { process?: { getBuiltinModule?: (name: string) => unknown } };
+  const v8 = process?.getBuiltinModule?.("node:v8") as
+    | { setFlagsFromString(flags: string): void }
+    | undefined;
+  v8?.setFlagsFromString("--experimental-wasm-revectorize");
+  return v8 !== undefined;
+}
+
+/** Tiles for joined vectors: four vectors of channels make two of twice the width. */
+const wideTiles: PlanTarget["tiles"] = {
+  f32: { pixels: 6, vectors: 4 },
+  relaxed: { pixels: 4, vectors: 4 },
+  pairs: { pixels: 4, vectors: 4 },
+  i16: { pixels: 4, vectors: 4 },
+};
+
+/** The target that suits this machine; `wide` for code that V8 is going to join. Throws UnsupportedError without SIMD. */
+export function detectTarget(threads = 1, wide = false): PlanTarget {
   const found = features();
   if (!found.simd) {
     throw new UnsupportedError(
@@ -27,13 +48,15 @@ export function detectTarget(threads = 1): PlanTarget {
     dot,
     threads,
     pairDot: found.pairDot,
-    tiles: {
-      // Twelve accumulators and what feeds them just fit the registers of newer V8; older ones would spill.
-      f32: found.relaxedSimd ? { pixels: 6, vectors: 2 } : { pixels: 4, vectors: 2 },
-      relaxed: { pixels: 4, vectors: 2 },
-      pairs: { pixels: 4, vectors: 2 },
-      i16: { pixels: 4, vectors: 2 },
-    },
+    tiles: wide
+      ? wideTiles
+      : {
+          // Twelve accumulators and what feeds them just fit the registers of newer V8; older ones would spill.
+          f32: found.relaxedSimd ? { pixels: 6, vectors: 2 } : { pixels: 4, vectors: 2 },
+          relaxed: { pixels: 4, vectors: 2 },
+          pairs: { pixels: 4, vectors: 2 },
+          i16: { pixels: 4, vectors: 2 },
+        },
   };
 }
 
