@@ -2,15 +2,16 @@
  * Converts the networks of a folder made by scripts/onnx-fixtures.py and prints a table: operators, layers before and after
  * optimizing, milliseconds to convert and to optimize, worst error against onnxruntime.
  *
- *     node scripts/onnx-check.ts folder [--write folder2] [--no-run] [name …]
+ *     node scripts/onnx-check.ts folder [--write folder2] [--backend wasm|none] [name …]
  *
+ * The backend is the reference one unless said; it takes minutes for the larger networks.
  * Errors are relative to the greatest element. `--write` stores .param and .bin files for scripts/onnx-native.py.
  */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { Random } from "../src/base/random.ts";
-import { runReference } from "../src/engine/reference.ts";
+import { createSession } from "../src/engine/session.ts";
 import { printParam, writeWeights } from "../src/formats/ncnn/index.ts";
 import { readOnnx } from "../src/formats/onnx/index.ts";
 import type { Graph } from "../src/ir/graph.ts";
@@ -27,17 +28,21 @@ interface Entry {
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { write: { type: "string" }, "no-run": { type: "boolean" } },
+  options: { write: { type: "string" }, backend: { type: "string", default: "reference" } },
 });
 const [folder, ...names] = positionals;
 if (!folder)
-  throw new Error("usage: node scripts/onnx-check.ts folder [--write folder2] [--no-run] [name …]");
+  throw new Error(
+    "usage: node scripts/onnx-check.ts folder [--write folder2] [--backend wasm|none] [name …]",
+  );
 if (values.write) mkdirSync(values.write, { recursive: true });
 
-function worstError(graph: Graph, entry: Entry): number {
+async function worstError(graph: Graph, entry: Entry): Promise<number> {
   const size = entry.input.shape.reduce((a, b) => a * b, 1);
   const data = new Random(entry.seed).floats(size, 0, 1);
-  const found = runReference(graph, { [graph.inputs[0]]: { shape: entry.input.shape.slice(1), data } });
+  const session = await createSession(graph, { backend: values.backend === "wasm" ? "wasm" : "reference" });
+  const found = await session.run({ [graph.inputs[0]]: { shape: entry.input.shape.slice(1), data } });
+  session.close();
   const errors = entry.outputs.map(({ name, step, values: expected }) => {
     const scale = Math.max(...expected.map(Math.abs), 1e-9);
     return Math.max(...expected.map((v, i) => Math.abs(v - found[name].data[i * step]))) / scale;
@@ -65,7 +70,12 @@ for (const entry of index) {
     writeFileSync(`${base}.param`, printParam(graph));
     writeFileSync(`${base}.bin`, writeWeights(graph));
   }
-  const error = values["no-run"] ? "" : worstError(graph, entry).toExponential(1);
+  let error = "";
+  try {
+    if (values.backend !== "none") error = (await worstError(graph, entry)).toExponential(1);
+  } catch (problem) {
+    error = `failed: ${problem}`;
+  }
   const network = entry.file.replace(/-[td]\d+\.onnx$/, "");
   const cells = [network, entry.exporter, entry.opset, report.operators, layers, graph.nodes.length];
   console.log(`| ${[...cells, report.fixedSize.length, ...times, error].join(" | ")} |`);

@@ -307,6 +307,7 @@ const resize: Rule = (c) => {
   const axes = intsAttribute(c.node, "axes")?.map((a) => normalizeAxis(a, x.length)) ?? x.map((_, i) => i);
   const result = [...x];
   if (sizes?.length) {
+    if (sizes.length !== axes.length) throw new GraphError(`sizes [${sizes}] for ${axes.length} axes`);
     axes.forEach((axis, i) => {
       result[axis] = sizes[i];
     });
@@ -468,7 +469,11 @@ export const shapeRules: Record<string, Rule> = {
   },
   Tile: (c) => {
     const [x, repeats] = [c.shape(0), c.data(1)];
-    return x && repeats && [x.map((d, i) => multiplyDims([d, repeats[i]]))];
+    if (!x || !repeats) return undefined;
+    if (repeats.length !== x.length || repeats.some((n) => typeof n === "number" && n < 0)) {
+      throw new GraphError(`repeats [${repeats}] for the shape [${x}]`);
+    }
+    return [x.map((d, i) => multiplyDims([d, repeats[i]]))];
   },
   TopK: topK,
   Transpose: (c) => {
