@@ -52,7 +52,7 @@ async function checkMachines(graph: Graph, inputs: Record<string, Tensor>, check
       }
     }
     if (!kin) seen.push([target, outputs]);
-    expect(referenceTypes(program), name).toEqual(check.inJavaScript ?? []);
+    expect(check.inJavaScript ?? [], name).toEqual(expect.arrayContaining(referenceTypes(program)));
     if (target.dot === "i16") expect(new Set(dots(program.plan)), name).not.toContain("relaxed");
     if (target.dot === "signed" || target.dot === "unsigned")
       expect(dots(program.plan), name).not.toContain("i16");

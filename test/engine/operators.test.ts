@@ -234,7 +234,8 @@ async function checkNetwork({ text, shapes, inJavaScript = [], outputs }: Networ
       const size = Math.max(largest(expected[blob]), 1e-3);
       expectClose(found.outputs[blob], expected[blob], () => tolerance * size, `${name}, ${blob}`);
     }
-    expect(referenceTypes(found.program), name).toEqual(inJavaScript);
+    // Layers may get kernels; none may lose them.
+    expect(inJavaScript, name).toEqual(expect.arrayContaining(referenceTypes(found.program)));
   }
 }
 
