@@ -10,6 +10,7 @@ import { weightToFloat32 } from "../ir/weight.ts";
 import { largestLrnSize } from "../kernels/wasm/index.ts";
 import { aroundAxis, resolveAxis } from "../ops/_shape.ts";
 import type { WindowAxis } from "../ops/_spatial.ts";
+import { batchNormAffine } from "../ops/batch-norm.ts";
 import { cropBox } from "../ops/crop.ts";
 import { broadcastTypes } from "../ops/gemm.ts";
 import { lrnRegions } from "../ops/lrn.ts";
@@ -31,6 +32,7 @@ export const moreLayers: readonly Lower[] = [
   layerNorm,
   attention,
   rowSoftmax,
+  normalizedChannels,
   lrn,
   framing,
   means,
@@ -238,6 +240,29 @@ function rowSoftmax({ lowering, node, p, inputShapes: [shape] }: LayerLowering):
   const output = lowering.matrixValue(to, shape);
   lowering.add({ kind: "softmax", nodes: [node.name], input: lowering.matrix(node.inputs[0]), output });
   lowering.setPicture(to, output);
+  return true;
+}
+
+/** BatchNorm of a picture: a depthwise convolution with one weight a channel. */
+function normalizedChannels({ lowering, node, p, inputShapes: [shape] }: LayerLowering): boolean {
+  if (node.type !== "BatchNorm" || shape.length !== 3 || lowering.isInteger(node.inputs[0])) return false;
+  const { scale, bias } = batchNormAffine(node.weights, p.eps);
+  const input = lowering.whole(node.inputs[0]);
+  const output = lowering.value(node.outputs[0], input.channels, input.height, input.width);
+  output.order.tie(input.order);
+  lowering.add({
+    kind: "depthwise",
+    nodes: [node.name],
+    input,
+    weight: Float32Array.from(scale),
+    bias: Float32Array.from(bias),
+    y: { ...single, input: input.height, output: input.height },
+    x: { ...single, input: input.width, output: input.width },
+    int8: undefined,
+    fused: [],
+    output,
+  });
+  lowering.setPicture(node.outputs[0], output);
   return true;
 }
 

@@ -2,7 +2,7 @@
 import { GraphError, NcnnkitError, UnsupportedError } from "../base/errors.ts";
 import type { Graph } from "../ir/graph.ts";
 import { resolveParams } from "../ir/op.ts";
-import type { Shape, Tensor } from "../ir/tensor.ts";
+import { elementCount, type Shape, type Tensor } from "../ir/tensor.ts";
 import { ops } from "../ops/index.ts";
 import { features } from "../wasm/index.ts";
 import type { Value } from "./layout.ts";
@@ -25,13 +25,34 @@ export function enableWideVectors(): boolean {
   return v8 !== undefined;
 }
 
-/** Tiles for joined vectors: four vectors of channels make two of twice the width. */
+/** Accumulators, and what feeds them, that just fit the 15 vector registers that V8 ≥ 13 has to give on x86. */
+const tiles: PlanTarget["tiles"] = {
+  f32: { pixels: 6, vectors: 2 },
+  relaxed: { pixels: 4, vectors: 2 },
+  pairs: { pixels: 4, vectors: 2 },
+  i16: { pixels: 4, vectors: 2 },
+};
+/** For older V8, whose register allocator spills with these; measured on 11.3. */
+const smallTiles: PlanTarget["tiles"] = {
+  f32: { pixels: 4, vectors: 2 },
+  relaxed: { pixels: 4, vectors: 2 },
+  pairs: { pixels: 3, vectors: 2 },
+  i16: { pixels: 2, vectors: 2 },
+};
+/** For joined vectors: four vectors of channels make two of twice the width. */
 const wideTiles: PlanTarget["tiles"] = {
   f32: { pixels: 6, vectors: 4 },
   relaxed: { pixels: 4, vectors: 4 },
   pairs: { pixels: 4, vectors: 4 },
   i16: { pixels: 4, vectors: 4 },
 };
+
+/** Node says its V8 version; browsers that have relaxed SIMD are taken for new. */
+function hasManyRegisters(relaxedSimd: boolean): boolean {
+  const { process } = globalThis as { process?: { versions?: { v8?: string } } };
+  const v8 = process?.versions?.v8;
+  return v8 === undefined ? relaxedSimd : Number.parseInt(v8, 10) >= 13;
+}
 
 /** The target that suits this machine; `wide` for code that V8 is going to join. Throws UnsupportedError without SIMD. */
 export function detectTarget(threads = 1, wide = false): PlanTarget {
@@ -48,15 +69,7 @@ export function detectTarget(threads = 1, wide = false): PlanTarget {
     dot,
     threads,
     pairDot: found.pairDot,
-    tiles: wide
-      ? wideTiles
-      : {
-          // Twelve accumulators and what feeds them just fit the registers of newer V8; older ones would spill.
-          f32: found.relaxedSimd ? { pixels: 6, vectors: 2 } : { pixels: 4, vectors: 2 },
-          relaxed: { pixels: 4, vectors: 2 },
-          pairs: { pixels: 4, vectors: 2 },
-          i16: { pixels: 4, vectors: 2 },
-        },
+    tiles: wide ? wideTiles : hasManyRegisters(found.relaxedSimd) ? tiles : smallTiles,
   };
 }
 
@@ -70,6 +83,8 @@ export class Program {
   private readonly exports: Record<string, RunFunction>;
   private readonly threads: number;
   private readonly pool: ThreadPool | undefined;
+  /** Shapes of this run's outputs whose number of rows depends on the data. */
+  private readonly foundShapes = new Map<Value, Shape>();
 
   private constructor(
     plan: Plan,
@@ -167,6 +182,7 @@ export class Program {
     const results = op.reference(inputs, resolveParams(op, step.node.params), step.node.weights, shapes);
     step.outputs.forEach(({ value }, i) => {
       this.floats(value).set(results[i].data);
+      if (op.dynamicRows) this.foundShapes.set(value, results[i].shape);
     });
   }
 
@@ -178,8 +194,10 @@ export class Program {
   outputs(): Record<string, Tensor> {
     const result: Record<string, Tensor> = {};
     for (const [blob, view] of this.plan.outputs) {
-      if (view.kind === "dense") result[blob] = { shape: view.shape, data: this.floats(view.value).slice() };
-      else result[blob] = { shape: view.shape, data: this.integers(view.value, view.view.int8Scale!) };
+      if (view.kind === "dense") {
+        const shape = this.foundShapes.get(view.value) ?? view.shape;
+        result[blob] = { shape, data: this.floats(view.value).slice(0, elementCount(shape)) };
+      } else result[blob] = { shape: view.shape, data: this.integers(view.value, view.view.int8Scale!) };
     }
     return result;
   }
