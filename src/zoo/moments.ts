@@ -120,8 +120,12 @@ function mapped({ mean, variance }: Moments, f: (x: Float32Array) => ArrayLike<n
   return { mean: m, variance: average(y.map((v) => (v - m) ** 2)) };
 }
 
-/** Values of the standard normal distribution at equal steps of probability (logistic approximation). */
-const normalQuantiles = Float32Array.from({ length: 256 }, (_, i) => {
-  const probability = (i + 0.5) / 256;
-  return Math.log(probability / (1 - probability)) / 1.702;
-});
+/** Values at equal steps of probability, logistic for normal, with a variance of exactly 1. */
+const normalQuantiles = ((): Float32Array => {
+  const values = Float32Array.from({ length: 256 }, (_, i) => {
+    const probability = (i + 0.5) / 256;
+    return Math.log(probability / (1 - probability));
+  });
+  const deviation = Math.sqrt(average(Array.from(values, (v) => v * v)));
+  return values.map((v) => v / deviation);
+})();

@@ -4,9 +4,11 @@
  */
 import { UnsupportedError } from "../base/errors.ts";
 import { Random } from "../base/random.ts";
-import { type Graph, type Node, opOf } from "../ir/graph.ts";
+import { type Graph, inferShapes, type Node, opOf } from "../ir/graph.ts";
 import { type Op, type ParamValues, resolveParams, type WeightSpec } from "../ir/op.ts";
+import type { Shape } from "../ir/tensor.ts";
 import { f32Weight, type Weight } from "../ir/weight.ts";
+import { type WindowAxis, type WindowParams, windowAxes } from "../ops/_spatial.ts";
 import { ops } from "../ops/index.ts";
 import { isPlain3x3 } from "../quantize/layers.ts";
 import { constantRange, type Moments, power, propagate, unit } from "./moments.ts";
@@ -15,10 +17,13 @@ type P = ParamValues<Op["params"]> & Record<string, number>;
 
 /**
  * Gives every node of `graph` the weights that its parameters call for, int8 ones with their scales. Equal seeds give equal
- * weights. Throws UnsupportedError for a layer whose weights it cannot invent.
+ * weights. `inputShapes` are needed where the Input nodes do not name their extents.
+ * Throws UnsupportedError for a layer whose weights it cannot invent, GraphError for shapes that do not fit.
  */
-export function synthesize(graph: Graph, seed = 1): void {
+export function synthesize(graph: Graph, inputShapes: Record<string, Shape> = {}, seed = 1): void {
   const random = new Random(seed);
+  const shapes = inferShapes(graph, ops, inputShapes);
+  const readers = graph.consumers();
   const moments = new Map<string, Moments>();
   for (const node of graph.nodes) {
     const op = opOf(node, ops);
@@ -26,13 +31,30 @@ export function synthesize(graph: Graph, seed = 1): void {
     const output = propagate(node, op, inputs);
     for (const blob of node.outputs) moments.set(blob, output);
     const p = resolveParams(op, node.params) as P;
+    const gain = Math.max(
+      1,
+      ...(readers.get(node.outputs[0]) ?? []).map(({ type }) => scoreGains[type] ?? 1),
+    );
     node.weights = {};
     for (const spec of op.weights?.(p) ?? []) {
-      node.weights[spec.name] = invent({ node, spec, p, random, input: inputs[0] ?? unit, output });
+      const inputShape = shapes.get(node.inputs[0]) ?? [];
+      node.weights[spec.name] = invent({
+        inputShape,
+        node,
+        spec,
+        p,
+        random,
+        input: inputs[0] ?? unit,
+        output,
+        gain,
+      });
     }
   }
   for (const node of graph.nodes) quietHeads(graph, node);
 }
+
+/** Scores that go into these layers are spread so much wider that some stand out. */
+const scoreGains: Record<string, number> = { Softmax: 4, YoloDetectionOutput: 2, Yolov3DetectionOutput: 2 };
 
 interface Request {
   readonly node: Node;
@@ -40,7 +62,9 @@ interface Request {
   readonly p: P;
   readonly random: Random;
   readonly input: Moments;
+  readonly inputShape: Shape;
   readonly output: Moments;
+  readonly gain: number;
 }
 
 function invent(request: Request): Weight {
@@ -50,7 +74,7 @@ function invent(request: Request): Weight {
     f32Weight(random.floats(count, centre - spread, centre + spread));
   switch (name) {
     case "weight":
-      return p.int8_scale_term ? int8Weight(request) : linearWeight(request, fanIn(node, p));
+      return p.int8_scale_term ? int8Weight(request) : linearWeight(request, fanIn(request));
     case "B":
       return linearWeight(request, p.constantK);
     case "q_weight":
@@ -83,10 +107,25 @@ function invent(request: Request): Weight {
   }
 }
 
-/** Inputs that meet in one output value. */
-function fanIn(node: Node, p: P): number {
+/** Inputs that meet in one output value, on average: at a border some of a window's are padding. */
+function fanIn({ node, p, inputShape }: Request): number {
   const each = p.weight_data_size / p.num_output;
-  return node.type.startsWith("Deconvolution") ? Math.max(1, each / (p.stride_w * p.stride_h)) : each;
+  if (node.type.startsWith("Deconvolution")) return Math.max(1, each / (p.stride_w * p.stride_h));
+  if (!node.type.startsWith("Convolution") || inputShape.length !== 3) return each;
+  const { y, x } = windowAxes(inputShape, p as unknown as WindowParams);
+  return each * insideShare(y) * insideShare(x);
+}
+
+/** How much of the windows along an axis lies on the input. */
+function insideShare({ kernel, stride, dilation, padBefore, input, output }: WindowAxis): number {
+  let inside = 0;
+  for (let o = 0; o < output; o++) {
+    for (let k = 0; k < kernel; k++) {
+      const at = o * stride + k * dilation - padBefore;
+      if (at >= 0 && at < input) inside++;
+    }
+  }
+  return inside / (kernel * output);
 }
 
 /** Uniform weights that give an output variance of 1 (He et al., 2015) are within ± this. */
@@ -94,8 +133,8 @@ function bound(input: Moments, count: number): number {
   return Math.sqrt(3 / (count * Math.max(power(input), 1e-6)));
 }
 
-function linearWeight({ spec, random, input }: Request, count: number): Weight {
-  const limit = bound(input, count);
+function linearWeight({ spec, random, input, gain }: Request, count: number): Weight {
+  const limit = gain * bound(input, count);
   return f32Weight(random.floats(spec.count, -limit, limit));
 }
 
@@ -112,8 +151,9 @@ function int8Weight({ node, spec, p, random }: Request): Weight {
 }
 
 /** The scales that the integers have if the weights are those of `linearWeight`, a little different for every channel. */
-function weightScales({ node, spec, p, random, input }: Request): Weight {
-  const scale = weightLimit(node, p) / bound(input, fanIn(node, p));
+function weightScales(request: Request): Weight {
+  const { node, spec, p, random, input, gain } = request;
+  const scale = weightLimit(node, p) / (gain * bound(input, fanIn(request)));
   return f32Weight(random.floats(spec.count, 0.85 * scale, 1.15 * scale));
 }
 
@@ -125,7 +165,7 @@ function activationScale({ mean, variance }: Moments): number {
 // ---- detection heads
 
 /** How far the scores for "nothing here" are moved, so that a few dozen boxes are found, not thousands. */
-const quietness = { objectness: -3.5, background: 5 };
+const quietness = { objectness: -4, background: 4 };
 
 function quietHeads(graph: Graph, node: Node): void {
   const isYolo = node.type === "YoloDetectionOutput" || node.type === "Yolov3DetectionOutput";
