@@ -11,9 +11,14 @@ export const controlAddresses = {
   arrived: 64,
   generation: 128,
   command: 192,
-  segment: 256,
-  end: 320,
+  end: 256,
 } as const;
+
+/**
+ * Bits of the command word that name the segment; those above count commands, so that the word changes with each. One
+ * word for both, because a thread that has just finished a segment may look while the next command is being given.
+ */
+const segmentBits = 20;
 
 /** Rounds of looking before a thread goes to sleep: some microseconds, longer than most steps are uneven. */
 const spins = 2000;
@@ -85,10 +90,10 @@ export function emitBarrier(m: Module): FuncRef {
 
 /**
  * Emits the exported `serve(thread, threads)`: runs `segments[i]` with these arguments whenever the command word has
- * changed, i being in the segment word.
+ * changed. The word is read once: a counter above, i below.
  */
 export function emitServe(m: Module, segments: readonly FuncRef[]): void {
-  const { command, segment } = controlAddresses;
+  const { command } = controlAddresses;
   m.func("serve", { params: { thread: "i32", threads: "i32" }, results: [], export: true }, (f) => {
     const seen = f.local("i32", "seen");
     const count = f.local("i32", "count");
@@ -121,8 +126,9 @@ export function emitServe(m: Module, segments: readonly FuncRef[]): void {
       loadCommand();
       f.set(seen);
       segments.forEach((run, i) => {
-        f.i32(segment);
-        f.op("i32.atomic.load");
+        f.get(seen);
+        f.i32((1 << segmentBits) - 1);
+        f.op("i32.and");
         f.i32(i);
         f.op("i32.eq");
         f.if(() => {
@@ -193,6 +199,7 @@ export function threadsAvailable(): boolean {
 export class ThreadPool {
   /** Why the threads can no longer be used. */
   broken: string | undefined;
+  private commands = 0;
   private readonly memory: WebAssembly.Memory;
   private readonly workers: ThreadWorker[] = [];
 
@@ -256,9 +263,9 @@ export class ThreadPool {
 
   /** Tells the workers to run a segment. */
   command(segment: number): void {
+    this.commands++;
     const words = new Int32Array(this.memory.buffer);
-    Atomics.store(words, controlAddresses.segment / 4, segment);
-    Atomics.add(words, controlAddresses.command / 4, 1);
+    Atomics.store(words, controlAddresses.command / 4, (this.commands << segmentBits) | segment);
     Atomics.notify(words, controlAddresses.command / 4);
   }
 
