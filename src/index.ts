@@ -33,6 +33,7 @@ export {
   parseYoloLabels,
 } from "./evaluate/dataset.ts";
 export type { Fidelity, ScoreChange, ScorePair, SizeClass } from "./evaluate/fidelity.ts";
+export { type CalibrationTable, parseTable, printTable } from "./formats/table.ts";
 export type { Graph, Node } from "./ir/graph.ts";
 export type * from "./ir/manifest.ts";
 export { formatShape, type Shape, type Tensor, tensor } from "./ir/tensor.ts";
@@ -47,17 +48,38 @@ export {
   randomInputs,
   type Timing,
 } from "./model/benchmark.ts";
+export { type Budget, type BudgetInput, type BudgetResult, keepWithinBudget } from "./model/budget.ts";
+export {
+  type CalibratedNote,
+  calibratedModel,
+  calibrateModel,
+  calibrationSource,
+  graphDigest,
+  isCorrected,
+  type ModelCalibration,
+  printedScales,
+} from "./model/calibration.ts";
 export { cocoLabels } from "./model/coco-labels.ts";
 export { type BlobComparison, compareModels } from "./model/compare.ts";
 export { type ConvertedModel, type ConvertOptions, convert, modelFiles } from "./model/convert.ts";
 export {
+  type Deployment,
+  type DeployOptions,
+  type DeployPictures,
+  type DeployProgress,
+  type DeployStage,
+  deploy,
+} from "./model/deploy.ts";
+export {
   type EvaluateOptions,
   type Evaluation,
+  type EvaluationEntry,
   type EvaluationItem,
   evaluateModels,
   inputDifferences,
   type Milliseconds,
   type ModelEvaluation,
+  readEntries,
 } from "./model/evaluate.ts";
 export type { OpenedModel, OpenOptions } from "./model/format.ts";
 export {
@@ -69,6 +91,25 @@ export {
   open,
 } from "./model/load.ts";
 export { Model, type ModelDetectOptions } from "./model/model.ts";
+export { quantizeModel } from "./model/quantize.ts";
 export type { NamedBytes } from "./model/source.ts";
 export { type GraphSummary, type LayerSummary, summarize } from "./model/summary.ts";
+export {
+  type CalibrateOptions,
+  type CalibrateProgress,
+  type CalibrationResult,
+  type CalibrationSource,
+  type LayerReport,
+  type Method,
+  mergeObservations,
+  methods,
+  type Observations,
+  observeSource,
+  type Partial as PartialCalibration,
+  quantizableLayers,
+  readPartial,
+  writePartial,
+} from "./quantize/index.ts";
+export type * from "./report/data.ts";
+export { renderReport } from "./report/report.ts";
 export { type Features, features } from "./wasm/features.ts";

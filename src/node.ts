@@ -26,6 +26,7 @@ import { encodePicture } from "./node/picture.ts";
 export * from "./index.ts";
 export { type Dataset, type DatasetOptions, listPictures, openDataset } from "./node/dataset.ts";
 export { fileError, makeFolder, readBytes, writeFiles } from "./node/files.ts";
+export { checkReplaceable, replaceFolder } from "./node/folder.ts";
 export { expandPaths, type FoundFile } from "./node/paths.ts";
 export {
   encodable,

@@ -9,6 +9,7 @@ import {
   type Model,
   type ModelEvaluation,
   openDataset,
+  readEntries,
 } from "../node.ts";
 import {
   addEngineOptions,
@@ -94,20 +95,20 @@ async function evaluate(
     warn(terminal, `${options.data}: no label files, so there is no AP, only fidelity to ${files[0]}`);
   }
   const skipped: string[] = [];
-  const progress: Progress = startProgress(terminal, "evaluating", dataset.count);
+  const progress: Progress = startProgress(terminal, "evaluating", dataset.entries.length);
   const skip = (message: string): void => {
     skipped.push(message);
     progress.say(`skipped ${message}`);
   };
   let result: Evaluation;
   try {
-    result = await evaluateModels(models, dataset.items(skip), {
+    result = await evaluateModels(models, readEntries(dataset.entries, skip), {
       size: options.size,
       onProgress: (done) => progress.step(done + skipped.length),
     });
   } catch (error) {
-    if (skipped.length < dataset.count) throw error;
-    throw new InputError(`${options.data}: none of the ${dataset.count} pictures could be read`, {
+    if (skipped.length < dataset.entries.length) throw error;
+    throw new InputError(`${options.data}: none of the ${dataset.entries.length} pictures could be read`, {
       cause: error,
     });
   } finally {
@@ -202,9 +203,10 @@ function toJson(result: Evaluation, files: readonly string[], skipped: readonly 
     ...result,
     labels: undefined,
     skipped,
-    models: result.models.map(({ coco, fidelity, ...rest }, i) => ({
-      ...rest,
+    models: result.models.map(({ model, milliseconds, coco, fidelity }, i) => ({
+      model,
       file: files[i],
+      milliseconds,
       coco: coco && {
         ...coco,
         perClass: coco.perClass.map((each) => ({ label: result.labels[each.category], ...each })),

@@ -4,6 +4,7 @@ import { NcnnkitError, version } from "../index.ts";
 import { benchCommand } from "./bench.ts";
 import { compareCommand } from "./compare.ts";
 import { convertCommand } from "./convert.ts";
+import { deployCommand } from "./deploy.ts";
 import { detectCommand } from "./detect.ts";
 import { evalCommand } from "./eval.ts";
 import { inspectCommand } from "./inspect.ts";
@@ -14,6 +15,7 @@ import { paint, processTerminal, type Terminal } from "./terminal.ts";
 const commands: readonly ((program: Command, terminal: Terminal) => void)[] = [
   detectCommand,
   convertCommand,
+  deployCommand,
   evalCommand,
   inspectCommand,
   benchCommand,

@@ -11,6 +11,14 @@ export function numberIn(least: number, most: number, whole = false): (text: str
   };
 }
 
+/** `5%` or `0.05`, as a fraction from 0 to 1. */
+export function parsePercent(text: string): number {
+  const match = /^\s*(\d+(?:\.\d+)?|\.\d+)\s*(%?)\s*$/.exec(text);
+  const value = match ? Number(match[1]) / (match[2] ? 100 : 1) : Number.NaN;
+  if (value >= 0 && value <= 1) return value;
+  throw new InvalidArgumentError("Expected a percentage, as in 5%.");
+}
+
 /** `640` or `640x480` (width first). */
 export function parseSize(text: string): { width: number; height: number } {
   const match = /^(\d{1,5})(?:x(\d{1,5}))?$/i.exec(text.trim());

@@ -29,6 +29,32 @@ export interface EvaluationItem {
   readonly truth?: readonly GroundTruth[];
 }
 
+/** A picture that is read when it is needed, and may be read again. */
+export interface EvaluationEntry {
+  /** File name or path, for messages and captions. */
+  readonly name: string;
+  /** Throws InputError when it cannot be read. */
+  read(): Promise<EvaluationItem>;
+}
+
+/** The pictures in order; those that cannot be read are told to `skip` and left out. */
+export async function* readEntries(
+  entries: readonly EvaluationEntry[],
+  skip: (message: string) => void,
+): AsyncGenerator<EvaluationItem> {
+  for (const entry of entries) {
+    let item: EvaluationItem;
+    try {
+      item = await entry.read();
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+      skip(error.message);
+      continue;
+    }
+    yield item;
+  }
+}
+
 export interface EvaluateOptions {
   /** Input size in pixels; default: that of the first model's manifest, for all models. */
   size?: KnownFacts["size"];
@@ -48,6 +74,8 @@ export interface ModelEvaluation {
   /** Name in the manifest. */
   model: string;
   milliseconds: Milliseconds;
+  /** Everything that it found, above score 0.001. */
+  detections: DetectionRow[];
   /** Against the ground truth, fractions 0..1; missing when no picture came with its objects. */
   coco?: CocoResult;
   /** Against the first model's detections; missing for the first. */
@@ -109,6 +137,7 @@ export async function evaluateModels(
     models: runs.map((run, i) => ({
       model: run.model.manifest.name,
       milliseconds: run.milliseconds(images),
+      detections: run.rows,
       coco: labelled ? evaluateCoco(truth, run.rows) : undefined,
       fidelity: i === 0 ? undefined : fidelity(runs[0].rows, run.rows),
     })),

@@ -3,6 +3,7 @@ import path from "node:path";
 import {
   type CocoInstances,
   type DatasetYaml,
+  type EvaluationEntry,
   type EvaluationItem,
   FormatError,
   type GroundTruth,
@@ -32,12 +33,9 @@ export interface DatasetOptions {
 }
 
 export interface Dataset {
-  /** Number of pictures. */
-  readonly count: number;
   /** Whether there is a ground truth. */
   readonly labelled: boolean;
-  /** The pictures in order, read when asked for; one that cannot be read is told to `skip` and left out. */
-  items(skip: (message: string) => void): AsyncIterable<EvaluationItem>;
+  readonly entries: readonly EvaluationEntry[];
 }
 
 /**
@@ -151,7 +149,7 @@ function yoloDataset(
     const rows = parseYoloLabels(new TextDecoder().decode(text), labelFiles[i], id, size);
     return { id, picture, ...size, truth: mapClasses(rows, classOf, labelFiles[i], options.labels.length) };
   };
-  return { count: pictures.length, labelled, items: (skip) => readItems(pictures, load, skip) };
+  return { labelled, entries: pictures.map((name, i) => ({ name, read: () => load(name, i) })) };
 }
 
 function mapClasses(rows: GroundTruth[], classOf: ClassMap, where: string, count: number): GroundTruth[] {
@@ -175,24 +173,6 @@ function labelFileOf(picture: string): string {
 
 const idOf = (file: string): number | string => imageId(path.parse(file).name);
 
-async function* readItems<T>(
-  files: readonly T[],
-  load: (file: T, index: number) => Promise<EvaluationItem>,
-  skip: (message: string) => void,
-): AsyncGenerator<EvaluationItem> {
-  for (const [i, file] of files.entries()) {
-    let item: EvaluationItem;
-    try {
-      item = await load(file, i);
-    } catch (error) {
-      if (!(error instanceof InputError)) throw error;
-      skip(error.message);
-      continue;
-    }
-    yield item;
-  }
-}
-
 async function openCoco(file: string, options: DatasetOptions): Promise<Dataset> {
   const instances = parseCocoInstances(new TextDecoder().decode(await readBytes(file)), file);
   const classes = inContext(file, () => matchCategories(instances.categories, options.labels));
@@ -208,7 +188,10 @@ async function openCoco(file: string, options: DatasetOptions): Promise<Dataset>
     const picture = await readPicture(path.join(folder, fileName));
     return { id, picture, width, height, truth: truths.get(id) };
   };
-  return { count: images.length, labelled: true, items: (skip) => readItems(images, load, skip) };
+  return {
+    labelled: true,
+    entries: images.map((image) => ({ name: image.fileName, read: () => load(image) })),
+  };
 }
 
 /** Where the pictures of `annotations/instances_val2017.json` usually are. Throws InputError when they are not there. */

@@ -137,7 +137,7 @@ function removeIfEmpty(folder: string): void {
 }
 
 /** Runs `cleanup` if the process is told to stop before the returned function is called; the signal then takes its course. */
-function onInterrupt(cleanup: () => void): () => void {
+export function onInterrupt(cleanup: () => void): () => void {
   const signals = ["SIGINT", "SIGTERM"] as const;
   const handler = (signal: NodeJS.Signals): void => {
     cleanup();

@@ -1,0 +1,218 @@
+/** `ncnnkit deploy`: from a checkpoint to a checked INT8 model, one command. */
+import os from "node:os";
+import path from "node:path";
+import { type Command, Option } from "commander";
+import {
+  checkReplaceable,
+  type Deployment,
+  type DeployProgress,
+  type DeployStage,
+  deploy,
+  encodePicture,
+  type Method,
+  methods,
+  open,
+  openDataset,
+  type Picture,
+  type ReportImage,
+  replaceFolder,
+} from "../node.ts";
+import { change, percent } from "./eval.ts";
+import { addFactOptions, type FactOptions, knownFacts, numberIn, parsePercent } from "./options.ts";
+import { type Progress, startProgress, type Terminal, table, warn } from "./terminal.ts";
+
+interface Options extends FactOptions {
+  calib: string;
+  eval?: string;
+  out?: string;
+  name?: string;
+  images?: string;
+  method: Method;
+  limit: number;
+  evalLimit?: number;
+  threads?: number;
+  keepFloat?: string[];
+  budgetAp?: number;
+  budgetTime?: number;
+  json?: boolean;
+}
+
+const examples = `
+Writes OUT/fp16 and OUT/int8, each with NAME.param and NAME.bin for ncnn, the model manifest and a C++ header, NAME.table, and
+OUT/report.html: accuracy, speed, and where loss comes from. All of OUT appears at the end, or nothing.
+Without --eval, a fifth of the calibration pictures is kept out and int8 is compared with float on those.
+
+Examples:
+  ncnnkit deploy yolov5ss.pt --calib images/ --eval coco/coco.yaml
+  ncnnkit deploy yolov5ss.pt --calib images/ --size 320 --budget-time 5% -o out/`;
+
+export function deployCommand(program: Command, terminal: Terminal): void {
+  const command = program
+    .command("deploy")
+    .description(
+      "convert, calibrate, quantize and check: a checkpoint to a verified INT8 model with a report",
+    )
+    .argument("<checkpoint>", "a checkpoint (.pt), ONNX export, .param or manifest; float, not int8")
+    .requiredOption("--calib <path>", "pictures to calibrate with: a folder, a list or a pattern")
+    .option("--eval <data>", "labelled pictures: dataset .yaml, COCO .json, or a folder with YOLO labels")
+    .option("--images <dir>", "folder of the pictures of --eval, where the data does not lead to it")
+    .option("-o, --out <dir>", "folder to write (default: NAME-deploy)")
+    .option("--name <name>", "name of the model and its files (default: that of the checkpoint)")
+    .addOption(new Option("--method <name>", "how scales are chosen").choices([...methods]).default("auto"))
+    .option("--limit <n>", "calibration pictures at most, spread over all", numberIn(1, 1e6, true), 256)
+    .option("--eval-limit <n>", "evaluation pictures at most", numberIn(1, 1e7, true))
+    .option("--threads <n>", "threads to compute with", numberIn(1, 64, true))
+    .option("--keep-float <names...>", "layers that stay float")
+    .option(
+      "--budget-ap <n>",
+      "most AP that may be lost, as in 0.3; needs --eval with labels",
+      numberIn(0, 100),
+    )
+    .option("--budget-time <percent>", "time that sensitive layers in float may cost, as in 5%", parsePercent)
+    .option("--json", "print JSON only");
+  addFactOptions(command)
+    .addHelpText("after", examples)
+    .action((file: string, options: Options) => run(file, options, terminal));
+}
+
+const titles: Record<DeployStage, string> = {
+  observe: "calibrating: ranges",
+  equalize: "calibrating: equalized",
+  correct: "calibrating: rounding",
+  sensitivity: "sensitivity of layers",
+  accuracy: "accuracy with layers in float",
+  evaluate: "evaluating",
+  compare: "comparing layers",
+  time: "timing",
+  draw: "drawing",
+};
+
+async function run(file: string, options: Options, terminal: Terminal): Promise<void> {
+  const opened = await open(file, await knownFacts(options));
+  const name = options.name ?? opened.manifest.name;
+  const out = options.out ?? `${name}-deploy`;
+  checkReplaceable(out, ["report.html", "int8", "fp16"]);
+  for (const text of opened.assumptions) warn(terminal, `${file}: ${text}`);
+  const { labels } = opened.manifest;
+  const all = await openDataset(options.calib, { labels, labelsOptional: true, split: "train" });
+  const calibration = spread(all.entries, options.limit);
+  if (calibration.length < all.entries.length) {
+    terminal.err(`calibrating on ${calibration.length} of ${all.entries.length} pictures (--limit)\n`);
+  }
+  const evaluation =
+    options.eval === undefined
+      ? undefined
+      : await openDataset(options.eval, {
+          labels,
+          images: options.images,
+          limit: options.evalLimit,
+          labelsOptional: true,
+        });
+  if (evaluation && !evaluation.labelled) {
+    warn(terminal, `${options.eval}: no label files, so there is no AP, only fidelity`);
+  }
+  if (calibration.length < 32) {
+    warn(
+      terminal,
+      `${calibration.length} calibration pictures are few: ranges of rare activations may be missed; give a hundred`,
+    );
+  }
+  const { stop, ...told } = teller(terminal);
+  let result: Deployment;
+  try {
+    result = await deploy(
+      opened,
+      { calibration, evaluation: evaluation?.entries },
+      {
+        name: options.name,
+        size: options.size,
+        method: options.method,
+        threads: options.threads,
+        keepFloat: options.keepFloat,
+        budget: {
+          ap: options.budgetAp === undefined ? undefined : options.budgetAp / 100,
+          time: options.budgetTime,
+        },
+        encode,
+        machine: `${os.cpus()[0]?.model ?? "unknown processor"}, Node ${process.versions.node}`,
+        ...told,
+      },
+    );
+  } finally {
+    stop();
+  }
+  await replaceFolder(out, result.files);
+  report(result, out, options, terminal);
+}
+
+/** `most` of the items, evenly spread. */
+export function spread<T>(items: readonly T[], most: number): T[] {
+  if (items.length <= most) return [...items];
+  return Array.from({ length: most }, (_, i) => items[Math.floor(((i + 0.5) * items.length) / most)]);
+}
+
+/** One progress bar a stage. */
+function teller(terminal: Terminal): {
+  onProgress: (progress: DeployProgress) => void;
+  onSkip: (message: string) => void;
+  stop: () => void;
+} {
+  let stage: DeployStage | undefined;
+  let bar: Progress | undefined;
+  const stop = (): void => bar?.stop();
+  return {
+    onProgress: (progress) => {
+      if (progress.stage !== stage) {
+        stop();
+        stage = progress.stage;
+        bar = startProgress(terminal, titles[stage], progress.total ?? 1);
+        if (!terminal.live) terminal.err(`${titles[stage]}\n`);
+      }
+      bar?.step(progress.done);
+    },
+    onSkip: (message) => (bar ? bar.say(`skipped ${message}`) : terminal.err(`skipped ${message}\n`)),
+    stop,
+  };
+}
+
+async function encode(picture: Picture): Promise<ReportImage> {
+  return { type: "image/webp", bytes: await encodePicture(picture, "picture.webp") };
+}
+
+function report(
+  { report: data, files, record }: Deployment,
+  out: string,
+  options: Options,
+  terminal: Terminal,
+): void {
+  const where = path.join(out, "report.html");
+  if (options.json) {
+    const { variants, layers, examples: _, pairs: __, ...facts } = data;
+    const slim = layers.map(({ histogram: ___, ...layer }) => layer);
+    const json = { ...facts, variants, quantization: record, layers: slim, files: Object.keys(files), out };
+    terminal.out(`${JSON.stringify(json, null, 2)}\n`);
+    return;
+  }
+  const rows = data.variants.map((variant) => [
+    variant.name,
+    percent(variant.coco?.AP),
+    percent(variant.coco?.AP50),
+    variant.fidelity === undefined ? "" : percent(variant.fidelity),
+    ...(["small", "medium", "large"] as const).map((size) =>
+      variant.scoreChange ? change(variant.scoreChange[size].change) : "",
+    ),
+    `${variant.milliseconds.toFixed(1)} ms`,
+    `${(data.variants[0].milliseconds / variant.milliseconds).toFixed(2)}×`,
+    `${(variant.bytes / 2 ** 20).toFixed(2)} MiB`,
+  ]);
+  const heads = ["", "AP", "AP50", "fidelity", "small", "medium", "large", "time", "speed", "size"];
+  const all = [heads, ...rows];
+  const widths = heads.map((_, i) => Math.max(...all.map((row) => row[i].length)));
+  terminal.out(table(all.map((row) => row.map((cell, i) => (i ? cell.padStart(widths[i]) : cell)))));
+  const kept = record.keptFloat.length;
+  terminal.err(
+    `${data.measuredOn} ${Object.keys(record.layers).length} layers int8, ${kept} float. small, medium, large: mean score change of objects of that size.\n`,
+  );
+  for (const note of data.notes) if (!note.startsWith("Assumed")) warn(terminal, note);
+  terminal.err(`written to ${out}, report: ${where}\n`);
+}

@@ -1,0 +1,196 @@
+/** Which layers stay float so that an int8 model stays within a budget of accuracy or of time. */
+import { UsageError } from "../base/errors.ts";
+import { median, warmUp } from "../engine/profile.ts";
+import { createSession } from "../engine/session.ts";
+import type { CalibrationTable } from "../formats/table.ts";
+import { type Graph, inferShapes, opOf, paramsOf } from "../ir/graph.ts";
+import type { Manifest } from "../ir/manifest.ts";
+import { ops } from "../ops/index.ts";
+import { type Corrections, type Loss, quantizeGraph, sensitivity } from "../quantize/index.ts";
+import { type EvaluationItem, evaluateModels } from "./evaluate.ts";
+import { Model } from "./model.ts";
+
+export interface Budget {
+  /** Most AP50-95 that may be lost, as a fraction: 0.003 for 0.3 AP. */
+  ap?: number;
+  /** Most that an inference may take longer than with all layers int8, as a fraction: 0.05 for 5 %. */
+  time?: number;
+}
+
+export interface BudgetInput {
+  /** The float graph that the table belongs to. */
+  graph: Graph;
+  manifest: Manifest;
+  table: CalibrationTable;
+  corrections?: Corrections;
+  keepFloat?: readonly string[];
+  budget: Budget;
+  /** A few input pictures, on which the layers' sensitivity is measured. */
+  inputs: readonly Blobs[];
+  /** Labelled pictures, for a budget of AP. */
+  items?: () => AsyncIterable<EvaluationItem>;
+  size?: { width: number; height: number };
+  threads?: number;
+  onProgress?: (what: "sensitivity" | "accuracy", done: number, total?: number) => void;
+}
+type Blobs = Parameters<Loss>[0];
+
+export interface BudgetResult {
+  /** Layers to keep float, those asked for not among them, with the reason for each. */
+  reasons: Map<string, string>;
+  /** AP lost with these in float; missing without a budget of AP. */
+  apLoss?: number;
+  /** Whether the budget of AP is kept. */
+  met: boolean;
+}
+
+/** Sensitivity on the detections: errors of class scores, and of boxes where an object is. */
+export const detectionLoss: Loss = (float, int8) => {
+  let loss = 0;
+  for (const [blob, { shape, data }] of Object.entries(float)) {
+    const other = int8[blob].data;
+    const values = shape[shape.length - 1];
+    for (let at = 0; at < data.length; at += values) {
+      const object = sigmoid(data[at + 4]);
+      loss += (object - sigmoid(other[at + 4])) ** 2;
+      if (object < 0.01) continue;
+      for (let i = 0; i < values; i++) {
+        if (i !== 4) loss += object * (sigmoid(data[at + i]) - sigmoid(other[at + i])) ** 2;
+      }
+    }
+  }
+  return loss;
+};
+
+const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
+
+/** Chooses by measured sensitivity. Throws UsageError for a budget of AP without labelled pictures. */
+export async function keepWithinBudget(input: BudgetInput): Promise<BudgetResult> {
+  const { graph, table, budget, onProgress, items } = input;
+  if (budget.ap !== undefined && !items) {
+    throw new UsageError("a budget of AP needs labelled pictures to measure it on");
+  }
+  const { corrections, keepFloat, threads, manifest } = input;
+  const loss = manifest.heads.length ? detectionLoss : undefined;
+  const ranked = await sensitivity(graph, table, input.inputs, {
+    ...{ corrections, keepFloat, threads },
+    ...(loss && { loss }),
+    onProgress: (done, total) => onProgress?.("sensitivity", done, total),
+  });
+  let order = ranked.map(({ name }) => name);
+  const reason = (name: string): string => {
+    const at = order.indexOf(name);
+    return `number ${at + 1} of ${ranked.length} in sensitivity: within the budget of ${budgetText(budget)}`;
+  };
+  if (budget.time !== undefined) order = await withinTime(input, ranked, budget.time);
+  if (budget.ap === undefined || !items) {
+    return { reasons: new Map(order.map((name) => [name, reason(name)])), met: true };
+  }
+  const { count, loss: apLoss } = await fewest(input, order, budget.ap, items);
+  const kept = order.slice(0, count);
+  return { reasons: new Map(kept.map((name) => [name, reason(name)])), apLoss, met: apLoss <= budget.ap };
+}
+
+function budgetText({ ap, time }: Budget): string {
+  return [
+    ...(ap === undefined ? [] : [`${+(100 * ap).toFixed(3)} AP`]),
+    ...(time === undefined ? [] : [`${+(100 * time).toFixed(2)} % time`]),
+  ].join(" and ");
+}
+
+/**
+ * The layers that give most for their time, as long as the sum stays within the share. A layer's time is its part of what
+ * float takes longer than int8, by its multiply-accumulates.
+ */
+async function withinTime(
+  input: BudgetInput,
+  ranked: readonly { name: string; loss: number }[],
+  share: number,
+): Promise<string[]> {
+  const { graph, table, corrections, keepFloat, inputs } = input;
+  const int8 = quantizeGraph(graph, table, { corrections, keepFloat });
+  const [floatTime, int8Time] = [await timeOf(graph, input), await timeOf(int8, input)];
+  const shapes = Object.fromEntries(Object.entries(inputs[0]).map(([blob, { shape }]) => [blob, shape]));
+  const known = inferShapes(graph, ops, shapes);
+  const macs = new Map(
+    graph.nodes.map((node) => {
+      const [from, to] = [node.inputs, node.outputs].map((blobs) =>
+        blobs.map((blob) => known.get(blob) ?? []),
+      );
+      return [node.name, opOf(node, ops).macs?.(from, to, paramsOf(node, ops)) ?? 0] as const;
+    }),
+  );
+  const all = ranked.reduce((sum, { name }) => sum + (macs.get(name) ?? 0), 0) || 1;
+  const saved = Math.max(floatTime - int8Time, 0);
+  const costOf = (name: string): number => ((macs.get(name) ?? 0) / all) * saved;
+  let left = share * int8Time;
+  const chosen = new Set<string>();
+  const byWorth = [...ranked].sort(
+    (a, b) => b.loss / (costOf(b.name) || 1e-9) - a.loss / (costOf(a.name) || 1e-9),
+  );
+  for (const { name } of byWorth) {
+    if (costOf(name) > left) continue;
+    left -= costOf(name);
+    chosen.add(name);
+  }
+  return ranked.map(({ name }) => name).filter((name) => chosen.has(name));
+}
+
+async function timeOf(graph: Graph, { inputs, threads }: BudgetInput): Promise<number> {
+  const session = await createSession(graph, { threads });
+  try {
+    const run = (): Promise<unknown> => session.run(inputs[0]);
+    await warmUp(run, 5);
+    const times: number[] = [];
+    for (let i = 0; i < 7; i++) {
+      const start = performance.now();
+      await run();
+      times.push(performance.now() - start);
+    }
+    return median(times);
+  } finally {
+    session.close();
+  }
+}
+
+/** The least number of layers from the front of `order` in float with which the loss of AP is at most `most`; all if none is. */
+async function fewest(
+  input: BudgetInput,
+  order: readonly string[],
+  most: number,
+  items: () => AsyncIterable<EvaluationItem>,
+): Promise<{ count: number; loss: number }> {
+  let step = 0;
+  const apOf = async (graph: Graph): Promise<number> => {
+    const session = await createSession(graph, { threads: input.threads });
+    try {
+      const model = new Model({ manifest: input.manifest, assumptions: [] }, session);
+      const { models } = await evaluateModels([model], items(), { size: input.size });
+      input.onProgress?.("accuracy", ++step);
+      return models[0].coco?.AP ?? -1;
+    } finally {
+      session.close();
+    }
+  };
+  const { graph, table, corrections, keepFloat = [] } = input;
+  const float = await apOf(graph);
+  const lossWith = async (count: number): Promise<number> => {
+    const keep = [...keepFloat, ...order.slice(0, count)];
+    return float - (await apOf(quantizeGraph(graph, table, { corrections, keepFloat: keep })));
+  };
+  let [low, high] = [-1, 0];
+  let loss = await lossWith(0);
+  while (loss > most && high < order.length) {
+    low = high;
+    high = Math.min(Math.max(high * 2, 1), order.length);
+    loss = await lossWith(high);
+  }
+  if (loss > most) return { count: high, loss };
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    const tried = await lossWith(middle);
+    if (tried <= most) [high, loss] = [middle, tried];
+    else low = middle;
+  }
+  return { count: high, loss };
+}

@@ -1,0 +1,29 @@
+/** From a float model and a table to the int8 model with its record in the manifest. */
+import type { CalibrationTable } from "../formats/table.ts";
+import type { Graph } from "../ir/graph.ts";
+import type { Manifest, QuantizationRecord } from "../ir/manifest.ts";
+import { type QuantizeOptions, quantize } from "../quantize/index.ts";
+
+/**
+ * The int8 model named `name`. With an equalized `graph` and `corrections` from `calibrate`, the manifest is that of the
+ * float model all the same. Throws as `quantize`.
+ */
+export function quantizeModel(
+  { graph, manifest }: { graph: Graph; manifest: Manifest },
+  table: CalibrationTable,
+  options: QuantizeOptions & { name: string },
+): { graph: Graph; manifest: Manifest & { quantization: QuantizationRecord } } {
+  const { graph: int8, record } = quantize(graph, table, options);
+  const { provenance } = manifest;
+  return {
+    graph: int8,
+    manifest: {
+      ...manifest,
+      name: options.name,
+      param: `${options.name}.param`,
+      bin: `${options.name}.bin`,
+      provenance: { ...provenance, passes: [...provenance.passes, "quantize"] },
+      quantization: record,
+    },
+  };
+}

@@ -1,0 +1,88 @@
+/** What a report says: plain data, so that a page can be made of it anywhere, and again later. */
+
+/** Encoded picture. */
+export interface ReportImage {
+  readonly type: "image/jpeg" | "image/png" | "image/webp";
+  readonly bytes: Uint8Array;
+}
+
+export type ObjectSize = "small" | "medium" | "large";
+
+/** One form of the model: fp32, fp16 or int8. Fractions are 0..1. */
+export interface ReportVariant {
+  readonly name: string;
+  readonly coco?: {
+    readonly AP: number;
+    readonly AP50: number;
+    readonly AP75: number;
+    readonly APs: number;
+    readonly APm: number;
+    readonly APl: number;
+    readonly AR100: number;
+  };
+  /** Against the first variant; missing for it. */
+  readonly fidelity?: number;
+  /** Mean relative score change of objects that the first variant finds; null where there are none. */
+  readonly scoreChange?: Readonly<
+    Record<ObjectSize | "all", { change: number | null; matched: number; missing: number }>
+  >;
+  /** Milliseconds of one inference, median. */
+  readonly milliseconds: number;
+  /** Bytes of `.param` and `.bin`. */
+  readonly bytes: number;
+}
+
+/** One layer that could be int8, in graph order. */
+export interface ReportLayer {
+  readonly name: string;
+  readonly type: string;
+  /** Why it stays float; missing for int8 layers. */
+  readonly keptFloat?: string;
+  /** Signal to difference at the layer's output in dB, all layers before it int8 too; Infinity if equal, missing if not measured. */
+  readonly sqnr?: number;
+  readonly cosine?: number;
+  /** Input: greatest magnitude, the magnitude that becomes 127, and the share of values beyond it (0..1). */
+  readonly absmax: number;
+  readonly threshold: number;
+  readonly clipped: number;
+  /** Counts of the input's magnitudes in equal bins over 0..absmax. */
+  readonly histogram: readonly number[];
+}
+
+export interface ReportExample {
+  readonly name: string;
+  readonly float: ReportImage;
+  readonly int8: ReportImage;
+  readonly floatCount: number;
+  readonly int8Count: number;
+}
+
+export interface ReportData {
+  readonly name: string;
+  /** When it was made, in words for a reader. */
+  readonly date: string;
+  readonly tool: string;
+  readonly size: { readonly width: number; readonly height: number };
+  /** What accuracy was measured on, a sentence. */
+  readonly measuredOn: string;
+  readonly images: number;
+  /** Labelled objects; missing without ground truth. */
+  readonly objects?: number;
+  readonly calibration: { readonly method: string; readonly images: number };
+  /** What times were measured on: machine, runtime, threads. */
+  readonly machine: string;
+  /** The first is what the others are compared with, the last the int8 one. */
+  readonly variants: readonly ReportVariant[];
+  /** Scores of the objects that the first and the last variant both find. */
+  readonly pairs: readonly {
+    readonly size: ObjectSize;
+    readonly reference: number;
+    readonly candidate: number;
+  }[];
+  readonly layers: readonly ReportLayer[];
+  readonly examples: readonly ReportExample[];
+  /** Facts of the models' origin, in order. */
+  readonly provenance: readonly (readonly [name: string, value: string])[];
+  /** Anything that a reader must know: assumptions, pictures that could not be read. */
+  readonly notes: readonly string[];
+}

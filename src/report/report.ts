@@ -1,0 +1,245 @@
+/** `ReportData` to one self-contained HTML page: no scripts, no other files, nothing fetched. */
+import {
+  activationHistogram,
+  layerColumns,
+  layerRows,
+  mark,
+  scoreScatter,
+  sizes,
+  worstLayers,
+} from "./charts.ts";
+import type { ReportData, ReportExample, ReportLayer, ReportVariant } from "./data.ts";
+import { dataUri, html, type Insert, Markup } from "./html.ts";
+import { style } from "./style.ts";
+import { short } from "./svg.ts";
+
+const sizeTexts = { small: "small, below 32² px", medium: "medium", large: "large, from 96² px" };
+/** Layers whose activations are shown. */
+const shownHistograms = 6;
+const shownWorst = 12;
+
+/** The whole page. Every text of `data` is escaped. */
+export function renderReport(data: ReportData): string {
+  const page = html`<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<title>${data.name}: fp32 to int8</title><style>${new Markup(style)}</style></head>
+<body><main>
+${heading(data)}
+${accuracy(data)}
+${scores(data)}
+${speed(data)}
+${layers(data)}
+${examples(data.examples)}
+${origin(data)}
+</main></body></html>
+`;
+  return page.text;
+}
+
+const first = (data: ReportData): ReportVariant => data.variants[0];
+const last = (data: ReportData): ReportVariant => data.variants[data.variants.length - 1];
+
+/** Hundredths with one decimal; a dash where there was nothing to measure. */
+const points = (value: number | undefined): string =>
+  value === undefined || value < 0 ? "–" : (100 * value).toFixed(1);
+const minus = (text: string): string => text.replace("-", "−");
+const signed = (value: number, digits: number): string =>
+  minus(
+    `${value > 0 && Number(value.toFixed(digits)) > 0 ? "+" : ""}${value.toFixed(digits)}`.replace(
+      /^-(0(\.0+)?)$/,
+      "$1",
+    ),
+  );
+const changeText = (value: number | null | undefined): string =>
+  value === null || value === undefined ? "–" : `${signed(100 * value, 1)} %`;
+const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(bytes < 10 * 2 ** 20 ? 2 : 1)} MiB`;
+
+function heading(data: ReportData): Markup {
+  const { name, date, tool, size, images } = data;
+  const [from, to] = [first(data), last(data)];
+  const loss = from.coco && to.coco ? to.coco.AP - from.coco.AP : undefined;
+  const faster = from.milliseconds / to.milliseconds;
+  const smaller = from.bytes / to.bytes;
+  const kept = data.layers.filter((layer) => layer.keptFloat).length;
+  const cost =
+    loss === undefined
+      ? `reproduces ${points(to.fidelity)} % of what the ${from.name} model detects`
+      : loss >= -0.0005
+        ? `costs no accuracy`
+        : `costs ${(-100 * loss).toFixed(1)} AP`;
+  return html`<h1>${name}: ${from.name} to ${to.name}</h1>
+<p class="lead">The ${to.name} model ${cost}, runs ${faster.toFixed(1)} times as fast and is ${smaller.toFixed(1)} times as small,
+measured on ${images} pictures at ${size.width}×${size.height}.</p>
+<p class="meta">${date} · ${tool}</p>
+<ul class="tiles">
+${
+  loss === undefined
+    ? tile(
+        `${data.layers.length - kept}`,
+        `of ${data.layers.length} layers in int8`,
+        kept ? `${kept} stay float` : "none stays float",
+      )
+    : tile(signed(100 * loss, 1), "AP50-95", `${points(to.coco?.AP)} after ${points(from.coco?.AP)}`)
+}
+${tile(points(to.fidelity), "fidelity", "100 would be the same boxes")}
+${tile(`${faster.toFixed(2)}×`, "speed", `${to.milliseconds.toFixed(1)} ms after ${from.milliseconds.toFixed(1)} ms`)}
+${tile(`${smaller.toFixed(1)}×`, "smaller", `${mebibytes(to.bytes)} after ${mebibytes(from.bytes)}`)}
+</ul>${data.notes.length > 0 && html`<ul class="notes soft">${data.notes.map((note) => html`<li>${note}</li>`)}</ul>`}`;
+}
+
+function tile(value: string, what: string, more: string): Markup {
+  return html`<li class="tile"><b>${value}</b><span class="what">${what}</span><span>${more}</span></li>`;
+}
+
+/** A table with its column heads; the first cell of a row is a heading too. */
+function dataTable(heads: readonly Insert[], rows: readonly (readonly Insert[])[], caption?: string): Markup {
+  return html`<div class="scroll"><table>${caption !== undefined && html`<caption>${caption}</caption>`}<thead><tr>${heads.map((head) => html`<th scope="col">${head}</th>`)}</tr></thead><tbody>${rows.map(
+    ([head, ...cells]) =>
+      html`<tr><th scope="row" class="name">${head}</th>${cells.map((cell) => html`<td>${cell}</td>`)}</tr>`,
+  )}</tbody></table></div>`;
+}
+
+function accuracy(data: ReportData): Markup {
+  const { variants, measuredOn } = data;
+  const columns = ["AP", "AP50", "AP75", "APs", "APm", "APl", "AR100"] as const;
+  const heads = {
+    AP: "AP50-95",
+    AP50: "AP50",
+    AP75: "AP75",
+    APs: "small",
+    APm: "medium",
+    APl: "large",
+    AR100: "recall",
+  };
+  const base = first(data).coco;
+  const shown = base ? columns : [];
+  const rows = variants.map((variant) => [
+    variant.name,
+    ...shown.map((column) =>
+      withDifference(variant.coco?.[column], variant === variants[0] ? undefined : base?.[column]),
+    ),
+    variant.fidelity === undefined ? "" : points(variant.fidelity),
+  ]);
+  return html`<h2>Accuracy</h2>
+<p>${measuredOn}${
+    base
+      ? " Average precision against the labels, times 100, as COCO computes it; the difference to the first row is behind it. "
+      : " There were no labels, so average precision is not known. "
+  }Fidelity is the average precision when the boxes of the ${variants[0].name} model (score at least 0.25) are taken for the truth: a finer measure of what quantization changed.</p>
+${dataTable(["", ...shown.map((column) => heads[column]), "fidelity"], rows)}`;
+}
+
+function withDifference(value: number | undefined, base: number | undefined): Insert {
+  if (value === undefined || value < 0 || base === undefined || base < 0) return points(value);
+  const difference = 100 * (value - base);
+  const kind = difference <= -0.5 ? "worse" : "soft";
+  return html`${points(value)} <small class="${kind}">${signed(difference, 1)}</small>`;
+}
+
+function scores(data: ReportData): Markup {
+  const [from, to] = [first(data), last(data)];
+  const change = to.scoreChange;
+  if (!change) return html``;
+  const rows = sizes.map((size) => [
+    html`<svg class="legend" viewBox="0 0 16 14" aria-hidden="true">${mark(size, 8, 7, 5)}</svg>${sizeTexts[size]}`,
+    changeText(change[size].change),
+    String(change[size].matched),
+    String(change[size].missing),
+  ]);
+  rows.push(["all", changeText(change.all.change), String(change.all.matched), String(change.all.missing)]);
+  return html`<h2>Scores by object size</h2>
+<p>Each mark is an object that both models find. On the dashed line both give it the same score; within the grey band the score
+changes by less than a tenth. Bad scales show as a cloud below the line, most often of one size only.</p>
+<div class="two">${scoreScatter(data.pairs, from.name, to.name)}
+${dataTable(["objects", "score change", "found", "lost"], rows, `mean relative change from ${from.name} to ${to.name}`)}</div>`;
+}
+
+function speed(data: ReportData): Markup {
+  const { variants, machine } = data;
+  const meter = (values: readonly number[], text: (value: number) => string): Markup => {
+    const most = Math.max(...values) || 1;
+    return html`<div class="meter">${variants.map(
+      ({ name }, i) =>
+        html`<span>${name}</span><div><i${i === 0 && html` class="first"`} style="width:${((values[i] / most) * 62).toFixed(1)}%"></i>${text(values[i])}</div>`,
+    )}</div>`;
+  };
+  return html`<h2>Speed and size</h2>
+<p>Median time of one inference at ${data.size.width}×${data.size.height} (${machine}), and the bytes of the model's two files.</p>
+<div class="cards"><div class="card"><h3>Inference</h3>${meter(
+    variants.map((each) => each.milliseconds),
+    (value) => `${value.toFixed(1)} ms`,
+  )}</div><div class="card"><h3>Files</h3>${meter(
+    variants.map((each) => each.bytes),
+    mebibytes,
+  )}</div></div>`;
+}
+
+function layers(data: ReportData): Markup {
+  const all = data.layers;
+  if (!all.length) return html``;
+  const kept = all.filter((layer) => layer.keptFloat);
+  const worst = worstLayers(all, shownWorst);
+  return html`<h2>Layer by layer</h2>
+<p>How much of a layer's output is signal, when it and everything before it is int8: 20 dB means that the difference is a tenth of the
+signal. A drop from one layer to the next shows where accuracy is lost; a low value in the middle often heals further on.</p>
+<div class="keys"><span><i class="key"></i>int8</span><span><i class="key bad"></i>int8, below 15 dB</span>${kept.length > 0 && html`<span><i class="key float"></i>stays float</span>`}</div>
+${layerColumns(all, worst.slice(0, 5))}${layerRows(worst)}
+<h3 style="margin-top:32px">The layers with the lowest values, and what they read</h3>
+<p class="soft">Magnitudes of the input over all calibration pictures; counts are logarithmic, zeros left out. The line is the magnitude that
+becomes 127; what lies to the right of it is clipped.</p>
+<div class="keys"><span><i class="key"></i>representable</span><span><i class="key clipped"></i>clipped</span></div>
+<div class="cards">${worst.slice(0, shownHistograms).map(histogramCard)}</div>
+${keptFloat(kept, all.length)}
+<details><summary>All ${all.length} layers</summary>${dataTable(
+    ["layer", "type", "output", "cosine", "input range", "127 stands for", "clipped"],
+    all.map((layer) => [
+      layer.name,
+      layer.type,
+      layer.sqnr === undefined
+        ? "–"
+        : layer.sqnr === Number.POSITIVE_INFINITY
+          ? "equal"
+          : `${layer.sqnr.toFixed(1)} dB`,
+      layer.cosine === undefined ? "–" : layer.cosine.toFixed(5),
+      short(layer.absmax),
+      layer.keptFloat ? "float" : short(layer.threshold),
+      layer.keptFloat ? "–" : clippedText(layer.clipped),
+    ]),
+  )}</details>`;
+}
+
+const clippedText = (share: number): string =>
+  share === 0 ? "0" : share < 1e-5 ? "below 0.001 %" : `${(100 * share).toFixed(3)} %`;
+
+function histogramCard(layer: ReportLayer, i: number): Markup {
+  return html`<div class="card"><h3>${i + 1}. ${layer.name}</h3><small class="soft">${layer.type}, ${(layer.sqnr ?? 0).toFixed(1)} dB, ${clippedText(layer.clipped)} of the values clipped</small>${activationHistogram(layer)}</div>`;
+}
+
+function keptFloat(kept: readonly ReportLayer[], total: number): Markup {
+  const title = html`<h3 style="margin-top:32px">Layers that stay float</h3>`;
+  if (!kept.length) return html`${title}<p>None: all ${total} layers that can be int8 are.</p>`;
+  return html`${title}<p>${kept.length} of ${total} layers that could be int8.</p><div class="scroll"><table><thead><tr><th scope="col">layer</th><th scope="col" class="text">why</th></tr></thead><tbody>${kept.map(
+    (layer) =>
+      html`<tr><th scope="row" class="name">${layer.name}</th><td class="text">${layer.keptFloat}</td></tr>`,
+  )}</tbody></table></div>`;
+}
+
+function examples(list: readonly ReportExample[]): Markup {
+  if (!list.length) return html``;
+  return html`<h2>Pictures</h2>
+<p>Boxes with score 0.25 or more. Where the models differ most comes first.</p>
+${list.map(
+  (
+    each,
+  ) => html`<figure class="pair"><div><span>fp32, ${boxes(each.floatCount)}</span><img alt="${each.name} with the boxes of the float model" src="${dataUri(each.float)}"></div>
+<div><span>int8, ${boxes(each.int8Count)}</span><img alt="${each.name} with the boxes of the int8 model" src="${dataUri(each.int8)}"></div><figcaption>${each.name}</figcaption></figure>`,
+)}`;
+}
+
+const boxes = (count: number): string => `${count} ${count === 1 ? "box" : "boxes"}`;
+
+function origin(data: ReportData): Markup {
+  return html`<h2>Where it comes from</h2>
+<dl>${data.provenance.map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>`;
+}
