@@ -390,7 +390,7 @@ class Planner {
     const name = { f32: "f32", relaxed: "s8-dot", pairs: `s8-pairs${packed.chain}`, i16: "s8-i16" }[dot];
     const kernel =
       y.kernel * x.kernel > 1 ? ` ${x.kernel}x${y.kernel}${y.stride > 1 ? `s${y.stride}` : ""}` : "";
-    const segments = groups.reduce((sum, group) => sum + group.segments, 0);
+    const { segments } = packed;
     return {
       nodes: step.nodes,
       label: `conv ${name}${kernel} ${step.input.channels.length}>${output.channels} ${x.output}x${y.output}${segments > 1 ? ` seg${segments}` : ""}`,
@@ -759,7 +759,7 @@ function allocateValues(values: readonly Value[], start: number): Arena {
     const last = Math.max(...value.needs.map((need) => need.step));
     for (const r of value.representations) {
       const pool = hasBorder(value)
-        ? `${r.rowBytes} ${r.pixelBytes} ${r.byteLength} ${r.originOffset} ${r.biased}`
+        ? [value.width, value.height, r.rowBytes, r.pixelBytes, r.byteLength, r.originOffset, r.biased].join()
         : undefined;
       r.address = arena.allocate(r.byteLength, value.producer, last, pool);
     }
