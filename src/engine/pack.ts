@@ -35,6 +35,8 @@ export interface PackedConvolution {
   readonly table: number;
   readonly weights: number;
   readonly groups: SegmentGroup[];
+  /** Number of segments in all. */
+  readonly segments: number;
   /** Units that are summed in 16 bits; 1 but for `pairs`. */
   readonly chain: number;
   /** Total units of k. */
@@ -109,18 +111,20 @@ export function packConvolution(
   }
   const ordered = grouped.flat();
   const columns = Int32Array.from(ordered.flatMap((segment) => segment.columns));
-  const table = new Int32Array(ordered.flatMap((s) => [s.address, (s.columns.length / unit) * 4]));
+  const table: number[] = [];
   const groups = grouped.map((list): SegmentGroup => {
     const lengths = new Set(list.map((segment) => segment.columns.length / unit));
-    return {
-      segments: list.length,
-      length: lengths.size === 1 ? [...lengths][0] : undefined,
-      pixelBytes: list[0].pixelBytes,
-      rowBytes: list[0].rowBytes,
-    };
+    const length = lengths.size === 1 ? [...lengths][0] : undefined;
+    // The number is left to the table where it varies between layers that could share a kernel.
+    const isVaried = list.length > 1 && (length === undefined || length === 1);
+    if (isVaried) table.push(list.length, 0);
+    for (const { address, columns } of list) table.push(address, (columns.length / unit) * 4);
+    const [{ pixelBytes, rowBytes }] = list;
+    return { segments: isVaried ? undefined : list.length, length, pixelBytes, rowBytes };
   });
   return {
-    table: data.add(table),
+    table: data.add(Int32Array.from(table)),
+    segments: ordered.length,
     weights: data.add(packMatrix(matrix, slotsOf(step.output), columns, dot, vectors)),
     groups,
     chain,
@@ -144,7 +148,7 @@ const chainCosts: readonly (readonly [chain: number, cost: number])[] = [
   [2, 2.5],
   [1, 3],
 ];
-const restCost = 5;
+const restCost = 7;
 
 /**
  * Chooses how many consecutive units are summed in 16 bits, inputs being in 0..127. Where the weights of a chain could
@@ -157,72 +161,96 @@ function splitForChain(
   perOutput: number,
   segments: readonly Segment[],
 ): { chain: number; matrix: Matrix; rest: Segment[] } {
+  const sums = segments.map(({ columns }) => laneSums(weight, perOutput, columns));
   const units = segments.reduce((sum, segment) => sum + segment.columns.length / 4, 0);
-  let best: { chain: number; matrix: Matrix; rest: Segment[] } | undefined;
+  let chain = 1;
   let least = Number.POSITIVE_INFINITY;
-  for (const [chain, cost] of chainCosts) {
-    const split = splitLanes(weight, perOutput, segments, chain);
-    const total = units * cost + split.rest.length * restCost;
+  for (const [candidate, cost] of chainCosts) {
+    // One unit of rest, mostly, for each chain that overflows for any output channel.
+    const over = sums.reduce(
+      (n, sum) => n + new Set(overflowing(sum, candidate).map(({ first }) => first)).size,
+      0,
+    );
+    const total = units * cost + over * restCost;
     if (total < least) {
       least = total;
-      best = { chain, ...split };
+      chain = candidate;
     }
-    if (split.rest.length === 0) break;
+    if (over === 0) break;
   }
-  return best!;
+  const matrix = { weight: doubleColumns(weight, perOutput), perOutput: perOutput * 2 };
+  const rest = segments.flatMap((segment, i) => {
+    const touched = new Set<number>();
+    for (const overflow of overflowing(sums[i], chain))
+      takeOff(matrix.weight, perOutput, segment.columns, overflow, touched);
+    return [...touched]
+      .sort((a, b) => a - b)
+      .map((unit): Segment => {
+        const columns = segment.columns.slice(unit * 4, unit * 4 + 4);
+        return {
+          ...segment,
+          address: segment.address + unit * 4,
+          columns: columns.map((column) => (column < 0 ? -1 : column + perOutput)),
+        };
+      });
+  });
+  return { chain, matrix: rest.length ? matrix : { weight, perOutput }, rest };
 }
 
-/** Splits the weights so that chains of `chain` units fit: `[output][kept columns, rest columns]`, and the rest's segments. */
-function splitLanes(
-  weight: Int8Array,
-  perOutput: number,
-  segments: readonly Segment[],
-  chain: number,
-): { matrix: Matrix; rest: Segment[] } {
+/** Sums of the positive and of the negative weights `[unit][lane 0 or 2][output channel]`. */
+interface LaneSums {
+  readonly outputs: number;
+  readonly units: number;
+  readonly positive: Int16Array;
+  readonly negative: Int16Array;
+}
+
+function laneSums(weight: Int8Array, perOutput: number, columns: readonly number[]): LaneSums {
   const outputs = weight.length / perOutput;
-  let doubled: Int8Array | undefined;
-  const rest: Segment[] = [];
-  for (const segment of segments) {
-    const { columns } = segment;
-    const units = columns.length / 4;
-    const touched = new Set<number>();
-    for (let first = 0; first < units; first += chain) {
-      const last = Math.min(first + chain, units);
-      for (let lane = 0; lane < 4; lane += 2) {
-        for (let k = 0; k < outputs; k++) {
-          for (let sign = 1; sign >= -1; sign -= 2) {
-            let sum = 0;
-            for (let u = first; u < last; u++) {
-              for (let j = 0; j < 2; j++) {
-                const column = columns[u * 4 + lane + j];
-                const w = column < 0 ? 0 : weight[k * perOutput + column] * sign;
-                if (w > 0) sum += w;
-              }
-            }
-            if (sum <= mostInLane) continue;
-            doubled ??= doubleColumns(weight, perOutput);
-            const lanes = columns.slice(first * 4, last * 4).filter((_, i) => (i & 2) === lane);
-            for (const column of takeOff(
-              doubled,
-              k * perOutput * 2,
-              perOutput,
-              lanes,
-              sign,
-              sum - mostInLane,
-            )) {
-              touched.add(Math.floor(columns.indexOf(column, first * 4) / 4));
-            }
-          }
-        }
-      }
-    }
-    for (const u of [...touched].sort((a, b) => a - b)) {
-      const taken = columns.slice(u * 4, u * 4 + 4).map((column) => (column < 0 ? -1 : column + perOutput));
-      rest.push({ ...segment, address: segment.address + u * 4, columns: taken });
+  const lanes = columns.length / 2;
+  const positive = new Int16Array(lanes * outputs);
+  const negative = new Int16Array(lanes * outputs);
+  for (let k = 0; k < columns.length; k++) {
+    const column = columns[k];
+    if (column < 0) continue;
+    for (let o = 0, at = (k >> 1) * outputs, from = column; o < outputs; o++, at++, from += perOutput) {
+      const w = weight[from];
+      if (w > 0) positive[at] += w;
+      else negative[at] -= w;
     }
   }
-  const matrix = doubled ? { weight: doubled, perOutput: perOutput * 2 } : { weight, perOutput };
-  return { matrix, rest };
+  return { outputs, units: columns.length / 4, positive, negative };
+}
+
+/** A chain of units whose sum in one lane of one output channel would not fit. */
+interface Overflow {
+  readonly first: number;
+  readonly last: number;
+  readonly lane: 0 | 2;
+  readonly output: number;
+  readonly sign: 1 | -1;
+  readonly excess: number;
+}
+
+function overflowing({ outputs, units, positive, negative }: LaneSums, chain: number): Overflow[] {
+  const found: Overflow[] = [];
+  for (let first = 0; first < units; first += chain) {
+    const last = Math.min(first + chain, units);
+    for (let half = 0; half < 2; half++) {
+      for (let output = 0; output < outputs; output++) {
+        let [p, n] = [0, 0];
+        for (let unit = first; unit < last; unit++) {
+          const at = (unit * 2 + half) * outputs + output;
+          p += positive[at];
+          n += negative[at];
+        }
+        const lane = half === 0 ? 0 : 2;
+        if (p > mostInLane) found.push({ first, last, lane, output, sign: 1, excess: p - mostInLane });
+        if (n > mostInLane) found.push({ first, last, lane, output, sign: -1, excess: n - mostInLane });
+      }
+    }
+  }
+  return found;
 }
 
 /** Every output's columns, followed by as many zeros. */
@@ -234,27 +262,33 @@ function doubleColumns(weight: Int8Array, perOutput: number): Int8Array {
   return doubled;
 }
 
-/** Moves `excess` from the largest weights of `columns` (times `sign`) to their second halves; returns the columns changed. */
+/**
+ * Moves the excess of an overflow from the largest weights of its lane to their second halves in `doubled`; adds the units
+ * that this changes to `touched`.
+ */
 function takeOff(
   doubled: Int8Array,
-  base: number,
   perOutput: number,
   columns: readonly number[],
-  sign: number,
-  excess: number,
-): number[] {
-  const size = (column: number): number => doubled[base + column] * sign;
-  const order = columns.filter((column) => column >= 0).sort((a, b) => size(b) - size(a));
-  const changed: number[] = [];
-  for (const column of order) {
-    if (excess <= 0) break;
-    const part = Math.min(excess, size(column));
-    doubled[base + column] -= part * sign;
-    doubled[base + perOutput + column] += part * sign;
-    excess -= part;
-    changed.push(column);
+  { first, last, lane, output, sign, excess }: Overflow,
+  touched: Set<number>,
+): void {
+  const base = output * perOutput * 2;
+  const size = (k: number): number => doubled[base + columns[k]] * sign;
+  const places: number[] = [];
+  for (let unit = first; unit < last; unit++) {
+    for (const k of [unit * 4 + lane, unit * 4 + lane + 1]) if (columns[k] >= 0) places.push(k);
   }
-  return changed;
+  places.sort((a, b) => size(b) - size(a));
+  let left = excess;
+  for (const k of places) {
+    if (left <= 0) break;
+    const part = Math.min(left, size(k));
+    doubled[base + columns[k]] -= part * sign;
+    doubled[base + perOutput + columns[k]] += part * sign;
+    left -= part;
+    touched.add(k >> 2);
+  }
 }
 
 /** Weights as `[block][k unit][vectors][lanes]`; see the head of kernels/wasm/convolution.ts. */

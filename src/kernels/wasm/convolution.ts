@@ -28,7 +28,8 @@ import { temp } from "./_temp.ts";
 import type { Target } from "./spec.ts";
 
 export interface SegmentGroup {
-  readonly segments: number;
+  /** Number of segments, at least 1; where it is not given, an entry in front of the group's says it. */
+  readonly segments?: number;
   /** Units of k in every segment when they are equal, else the table holds each length. */
   readonly length?: number;
   /** Bytes between the inputs of neighbouring output pixels, and output rows. */
@@ -68,7 +69,7 @@ const unitBytes = 4;
 export function weightUnitBytes(dot: DotKind): number {
   return dot === "i16" ? 32 : 16;
 }
-/** Table entry: address of the segment at output pixel 0, length in bytes. */
+/** Table entry: address of the segment at output pixel 0, length in bytes; in front of a group: its number of segments. */
 export const segmentEntryBytes = 8;
 
 /** Bytes of scratch that a thread needs: the inputs of one tile as i16. `units` is the total length of all segments. */
@@ -271,7 +272,10 @@ class Emitter {
       }
     }
     if (spec.dot === "i16") this.emitScratchSum(pixels, vectors, acc);
-    else spec.groups.forEach((group, g) => this.emitGroup(group, g, pixels, vectors, acc));
+    else {
+      this.startTable();
+      spec.groups.forEach((group, g) => this.emitGroup(group, g, pixels, vectors, acc));
+    }
     const at = { constants: this.constants, outputs: this.outputs, residual: this.residual };
     const values = Array.from({ length: pixels }, (_, p) =>
       Array.from({ length: vectors }, (_, v) => acc(p, v)),
@@ -285,53 +289,53 @@ class Emitter {
     if (spec.epilogue.steps.some((step) => step.kind === "residual")) addTo(f, this.residual, vectors * 16);
   }
 
-  /** Byte offset of group g's entries in the table. */
-  private tableOffset(g: number): number {
-    return this.spec.groups.slice(0, g).reduce((sum, group) => sum + group.segments * segmentEntryBytes, 0);
+  /** The running pointer into the table, at its beginning. */
+  private startTable(): void {
+    this.f.get(this.f.params.table);
+    this.f.set(temp(this.f, "entry", "i32"));
   }
 
-  /** For every segment of a group: `body` with `a` at the segment's first input of the tile. */
+  /** For every segment of the next group in the table: `body` with `a` at the segment's first input of the tile. */
   private forSegments(group: SegmentGroup, g: number, a: Local, length: Local, body: () => void): void {
     const { f } = this;
-    const first = this.tableOffset(g);
-    const load = (entry: Local, offset: number): void => {
+    const entry = temp(f, "entry", "i32");
+    const one = (): void => {
       f.get(entry);
-      f.op("i32.load", { offset });
+      f.op("i32.load");
       f.get(this.offsets[g]);
       f.op("i32.add");
       f.set(a);
       if (group.length === undefined) {
         f.get(entry);
-        f.op("i32.load", { offset: offset + 4 });
+        f.op("i32.load", { offset: 4 });
         f.set(length);
       }
+      body();
+      addTo(f, entry, segmentEntryBytes);
     };
     if (group.segments === 1) {
-      load(f.params.table, first);
-      body();
+      one();
       return;
     }
-    const entry = temp(f, "entry", "i32");
+    // end = the entry after the group's last
     const end = temp(f, "entryEnd", "i32");
-    f.get(f.params.table);
-    f.i32(first + group.segments * segmentEntryBytes);
+    if (group.segments === undefined) {
+      f.get(entry);
+      f.op("i32.load");
+      addTo(f, entry, segmentEntryBytes);
+    } else f.i32(group.segments);
+    f.i32(segmentEntryBytes);
+    f.op("i32.mul");
+    f.get(entry);
     f.op("i32.add");
     f.set(end);
-    forRange(
-      f,
-      entry,
-      () => {
-        f.get(f.params.table);
-        f.i32(first);
-        f.op("i32.add");
-      },
-      end,
-      segmentEntryBytes,
-      () => {
-        load(entry, 0);
-        body();
-      },
-    );
+    f.loop((again) => {
+      one();
+      f.get(entry);
+      f.get(end);
+      f.op("i32.ne");
+      f.brIf(again);
+    });
   }
 
   private emitGroup(
@@ -514,6 +518,7 @@ class Emitter {
     const pixelBytes = scratchPixelBytes(this.units);
     f.get(f.params.scratch);
     f.set(s);
+    this.startTable();
     spec.groups.forEach((group, g) => {
       this.forSegments(group, g, a, length, () => {
         f.get(a);
