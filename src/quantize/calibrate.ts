@@ -25,12 +25,12 @@ export type Method = (typeof methods)[number];
 
 /**
  * The calibration pictures as input tensors by blob name, pre-processed as at inference. Called once for each pass over
- * them (one, for `eq` two, for `auto` up to three); must give the same pictures each time.
+ * them (one, for `eq` two, for `auto` four, two of them of a few pictures); must give the same pictures each time.
  */
 export type CalibrationSource = () => AsyncIterable<Blobs>;
 
 export interface CalibrateProgress {
-  /** `observe`: ranges and histograms; `equalize`: the same again after equalization; `correct`: rounding and biases. */
+  /** In this order, as far as the method calls for it. `equalize`: ranges of channels, of a few pictures; `observe`: ranges and histograms; `correct`: statistics of weights and outputs, of some pictures. */
   phase: "observe" | "equalize" | "correct";
   /** Pictures done in this phase. */
   images: number;
@@ -43,7 +43,10 @@ export interface CalibrateOptions extends SessionOptions {
   percentile?: number;
   /** For `auto`: parts to leave out, to see what each gives. */
   without?: readonly ("equalize" | "round")[];
-  /** Observations that were made already, say by several machines: the first pass is left out. */
+  /**
+   * Observations of `graph` that were made already, say by several machines: the pass over the pictures is left out. With
+   * `auto` they only replace the pass for equalization.
+   */
   observations?: Observations;
   onProgress?: (progress: CalibrateProgress) => void;
   signal?: AbortSignal;
@@ -62,7 +65,8 @@ export interface CalibrationResult {
   layers: LayerReport[];
 }
 
-/** Pictures that `auto` and `eq` take statistics of weights and outputs from: more change nothing. */
+/** Pictures that statistics other than ranges and histograms are taken from: more change nothing. */
+const equalizeImages = 32;
 const correctionImages = 128;
 const eqImages = 50;
 
@@ -83,14 +87,10 @@ export async function calibrate(
   if (!(percentile > 50 && percentile <= 100)) {
     throw new UsageError(`percentile ${percentile}: expected more than 50 and at most 100`);
   }
-  let observations = options.observations ?? (await observeSource(graph, source, options));
-  let calibrated = graph;
-  if (method === "auto" && !without.includes("equalize")) {
-    const first = await firstOf(source);
-    const shapes = Object.fromEntries(Object.entries(first).map(([blob, value]) => [blob, value.shape]));
-    calibrated = equalize(graph, observations, shapes).graph;
-    observations = await observeSource(calibrated, source, options, "equalize");
-  }
+  const [calibrated, observations] =
+    method === "auto" && !without.includes("equalize")
+      ? await equalized(graph, source, options)
+      : [graph, options.observations ?? (await observeSource(graph, source, options))];
   const layers = quantizableLayers(calibrated);
   let table = chooseScales(layers, observations, method, percentile);
   let corrections: Corrections = new Map();
@@ -111,6 +111,20 @@ export async function calibrate(
   return { method, images, graph: calibrated, table, corrections, layers: reports };
 }
 
+/** An equalized graph and observations of it. Ranges for equalization need not be exact: few pictures are enough. */
+async function equalized(
+  graph: Graph,
+  source: CalibrationSource,
+  options: CalibrateOptions,
+): Promise<[Graph, Observations]> {
+  const ranges =
+    options.observations ?? (await observeSource(graph, source, options, "equalize", equalizeImages));
+  const first = await firstOf(source);
+  const shapes = Object.fromEntries(Object.entries(first).map(([blob, value]) => [blob, value.shape]));
+  const out = equalize(graph, ranges, shapes).graph;
+  return [out, await observeSource(out, source, options)];
+}
+
 /**
  * Ranges and histograms of the inputs of all layers that can be int8. Observations of parts of the pictures merge to
  * those of all (`mergeObservations`). Throws as `calibrate`.
@@ -119,12 +133,11 @@ export async function observeSource(
   graph: Graph,
   source: CalibrationSource,
   options: Pick<CalibrateOptions, "backend" | "threads" | "onProgress" | "signal"> = {},
-  phase: "observe" | "equalize" = "observe",
+  phase: CalibrateProgress["phase"] = "observe",
+  limit = Number.POSITIVE_INFINITY,
 ): Promise<Observations> {
   const observations: Observations = new Map();
-  await forEachPicture(graph, source, options, phase, Number.POSITIVE_INFINITY, (blobs) =>
-    observe(observations, blobs),
-  );
+  await forEachPicture(graph, source, options, phase, limit, (blobs) => observe(observations, blobs));
   return observations;
 }
 
@@ -144,7 +157,8 @@ async function forEachPicture(
     for await (const inputs of source()) {
       signal?.throwIfAborted();
       use(await session.run(inputs, wanted));
-      onProgress?.({ phase, images: ++images });
+      images++;
+      onProgress?.({ phase, images });
       if (images >= limit) break;
     }
   } finally {

@@ -11,7 +11,7 @@ import { ops } from "../ops/index.ts";
 import type { QuantizableLayer } from "./layers.ts";
 
 /** Positions sampled from each picture and layer. */
-const samplesPerImage = 128;
+const samplesPerImage = 32;
 
 export class PatchMoments {
   readonly layer: QuantizableLayer;

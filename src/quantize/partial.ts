@@ -95,6 +95,7 @@ function readObservation(reader: ByteReader, blob: string): BlobObservation {
     reader.fail(`bin width ${width} of ${blob}, expected a power of two`);
   }
   out.binWidth = width;
+  out.isEmpty = false;
   out.images = reader.u64(`pictures of ${blob}`);
   out.reserve(reader.u64(`values of ${blob}`));
   out.zeros = reader.u64(`zeros of ${blob}`);

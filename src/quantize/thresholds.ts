@@ -31,30 +31,50 @@ export function aciqThreshold(absmax: number, count: number, bits: 6 | 8 = 8): n
 /** Greatest number of thresholds that `mse` tries, evenly spaced in their logarithm from 1/16 of the range up. */
 const mseCandidates = 96;
 
+/** Bins that are looked at as one: still more than a hundred a rounding step. */
+const mseGrouping = 8;
+
 /** The threshold with the least mean squared error of the rounded values. */
 export function mseThreshold(observation: BlobObservation): number {
   const { absmax } = observation;
+  const histogram = grouped(observation, mseGrouping);
   let best = absmax;
   let least = Number.POSITIVE_INFINITY;
   for (let k = 0; k <= mseCandidates; k++) {
     const threshold = absmax * 16 ** (-k / mseCandidates);
-    const error = squaredError(observation, threshold);
+    const error = histogramError(histogram, threshold);
     if (error < least) [least, best] = [error, threshold];
   }
   return best;
 }
 
 /** Sum of squared rounding and clipping errors of all values, when `threshold` becomes 127. */
-export function squaredError({ bins, binWidth, absmax }: BlobObservation, threshold: number): number {
+export function squaredError(observation: BlobObservation, threshold: number): number {
+  return histogramError(grouped(observation, mseGrouping), threshold);
+}
+
+interface Histogram {
+  readonly counts: Float64Array;
+  readonly width: number;
+}
+
+/** The histogram with `size` bins made into one, as far as there are values. */
+function grouped({ bins, binWidth, absmax }: BlobObservation, size: number): Histogram {
+  const width = binWidth * size;
+  const counts = new Float64Array(Math.min(Math.floor(absmax / width) + 1, binCount / size));
+  for (let i = 0; i < counts.length * size; i++) counts[Math.floor(i / size)] += bins[i];
+  return { counts, width };
+}
+
+function histogramError({ counts, width }: Histogram, threshold: number): number {
   const step = threshold / 127;
-  if (!(step > 0)) return absmax > 0 ? Number.POSITIVE_INFINITY : 0;
-  const last = Math.min(Math.floor(absmax / binWidth), binCount - 1);
+  if (!(step > 0)) return counts.length > 1 ? Number.POSITIVE_INFINITY : 0;
   let sum = 0;
-  for (let i = 0; i <= last; i++) {
-    if (bins[i] === 0) continue;
-    const x = (i + 0.5) * binWidth;
+  for (let i = 0; i < counts.length; i++) {
+    if (counts[i] === 0) continue;
+    const x = (i + 0.5) * width;
     const error = x - Math.min(Math.round(x / step), 127) * step;
-    sum += bins[i] * error * error;
+    sum += counts[i] * error * error;
   }
   return sum;
 }
