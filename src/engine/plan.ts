@@ -114,6 +114,19 @@ export interface PlanStep {
   readonly reference?: ReferenceStep;
 }
 
+/** One copy of a value in the arena. */
+export interface PlanBuffer {
+  readonly name: string;
+  readonly dtype: "f32" | "i8";
+  readonly address: number;
+  readonly byteLength: number;
+  /** Numbers of the step that writes it and of the last that reads it; they count dead steps too. */
+  readonly first: number;
+  readonly last: number;
+  /** Zeros around the picture, which no step may overwrite. */
+  readonly bordered: boolean;
+}
+
 export interface Plan {
   readonly steps: readonly PlanStep[];
   readonly inputs: ReadonlyMap<string, { readonly address: number; readonly shape: Shape }>;
@@ -123,6 +136,8 @@ export interface Plan {
   readonly scratchAddress: number;
   readonly scratchBytes: number;
   readonly memoryBytes: number;
+  /** Where the values lie, and from which to which of the network's steps they are in use. */
+  readonly buffers: readonly PlanBuffer[];
   /** Buffers whose border bytes must be 128 instead of 0. */
   readonly biasedBorders: readonly { readonly address: number; readonly byteLength: number }[];
 }
@@ -166,7 +181,7 @@ class Planner {
       for (const value of live) for (const r of value.representations) r.biased = r.dtype === "i8";
     }
     // Memory: control words, then the arena of values, then constants, then scratch.
-    const arena = allocateValues(
+    const { arena, buffers } = allocateValues(
       live.filter((value) => !value.constant),
       controlBytes,
     );
@@ -186,6 +201,7 @@ class Planner {
       scratchAddress,
       scratchBytes: this.scratch,
       memoryBytes: scratchAddress + this.scratch * this.target.threads + slack,
+      buffers,
       biasedBorders: live.flatMap((value) =>
         value.representations.filter((r) => r.biased && hasBorder(value)),
       ),
@@ -752,8 +768,9 @@ function widenBorder({ border }: Value, { y, x }: { y: WindowAxis; x: WindowAxis
  * Addresses for all representations: one is reused after its last reader. Those with a border share only among equals,
  * since nobody ever writes the border again.
  */
-function allocateValues(values: readonly Value[], start: number): Arena {
+function allocateValues(values: readonly Value[], start: number): { arena: Arena; buffers: PlanBuffer[] } {
   const arena = new Arena(start, slack);
+  const buffers: PlanBuffer[] = [];
   const byStart = [...values].sort((a, b) => a.producer - b.producer);
   for (const value of byStart) {
     const last = Math.max(...value.needs.map((need) => need.step));
@@ -762,9 +779,12 @@ function allocateValues(values: readonly Value[], start: number): Arena {
         ? [value.width, value.height, r.rowBytes, r.pixelBytes, r.byteLength, r.originOffset, r.biased].join()
         : undefined;
       r.address = arena.allocate(r.byteLength, value.producer, last, pool);
+      const { name, producer: first } = value;
+      const { dtype, address, byteLength } = r;
+      buffers.push({ name, dtype, address, byteLength, first, last, bordered: pool !== undefined });
     }
   }
-  return arena;
+  return { arena, buffers };
 }
 
 /** Address of pixel (0, 0). */
