@@ -13,6 +13,7 @@ import {
   floatMachines,
   graphOf,
   graphTolerance,
+  int8Machines,
   largest,
   randomInputs,
   referenceTypes,
@@ -943,6 +944,32 @@ describeNetworks("two names of one blob", [
     shapes: small,
   },
 ]);
+
+describe("borders", () => {
+  // Both bordered pictures are 11x11 in memory, but one has its last row and column where the other's border is.
+  const text = (int8: string): string => `
+Convolution a 1 1 x p 0=8 1=1 5=1 9=1
+Convolution b 1 1 p q 0=8 1=3 3=2 4=1 5=1 9=1 ${int8}
+Interp c 1 1 q r 0=2 3=9 4=9
+Convolution d 1 1 r s 0=8 1=3 4=1 5=1 ${int8}
+Interp e 1 1 s t 0=2 3=10 4=10
+Convolution f 1 1 t y 0=8 1=3 3=2 4=1 5=1 ${int8}`;
+  it.each(["float", "8=2"])(
+    "of the same size in memory but other widths share no buffer: %s",
+    async (how) => {
+      const shapes = { x: [3, 10, 10] };
+      const graph = graphOf(text(how === "float" ? "" : how), shapes);
+      const inputs = randomInputs(shapes);
+      const expected = runReference(graph, inputs).y;
+      const machines = how === "float" ? floatMachines : int8Machines;
+      for (const [name, target] of machines) {
+        const { outputs } = await runEngine(graph, inputs, target, ["y"], 3);
+        const tolerance = how === "float" ? graphTolerance(graph) : 0.02;
+        expectClose(outputs.y, expected, () => tolerance * largest(expected), name);
+      }
+    },
+  );
+});
 
 describe("sizes", () => {
   it("are planned again for every size, and kept", async () => {
