@@ -48,6 +48,14 @@ export {
   randomInputs,
   type Timing,
 } from "./model/benchmark.ts";
+export {
+  type BenchmarkNetwork,
+  benchmarkNetwork,
+  benchmarkNetworks,
+  type NetworkBenchmarkOptions,
+  type NetworkTiming,
+  networkFromParam,
+} from "./model/benchncnn.ts";
 export { type Budget, type BudgetInput, type BudgetResult, keepWithinBudget } from "./model/budget.ts";
 export {
   type CalibratedNote,

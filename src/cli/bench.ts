@@ -67,7 +67,7 @@ function nameOf(model: Model, file: string): string {
 }
 
 /** Everything that a time depends on. */
-function describeEnvironment(threads: number): Record<string, string | number> {
+export function describeEnvironment(threads: number): Record<string, string | number> {
   const { simd, relaxedSimd, dot, madd } = features();
   return {
     runtime: `Node ${process.versions.node}, V8 ${process.versions.v8}`,

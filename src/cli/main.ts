@@ -2,6 +2,8 @@
 import { Command, CommanderError } from "commander";
 import { NcnnkitError, version } from "../index.ts";
 import { benchCommand } from "./bench.ts";
+import { benchncnnCommand } from "./benchncnn.ts";
+import { calibrateCommand } from "./calibrate.ts";
 import { compareCommand } from "./compare.ts";
 import { convertCommand } from "./convert.ts";
 import { deployCommand } from "./deploy.ts";
@@ -9,6 +11,7 @@ import { detectCommand } from "./detect.ts";
 import { evalCommand } from "./eval.ts";
 import { inspectCommand } from "./inspect.ts";
 import { profileCommand } from "./profile.ts";
+import { quantizeCommand } from "./quantize.ts";
 import { paint, processTerminal, type Terminal } from "./terminal.ts";
 
 /** Adds one command to the program; in the order in which help lists them. */
@@ -16,9 +19,12 @@ const commands: readonly ((program: Command, terminal: Terminal) => void)[] = [
   detectCommand,
   convertCommand,
   deployCommand,
+  calibrateCommand,
+  quantizeCommand,
   evalCommand,
   inspectCommand,
   benchCommand,
+  benchncnnCommand,
   profileCommand,
   compareCommand,
 ];

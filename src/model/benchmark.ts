@@ -66,10 +66,21 @@ export async function benchmark(
   await model.run(inputs);
   const firstRun = performance.now() - start;
   const warmup = 1 + (await warmUp(() => model.run(inputs)));
+  const timing = await timeRuns(() => model.run(inputs), loops, warmup, onLoop);
+  return { ...timing, firstRun, memoryBytes: model.memoryBytes };
+}
+
+/** Times `loops` runs after `warmup` that were made already; `onLoop` is called after each. */
+export async function timeRuns(
+  run: () => Promise<unknown>,
+  loops: number,
+  warmup: number,
+  onLoop?: (done: number) => void,
+): Promise<Timing> {
   const times: number[] = [];
   for (let loop = 0; loop < loops; loop++) {
     const before = performance.now();
-    await model.run(inputs);
+    await run();
     times.push(performance.now() - before);
     onLoop?.(loop + 1);
   }
@@ -80,8 +91,6 @@ export async function benchmark(
     avg: times.reduce((sum, ms) => sum + ms, 0) / loops,
     loops,
     warmup,
-    firstRun,
-    memoryBytes: model.memoryBytes,
   };
 }
 
