@@ -24,7 +24,13 @@ import { diskFolder, kindOf, writeFiles } from "./node/files.ts";
 import { encodePicture } from "./node/picture.ts";
 
 export * from "./index.ts";
-export { type Dataset, type DatasetOptions, listPictures, openDataset } from "./node/dataset.ts";
+export {
+  type Dataset,
+  type DatasetOptions,
+  listPictures,
+  openDataset,
+  openPictures,
+} from "./node/dataset.ts";
 export { fileError, makeFolder, readBytes, writeFiles } from "./node/files.ts";
 export { checkReplaceable, replaceFolder } from "./node/folder.ts";
 export { expandPaths, type FoundFile } from "./node/paths.ts";

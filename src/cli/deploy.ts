@@ -13,6 +13,7 @@ import {
   methods,
   open,
   openDataset,
+  openPictures,
   type Picture,
   type ReportImage,
   replaceFolder,
@@ -94,10 +95,10 @@ async function run(file: string, options: Options, terminal: Terminal): Promise<
   checkReplaceable(out, ["report.html", "int8", "fp16"]);
   for (const text of opened.assumptions) warn(terminal, `${file}: ${text}`);
   const { labels } = opened.manifest;
-  const all = await openDataset(options.calib, { labels, labelsOptional: true, split: "train" });
-  const calibration = spread(all.entries, options.limit);
-  if (calibration.length < all.entries.length) {
-    terminal.err(`calibrating on ${calibration.length} of ${all.entries.length} pictures (--limit)\n`);
+  const all = await openPictures(options.calib);
+  const calibration = spread(all, options.limit);
+  if (calibration.length < all.length) {
+    terminal.err(`calibrating on ${calibration.length} of ${all.length} pictures (--limit)\n`);
   }
   const evaluation =
     options.eval === undefined

@@ -308,7 +308,7 @@ class Job {
       const { picture } = entry.item;
       const [float, int8] = [await this.boxes(models[0], picture), await this.boxes(models[2], picture)];
       examples.push({
-        name: entry.name,
+        name: entry.name.replace(/^.*[/\\]/, ""), // the folder is nobody's business
         float: await encode(drawDetections(picture, float)),
         int8: await encode(drawDetections(picture, int8)),
         floatCount: float.length,

@@ -53,6 +53,24 @@ export async function openDataset(data: string, options: DatasetOptions): Promis
   return yoloDataset(await listPictures(options.images ?? data), data, identity(options.labels), options);
 }
 
+/**
+ * Pictures without their objects: of a folder, a pattern, a list, or a dataset `.yaml` (its `train` part). Throws InputError.
+ */
+export async function openPictures(source: string): Promise<EvaluationEntry[]> {
+  const isYaml = /\.ya?ml$/i.test(source);
+  const sources = isYaml
+    ? splitPaths(parseDatasetYaml(new TextDecoder().decode(await readBytes(source)), source), source, "train")
+    : [source];
+  const files = (await Promise.all(sources.map(listPictures))).flat();
+  return files.map((name) => ({
+    name,
+    read: async () => {
+      const picture = await readPicture(name);
+      return { id: idOf(name), picture, width: picture.fileWidth, height: picture.fileHeight };
+    },
+  }));
+}
+
 /** The only yaml file of a folder that holds no pictures itself. */
 function yamlIn(folder: string): string | undefined {
   const names = listFolder(folder);
@@ -74,13 +92,13 @@ const identity =
 
 async function openYaml(file: string, options: DatasetOptions): Promise<Dataset> {
   const yaml = parseDatasetYaml(new TextDecoder().decode(await readBytes(file)), file);
-  const sources = options.images === undefined ? splitPaths(yaml, file, options) : [options.images];
+  const sources = options.images === undefined ? splitPaths(yaml, file, options.split) : [options.images];
   const lists = await Promise.all(sources.map(listPictures));
   const map = matchNames(yaml.names, options.labels, file);
   return yoloDataset(lists.flat(), file, map, options);
 }
 
-function splitPaths(yaml: DatasetYaml, file: string, { split = "val" }: DatasetOptions): string[] {
+function splitPaths(yaml: DatasetYaml, file: string, split: DatasetOptions["split"] = "val"): string[] {
   if (!yaml[split].length) {
     const there = (["train", "val", "test"] as const).filter((name) => yaml[name].length);
     throw new InputError(

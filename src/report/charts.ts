@@ -60,11 +60,13 @@ const decibels = (value: number): string =>
       ? "not a number"
       : `${value.toFixed(1)} dB`;
 
+/** Below this, the difference is more than about a third of the signal. */
+export const badDecibel = 10;
 /** Where the bars end: Infinity and anything better than this is as good as equal. */
 const bestDecibel = 60;
 const barOf = (layer: ReportLayer): number => Math.min(Math.max(layer.sqnr ?? 0, 0), bestDecibel);
 const barClass = (layer: ReportLayer): string =>
-  layer.keptFloat ? "float" : (layer.sqnr ?? 0) < 15 ? "bad" : "bar";
+  layer.keptFloat ? "float" : (layer.sqnr ?? 0) < badDecibel ? "bad" : "bar";
 
 const layerTitle = (layer: ReportLayer): Markup =>
   html`<title>${layer.name} (${layer.type}): ${layer.sqnr === undefined ? "not measured" : decibels(layer.sqnr)}${layer.keptFloat && `, stays float: ${layer.keptFloat}`}</title>`;
@@ -141,7 +143,7 @@ export function activationHistogram(layer: ReportLayer): Markup {
     )}</g>`,
     html`${bars}`,
     xAxis(x, height - 28, ticks(x, 4)),
-    html`<path class="threshold" d="M${at} ${top - 6}V${height - 28}"/><text class="number" x="${onRight ? at - 5 : at + 5}" y="${top - 1}" text-anchor="${onRight ? "end" : "start"}">127 = ${short(layer.threshold)}</text>`,
+    html`<path class="threshold" d="M${at} ${top - 6}V${height - 28}"/><text class="number" x="${onRight ? at - 5 : at + 5}" y="${top - 1}" text-anchor="${onRight ? "end" : "start"}">127 at ${short(layer.threshold)}</text>`,
   ]);
 }
 

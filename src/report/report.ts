@@ -1,6 +1,7 @@
 /** `ReportData` to one self-contained HTML page: no scripts, no other files, nothing fetched. */
 import {
   activationHistogram,
+  badDecibel,
   layerColumns,
   layerRows,
   mark,
@@ -14,6 +15,8 @@ import { style } from "./style.ts";
 import { short } from "./svg.ts";
 
 const sizeTexts = { small: "small, below 32² px", medium: "medium", large: "large, from 96² px" };
+/** Below this number of pictures a difference of a few tenths in AP says little. */
+const fewPictures = 1000;
 /** Layers whose activations are shown. */
 const shownHistograms = 6;
 const shownWorst = 12;
@@ -66,11 +69,10 @@ function heading(data: ReportData): Markup {
     loss === undefined
       ? `reproduces ${points(to.fidelity)} % of what the ${from.name} model detects`
       : loss >= -0.0005
-        ? `costs no accuracy`
+        ? `loses no AP on the pictures measured`
         : `costs ${(-100 * loss).toFixed(1)} AP`;
   return html`<h1>${name}: ${from.name} to ${to.name}</h1>
-<p class="lead">The ${to.name} model ${cost}, runs ${faster.toFixed(1)} times as fast and is ${smaller.toFixed(1)} times as small,
-measured on ${images} pictures at ${size.width}×${size.height}.</p>
+<p class="lead">The ${to.name} model ${cost}, runs ${faster.toFixed(1)} times as fast and is ${smaller.toFixed(1)} times smaller: ${images} pictures at ${size.width}×${size.height}.</p>
 <p class="meta">${date} · ${tool}</p>
 <ul class="tiles">
 ${
@@ -116,18 +118,18 @@ function accuracy(data: ReportData): Markup {
   const shown = base ? columns : [];
   const rows = variants.map((variant) => [
     variant.name,
+    variant.fidelity === undefined ? "" : points(variant.fidelity),
     ...shown.map((column) =>
       withDifference(variant.coco?.[column], variant === variants[0] ? undefined : base?.[column]),
     ),
-    variant.fidelity === undefined ? "" : points(variant.fidelity),
   ]);
   return html`<h2>Accuracy</h2>
 <p>${measuredOn}${
     base
       ? " Average precision against the labels, times 100, as COCO computes it; the difference to the first row is behind it. "
       : " There were no labels, so average precision is not known. "
-  }Fidelity is the average precision when the boxes of the ${variants[0].name} model (score at least 0.25) are taken for the truth: a finer measure of what quantization changed.</p>
-${dataTable(["", ...shown.map((column) => heads[column]), "fidelity"], rows)}`;
+  }Fidelity is the average precision when the boxes of the ${variants[0].name} model (score at least 0.25) are taken for the truth: a finer measure of what quantization changed.${base && data.images < fewPictures && ` With ${data.images} pictures chance alone moves AP by several tenths; fidelity is steadier.`}</p>
+${dataTable(["", "fidelity", ...shown.map((column) => heads[column])], rows)}`;
 }
 
 function withDifference(value: number | undefined, base: number | undefined): Insert {
@@ -166,7 +168,7 @@ function speed(data: ReportData): Markup {
   };
   return html`<h2>Speed and size</h2>
 <p>Median time of one inference at ${data.size.width}×${data.size.height} (${machine}), and the bytes of the model's two files.</p>
-<div class="cards"><div class="card"><h3>Inference</h3>${meter(
+<div class="cards halves"><div class="card"><h3>Inference</h3>${meter(
     variants.map((each) => each.milliseconds),
     (value) => `${value.toFixed(1)} ms`,
   )}</div><div class="card"><h3>Files</h3>${meter(
@@ -183,7 +185,7 @@ function layers(data: ReportData): Markup {
   return html`<h2>Layer by layer</h2>
 <p>How much of a layer's output is signal, when it and everything before it is int8: 20 dB means that the difference is a tenth of the
 signal. A drop from one layer to the next shows where accuracy is lost; a low value in the middle often heals further on.</p>
-<div class="keys"><span><i class="key"></i>int8</span><span><i class="key bad"></i>int8, below 15 dB</span>${kept.length > 0 && html`<span><i class="key float"></i>stays float</span>`}</div>
+<div class="keys"><span><i class="key"></i>int8</span><span><i class="key bad"></i>int8, below ${badDecibel} dB</span>${kept.length > 0 && html`<span><i class="key float"></i>stays float</span>`}</div>
 ${layerColumns(all, worst.slice(0, 5))}${layerRows(worst)}
 <h3 style="margin-top:32px">The layers with the lowest values, and what they read</h3>
 <p class="soft">Magnitudes of the input over all calibration pictures; counts are logarithmic, zeros left out. The line is the magnitude that

@@ -1,0 +1,316 @@
+/** `ncnnkit calibrate`: scales for int8 from pictures. */
+import path from "node:path";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import {
+  type CalibrateProgress,
+  calibratedModel,
+  calibrateModel,
+  calibrationSource,
+  convert,
+  type Graph,
+  graphDigest,
+  InputError,
+  inputDifferences,
+  isCorrected,
+  type Manifest,
+  type Method,
+  type ModelCalibration,
+  type ModelInput,
+  mergeObservations,
+  methods,
+  modelFiles,
+  type Observations,
+  observeSource,
+  open,
+  openPictures,
+  quantizableLayers,
+  readBytes,
+  readPartial,
+  UsageError,
+  writeFiles,
+  writePartial,
+} from "../node.ts";
+import { addFactOptions, type FactOptions, knownFacts, numberIn } from "./options.ts";
+import { startProgress, type Terminal, table, warn } from "./terminal.ts";
+
+interface Options extends FactOptions {
+  images?: string;
+  out: string;
+  method: Method;
+  percentile: number;
+  limit?: number;
+  shard?: { part: number; of: number };
+  merge?: string[];
+  threads?: number;
+  mean?: number[];
+  norm?: number[];
+  pixel?: ModelInput["pixel"];
+  resize?: ModelInput["resize"];
+  json?: boolean;
+}
+
+const examples = `
+Pictures are prepared as the model manifest says. The table has the format of ncnn2table and belongs to the model as it is.
+With --method auto, NAME-calibrated.param/.bin/.json/.table are written beside it: the same function with weights that
+quantize better. "ncnnkit quantize" uses them by itself.
+
+Examples:
+  ncnnkit calibrate fp32/yolov5ss.json --images photos/ -o yolov5ss.table
+  ncnnkit calibrate yolov5ss.param --images list.txt --method kl --size 320 -o yolov5ss.table
+  ncnnkit calibrate yolov5ss.param --images photos/ --shard 1/2 -o part1      (and 2/2 elsewhere)
+  ncnnkit calibrate yolov5ss.param --merge part1 part2 --method kl -o yolov5ss.table`;
+
+export function calibrateCommand(program: Command, terminal: Terminal): void {
+  const command = program
+    .command("calibrate")
+    .description("find the int8 scales of a float model from pictures, and write the calibration table")
+    .argument("<model>", "anything that detect takes; float, not int8")
+    .option(
+      "--images <path>",
+      "pictures: a folder, a list with one path a line, a pattern, or a dataset yaml",
+    )
+    .requiredOption("-o, --out <file>", "table to write, or with --shard the partial result")
+    .addOption(new Option("--method <name>", "how scales are chosen").choices([...methods]).default("auto"))
+    .option("--percentile <p>", "share of values to keep, for --method percentile", numberIn(50, 100), 99.99)
+    .option("--limit <n>", "pictures at most", numberIn(1, 1e7, true))
+    .option("--shard <i/n>", "observe only every n-th picture, from the i-th, to be merged later", parseShard)
+    .option("--merge <files...>", "make the table of partial results")
+    .option("--threads <n>", "threads to compute with", numberIn(1, 64, true))
+    .option("--mean <list>", "mean of each channel instead of the manifest's", parseNumbers)
+    .option("--norm <list>", "factor of each channel instead of the manifest's", parseNumbers)
+    .addOption(
+      new Option("--pixel <order>", "channel order instead of the manifest's").choices([
+        "RGB",
+        "BGR",
+        "GRAY",
+      ]),
+    )
+    .addOption(
+      new Option("--resize <kind>", "fit instead of the manifest's").choices(["stretch", "letterbox"]),
+    )
+    .option("--json", "print JSON only");
+  addFactOptions(command)
+    .addHelpText("after", examples)
+    .action((file: string, options: Options) => run(file, options, terminal));
+}
+
+function parseShard(text: string): { part: number; of: number } {
+  const match = /^(\d{1,6})\/(\d{1,6})$/.exec(text.trim());
+  const [part, of] = [Number(match?.[1]), Number(match?.[2])];
+  if (part >= 1 && part <= of) return { part, of };
+  throw new InvalidArgumentError("Expected a part and the number of parts, as in 1/4.");
+}
+
+function parseNumbers(text: string): number[] {
+  const values = text
+    .replace(/^\[|\]$/g, "")
+    .split(",")
+    .map(Number);
+  if (values.every(Number.isFinite)) return values;
+  throw new InvalidArgumentError("Expected numbers with commas between, one a channel.");
+}
+
+async function run(file: string, options: Options, terminal: Terminal): Promise<void> {
+  if (!options.images && !options.merge) throw new UsageError("give pictures with --images");
+  if (options.shard && options.merge)
+    throw new UsageError("--shard makes parts and --merge joins them: give one");
+  const opened = await open(file, await knownFacts(options));
+  for (const text of opened.assumptions) warn(terminal, `${file}: ${text}`);
+  const { graph, manifest } = opened.raw ? convert(opened) : opened;
+  quantizableLayers(graph); // says now what is wrong with the model, not after the pictures
+  const size = options.size ?? { width: manifest.input.width, height: manifest.input.height };
+  const input = calibrationInput(manifest, options, size);
+  warnMismatch(manifest.input, input, opened.assumptions.length > 0, file, terminal);
+  const told = teller(terminal);
+  const entries = options.images === undefined ? undefined : await picturesOf(options);
+  const source = entries && calibrationSource(entries, input, told.skip);
+  const note = JSON.stringify({ model: await graphDigest(graph), input });
+  try {
+    if (options.shard) {
+      told.expect(entries?.length ?? 0);
+      const observations = await observeSource(graph, source ?? none, {
+        threads: options.threads,
+        onProgress: told.step,
+      });
+      await write(
+        options.out,
+        { [path.basename(options.out)]: writePartial({ note, observations }) },
+        terminal,
+      );
+      return;
+    }
+    const observations = options.merge && (await merged(options.merge, note));
+    if (!source && options.method === "auto") {
+      warn(
+        terminal,
+        "without --images only ranges can be merged: no equalization and no corrections of auto",
+      );
+    }
+    if (!source && options.method === "eq")
+      throw new UsageError("--method eq needs the pictures too: give --images");
+    told.expect(entries?.length ?? 0);
+    const { method, percentile, threads } = options;
+    const result = await calibrateModel(graph, source, {
+      ...{ method, percentile, threads, observations },
+      onProgress: told.step,
+    });
+    told.stop();
+    await finish(result, { graph, manifest }, options, terminal);
+  } finally {
+    told.stop();
+  }
+}
+
+async function* none(): AsyncGenerator<never> {}
+
+async function picturesOf({ images = "", limit, shard }: Options): ReturnType<typeof openPictures> {
+  const all = (await openPictures(images)).slice(0, limit);
+  const mine = shard ? all.filter((_, i) => i % shard.of === shard.part - 1) : all;
+  if (!mine.length)
+    throw new InputError(`${images}: ${all.length} pictures are too few for ${shard?.of} parts`);
+  return mine;
+}
+
+function calibrationInput(
+  { input }: Manifest,
+  { mean, norm, pixel, resize }: Options,
+  size: { width: number; height: number },
+): ModelInput {
+  const out = { ...input, ...size };
+  if (pixel) out.pixel = pixel;
+  if (resize) out.resize = resize;
+  for (const [name, values] of [
+    ["mean", mean],
+    ["norm", norm],
+  ] as const) {
+    if (!values) continue;
+    if (values.length !== input.channels && values.length !== 1) {
+      throw new UsageError(
+        `--${name}: found ${values.length} numbers, expected ${input.channels}, one a channel`,
+      );
+    }
+    out[name] = Array.from({ length: input.channels }, (_, c) => values[c] ?? values[0]);
+  }
+  return out;
+}
+
+function warnMismatch(
+  expected: ModelInput,
+  found: ModelInput,
+  assumed: boolean,
+  file: string,
+  terminal: Terminal,
+): void {
+  const differences = inputDifferences(found, expected);
+  if (!differences.length) return;
+  const whose = assumed ? "what is assumed for it" : "its manifest";
+  warn(
+    terminal,
+    `${file}: calibrated with other pictures than ${whose} says: ${differences.join("; ")}. Scales then fit values that the model never sees: calibrating a 1/255 model with mean 104,117,123 and norm 0.017 is known to cost 7.7 AP`,
+  );
+}
+
+async function merged(files: readonly string[], note: string): Promise<Observations> {
+  const observations: Observations = new Map();
+  for (const file of files) {
+    const partial = readPartial(await readBytes(file), file);
+    if (partial.note !== note) {
+      throw new UsageError(
+        `${file}: made with another model, size or pre-processing: ${partial.note.slice(0, 400)}, expected ${note.slice(0, 400)}`,
+      );
+    }
+    mergeObservations(observations, partial.observations);
+  }
+  return observations;
+}
+
+const phases: Record<CalibrateProgress["phase"], string> = {
+  observe: "ranges",
+  equalize: "equalizing",
+  correct: "rounding",
+};
+
+function teller(terminal: Terminal): {
+  expect(total: number): void;
+  step(progress: CalibrateProgress): void;
+  skip(message: string): void;
+  stop(): void;
+} {
+  let total = 0;
+  let last = Number.POSITIVE_INFINITY;
+  let bar: ReturnType<typeof startProgress> | undefined;
+  return {
+    expect: (count) => {
+      total = count;
+    },
+    step: ({ phase, images }) => {
+      if (images <= last) {
+        bar?.stop();
+        bar = startProgress(terminal, `calibrating, ${phases[phase]}`, total);
+      }
+      last = images;
+      bar?.step(images);
+    },
+    skip: (message) => (bar ? bar.say(`skipped ${message}`) : terminal.err(`skipped ${message}\n`)),
+    stop: () => bar?.stop(),
+  };
+}
+
+async function write(
+  file: string,
+  files: Record<string, Uint8Array | string>,
+  terminal: Terminal,
+): Promise<void> {
+  const folder = path.dirname(file);
+  await writeFiles(folder, files);
+  for (const name of Object.keys(files)) terminal.out(`${path.join(folder, name)}\n`);
+}
+
+async function finish(
+  result: ModelCalibration,
+  original: { graph: Graph; manifest: Manifest },
+  options: Options,
+  terminal: Terminal,
+): Promise<void> {
+  const { layers, images, method } = result;
+  const files: Record<string, Uint8Array | string> = { [path.basename(options.out)]: result.plainTable };
+  if (isCorrected(result, original.graph)) {
+    const name = `${path.parse(options.out).name}-calibrated`;
+    const calibrated = await calibratedModel(result, original, name);
+    Object.assign(files, modelFiles(calibrated.graph, calibrated.manifest), {
+      [`${name}.table`]: calibrated.table,
+    });
+  }
+  for (const layer of layers) {
+    if (layer.min === 0 && layer.max === 0) {
+      warn(
+        terminal,
+        `layer ${layer.name}: its input ${layer.input} is all zero in every picture; is the model broken?`,
+      );
+    }
+  }
+  if (options.json) {
+    await writeFiles(path.dirname(options.out), files);
+    const rows = layers.map(({ histogram: _, ...layer }) => layer);
+    terminal.out(`${JSON.stringify({ method, images, files: Object.keys(files), layers: rows }, null, 2)}\n`);
+    return;
+  }
+  const worst = layers.toSorted((a, b) => a.inputSqnr - b.inputSqnr).slice(0, 5);
+  terminal.err(
+    `${layers.length} layers, ${images} pictures, ${method}; the inputs that are hardest to round:\n`,
+  );
+  terminal.err(
+    table([
+      ["layer", "range", "127 at", "clipped", "SQNR of the input", "of the weights"],
+      ...worst.map(({ name, min, max, threshold, clipped, inputSqnr, weightSqnr }) => [
+        name,
+        `${min.toPrecision(3)} to ${max.toPrecision(3)}`,
+        threshold.toPrecision(4),
+        `${(100 * clipped).toFixed(3)} %`,
+        `${inputSqnr.toFixed(1)} dB`,
+        `${weightSqnr.toFixed(1)} dB`,
+      ]),
+    ]),
+  );
+  await write(options.out, files, terminal);
+}

@@ -1,0 +1,256 @@
+/** `ncnnkit quantize`: a float model and its calibration table to an int8 model. */
+import path from "node:path";
+import type { Command } from "commander";
+import {
+  type Budget,
+  type CalibratedNote,
+  convert,
+  type EvaluationItem,
+  type Graph,
+  GraphError,
+  graphDigest,
+  InputError,
+  keepWithinBudget,
+  type Manifest,
+  modelFiles,
+  open,
+  openDataset,
+  openPictures,
+  parseTable,
+  printedScales,
+  quantizableLayers,
+  quantizeModel,
+  readBytes,
+  readEntries,
+  type Tensor,
+  toTensor,
+  UsageError,
+  writeFiles,
+} from "../node.ts";
+import { addFactOptions, type FactOptions, knownFacts, numberIn, parsePercent } from "./options.ts";
+import { startProgress, type Terminal, table as textTable, warn } from "./terminal.ts";
+
+interface Options extends FactOptions {
+  table: string;
+  out: string;
+  name?: string;
+  keepFloat?: string[];
+  budgetAp?: number;
+  budgetTime?: number;
+  images?: string;
+  data?: string;
+  limit: number;
+  threads?: number;
+  plain?: boolean;
+  json?: boolean;
+}
+
+const examples = `
+Writes NAME.param and NAME.bin for ncnn, the manifest NAME.json with the record of the quantization, and the C++ header.
+Layers that the table does not have stay float. When "ncnnkit calibrate" left corrections beside the table
+(TABLE-calibrated.json), they are used; --plain does what ncnn2int8 does.
+
+Examples:
+  ncnnkit quantize fp32/yolov5ss.json --table yolov5ss.table -o int8/
+  ncnnkit quantize yolov5ss.param --table yolov5ss.table -o int8/ --budget-ap 0.3 --images coco/images/train2017
+  ncnnkit quantize yolov5ss.param --table yolov5ss.table -o int8/ --budget-time 5% --images photos/`;
+
+export function quantizeCommand(program: Command, terminal: Terminal): void {
+  const command = program
+    .command("quantize")
+    .description("make an int8 model of a float model and its calibration table")
+    .argument("<model>", "the float model that the table was made for")
+    .requiredOption("--table <file>", "calibration table, from calibrate or ncnn2table")
+    .requiredOption("-o, --out <dir>", "folder to write to")
+    .option("--name <name>", "name of the model and its files (default: NAME-int8)")
+    .option("--keep-float <names...>", "layers that stay float")
+    .option(
+      "--budget-ap <n>",
+      "most AP that may be lost, as in 0.3: sensitive layers stay float until it is kept",
+      numberIn(0, 100),
+    )
+    .option("--budget-time <percent>", "time that sensitive layers in float may cost, as in 5%", parsePercent)
+    .option("--images <path>", "pictures for the budget; with YOLO labels for --budget-ap")
+    .option("--data <path>", "labelled pictures for the budget, as eval takes them")
+    .option("--limit <n>", "pictures for the budget at most", numberIn(1, 1e6, true), 128)
+    .option("--threads <n>", "threads to compute with", numberIn(1, 64, true))
+    .option("--plain", "weights as they are, rounded to nearest: the files of ncnn2int8")
+    .option("--json", "print JSON only");
+  addFactOptions(command)
+    .addHelpText("after", examples)
+    .action((file: string, options: Options) => run(file, options, terminal));
+}
+
+interface Parts {
+  graph: Graph;
+  manifest: Manifest;
+  table: string;
+  method?: string;
+  images?: number;
+}
+
+async function run(file: string, options: Options, terminal: Terminal): Promise<void> {
+  const { graph, manifest, table, ...known } = await partsOf(file, options, terminal);
+  const parsed = inTable(options.table, () => parseTable(table, options.table));
+  const reasons = new Map((options.keepFloat ?? []).map((name) => [name, "asked for"]));
+  const name = options.name ?? `${manifest.name}-int8`;
+  const make = () =>
+    inTable(options.table, () =>
+      quantizeModel({ graph, manifest }, parsed, { ...known, name, keepFloat: [...reasons.keys()], reasons }),
+    );
+  make(); // a wrong table is found before the pictures are looked at
+  const budget = budgetOf(options);
+  if (budget) {
+    for (const [layer, reason] of await spend(budget, { graph, manifest, table }, options, terminal)) {
+      reasons.set(layer, reason);
+    }
+  }
+  const int8 = make();
+  const files = modelFiles(int8.graph, int8.manifest);
+  if (Object.keys(files).some((each) => path.resolve(options.out, each) === path.resolve(file))) {
+    throw new UsageError(`${file} would be overwritten; choose another folder or --name`);
+  }
+  await writeFiles(options.out, files);
+  const record = int8.manifest.quantization;
+  const written = Object.entries(files).map(([each, content]): [string, number] => [
+    path.join(options.out, each),
+    typeof content === "string" ? new TextEncoder().encode(content).length : content.length,
+  ]);
+  if (options.json) {
+    terminal.out(
+      `${JSON.stringify({ files: written.map(([each]) => each), quantization: record }, null, 2)}\n`,
+    );
+    return;
+  }
+  terminal.err(
+    `${name}: ${Object.keys(record.layers).length} layers int8, ${record.keptFloat.length} float\n`,
+  );
+  for (const kept of record.keptFloat) terminal.err(`  ${kept.name} stays float: ${kept.reason}\n`);
+  terminal.out(textTable(written));
+}
+
+/** Errors about the table name its file. */
+function inTable<T>(file: string, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    if (error instanceof GraphError && error.message.startsWith("the table"))
+      error.message = `${file}: ${error.message}`;
+    throw error;
+  }
+}
+
+/** The float model and the table to use: those given, or the better ones that calibrate left beside the table. */
+async function partsOf(file: string, options: Options, terminal: Terminal): Promise<Parts> {
+  const opened = await open(file, await knownFacts(options));
+  for (const text of opened.assumptions) warn(terminal, `${file}: ${text}`);
+  const { graph, manifest } = opened.raw ? convert(opened) : opened;
+  quantizableLayers(graph);
+  const table = new TextDecoder().decode(await readBytes(options.table));
+  const plain: Parts = { graph, manifest, table };
+  const { dir, name } = path.parse(options.table);
+  const beside = path.join(dir, `${name}-calibrated`);
+  if (options.plain) return plain;
+  try {
+    await readBytes(`${beside}.json`);
+  } catch (error) {
+    if (error instanceof InputError) return plain;
+    throw error;
+  }
+  const calibrated = await open(`${beside}.json`);
+  const note = calibrated.manifest.provenance.calibration as CalibratedNote | undefined;
+  const scales = printedScales(table);
+  const problem =
+    note?.model !== (await graphDigest(graph))
+      ? "is of another model"
+      : Object.entries(scales).some(([layer, scale]) => note.scales[layer] !== scale)
+        ? "does not fit the scales in the table"
+        : undefined;
+  if (problem || !note) {
+    warn(terminal, `${beside}.json ${problem}: only the table is used`);
+    return plain;
+  }
+  terminal.err(`using the corrections in ${beside}.json\n`);
+  const whole = new TextDecoder().decode(await readBytes(`${beside}.table`));
+  return {
+    graph: calibrated.graph,
+    manifest,
+    // A layer that was taken out of the table stays float.
+    table: withoutLayers(whole, (layer) => layer in scales),
+    method: note.method,
+    images: note.images,
+  };
+}
+
+function withoutLayers(table: string, keep: (layer: string) => boolean): string {
+  return table
+    .split("\n")
+    .filter((line) => !line || keep(line.split(" ")[0].replace(/_param_0$/, "")))
+    .join("\n");
+}
+
+function budgetOf({ budgetAp, budgetTime }: Options): Budget | undefined {
+  if (budgetAp === undefined && budgetTime === undefined) return undefined;
+  return { ap: budgetAp === undefined ? undefined : budgetAp / 100, time: budgetTime };
+}
+
+/** Pictures on which the sensitivity of layers is measured. */
+const sensitivityPictures = 4;
+
+async function spend(
+  budget: Budget,
+  { graph, manifest, table }: Parts,
+  options: Options,
+  terminal: Terminal,
+): Promise<Map<string, string>> {
+  const source = options.data ?? options.images;
+  if (source === undefined)
+    throw new UsageError("a budget needs pictures: give them with --images or --data");
+  const { labels } = manifest;
+  const { images, limit, keepFloat, threads, size } = options;
+  const dataset =
+    budget.ap === undefined
+      ? { entries: (await openPictures(options.images ?? source)).slice(0, limit) }
+      : await openDataset(source, { labels, limit, ...(options.data !== undefined && { images }) });
+  const skipped = new Set<string>();
+  const skip = (message: string): void => {
+    if (!skipped.has(message)) terminal.err(`skipped ${message}\n`);
+    skipped.add(message);
+  };
+  const items = (): AsyncIterable<EvaluationItem> => readEntries(dataset.entries, skip);
+  const inputs: Record<string, Tensor>[] = [];
+  for await (const { picture } of items()) {
+    inputs.push({ [manifest.input.blob]: toTensor(picture, manifest.input, size).tensor });
+    if (inputs.length === sensitivityPictures) break;
+  }
+  if (!inputs.length) throw new InputError(`${source}: none of the pictures could be read`);
+  const layers = quantizableLayers(graph).length;
+  let progress = startProgress(terminal, "sensitivity of layers", layers);
+  try {
+    const result = await keepWithinBudget({
+      ...{ graph, manifest, budget, inputs, keepFloat, threads, size },
+      table: parseTable(table),
+      items: budget.ap === undefined ? undefined : items,
+      onProgress: (what, done) => {
+        if (what === "sensitivity") progress.step(done);
+        else {
+          progress.stop();
+          progress = startProgress(terminal, "", 1);
+          terminal.err(`accuracy of candidate ${done} measured\n`);
+        }
+      },
+    });
+    if (result.apLoss !== undefined) {
+      terminal.err(`AP lost on these pictures: ${(100 * result.apLoss).toFixed(2)}\n`);
+    }
+    if (!result.met) {
+      warn(
+        terminal,
+        `the budget of ${options.budgetAp} AP cannot be kept with any number of layers in float; use a better table`,
+      );
+    }
+    return result.reasons;
+  } finally {
+    progress.stop();
+  }
+}
