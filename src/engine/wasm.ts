@@ -125,6 +125,9 @@ export class Program {
   setInputs(inputs: Record<string, Tensor>): void {
     for (const [blob, { address }] of this.plan.inputs) {
       const { data } = inputs[blob];
+      if (data instanceof Int8Array) {
+        throw new GraphError(`input "${blob}" is int8; inputs are float, layers quantize them by themselves`);
+      }
       new Float32Array(this.memory.buffer, address, data.length).set(data);
     }
   }

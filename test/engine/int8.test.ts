@@ -664,4 +664,10 @@ describe("refusals", () => {
     if (scale) scale.data[0] = 17;
     await expect(runEngine(graph, randomInputs(shapes), int8Machines[0][1])).rejects.toThrow(message);
   });
+
+  it("integers are not taken for an input's values", async () => {
+    const graph = graphOf(conv("a", "x", "y", 6, "1=1 8=2"), { x: [5, 7, 9] });
+    const x = { shape: [5, 7, 9], data: new Int8Array(5 * 7 * 9) };
+    await expect(runEngine(graph, { x }, int8Machines[0][1])).rejects.toThrow(/input "x" is int8/);
+  });
 });

@@ -82,7 +82,7 @@ describe.skipIf(!hasData)("real networks on the engine", () => {
   it.each(floatModels)("%s on %s is within 1e-3 of native", async (model, picture) => {
     const { graph, inputs, expected } = golden(model, picture);
     for (const [name, target] of floatMachines) {
-      const { outputs } = await runEngine(graph, inputs, target, Object.keys(expected));
+      const { outputs } = await runEngine(graph, inputs, target, Object.keys(expected), 1);
       for (const [blob, value] of Object.entries(expected)) {
         expect(largestError(outputs[blob], value), `${name}, ${blob}`).toBeLessThan(1e-3);
       }
