@@ -54,6 +54,7 @@ export {
   benchmarkNetworks,
   type NetworkBenchmarkOptions,
   type NetworkTiming,
+  networkFiles,
   networkFromParam,
 } from "./model/benchncnn.ts";
 export { type Budget, type BudgetInput, type BudgetResult, keepWithinBudget } from "./model/budget.ts";

@@ -3,7 +3,7 @@ import { UsageError } from "../base/errors.ts";
 import { Random } from "../base/random.ts";
 import { warmUp } from "../engine/profile.ts";
 import { createSession, type SessionOptions } from "../engine/session.ts";
-import { parseParam } from "../formats/ncnn/index.ts";
+import { parseParam, printParam, writeWeights } from "../formats/ncnn/index.ts";
 import type { Graph } from "../ir/graph.ts";
 import { elementCount, type Shape, type Tensor } from "../ir/tensor.ts";
 import { type ZooNetwork, zoo } from "../zoo/index.ts";
@@ -68,9 +68,7 @@ export async function benchmarkNetwork(
   options: NetworkBenchmarkOptions = {},
 ): Promise<NetworkTiming> {
   const { loops = 4, ...sessionOptions } = options;
-  const graph = network.build();
-  const inputShapes = Object.fromEntries(graph.inputs.map((blob, i) => [blob, network.shapes[i]]));
-  synthesize(graph, inputShapes);
+  const { graph, inputShapes } = invented(network);
   const { parameters, macs = 0 } = summarize(graph, inputShapes);
   const inputs = noise(inputShapes);
   const start = performance.now();
@@ -84,6 +82,19 @@ export async function benchmarkNetwork(
   } finally {
     session.close();
   }
+}
+
+/** The network with its invented weights as ncnn files, so that other programs can be timed on it. */
+export function networkFiles(network: BenchmarkNetwork): { param: string; bin: Uint8Array } {
+  const { graph } = invented(network);
+  return { param: printParam(graph), bin: writeWeights(graph) };
+}
+
+function invented(network: BenchmarkNetwork): { graph: Graph; inputShapes: Record<string, Shape> } {
+  const graph = network.build();
+  const inputShapes = Object.fromEntries(graph.inputs.map((blob, i) => [blob, network.shapes[i]]));
+  synthesize(graph, inputShapes);
+  return { graph, inputShapes };
 }
 
 /** Values in [-1, 1), what the weights are made for. */
