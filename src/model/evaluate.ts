@@ -125,7 +125,8 @@ export async function evaluateModels(
       labelled = true;
       truth.push(...item.truth);
     }
-    options.onProgress?.(++images);
+    images++;
+    options.onProgress?.(images);
   }
   if (images === 0) throw new InputError("no picture to evaluate on");
   return {
