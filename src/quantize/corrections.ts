@@ -22,23 +22,22 @@ const longestPatch = 1600;
 
 /** Gathers what `solveCorrections` needs, picture by picture; memory does not grow with the pictures. */
 export class CorrectionStatistics {
-  private readonly table: CalibrationTable;
   readonly moments: Map<string, PatchMoments>;
   /** The same pictures give the same corrections. */
   private readonly random = new Random(1);
 
   constructor(layers: readonly QuantizableLayer[], table: CalibrationTable) {
-    this.table = table;
-    const short = layers.filter((layer) => layer.weights.length / layer.outputChannels <= longestPatch);
-    this.moments = new Map(short.map((layer) => [layer.name, new PatchMoments(layer)]));
+    this.moments = new Map();
+    for (const layer of layers) {
+      const scale = table.activations.get(layer.name);
+      if (scale === undefined || layer.weights.length / layer.outputChannels > longestPatch) continue;
+      this.moments.set(layer.name, new PatchMoments(layer, scale));
+    }
   }
 
   /** Adds one picture: the float inputs of the layers by blob name. */
   add(blobs: Blobs): void {
-    for (const [name, moments] of this.moments) {
-      const scale = this.table.activations.get(name);
-      if (scale !== undefined) moments.add(blobs[moments.layer.input], scale, this.random);
-    }
+    for (const moments of this.moments.values()) moments.add(blobs[moments.layer.input], this.random);
   }
 }
 

@@ -36,14 +36,18 @@ export function roundLayer(moments: PatchMoments, scales: Float32Array): Rounded
 }
 
 /** Covariance of the rounded patches of a group, damped; `[n, n]`. */
-function covariance({ count, length: n, roundedSum, products }: PatchMoments, group: number): Float64Array {
+function covariance(
+  { count, length: n, roundedSum, products, scale }: PatchMoments,
+  group: number,
+): Float64Array {
   const out = new Float64Array(n * n);
   const at = group * n;
   let trace = 0;
   for (let i = 0; i < n; i++) {
     for (let j = i; j < n; j++) {
       const value =
-        products[(at + i) * n + j] / count - (roundedSum[at + i] * roundedSum[at + j]) / count ** 2;
+        (products[(at + i) * n + j] / count - (roundedSum[at + i] * roundedSum[at + j]) / count ** 2) /
+        scale ** 2;
       out[i * n + j] = value;
       out[j * n + i] = value;
     }
@@ -98,7 +102,7 @@ const dequantized = (q: number, scale: number): number =>
 
 /** Mean of the layer's float output less that of its int8 output. */
 function meanError(
-  { count, length: n, sum, roundedSum }: PatchMoments,
+  { count, length: n, sum, roundedSum, scale: inputScale }: PatchMoments,
   group: number,
   row: Float32Array,
   rounded: Int8Array,
@@ -106,7 +110,8 @@ function meanError(
 ): number {
   let error = 0;
   for (let i = 0; i < n; i++) {
-    error += row[i] * sum[group * n + i] - dequantized(rounded[i], scale) * roundedSum[group * n + i];
+    error +=
+      row[i] * sum[group * n + i] - (dequantized(rounded[i], scale) * roundedSum[group * n + i]) / inputScale;
   }
   return error / count;
 }

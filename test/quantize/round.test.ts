@@ -77,9 +77,9 @@ describe("roundLayer", () => {
     // Coarse scales, so that there is something to gain.
     const scales = absmaxScales(conv).map((scale) => scale / 16);
     const scale = 127 / 3;
-    const moments = new PatchMoments(conv);
+    const moments = new PatchMoments(conv, scale);
     const input = { shape: [channels, 12, 12], data: correlated(random, channels, 12) };
-    for (let i = 0; i < 8; i++) moments.add(input, scale, random);
+    for (let i = 0; i < 8; i++) moments.add(input, random);
     const { weights, bias } = roundLayer(moments, scales);
     const nearest = Int8Array.from(conv.weights, (w, i) =>
       quantize(w, scales[Math.floor(i / conv.weightsPerScale)]),

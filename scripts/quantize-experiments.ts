@@ -1,0 +1,162 @@
+/**
+ * The measurements behind docs/quantization.md. Nothing here sees the evaluation images: `ablation` calibrates on the first
+ * half of coco/images/train2017 and measures on the second. `final` is the one look at val2017 that the document reports.
+ *
+ *   node scripts/quantize-experiments.ts agreement
+ *   node scripts/quantize-experiments.ts ablation [model] [variant …]
+ *   node scripts/quantize-experiments.ts final [model] [variant …]
+ *
+ * Needs Node 24 (types are stripped) and the data folder (NCNNKIT_DATA, default ../shared). Models: yolov5ss, v5lite-e, v5lite-s.
+ */
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { readNcnn } from "../src/formats/ncnn/index.ts";
+import { type CalibrationTable, parseTable } from "../src/formats/table.ts";
+import type { Graph } from "../src/ir/graph.ts";
+import type { Manifest } from "../src/ir/manifest.ts";
+import { assumeManifest, yolov5Input } from "../src/model/assume.ts";
+import { calibrationSource } from "../src/model/calibration.ts";
+import { type EvaluationEntry, evaluateModels, readEntries } from "../src/model/evaluate.ts";
+import { startModel } from "../src/model/model.ts";
+import { openDataset, openPictures } from "../src/node/dataset.ts";
+import {
+  type CalibrateOptions,
+  type CalibrationSource,
+  calibrate,
+  observeSource,
+  quantize,
+} from "../src/quantize/index.ts";
+
+const data = path.resolve(process.env.NCNNKIT_DATA ?? "../shared");
+const say = (line: string): void => void process.stdout.write(`${line}\n`);
+const skip = (message: string): void => say(`skipped: ${message}`);
+
+function readModel(name: string): Graph {
+  const file = (extension: string) => readFileSync(path.join(data, "models", `${name}.${extension}`));
+  return readNcnn(file("param"), file("bin"));
+}
+
+/** How far our kl and aciq scales are from the official tables: same pictures, same pre-processing. */
+async function agreement(): Promise<void> {
+  const graph = readModel("yolov5ss");
+  const input = {
+    ...yolov5Input("images", { width: 320, height: 320 }, 32),
+    resize: "stretch" as const,
+  };
+  const entries = await openPictures(path.join(data, "coco/images/train2017"));
+  const started = performance.now();
+  const observations = await observeSource(graph, calibrationSource(entries, input, skip));
+  say(`${entries.length} pictures observed in ${seconds(started)} s, decoding included`);
+  for (const method of ["kl", "aciq"] as const) {
+    const from = performance.now();
+    const none: CalibrationSource = async function* () {};
+    const { table } = await calibrate(graph, none, { method, observations });
+    say(`${method}: ${seconds(from)} s`);
+    compareTables(table, parseTable(readFileSync(path.join(data, `golden/off-${method}-320.table`), "utf8")));
+  }
+}
+
+const seconds = (since: number): string => ((performance.now() - since) / 1000).toFixed(1);
+
+function compareTables(ours: CalibrationTable, official: CalibrationTable): void {
+  let near = 0;
+  let equal = 0;
+  for (const [name, expected] of official.activations) {
+    const found = ours.activations.get(name) ?? Number.NaN;
+    const error = Math.abs(found / expected - 1);
+    if (error <= 0.01) near++;
+    if (error < 1e-5) equal++;
+    else if (error > 0.01) say(`  ${name}: ${found} for ${expected}`);
+  }
+  const weights = [...official.weights].filter(([name, scales]) => {
+    const found = ours.weights.get(name);
+    return scales.every((scale, i) => found?.[i] === scale);
+  }).length;
+  const { size } = official.activations;
+  say(
+    `  activations: ${near} of ${size} within 1 %, ${equal} equal; weight lines: ${weights} of ${size} equal`,
+  );
+}
+
+/** Variants of calibration. */
+const variants: Record<string, CalibrateOptions> = {
+  kl: { method: "kl" },
+  aciq: { method: "aciq" },
+  minmax: { method: "minmax" },
+  percentile: { method: "percentile" },
+  eq: { method: "eq" },
+  mse: { method: "mse" },
+  "auto-none": { method: "auto", without: ["equalize", "round"] },
+  "auto-round": { method: "auto", without: ["equalize"] },
+  "auto-equalize": { method: "auto", without: ["round"] },
+  auto: { method: "auto" },
+};
+
+/** The anchors of the models' training. */
+const anchors: Record<string, number[][]> = {
+  yolov5ss: [
+    [4, 5, 8, 10, 13, 16],
+    [23, 29, 43, 55, 73, 105],
+    [146, 217, 231, 300, 335, 433],
+  ],
+};
+
+async function accuracy(
+  name: string,
+  chosen: readonly string[],
+  calibration: readonly EvaluationEntry[],
+  evaluation: readonly EvaluationEntry[],
+): Promise<void> {
+  const graph = readModel(name);
+  const known = { size: 640, anchors: anchors[name] };
+  const { manifest } = assumeManifest(graph, name, known);
+  const float = await start(graph, manifest);
+  const source = calibrationSource(calibration, manifest.input, skip, 640);
+  say(`${name} at 640, ${calibration.length} pictures to calibrate, ${evaluation.length} to evaluate`);
+  for (const variant of chosen.length ? chosen : Object.keys(variants)) {
+    const started = performance.now();
+    const { graph: calibrated, table, corrections } = await calibrate(graph, source, variants[variant]);
+    const took = seconds(started);
+    const int8 = await start(quantize(calibrated, table, { corrections }).graph, manifest);
+    const { models } = await evaluateModels([float, int8], readEntries(evaluation, skip), { size: 640 });
+    int8.close();
+    say(`${variant.padEnd(14)} ${describe(models)}  calibrated in ${took} s`);
+  }
+  float.close();
+}
+
+async function start(graph: Graph, manifest: Manifest) {
+  const opened = { format: "ncnn", graph, manifest, assumptions: [], raw: false, hasWeights: true };
+  return startModel(opened, {});
+}
+
+type Evaluated = Awaited<ReturnType<typeof evaluateModels>>["models"];
+
+function describe([float, int8]: Evaluated): string {
+  const points = (fraction: number | null | undefined, digits = 1) =>
+    fraction === undefined || fraction === null ? "–" : (100 * fraction).toFixed(digits);
+  const { fidelity } = int8;
+  const changes = (["small", "medium", "large"] as const).map((key) => `${points(fidelity?.[key].change)} %`);
+  return [
+    `AP ${points(int8.coco?.AP, 2)} (float ${points(float.coco?.AP, 2)})`,
+    `fidelity ${points(fidelity?.fidelity)}`,
+    `score change ${changes.join(" / ")}`,
+  ].join("  ");
+}
+
+async function labelled(split: "train" | "val"): Promise<readonly EvaluationEntry[]> {
+  const { manifest } = assumeManifest(readModel("yolov5ss"), "yolov5ss");
+  const dataset = await openDataset(path.join(data, "coco/coco.yaml"), {
+    labels: manifest.labels,
+    split,
+    labelsOptional: true,
+  });
+  return dataset.entries;
+}
+
+const [what, model = "yolov5ss", ...chosen] = process.argv.slice(2);
+const train = what === "agreement" ? [] : await labelled("train");
+if (what === "agreement") await agreement();
+else if (what === "ablation") await accuracy(model, chosen, train.slice(0, 64), train.slice(64));
+else if (what === "final") await accuracy(model, chosen, train, await labelled("val"));
+else say("agreement | ablation [model] [variant …] | final [model] [variant …]");
