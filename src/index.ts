@@ -9,8 +9,8 @@
  */
 export * from "./base/errors.ts";
 export { version } from "./base/version.ts";
-export type { Box, Detection, DetectOptions } from "./detect/detect.ts";
-export { type DrawOptions, drawDetections } from "./detect/draw.ts";
+export { type Box, type Detection, type DetectOptions, postprocess } from "./detect/detect.ts";
+export { classColor, type DrawOptions, drawDetections } from "./detect/draw.ts";
 export { type InputOptions, type Transform, toTensor } from "./detect/letterbox.ts";
 export type { Picture } from "./detect/picture.ts";
 export { type CocoRow, cocoRows, imageId, yoloText } from "./detect/save.ts";
