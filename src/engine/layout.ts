@@ -161,7 +161,7 @@ export function wholeMatrix({
   strides,
   offset,
 }: DenseView): Value | undefined {
-  const isWhole = value.height === 1 && value.width === rows && value.channels === columns && offset === 0;
+  const isWhole = value.width === 1 && value.height === rows && value.channels === columns && offset === 0;
   return isWhole && strides[0] === value.slotCount && strides[1] === 1 ? value : undefined;
 }
 

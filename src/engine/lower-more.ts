@@ -2,8 +2,8 @@
  * Layers beyond those of plain convolutional networks: constants, joins and cuts of dense tensors, matrices of rank 2 (fully
  * connected layers on rows, LayerNorm, attention), LRN, padding, means.
  *
- * A matrix `[rows, columns]` lies in memory as a picture of height 1, width `rows` and `columns` channels, so that the kernels of
- * pictures work on its rows.
+ * A matrix `[rows, columns]` lies in memory as a picture of height `rows`, width 1 and `columns` channels, so that the kernels of
+ * pictures work on its rows, and threads share them.
  */
 import { elementCount, tensor } from "../ir/tensor.ts";
 import { weightToFloat32 } from "../ir/weight.ts";
@@ -96,13 +96,13 @@ function cuts({ lowering, node, p, inputShapes, outputShapes }: LayerLowering): 
   if (node.type === "Crop") {
     const { starts } = cropBox(inputShapes, p as never);
     const offset = starts.reduce((sum, start, i) => sum + start * view.strides[i], view.offset);
-    lowering.views.set(node.outputs[0], { ...view, shape: outputShapes[0], offset });
+    lowering.setView(node.outputs[0], { ...view, shape: outputShapes[0], offset });
     return true;
   }
   const axis = resolveAxis(p.axis, view.shape.length);
   let { offset } = view;
   node.outputs.forEach((blob, i) => {
-    lowering.views.set(blob, { ...view, shape: outputShapes[i], offset });
+    lowering.setView(blob, { ...view, shape: outputShapes[i], offset });
     offset += outputShapes[i][axis] * view.strides[axis];
   });
   return true;
@@ -125,7 +125,7 @@ function addLinear(
   bias: Float32Array | undefined,
   fused: FusedStep[] = [],
 ): Value {
-  const rows = input.width;
+  const rows = input.height;
   const output = lowering.matrixValue(name, [rows, weight.length / input.channels]);
   lowering.add({
     kind: "convolution",
@@ -133,8 +133,8 @@ function addLinear(
     input: pictureOf(input),
     weight,
     bias,
-    y: { ...single, input: 1, output: 1 },
-    x: { ...single, input: rows, output: rows },
+    y: { ...single, input: rows, output: rows },
+    x: { ...single, input: 1, output: 1 },
     int8: undefined,
     roundOnce: false,
     fused,
@@ -233,7 +233,7 @@ function rowSoftmax({ lowering, node, p, inputShapes: [shape] }: LayerLowering):
     output.order.fix();
     output.pinned = true;
     lowering.add({ kind: "softmax", nodes: [node.name], input: value, output });
-    lowering.views.set(to, { ...view, value: output });
+    lowering.setView(to, { ...view, value: output });
     return true;
   }
   if (shape.length !== 2 || axis !== 1) return false;

@@ -70,7 +70,7 @@ export class Lowering {
   private readonly wanted: ReadonlySet<string>;
   private readonly steps: Step[] = [];
   private readonly values: Value[] = [];
-  readonly views = new Map<string, BlobView>();
+  private readonly views = new Map<string, BlobView>();
   /** The blobs that show (part of) a value. */
   private readonly blobsOf = new Map<Value, string[]>();
   private readonly readers: Map<string, Node[]>;
@@ -124,7 +124,7 @@ export class Lowering {
     return step;
   }
 
-  private setView(blob: string, view: BlobView): void {
+  setView(blob: string, view: BlobView): void {
     this.views.set(blob, view);
     const values = view.kind === "dense" ? [view.value] : view.channels.map((ref) => ref.value);
     for (const value of new Set(values)) {
@@ -142,7 +142,7 @@ export class Lowering {
   setPicture(blob: string, value: Value, int8Scale?: number): void {
     const shape = this.shapes.get(blob)!;
     if (shape.length === 2) {
-      this.views.set(blob, { kind: "dense", value, shape, strides: [value.slotCount, 1], offset: 0 });
+      this.setView(blob, { kind: "dense", value, shape, strides: [value.slotCount, 1], offset: 0 });
       return;
     }
     if (this.stridedReads.has(blob)) value.pinned = true;
@@ -175,9 +175,9 @@ export class Lowering {
     return this.view(blob) as PictureView;
   }
 
-  /** A new picture for a matrix: height 1, a pixel for each row, a channel for each column. */
+  /** A new picture for a matrix: width 1, a pixel for each row, a channel for each column. */
   matrixValue(name: string, [rows, columns]: Shape): Value {
-    const value = this.value(name, columns, 1, rows);
+    const value = this.value(name, columns, rows, 1);
     value.order.fix();
     value.pinned = true;
     return value;
@@ -195,12 +195,12 @@ export class Lowering {
       return output;
     }
     const [rowStride, columnStride] = view.strides;
-    const shape = [columns, 1, rows];
+    const shape = [columns, rows, 1];
     const planes = this.dense(`${blob}.planes`, shape);
     this.add({
       kind: "copy",
       nodes: [],
-      input: { ...view, shape, strides: [columnStride, 0, rowStride] },
+      input: { ...view, shape, strides: [columnStride, rowStride, 0] },
       output: planes,
     });
     this.add({ kind: "import", nodes: [], input: planes, output });
@@ -620,8 +620,7 @@ export class Lowering {
   /** The step that makes all of a private blob and can still take work along. */
   private fusable(blob: string): FusableStep | undefined {
     const view = this.view(blob);
-    if (view.kind !== "picture") return undefined;
-    const value = wholeValue(view);
+    const value = view.kind === "picture" ? wholeValue(view) : this.knownMatrix(blob);
     if (!value || value.producer < 0) return undefined;
     // The blob may be another name of one that has other readers.
     if (!this.blobsOf.get(value)?.every((other) => this.isPrivate(other))) return undefined;

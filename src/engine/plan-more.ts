@@ -68,7 +68,7 @@ export function planLrn(data: StaticData, step: LrnStep): PlanStep {
 
 export function planAttention({ nodes, heads, query, key, value, output }: AttentionStep): PlanStep {
   const [q, k, v, out] = [query, key, value, output].map(floatOf);
-  const [queries, keys] = [query.width, key.width];
+  const [queries, keys] = [query.height, key.height];
   const spec: AttentionSpec = {
     kind: "attention",
     queries,

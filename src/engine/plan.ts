@@ -334,7 +334,7 @@ class Planner {
         this.scratch = Math.max(this.scratch, align(lrnScratchBytes(step.input.channels)));
         return planLrn(this.data, step);
       case "attention":
-        this.scratch = Math.max(this.scratch, align(attentionScratchBytes(step.key.width)));
+        this.scratch = Math.max(this.scratch, align(attentionScratchBytes(step.key.height)));
         return planAttention(step);
       case "reference":
         return {

@@ -141,7 +141,7 @@ export interface LrnStep extends StepBase {
   readonly fused: FusedStep[];
 }
 
-/** softmax(query·keyᵀ)·value in heads; matrices as pictures of height 1. */
+/** softmax(query·keyᵀ)·value in heads; matrices as pictures of width 1. */
 export interface AttentionStep extends StepBase {
   readonly kind: "attention";
   readonly heads: number;

@@ -1,5 +1,5 @@
 /**
- * Attention in heads, softmax(Q·Kᵀ)·V; Q is scaled already. Rows are pixels of pictures of height 1 (`[row][slot]`), and a head
+ * Attention in heads, softmax(Q·Kᵀ)·V; Q is scaled already. Rows lie behind each other (`[row][slot]`), and a head
  * is a run of `width` slots. Each output row of each head is one unit of work: scores of all keys go to scratch memory.
  */
 import { addTo, type Func, type FuncRef, forRange, type Local, type Module } from "../../wasm/index.ts";
