@@ -49,11 +49,14 @@ const clamp = (value: number): number => Math.min(Math.max(value, 0), 1);
 export function worstLayers(layers: readonly ReportLayer[], count: number): ReportLayer[] {
   return layers
     .filter((layer) => layer.sqnr !== undefined && !layer.keptFloat)
-    .toSorted((a, b) => (a.sqnr ?? 0) - (b.sqnr ?? 0))
+    .sort((a, b) => ratioOf(a) - ratioOf(b))
     .slice(0, count);
 }
 
-const decibels = (value: number): string =>
+/** A layer that gives NaN is the worst of all. */
+const ratioOf = ({ sqnr = 0 }: ReportLayer): number => (Number.isNaN(sqnr) ? -1000 : sqnr);
+
+export const decibels = (value: number): string =>
   value === Number.POSITIVE_INFINITY
     ? "equal"
     : Number.isNaN(value)
@@ -64,9 +67,9 @@ const decibels = (value: number): string =>
 export const badDecibel = 10;
 /** Where the bars end: Infinity and anything better than this is as good as equal. */
 const bestDecibel = 60;
-const barOf = (layer: ReportLayer): number => Math.min(Math.max(layer.sqnr ?? 0, 0), bestDecibel);
+const barOf = (layer: ReportLayer): number => Math.min(Math.max(ratioOf(layer), 0), bestDecibel);
 const barClass = (layer: ReportLayer): string =>
-  layer.keptFloat ? "float" : (layer.sqnr ?? 0) < badDecibel ? "bad" : "bar";
+  layer.keptFloat ? "float" : ratioOf(layer) < badDecibel ? "bad" : "bar";
 
 const layerTitle = (layer: ReportLayer): Markup =>
   html`<title>${layer.name} (${layer.type}): ${layer.sqnr === undefined ? "not measured" : decibels(layer.sqnr)}${layer.keptFloat && `, stays float: ${layer.keptFloat}`}</title>`;
@@ -107,7 +110,7 @@ export function layerRows(worst: readonly ReportLayer[]): Markup {
   const x = linear([0, most], [left, width - 52]);
   const rows = worst.map((layer, i) => {
     const y = top + i * rowHeight;
-    return html`<g>${layerTitle(layer)}<text x="${left - 8}" y="${y + 15}" text-anchor="end">${abbreviate(layer.name, 20)}</text><rect class="${barClass(layer)}" x="${left}" y="${y + 3}" width="${round(Math.max(x(barOf(layer)) - left, 1))}" height="${rowHeight - 7}"/><text x="${x(barOf(layer)) + 5}" y="${y + 15}">${(layer.sqnr ?? 0).toFixed(1)}</text></g>`;
+    return html`<g>${layerTitle(layer)}<text x="${left - 8}" y="${y + 15}" text-anchor="end">${abbreviate(layer.name, 20)}</text><rect class="${barClass(layer)}" x="${left}" y="${y + 3}" width="${round(Math.max(x(barOf(layer)) - left, 1))}" height="${rowHeight - 7}"/><text x="${x(barOf(layer)) + 5}" y="${y + 15}">${decibels(layer.sqnr ?? 0).replace(" dB", "")}</text></g>`;
   });
   return svg(
     width,

@@ -2,6 +2,7 @@
 import {
   activationHistogram,
   badDecibel,
+  decibels,
   layerColumns,
   layerRows,
   mark,
@@ -56,6 +57,8 @@ const signed = (value: number, digits: number): string =>
   );
 const changeText = (value: number | null | undefined): string =>
   value === null || value === undefined ? "–" : `${signed(100 * value, 1)} %`;
+const times = (ratio: number, digits: number): string =>
+  Number.isFinite(ratio) ? ratio.toFixed(digits) : "–";
 const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(bytes < 10 * 2 ** 20 ? 2 : 1)} MiB`;
 
 function heading(data: ReportData): Markup {
@@ -72,7 +75,7 @@ function heading(data: ReportData): Markup {
         ? `loses no AP on the pictures measured`
         : `costs ${(-100 * loss).toFixed(1)} AP`;
   return html`<h1>${name}: ${from.name} to ${to.name}</h1>
-<p class="lead">The ${to.name} model ${cost}, runs ${faster.toFixed(1)} times as fast and is ${smaller.toFixed(1)} times smaller: ${images} pictures at ${size.width}×${size.height}.</p>
+<p class="lead">The ${to.name} model ${cost}, runs ${times(faster, 1)} times as fast and is ${times(smaller, 1)} times smaller: ${images} pictures at ${size.width}×${size.height}.</p>
 <p class="meta">${date} · ${tool}</p>
 <ul class="tiles">
 ${
@@ -85,8 +88,8 @@ ${
     : tile(signed(100 * loss, 1), "AP50-95", `${points(to.coco?.AP)} after ${points(from.coco?.AP)}`)
 }
 ${tile(points(to.fidelity), "fidelity", "100 would be the same boxes")}
-${tile(`${faster.toFixed(2)}×`, "speed", `${to.milliseconds.toFixed(1)} ms after ${from.milliseconds.toFixed(1)} ms`)}
-${tile(`${smaller.toFixed(1)}×`, "smaller", `${mebibytes(to.bytes)} after ${mebibytes(from.bytes)}`)}
+${tile(`${times(faster, 2)}×`, "speed", `${to.milliseconds.toFixed(1)} ms after ${from.milliseconds.toFixed(1)} ms`)}
+${tile(`${times(smaller, 1)}×`, "smaller", `${mebibytes(to.bytes)} after ${mebibytes(from.bytes)}`)}
 </ul>${data.notes.length > 0 && html`<ul class="notes soft">${data.notes.map((note) => html`<li>${note}</li>`)}</ul>`}`;
 }
 
@@ -198,11 +201,7 @@ ${keptFloat(kept, all.length)}
     all.map((layer) => [
       layer.name,
       layer.type,
-      layer.sqnr === undefined
-        ? "–"
-        : layer.sqnr === Number.POSITIVE_INFINITY
-          ? "equal"
-          : `${layer.sqnr.toFixed(1)} dB`,
+      layer.sqnr === undefined ? "–" : decibels(layer.sqnr),
       layer.cosine === undefined ? "–" : layer.cosine.toFixed(5),
       short(layer.absmax),
       layer.keptFloat ? "float" : short(layer.threshold),
@@ -215,7 +214,7 @@ const clippedText = (share: number): string =>
   share === 0 ? "0" : share < 1e-5 ? "below 0.001 %" : `${(100 * share).toFixed(3)} %`;
 
 function histogramCard(layer: ReportLayer, i: number): Markup {
-  return html`<div class="card"><h3>${i + 1}. ${layer.name}</h3><small class="soft">${layer.type}, ${(layer.sqnr ?? 0).toFixed(1)} dB, ${clippedText(layer.clipped)} of the values clipped</small>${activationHistogram(layer)}</div>`;
+  return html`<div class="card"><h3>${i + 1}. ${layer.name}</h3><small class="soft">${layer.type}, ${decibels(layer.sqnr ?? 0)}, ${clippedText(layer.clipped)} of the values clipped</small>${activationHistogram(layer)}</div>`;
 }
 
 function keptFloat(kept: readonly ReportLayer[], total: number): Markup {
