@@ -18,7 +18,7 @@ const arrows: Record<string, readonly string[]> = {
   evaluate: ["ir", "detect", "engine"],
   report: [],
   zoo: ["ir", "ops", "quantize"],
-  model: ["ir", "ops", "formats", "passes", "engine", "quantize", "detect", "evaluate", "zoo"],
+  model: ["ir", "ops", "formats", "passes", "engine", "quantize", "detect", "evaluate", "report", "zoo"],
   "index.ts": [
     "ir",
     "wasm",

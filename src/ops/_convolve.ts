@@ -55,7 +55,8 @@ export function convolutionMacs(output: Shape, p: P): number {
 
 /**
  * `scaleIndex(k)` gives the weight scale of output channel k. Sums are of double precision, so integers are exact.
- * Floats and integers take one path: int8 values are widened first. `reciprocal` is that of dequantizeScale.
+ * Floats and integers take one path: int8 values are widened first. `isDepthwise`: natively a true depthwise layer rounds
+ * acc·scale before it adds the bias. `reciprocal` is that of dequantizeScale.
  */
 export function convolve(
   input: Tensor,
@@ -63,6 +64,7 @@ export function convolve(
   weights: Weights,
   group: number,
   scaleIndex: (outputChannel: number) => number,
+  isDepthwise = false,
   reciprocal?: (x: number) => number,
 ): Tensor {
   const isInt8 = p.int8_scale_term !== 0;
@@ -83,7 +85,7 @@ export function convolve(
   const topScale = p.int8_scale_term > 100 ? weightToFloat32(weights.top_scale)[0] : undefined;
   const groupIn = channels / group;
   const groupOut = p.num_output / group;
-  const dequantizeSum = groupIn === 1 && groupOut === 1 ? dequantizeInSteps : dequantize;
+  const dequantizeSum = isDepthwise ? dequantizeInSteps : dequantize;
 
   const pixels = y.output * x.output;
   const length = p.num_output * pixels;

@@ -20,7 +20,8 @@ export const deconvolutionParams = {
   output_h: int(21, "output_w"),
   dynamic_weight: int(28),
 };
-type P = ParamValues<typeof deconvolutionParams>;
+export type DeconvolutionParams = ParamValues<typeof deconvolutionParams>;
+type P = DeconvolutionParams;
 
 /** Weight layout: `[num_output, channels/group, kernel_h, kernel_w]`, as for convolution. */
 export function deconvolutionWeights(p: P): WeightSpec[] {
@@ -31,14 +32,14 @@ export function deconvolutionWeights(p: P): WeightSpec[] {
 }
 
 /** One axis: where the uncut result is cut, and what is left. */
-interface Cut {
+export interface Cut {
   readonly full: number;
   readonly before: number;
   readonly output: number;
 }
 
-/** Throws GraphError. */
-function cuts([, h, w]: Shape, p: P): { y: Cut; x: Cut } {
+/** Of the height and the width. Throws GraphError. */
+export function deconvolutionCuts([, h, w]: Shape, p: P): { y: Cut; x: Cut } {
   const pads = [p.pad_left, p.pad_right, p.pad_top, p.pad_bottom];
   const isExplicit = pads.some((pad) => pad > 0);
   const isSized = p.output_w > 0 && p.output_h > 0;
@@ -78,7 +79,7 @@ export function deconvolutionShape([input]: readonly Shape[], p: P, group: numbe
       `weight_data_size is ${p.weight_data_size}, but ${input[0]} input channels call for ${expected}`,
     );
   }
-  const { y, x } = cuts(input, p);
+  const { y, x } = deconvolutionCuts(input, p);
   return [[p.num_output, y.output, x.output]];
 }
 
@@ -89,7 +90,7 @@ export function deconvolutionMacs([input]: readonly Shape[], p: P): number {
 /** Every input value adds its multiple of the kernel to the result. */
 export function deconvolve(input: Tensor, p: P, weights: Weights, group: number): Tensor {
   const [channels, h, w] = input.shape;
-  const { y, x } = cuts(input.shape, p);
+  const { y, x } = deconvolutionCuts(input.shape, p);
   const weight = weightToFloat32(weights.weight);
   const bias = p.bias_term ? weightToFloat32(weights.bias) : undefined;
   const activation = activationFunction(p.activation_type, p.activation_params);

@@ -23,7 +23,10 @@ export const convolutionDepthWise = defineOp({
   reference: ([input], p, weights) => {
     const perGroup = p.num_output / p.group;
     const single = p.int8_scale_term % 100 === 2;
-    return [convolve(input, p, weights, p.group, (k) => (single ? 0 : Math.floor(k / perGroup)))];
+    const isDepthwise = perGroup === 1 && input.shape[0] === p.group;
+    return [
+      convolve(input, p, weights, p.group, (k) => (single ? 0 : Math.floor(k / perGroup)), isDepthwise),
+    ];
   },
   macs: (_, [output], p) => convolutionMacs(output, p),
 });

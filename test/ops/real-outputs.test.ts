@@ -49,7 +49,7 @@ function useNativeReciprocals(): void {
     const isApproximate = group % 8 === 0 && group === outputs && group === inputs[0].shape[0];
     if (!isApproximate) return exact(inputs, p, weights, shapes);
     return [
-      convolve(inputs[0], p as Parameters<typeof convolve>[1], weights, group, (k) => k, amdReciprocal),
+      convolve(inputs[0], p as Parameters<typeof convolve>[1], weights, group, (k) => k, true, amdReciprocal),
     ];
   });
 }
