@@ -5,7 +5,7 @@
 import { InputError, UsageError } from "../base/errors.ts";
 import { version } from "../base/version.ts";
 import { drawDetections } from "../detect/draw.ts";
-import { toTensor } from "../detect/letterbox.ts";
+import { inputTransform, toTensor } from "../detect/letterbox.ts";
 import type { Picture } from "../detect/picture.ts";
 import { median } from "../engine/profile.ts";
 import { createSession } from "../engine/session.ts";
@@ -132,6 +132,7 @@ class Job {
   constructor(opened: OpenedModel, pictures: DeployPictures, options: DeployOptions) {
     const size = bothSides(options.size) ?? opened.manifest.input;
     const input = { ...opened.manifest.input, width: size.width, height: size.height };
+    inputTransform(1, 1, input); // refuses a size that is no multiple of the stride
     const sized = { ...opened, manifest: { ...opened.manifest, input } };
     this.options = options;
     this.size = { width: size.width, height: size.height };
