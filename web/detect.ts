@@ -1,0 +1,418 @@
+/** The Detect tab: a source of frames, a model, and a loop that looks at the newest frame whenever the worker is free. */
+import { capabilities, threadChoices } from "./capabilities.ts";
+import { anElement, button, byId, chooseFiles, download, make } from "./dom.ts";
+import { modelTypes, pictureTypes, type Sorted, sortFiles } from "./files.ts";
+import { WorkerLink } from "./link.ts";
+import { clearNotices, notify, tell, tellCamera } from "./notices.ts";
+import { Overlay } from "./overlay.ts";
+import type { DetectReply } from "./protocol.ts";
+import { Results } from "./results.ts";
+import { Shelf, type ShelfModel } from "./shelf.ts";
+import { type Facing, hasSeveralCameras, openCamera, openPicture, openVideo, type Source } from "./source.ts";
+
+/** Sides of the input to offer, where the model's stride allows. */
+const sides = [256, 288, 320, 352, 384, 416, 448, 480, 512, 576, 640];
+
+export class DetectView {
+  private link = new WorkerLink();
+  private threads = threadChoices().initial;
+  private readonly shelf: Shelf;
+  private readonly overlay = new Overlay(byId("overlay", HTMLCanvasElement));
+  private readonly results = new Results();
+  private source: Source | undefined;
+  private facing: Facing = "environment";
+  /** The side that the user chose, which then holds for all models. */
+  private chosenSize: number | undefined;
+  private busy = false;
+  /** What came up while the worker was busy with a picture: a new frame, or other settings. */
+  private again: "frame" | "settings" | undefined;
+  /** The worker holds the frame that is shown. */
+  private held = false;
+  /** A frame failed; the next ones would too, until something changes. */
+  private stalled = false;
+  private opening = 0;
+
+  constructor() {
+    this.shelf = new Shelf(anElement("models"), {
+      choose: (model) => void this.use(model),
+      drop: (model) => this.drop(model),
+    });
+    this.wireSources();
+    this.wireModels();
+    this.wireSettings();
+    void this.startWorker();
+    this.refresh();
+  }
+
+  // Worker
+
+  private async startWorker(): Promise<void> {
+    const { link, threads } = this;
+    try {
+      const { simd } = await link.call("start", { threads });
+      const text = `${threads} ${threads === 1 ? "thread" : "threads"}, ${simd}`;
+      if (link === this.link) anElement("machine").textContent = text;
+    } catch (error) {
+      if (link === this.link) tell("The engine could not be started", error);
+    }
+  }
+
+  /** Another number of threads needs other programs: a new worker, which loads the model again. */
+  setThreads(threads: number): void {
+    this.threads = threads;
+    this.link.close();
+    this.link = new WorkerLink();
+    this.held = false;
+    void this.startWorker();
+    if (this.shelf.current) void this.use(this.shelf.current);
+  }
+
+  // Models
+
+  /** Adds models and uses the first of them, loading all, so that one can switch between them at once. */
+  async addModels(groups: readonly (readonly File[])[]): Promise<void> {
+    const added = groups.map((files) => this.shelf.add(files, files[0].name.replace(/\.[^.]*$/, "")));
+    for (const model of [...added].reverse()) await this.use(model);
+  }
+
+  addShipped(url: string, name: string, precision?: ShelfModel["precision"]): ShelfModel {
+    return this.shelf.add(url, name, precision);
+  }
+
+  /** Loads the model if this worker does not have it, and looks at the frame with it. */
+  async use(model: ShelfModel): Promise<boolean> {
+    const { link, shelf } = this;
+    if (model.heldBy !== link) {
+      shelf.loading = model;
+      shelf.render();
+      this.refresh();
+      try {
+        model.facts = await link.call("load", { id: model.id, source: model.source });
+        model.heldBy = link;
+      } catch (error) {
+        if (link !== this.link) return false;
+        tell(`${model.name} was not loaded`, error);
+        shelf.loading = undefined;
+        shelf.remove(model);
+        this.refresh();
+        return false;
+      }
+      if (link !== this.link) return false;
+      // Whoever chose another one in the meantime gets that.
+      if (shelf.loading !== model || !shelf.models.includes(model)) return true;
+      shelf.loading = undefined;
+    }
+    shelf.current = model;
+    shelf.render();
+    this.offerSizes();
+    this.refresh();
+    this.changed();
+    return true;
+  }
+
+  private drop(model: ShelfModel): void {
+    if (model.heldBy === this.link) void this.link.call("unload", { id: model.id });
+    const wasCurrent = this.shelf.current === model;
+    this.shelf.remove(model);
+    if (wasCurrent) {
+      this.overlay.show(undefined);
+      this.results.clear();
+      const [next] = this.shelf.models;
+      if (next) void this.use(next);
+    }
+    this.refresh();
+  }
+
+  private wireModels(): void {
+    const add = async (folder: boolean): Promise<void> => {
+      const files = await chooseFiles(folder ? { folder } : { multiple: true, accept: modelTypes });
+      if (!files.length) return;
+      const { models } = sortFiles(files);
+      if (models.length) await this.addModels(models);
+      else notify("No model", "None of these files is a .param, .pt, .onnx or model manifest (.json).");
+    };
+    button("add-model").addEventListener("click", () => void add(false));
+    button("empty-model").addEventListener("click", () => void add(false));
+    button("add-folder").addEventListener("click", () => void add(true));
+    byId("url-form", HTMLFormElement).addEventListener("submit", (event) => {
+      event.preventDefault();
+      const field = byId("url", HTMLInputElement);
+      void this.useUrl(field.value).then((loaded) => {
+        if (loaded) field.value = "";
+      });
+    });
+  }
+
+  async useUrl(url: string): Promise<boolean> {
+    const name = decodeURIComponent(new URL(url, document.baseURI).pathname.split("/").pop() || url);
+    return this.use(this.shelf.add(new URL(url, document.baseURI).href, name.replace(/\.[^.]*$/, "")));
+  }
+
+  // Sources
+
+  private wireSources(): void {
+    button("use-camera").addEventListener("click", () => void this.openCamera(this.facing));
+    button("flip").addEventListener(
+      "click",
+      () => void this.openCamera(this.facing === "user" ? "environment" : "user"),
+    );
+    button("use-picture").addEventListener("click", async () => {
+      const [file] = await chooseFiles({ accept: pictureTypes });
+      if (file) await this.open(() => openPicture(file));
+    });
+    button("use-video").addEventListener("click", async () => {
+      const [file] = await chooseFiles({ accept: "video/*" });
+      if (file) await this.open(() => openVideo(file));
+    });
+    button("pause").addEventListener("click", () => void this.togglePause());
+    button("save").addEventListener("click", () => void this.save());
+  }
+
+  /** Takes what was dropped or pasted. */
+  async take({ models, pictures, videos, others }: Sorted): Promise<void> {
+    if (!models.length && !pictures.length && !videos.length) {
+      notify("Nothing to open", `${others.slice(0, 3).join(", ") || "It"} is no model, picture or video.`);
+      return;
+    }
+    if (pictures.length) await this.open(() => openPicture(pictures[0]));
+    else if (videos.length) await this.open(() => openVideo(videos[0]));
+    if (models.length) await this.addModels(models);
+  }
+
+  private async openCamera(facing: Facing): Promise<void> {
+    const camera = button("use-camera");
+    camera.disabled = true;
+    try {
+      // Phones have one camera at a time.
+      if (this.source?.kind === "camera") this.closeSource();
+      await this.open(() => openCamera(facing), tellCamera);
+      this.facing = facing;
+      button("flip").hidden = this.source?.kind !== "camera" || !(await hasSeveralCameras());
+    } finally {
+      camera.disabled = false;
+    }
+  }
+
+  private async open(
+    make: () => Promise<Source>,
+    fail: (error: unknown) => void = (error) => tell("It could not be opened", error),
+  ): Promise<void> {
+    const turn = ++this.opening;
+    clearNotices();
+    let source: Source;
+    try {
+      source = await make();
+    } catch (error) {
+      if (turn === this.opening) fail(error);
+      this.refresh();
+      return;
+    }
+    if (turn !== this.opening) {
+      source.close();
+      return;
+    }
+    this.closeSource();
+    this.source = source;
+    source.onFrame = () => void this.look("frame");
+    source.onEnd = () => {
+      if (this.source !== source) return;
+      this.closeSource();
+      notify("The camera stopped", "It was unplugged, or another program took it.");
+    };
+    const stage = anElement("stage");
+    stage.style.setProperty("--ratio", `${source.width} / ${source.height}`);
+    stage.classList.toggle("mirrored", source.mirrored);
+    anElement("screen").replaceChildren(source.element);
+    this.refresh();
+    this.changed("frame");
+  }
+
+  private closeSource(): void {
+    this.source?.close();
+    this.source = undefined;
+    this.held = false;
+    this.again = undefined;
+    anElement("screen").replaceChildren();
+    this.overlay.show(undefined);
+    this.results.clear();
+    this.refresh();
+  }
+
+  private async togglePause(): Promise<void> {
+    const { source } = this;
+    try {
+      await source?.pause?.(source.live);
+    } catch (error) {
+      tell("It cannot go on", error);
+    }
+    this.refresh();
+  }
+
+  // Looking
+
+  /** Something that the boxes depend on has changed. */
+  private changed(what: "frame" | "settings" = "settings"): void {
+    this.stalled = false;
+    if (what === "settings" && this.source?.live) return; // the next frame is near
+    void this.look(what);
+  }
+
+  private async look(what: "frame" | "settings"): Promise<void> {
+    const { source, link } = this;
+    const model = this.shelf.current;
+    if (!source || model?.heldBy !== link || this.stalled) return;
+    if (this.busy) {
+      if (!source.live && this.again !== "frame") this.again = what;
+      return;
+    }
+    this.busy = true;
+    try {
+      const frame = what === "frame" || !this.held ? await source.grab() : undefined;
+      if (!frame && !this.held) return;
+      const request = { model: model.id, frame, ...this.settings() };
+      const reply = await link.call("detect", request, frame ? [frame] : []);
+      if (this.source !== source || this.link !== link) return;
+      this.held = true;
+      if (this.shelf.current) this.show(reply, source);
+    } catch (error) {
+      if (this.source !== source || this.link !== link) return;
+      this.stalled = true;
+      tell("Detection failed", error);
+      this.refresh();
+    } finally {
+      this.busy = false;
+      const { again } = this;
+      this.again = undefined;
+      if (again) void this.look(again);
+      else if (this.source !== source || this.link !== link) void this.look("frame");
+    }
+  }
+
+  private settings(): { size: number; confidence: number; iou: number } {
+    return {
+      size: Number(byId("size", HTMLSelectElement).value),
+      confidence: byId("confidence", HTMLInputElement).valueAsNumber,
+      iou: byId("iou", HTMLInputElement).valueAsNumber,
+    };
+  }
+
+  private show(reply: DetectReply, source: Source): void {
+    const { boxes, width, height } = reply;
+    this.overlay.show({ boxes, width, height, mirrored: source.mirrored });
+    this.results.show(reply, source.live);
+    button("save").disabled = false;
+  }
+
+  private async save(): Promise<void> {
+    try {
+      const blob = await this.link.call("picture", { type: "image/jpeg" });
+      download(blob, `${this.source?.name ?? "picture"}-boxes.jpg`);
+    } catch (error) {
+      tell("The picture was not saved", error);
+    }
+  }
+
+  // Settings
+
+  private wireSettings(): void {
+    for (const id of ["confidence", "iou"]) {
+      const slider = byId(id, HTMLInputElement);
+      slider.addEventListener("input", () => {
+        anElement(`${id}-value`).textContent = slider.valueAsNumber.toFixed(2);
+        this.changed();
+      });
+    }
+    const size = byId("size", HTMLSelectElement);
+    size.addEventListener("change", () => this.setSize(Number(size.value)));
+    const threads = byId("threads", HTMLSelectElement);
+    const { choices } = threadChoices();
+    threads.append(...choices.map((count) => make("option", { value: String(count) }, String(count))));
+    threads.value = String(this.threads);
+    threads.addEventListener("change", () => this.setThreads(Number(threads.value)));
+    this.offerSizes();
+    this.hintThreads();
+  }
+
+  setSize(side: number): void {
+    this.chosenSize = side;
+    this.offerSizes();
+    this.changed();
+  }
+
+  private offerSizes(): void {
+    const facts = this.shelf.current?.facts;
+    const select = byId("size", HTMLSelectElement);
+    const stride = facts?.stride ?? 32;
+    const own = facts ? Math.max(facts.width, facts.height) : undefined;
+    const fits = (side: number): boolean => side % stride === 0;
+    const all = [...new Set([...sides, ...(own ? [own] : [])])].filter(fits).sort((a, b) => a - b);
+    select.replaceChildren(
+      ...all.map((side) => {
+        const text = side === own ? `${side} (the model’s)` : String(side);
+        return make("option", { value: String(side) }, text);
+      }),
+    );
+    const wanted = this.chosenSize ?? own ?? 640;
+    select.value = String(all.includes(wanted) ? wanted : (own ?? all[all.length - 1]));
+  }
+
+  /** Without isolation there is one thread; the service worker brings isolation with the next visit. */
+  private hintThreads(): void {
+    const hint = anElement("threads-hint");
+    if (capabilities.isolated || capabilities.cores < 2) return;
+    hint.hidden = false;
+    if (!navigator.serviceWorker?.controller) {
+      hint.textContent = "One thread: this host does not isolate the page.";
+      navigator.serviceWorker?.addEventListener("controllerchange", () => this.hintThreads(), { once: true });
+      return;
+    }
+    const reload = make("button", { type: "button", class: "link" }, "Reload");
+    reload.addEventListener("click", () => location.reload());
+    hint.replaceChildren(reload, " to use more threads.");
+  }
+
+  // What is shown
+
+  private refresh(): void {
+    const { source, shelf } = this;
+    const { loading, current } = shelf;
+    document.body.dataset.state = source?.kind ?? (loading ? "loading" : "empty");
+    document.body.classList.toggle("has-model", current !== undefined);
+    anElement("empty").hidden = source !== undefined;
+    const busy = anElement("busy");
+    busy.textContent = loading
+      ? `Loading ${loading.name}…`
+      : source && !current
+        ? "Load a model to see boxes"
+        : "";
+    busy.hidden = busy.textContent === "" || (!source && !loading);
+    anElement("empty-title").textContent = current
+      ? `${current.facts?.name} is ready`
+      : "Detect objects in this tab";
+    anElement("empty-text").textContent = current
+      ? "Use the camera, or open a picture or a video. You can also drop or paste one."
+      : "Load a model, then point the camera or open a picture. Nothing you open leaves this device.";
+    button("empty-model").hidden = current !== undefined || loading !== undefined;
+    const pause = button("pause");
+    pause.hidden = source?.kind !== "camera";
+    pause.setAttribute("aria-pressed", String(source !== undefined && !source.live));
+    if (source?.kind !== "camera") button("flip").hidden = true;
+    for (const kind of ["camera", "picture", "video"]) {
+      button(`use-${kind}`).classList.toggle("on", source?.kind === kind);
+    }
+    if (!source) button("save").disabled = true;
+    const assumptions = current?.facts?.assumptions ?? [];
+    anElement("assumptions").replaceChildren(
+      ...(assumptions.length
+        ? [
+            make(
+              "details",
+              { class: "hint" },
+              make("summary", {}, "Some facts were assumed"),
+              make("ul", {}, ...assumptions.map((text) => make("li", {}, text))),
+            ),
+          ]
+        : []),
+    );
+  }
+}

@@ -1,0 +1,108 @@
+/** Detection in the worker: loaded models, the last frame, and what the last model said about it. */
+import {
+  classColor,
+  type Detection,
+  drawDetections,
+  features,
+  load,
+  type Model,
+  postprocess,
+  summarize,
+  type Tensor,
+  type Transform,
+  toTensor,
+  UsageError,
+} from "../src/index.ts";
+import { encode, pixelsOf } from "./pixels.ts";
+import type { DetectReply, DetectRequest, Machine, ModelFacts, Precision } from "./protocol.ts";
+
+/** Raw outputs for the last frame, so that a slider moves boxes without a new inference. */
+interface Looked {
+  model: number;
+  size: number;
+  outputs: Record<string, Tensor>;
+  transform: Transform;
+}
+
+export class Detector {
+  private readonly threads: number;
+  private readonly models = new Map<number, Model>();
+  private frame: ImageData | undefined;
+  private looked: Looked | undefined;
+  private boxes: Detection[] = [];
+
+  constructor(threads: number) {
+    this.threads = threads;
+  }
+
+  machine(): Machine {
+    const { relaxedSimd, dot } = features();
+    return { simd: relaxedSimd && dot !== "none" ? `relaxed SIMD, ${dot} dot` : "SIMD" };
+  }
+
+  async load(id: number, source: readonly File[] | string): Promise<ModelFacts> {
+    const model = await load(source, { threads: this.threads });
+    try {
+      model.requireHeads();
+    } catch (error) {
+      model.close();
+      throw error;
+    }
+    this.models.set(id, model);
+    const { name, input, labels, quantization } = model.manifest;
+    const { blob, channels, width, height, stride } = input;
+    const { storage, weightBytes } = summarize(model.graph, { [blob]: [channels, height, width] });
+    const precision: Precision = quantization || storage.i8 ? "int8" : "fp32";
+    // Biases stay float32 in fp16 files, so the larger part decides.
+    const half = precision === "fp32" && (storage.f16 ?? 0) > (storage.f32 ?? 0);
+    return {
+      ...{ id, name, precision, half, width, height, stride },
+      classes: labels.length,
+      bytes: weightBytes,
+      assumptions: model.assumptions,
+    };
+  }
+
+  unload(id: number): undefined {
+    this.models.get(id)?.close();
+    this.models.delete(id);
+    if (this.looked?.model === id) this.looked = undefined;
+  }
+
+  async detect({ model: id, frame, size, confidence, iou }: DetectRequest): Promise<DetectReply> {
+    const model = this.models.get(id);
+    if (!model) {
+      frame?.close();
+      throw new UsageError("this model is not loaded any more");
+    }
+    const start = performance.now();
+    if (frame) {
+      this.looked = undefined;
+      this.frame = pixelsOf(frame);
+    }
+    if (!this.frame) throw new UsageError("there is no picture to look at yet");
+    const reused = this.looked?.model === id && this.looked.size === size;
+    const ms = { pre: 0, inference: 0, post: 0 };
+    if (!reused) {
+      const { input, heads } = model.manifest;
+      const { tensor, transform } = toTensor(this.frame, input, { width: size, height: size });
+      const placed = performance.now();
+      const blobs = heads.map((head) => head.blob);
+      const outputs = await model.run({ [input.blob]: tensor }, blobs);
+      ms.pre = placed - start;
+      ms.inference = performance.now() - placed;
+      this.looked = { model: id, size, outputs, transform };
+    }
+    const { outputs, transform } = this.looked as Looked;
+    const before = performance.now();
+    this.boxes = postprocess(outputs, model.manifest, transform, { confidence, iou });
+    ms.post = performance.now() - before;
+    const boxes = this.boxes.map((box) => ({ ...box, color: `rgb(${classColor(box.classId).join(" ")})` }));
+    return { boxes, width: this.frame.width, height: this.frame.height, ms, reused };
+  }
+
+  async picture(type: string): Promise<Blob> {
+    if (!this.frame) throw new UsageError("there is no picture to save yet");
+    return encode(drawDetections(this.frame, this.boxes), type);
+  }
+}

@@ -1,0 +1,115 @@
+/// <reference types="vite/client" />
+/** The page begins: checks the browser, wires the two tabs, and takes files from anywhere. */
+import { capabilities } from "./capabilities.ts";
+import { ConvertView } from "./convert.ts";
+import { DetectView } from "./detect.ts";
+import { anElement, button } from "./dom.ts";
+import { sortTransfer } from "./files.ts";
+import { notify, tell } from "./notices.ts";
+import { shippedModels } from "./shelf.ts";
+
+type Tab = "detect" | "convert";
+const tabs: readonly Tab[] = ["detect", "convert"];
+
+function showTab(tab: Tab): void {
+  document.body.dataset.tab = tab;
+  for (const each of tabs) {
+    const selected = each === tab;
+    anElement(each).hidden = !selected;
+    const control = button(`tab-${each}`);
+    control.setAttribute("aria-selected", String(selected));
+    control.tabIndex = selected ? 0 : -1;
+  }
+}
+
+function wireTabs(): void {
+  for (const tab of tabs) {
+    const control = button(`tab-${tab}`);
+    control.addEventListener("click", () => showTab(tab));
+    control.addEventListener("keydown", ({ key }) => {
+      if (key !== "ArrowLeft" && key !== "ArrowRight") return;
+      const other = tab === "detect" ? "convert" : "detect";
+      showTab(other);
+      button(`tab-${other}`).focus();
+    });
+  }
+}
+
+/** Files can be dropped or pasted on the whole page; the tab that is open gets them. */
+function wireDrops(detect: DetectView, convert: ConvertView): void {
+  const veil = anElement("dropping");
+  const take = async (transfer: DataTransfer): Promise<void> => {
+    try {
+      const sorted = await sortTransfer(transfer);
+      if (document.body.dataset.tab === "convert") convert.take(sorted);
+      else await detect.take(sorted);
+    } catch (error) {
+      tell("It could not be read", error);
+    }
+  };
+  const hasFiles = (event: DragEvent): boolean => event.dataTransfer?.types.includes("Files") ?? false;
+  addEventListener("dragover", (event) => {
+    if (!hasFiles(event)) return;
+    event.preventDefault();
+    veil.hidden = false;
+  });
+  addEventListener("dragleave", (event) => {
+    if (!event.relatedTarget) veil.hidden = true;
+  });
+  addEventListener("drop", (event) => {
+    veil.hidden = true;
+    if (!hasFiles(event) || !event.dataTransfer) return;
+    event.preventDefault();
+    void take(event.dataTransfer);
+  });
+  addEventListener("paste", (event) => {
+    if (event.clipboardData?.files.length) void take(event.clipboardData);
+  });
+}
+
+/** `?model=URL` (once or more), `?size=320` and `?threads=1` make a link that opens ready to use. */
+async function followLink(detect: DetectView): Promise<void> {
+  const asked = new URLSearchParams(location.search);
+  const number = (name: string): number | undefined => {
+    const value = Number(asked.get(name));
+    return Number.isInteger(value) && value > 0 ? value : undefined;
+  };
+  const [size, threads] = [number("size"), number("threads")];
+  if (threads) detect.setThreads(threads);
+  if (size) detect.setSize(size);
+  const urls = asked.getAll("model");
+  for (const url of urls.reverse()) await detect.useUrl(url);
+  const shipped = (await shippedModels()).map(({ name, url, precision }) =>
+    detect.addShipped(new URL(url, document.baseURI).href, name, precision),
+  );
+  if (!urls.length && shipped.length) await detect.use(shipped[0]);
+}
+
+function begin(): void {
+  if (capabilities.missing.length) {
+    notify(
+      "This browser is too old for the page",
+      `It lacks ${capabilities.missing.join(", ")}. Chrome or Edge 91, Firefox 105, Safari 16.4 and newer have all that is needed.`,
+    );
+    anElement("detect").hidden = true;
+    return;
+  }
+  wireTabs();
+  const detect = new DetectView();
+  const convert = new ConvertView({
+    tryModels: (groups) => {
+      showTab("detect");
+      void detect.addModels(groups);
+    },
+  });
+  wireDrops(detect, convert);
+  if (!capabilities.camera) button("use-camera").title = "This browser gives no camera to this page";
+  void followLink(detect);
+  if (import.meta.env.PROD && "serviceWorker" in navigator) {
+    navigator.serviceWorker.register("./sw.js").catch((error: unknown) => {
+      console.warn("no service worker, so the page does not work offline:", error);
+    });
+  }
+}
+
+begin();

@@ -1,0 +1,72 @@
+/** Pictures in the worker: from files and bitmaps to pixels and back, over one reused canvas. */
+import { InputError, type Picture, type ReportImage } from "../src/index.ts";
+
+/** Longest side that is looked at; larger pictures are shrunk while they are decoded. */
+const maxSide = 4096;
+
+let canvas: OffscreenCanvas | undefined;
+let context: OffscreenCanvasRenderingContext2D | undefined;
+
+/** The canvas at this size; kept, because a stream of frames has one size. */
+function canvasOf(width: number, height: number): OffscreenCanvasRenderingContext2D {
+  if (!canvas || !context) {
+    canvas = new OffscreenCanvas(width, height);
+    const made = canvas.getContext("2d", { willReadFrequently: true, alpha: false });
+    if (!made) throw new InputError("this browser cannot draw in a worker (no OffscreenCanvas 2D context)");
+    context = made;
+  }
+  if (canvas.width !== width) canvas.width = width;
+  if (canvas.height !== height) canvas.height = height;
+  return context;
+}
+
+/** The pixels of a bitmap, which is closed. */
+export function pixelsOf(bitmap: ImageBitmap): ImageData {
+  const { width, height } = bitmap;
+  const target = canvasOf(width, height);
+  target.drawImage(bitmap, 0, 0);
+  bitmap.close();
+  return target.getImageData(0, 0, width, height);
+}
+
+/** Decodes a picture file: upright, levels as stored (colour profiles move them, and detectors are trained without). */
+export async function decodePicture(file: Blob, name: string): Promise<ImageData> {
+  return pixelsOf(await decodeBitmap(file, name));
+}
+
+export async function decodeBitmap(file: Blob, name: string): Promise<ImageBitmap> {
+  const options: ImageBitmapOptions = { colorSpaceConversion: "none" };
+  let bitmap: ImageBitmap;
+  try {
+    bitmap = await createImageBitmap(file, options);
+  } catch (error) {
+    throw new InputError(`${name}: not a picture that this browser can decode`, { cause: error });
+  }
+  const scale = maxSide / Math.max(bitmap.width, bitmap.height);
+  if (scale >= 1) return bitmap;
+  const [resizeWidth, resizeHeight] = [bitmap.width, bitmap.height].map((side) =>
+    Math.max(Math.round(side * scale), 1),
+  );
+  const smaller = await createImageBitmap(bitmap, { resizeWidth, resizeHeight, resizeQuality: "high" });
+  bitmap.close();
+  return smaller;
+}
+
+/** A picture as a file of this type, or as PNG where the browser has no encoder for it. */
+export async function encode(
+  picture: Picture & { data: Uint8ClampedArray<ArrayBuffer> },
+  type: string,
+): Promise<Blob> {
+  const { width, height, data } = picture;
+  const target = new OffscreenCanvas(width, height);
+  target.getContext("2d")?.putImageData(new ImageData(data, width, height), 0, 0);
+  return target.convertToBlob({ type, quality: 0.92 });
+}
+
+/** For the report. */
+export async function encodeForReport(picture: Picture): Promise<ReportImage> {
+  const data = new Uint8ClampedArray(picture.data);
+  const blob = await encode({ ...picture, data }, "image/webp");
+  const type = blob.type === "image/webp" ? "image/webp" : "image/png";
+  return { type, bytes: new Uint8Array(await blob.arrayBuffer()) };
+}

@@ -1,0 +1,121 @@
+/** What the page and its worker say to each other: one request, one reply, and progress in between. */
+import type { DeployProgress, Detection, Method } from "../src/index.ts";
+
+/** What the convolutions compute in. */
+export type Precision = "fp32" | "int8";
+
+/** A detection with the colour of its class, as CSS. */
+export interface ShownBox extends Detection {
+  color: string;
+}
+
+export interface ModelFacts {
+  id: number;
+  name: string;
+  precision: Precision;
+  /** Weights are stored as float16 (and computed with as float32). */
+  half: boolean;
+  /** Default input size in pixels, and what other sizes must be multiples of. */
+  width: number;
+  height: number;
+  stride: number;
+  classes: number;
+  /** Bytes of weights. */
+  bytes: number;
+  /** What the files did not say, a sentence each. */
+  assumptions: readonly string[];
+}
+
+export interface DetectRequest {
+  model: number;
+  /** A new frame; without it the last one is looked at again. */
+  frame?: ImageBitmap;
+  /** Side of the square input in pixels. */
+  size: number;
+  confidence: number;
+  iou: number;
+}
+
+export interface Milliseconds {
+  /** Reading the pixels and placing them in the input. */
+  pre: number;
+  inference: number;
+  /** Decoding and suppression. */
+  post: number;
+}
+
+export interface DetectReply {
+  boxes: ShownBox[];
+  /** Of the frame, in pixels; boxes are in these. */
+  width: number;
+  height: number;
+  ms: Milliseconds;
+  /** Only the boxes were chosen anew, from outputs that were there already. */
+  reused: boolean;
+}
+
+export interface ConvertRequest {
+  model: readonly File[];
+  calibration: readonly File[];
+  /** Side of the input in pixels; default: the model's own. */
+  size?: number;
+  method: Method;
+  threads: number;
+  machine: string;
+}
+
+export interface ConvertProgress {
+  stage: DeployProgress["stage"] | "read" | "zip";
+  done: number;
+  total?: number;
+}
+
+export interface ResultVariant {
+  name: string;
+  bytes: number;
+  milliseconds: number;
+  /** Against fp32, 0..1. */
+  fidelity?: number;
+}
+
+export interface ConvertReply {
+  name: string;
+  zip: Blob;
+  /** Every file of the zip by path. */
+  files: { path: string; blob: Blob }[];
+  /** The report page; missing when there were no pictures, so nothing was quantized. */
+  report?: string;
+  variants: ResultVariant[];
+  /** Size of the input in pixels. */
+  width: number;
+  height: number;
+  skipped: string[];
+  assumptions: readonly string[];
+}
+
+/** Instructions that the engine found here, in words. */
+export interface Machine {
+  simd: string;
+}
+
+export interface Calls {
+  start: { request: { threads: number }; reply: Machine };
+  load: { request: { id: number; source: readonly File[] | string }; reply: ModelFacts };
+  unload: { request: { id: number }; reply: undefined };
+  detect: { request: DetectRequest; reply: DetectReply };
+  /** The last frame with its boxes. */
+  picture: { request: { type: string }; reply: Blob };
+  convert: { request: ConvertRequest; reply: ConvertReply };
+}
+export type Kind = keyof Calls;
+
+export interface RequestMessage<K extends Kind = Kind> {
+  call: number;
+  kind: K;
+  request: Calls[K]["request"];
+}
+
+export type ReplyMessage =
+  | { call: number; reply: unknown }
+  | { call: number; progress: ConvertProgress }
+  | { call: number; error: { name: string; message: string } };

@@ -1,0 +1,111 @@
+/** The models that can be chosen: shipped ones, those that were dropped, those by address. One is in use. */
+import { formatBytes, make } from "./dom.ts";
+import type { WorkerLink } from "./link.ts";
+import type { ModelFacts, Precision } from "./protocol.ts";
+
+export interface ShelfModel {
+  readonly id: number;
+  readonly name: string;
+  readonly source: readonly File[] | string;
+  /** Known before it is loaded for shipped models only. */
+  precision?: Precision;
+  facts?: ModelFacts;
+  /** The worker that holds it; another one has to load it again. */
+  heldBy?: WorkerLink;
+}
+
+export class Shelf {
+  readonly models: ShelfModel[] = [];
+  current: ShelfModel | undefined;
+  /** What is being loaded. */
+  loading: ShelfModel | undefined;
+  private readonly box: HTMLElement;
+  private readonly choose: (model: ShelfModel) => void;
+  private readonly drop: (model: ShelfModel) => void;
+  private count = 0;
+
+  constructor(
+    box: HTMLElement,
+    actions: { choose: (model: ShelfModel) => void; drop: (model: ShelfModel) => void },
+  ) {
+    this.box = box;
+    this.choose = actions.choose;
+    this.drop = actions.drop;
+    this.render();
+  }
+
+  add(source: readonly File[] | string, name: string, precision?: Precision): ShelfModel {
+    const model: ShelfModel = { id: ++this.count, name, source, precision };
+    this.models.push(model);
+    this.render();
+    return model;
+  }
+
+  remove(model: ShelfModel): void {
+    const at = this.models.indexOf(model);
+    if (at >= 0) this.models.splice(at, 1);
+    if (this.current === model) this.current = undefined;
+    this.render();
+  }
+
+  render(): void {
+    const focused = document.activeElement?.id;
+    this.box.replaceChildren(...this.models.map((model) => this.row(model)));
+    if (!this.models.length) this.box.append(make("p", { class: "soft" }, "No model yet."));
+    if (focused) document.getElementById(focused)?.focus();
+  }
+
+  private row(model: ShelfModel): HTMLElement {
+    const id = `model-${model.id}`;
+    const radio = make("input", { type: "radio", name: "model", id });
+    radio.checked = (this.loading ?? this.current) === model;
+    radio.addEventListener("change", () => this.choose(model));
+    const precision = model.facts?.precision ?? model.precision;
+    const label = make(
+      "label",
+      { for: id },
+      make("b", {}, model.facts?.name ?? model.name),
+      make("span", { class: "soft" }, this.describe(model)),
+    );
+    const remove = make(
+      "button",
+      { type: "button", class: "quiet", "aria-label": `Remove ${model.name}` },
+      "×",
+    );
+    remove.addEventListener("click", () => this.drop(model));
+    const badge = precision ? [make("i", { class: `badge ${precision}` }, precision)] : [];
+    return make("div", { class: "model" }, radio, label, ...badge, remove);
+  }
+
+  private describe(model: ShelfModel): string {
+    if (this.loading === model) return "loading…";
+    const { facts } = model;
+    if (!facts) return "not loaded yet";
+    const size = facts.width === facts.height ? `${facts.width} px` : `${facts.width}×${facts.height} px`;
+    return `${size}, ${formatBytes(facts.bytes)}${facts.half ? ", fp16 weights" : ""}`;
+  }
+}
+
+export interface ShippedModel {
+  name: string;
+  /** Relative to the page. */
+  url: string;
+  precision?: Precision;
+}
+
+/** Models that come with the page: `models.json` beside it, which may be missing. */
+export async function shippedModels(): Promise<ShippedModel[]> {
+  try {
+    const response = await fetch(new URL("models.json", document.baseURI));
+    if (!response.ok) return [];
+    const { models } = (await response.json()) as { models?: unknown };
+    return Array.isArray(models) ? models.filter(isShipped) : [];
+  } catch {
+    return []; // offline, or a host that answers everything with a page
+  }
+}
+
+function isShipped(entry: unknown): entry is ShippedModel {
+  const { name, url } = (entry ?? {}) as Partial<Record<"name" | "url", unknown>>;
+  return typeof name === "string" && typeof url === "string";
+}

@@ -1,0 +1,44 @@
+/** The worker: everything that takes time. Requests are answered in the order in which they come. */
+import { Detector } from "./detector.ts";
+import type { Calls, ConvertProgress, Kind, ReplyMessage, RequestMessage } from "./protocol.ts";
+
+const post = (message: ReplyMessage): void => globalThis.postMessage(message);
+
+let detector: Detector | undefined;
+const started = (): Detector => {
+  if (!detector) throw new Error("the worker was not started");
+  return detector;
+};
+
+type Handler<K extends Kind> = (
+  request: Calls[K]["request"],
+  progress: (value: ConvertProgress) => void,
+) => Promise<Calls[K]["reply"]>;
+
+const handlers: { [K in Kind]: Handler<K> } = {
+  start: async ({ threads }) => {
+    detector = new Detector(threads);
+    return detector.machine();
+  },
+  load: ({ id, source }) => started().load(id, source),
+  unload: async ({ id }) => started().unload(id),
+  detect: (request) => started().detect(request),
+  picture: ({ type }) => started().picture(type),
+  // Calibration and its report are fetched only when somebody converts.
+  convert: async (request, progress) => (await import("./converter.ts")).convertFiles(request, progress),
+};
+
+async function answer<K extends Kind>({ call, kind, request }: RequestMessage<K>): Promise<void> {
+  try {
+    const progress = (value: ConvertProgress): void => post({ call, progress: value });
+    post({ call, reply: await handlers[kind](request, progress) });
+  } catch (error) {
+    const { name, message } = error instanceof Error ? error : { name: "Error", message: String(error) };
+    post({ call, error: { name, message } });
+  }
+}
+
+let last: Promise<void> = Promise.resolve();
+globalThis.onmessage = ({ data }: MessageEvent<RequestMessage>) => {
+  last = last.then(() => answer(data));
+};
