@@ -348,7 +348,7 @@ export class DetectView {
     const all = [...new Set([...sides, ...(own ? [own] : [])])].filter(fits).sort((a, b) => a - b);
     select.replaceChildren(
       ...all.map((side) => {
-        const text = side === own ? `${side} (the model’s)` : String(side);
+        const text = side === own ? `${side}, default` : String(side);
         return make("option", { value: String(side) }, text);
       }),
     );

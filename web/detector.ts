@@ -36,8 +36,7 @@ export class Detector {
   }
 
   machine(): Machine {
-    const { relaxedSimd, dot } = features();
-    return { simd: relaxedSimd && dot !== "none" ? `relaxed SIMD, ${dot} dot` : "SIMD" };
+    return { simd: features().relaxedSimd ? "relaxed SIMD" : "SIMD" };
   }
 
   async load(id: number, source: readonly File[] | string): Promise<ModelFacts> {

@@ -39,35 +39,52 @@ export class Overlay {
     context.lineWidth = Math.max(2 * ratio, 1.5);
     context.font = `600 ${12 * ratio}px system-ui, sans-serif`;
     context.textBaseline = "middle";
-    for (const found of shown.boxes.toReversed()) {
+    const placed = shown.boxes.map((found) => {
       const { box } = found;
       const x = left + (shown.mirrored ? shown.width - box.x - box.width : box.x) * scale;
-      drawBox(context, found, x, top + box.y * scale, box.width * scale, box.height * scale, ratio);
-    }
+      const place = { x, y: top + box.y * scale, width: box.width * scale, height: box.height * scale };
+      context.strokeStyle = found.color;
+      context.strokeRect(place.x, place.y, place.width, place.height);
+      return { found, place };
+    });
+    // Best first; a label that would cover a better one is left out.
+    const plates: Place[] = [];
+    for (const { found, place } of placed) drawLabel(context, found, place, ratio, plates);
   }
 }
 
-function drawBox(
+/** Pixels of the canvas. */
+interface Place {
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+}
+
+const touch = (a: Place, b: Place): boolean =>
+  a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height;
+
+/** On top of the box, or inside where there is no room above. */
+function drawLabel(
   context: CanvasRenderingContext2D,
   { label, score, color }: ShownBox,
-  x: number,
-  y: number,
-  width: number,
-  height: number,
+  box: Place,
   ratio: number,
+  plates: Place[],
 ): void {
-  context.strokeStyle = color;
-  context.strokeRect(x, y, width, height);
   const text = `${label} ${Math.round(score * 100)}`;
-  const [tall, pad] = [18 * ratio, 5 * ratio];
-  const wide = context.measureText(text).width + 2 * pad;
+  const [height, pad] = [18 * ratio, 5 * ratio];
+  const width = context.measureText(text).width + 2 * pad;
   const edge = context.lineWidth / 2;
-  const left = Math.max(Math.min(x - edge, context.canvas.width - wide), 0);
-  const top = y - edge >= tall ? y - edge - tall : Math.max(y - edge, 0);
+  const x = Math.max(Math.min(box.x - edge, context.canvas.width - width), 0);
+  const y = box.y - edge >= height ? box.y - edge - height : Math.max(box.y - edge, 0);
+  const plate = { x, y, width, height };
+  if (plates.some((other) => touch(plate, other))) return;
+  plates.push(plate);
   context.fillStyle = color;
-  context.fillRect(left, top, wide, tall);
+  context.fillRect(x, y, width, height);
   context.fillStyle = isLight(color) ? "#000" : "#fff";
-  context.fillText(text, left + pad, top + tall / 2 + ratio * 0.5);
+  context.fillText(text, x + pad, y + height / 2 + ratio * 0.5);
 }
 
 /** Whether black is easier to read on it than white (WCAG relative luminance). */

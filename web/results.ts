@@ -8,6 +8,8 @@ import type { DetectReply, Milliseconds, ShownBox } from "./protocol.ts";
 const numbersEvery = 250;
 const rateWindow = 2000;
 
+const short = (value: number): string => value.toFixed(value < 100 ? 1 : 0);
+
 export class Results {
   private readonly chart = new Chart(byId("chart", HTMLCanvasElement));
   private readonly table = byId("boxes", HTMLDetailsElement);
@@ -52,13 +54,13 @@ export class Results {
     const mean = (kind: keyof Milliseconds): number =>
       frames.reduce((sum, each) => sum + each[kind], 0) / frames.length;
     for (const kind of ["pre", "inference", "post"] as const) {
-      anElement(`ms-${kind}`).textContent = `${mean(kind).toFixed(1)} ms`;
+      anElement(`ms-${kind}`).textContent = short(mean(kind));
     }
     const { times } = this;
     const rate = times.length > 1 ? (1000 * (times.length - 1)) / (times[times.length - 1] - times[0]) : 0;
     const total = this.last.pre + this.last.inference + this.last.post;
-    anElement("rate-name").textContent = live ? "frames a second" : "for this picture";
-    anElement("rate").textContent = live ? (rate ? rate.toFixed(1) : "–") : `${total.toFixed(0)} ms`;
+    anElement("rate-name").textContent = live ? "frames a second" : "ms this picture";
+    anElement("rate").textContent = live ? (rate ? short(rate) : "–") : short(total);
   }
 
   private writeFound(live: boolean): void {
