@@ -12,7 +12,7 @@ import { createSession } from "../engine/session.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Manifest, QuantizationRecord } from "../ir/manifest.ts";
 import type { Tensor } from "../ir/tensor.ts";
-import type { Method } from "../quantize/index.ts";
+import type { CalibrateProgress, Method } from "../quantize/index.ts";
 import type { ReportData, ReportExample, ReportImage, ReportLayer, ReportVariant } from "../report/data.ts";
 import { renderReport } from "../report/report.ts";
 import { bothSides, type KnownFacts } from "./assume.ts";
@@ -32,10 +32,9 @@ import type { OpenedModel } from "./format.ts";
 import { Model } from "./model.ts";
 import { quantizeModel } from "./quantize.ts";
 
+/** The phases of calibration, then the rest, in the order in which they come. */
 export type DeployStage =
-  | "observe"
-  | "equalize"
-  | "correct"
+  | CalibrateProgress["phase"]
   | "sensitivity"
   | "accuracy"
   | "evaluate"
