@@ -208,11 +208,11 @@ export class ConvertView {
   private show(reply: ConvertReply): void {
     this.result = reply;
     this.view("result");
-    const { name, report, variants, width, height, skipped, assumptions, zip } = reply;
+    const { name, report, measuredOn, variants, width, height, skipped, assumptions, zip } = reply;
     const [float, int8] = [variants[0], variants.at(-1)];
     anElement("result-title").textContent = report ? `${name} is int8` : `${name} is converted`;
     anElement("result-text").textContent = report
-      ? `At ${width}×${height}, on pictures that calibration did not use where there were enough. Times are from this browser.`
+      ? `Input ${width}×${height}. ${measuredOn} Times are from this browser.`
       : "Float, with weights stored as fp16. Add calibration pictures to quantize it.";
     const fact = (value: string, text: string): HTMLElement =>
       make("div", {}, make("b", {}, value), make("span", {}, text));

@@ -79,6 +79,7 @@ async function quantized(
     variants: report.variants.map(({ name: variant, bytes, milliseconds, fidelity }) => ({
       ...{ name: variant, bytes, milliseconds, fidelity },
     })),
+    measuredOn: report.measuredOn,
     width: report.size.width,
     height: report.size.height,
     skipped,

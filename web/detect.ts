@@ -4,7 +4,7 @@ import { anElement, button, byId, chooseFiles, download, make } from "./dom.ts";
 import { modelTypes, pictureTypes, type Sorted, sortFiles } from "./files.ts";
 import { WorkerLink } from "./link.ts";
 import { clearNotices, notify, tell, tellCamera } from "./notices.ts";
-import { Overlay } from "./overlay.ts";
+import { Overlay, Still } from "./overlay.ts";
 import type { DetectReply } from "./protocol.ts";
 import { Results } from "./results.ts";
 import { Shelf, type ShelfModel } from "./shelf.ts";
@@ -18,6 +18,7 @@ export class DetectView {
   private threads = threadChoices().initial;
   private readonly shelf: Shelf;
   private readonly overlay = new Overlay(byId("overlay", HTMLCanvasElement));
+  private readonly still = new Still(byId("still", HTMLCanvasElement));
   private readonly results = new Results();
   private source: Source | undefined;
   private facing: Facing = "environment";
@@ -116,6 +117,7 @@ export class DetectView {
     this.shelf.remove(model);
     if (wasCurrent) {
       this.overlay.show(undefined);
+      this.still.show(undefined);
       this.results.clear();
       const [next] = this.shelf.models;
       if (next) void this.use(next);
@@ -234,6 +236,7 @@ export class DetectView {
     this.again = undefined;
     anElement("screen").replaceChildren();
     this.overlay.show(undefined);
+    this.still.show(undefined);
     this.results.clear();
     this.refresh();
   }
@@ -269,14 +272,21 @@ export class DetectView {
     try {
       const frame = what === "frame" || !this.held ? await source.grab() : undefined;
       if (!frame && !this.held) return;
-      const request = { model: model.id, frame, ...this.settings() };
+      // The boxes of a camera are shown on the frame that they were found in, not on a later one.
+      const giveBack = frame !== undefined && source.kind === "camera";
+      const request = { model: model.id, frame, giveBack, ...this.settings() };
       const reply = await link.call("detect", request, frame ? [frame] : []);
-      if (this.source !== source || this.link !== link) return;
+      if (this.source !== source || this.link !== link) {
+        reply.frame?.close();
+        return;
+      }
       this.held = true;
+      if (reply.frame) this.still.show(reply.frame);
       if (this.shelf.current) this.show(reply, source);
     } catch (error) {
       if (this.source !== source || this.link !== link) return;
       this.stalled = true;
+      this.still.show(undefined);
       tell("Detection failed", error);
       this.refresh();
     } finally {

@@ -68,12 +68,19 @@ export class Detector {
     if (this.looked?.model === id) this.looked = undefined;
   }
 
-  async detect({ model: id, frame, size, confidence, iou }: DetectRequest): Promise<DetectReply> {
-    const model = this.models.get(id);
-    if (!model) {
-      frame?.close();
-      throw new UsageError("this model is not loaded any more");
+  async detect(request: DetectRequest): Promise<DetectReply> {
+    const { frame, giveBack } = request;
+    try {
+      const reply = await this.look(request);
+      return giveBack ? { ...reply, frame } : reply;
+    } finally {
+      if (!giveBack) frame?.close();
     }
+  }
+
+  private async look({ model: id, frame, size, confidence, iou }: DetectRequest): Promise<DetectReply> {
+    const model = this.models.get(id);
+    if (!model) throw new UsageError("this model is not loaded any more");
     const start = performance.now();
     if (frame) {
       this.looked = undefined;

@@ -9,6 +9,23 @@ export interface Shown {
   mirrored: boolean;
 }
 
+/** A frame shown as it is; taking it costs nothing, since it is handed on and not copied. */
+export class Still {
+  private readonly canvas: HTMLCanvasElement;
+
+  constructor(canvas: HTMLCanvasElement) {
+    this.canvas = canvas;
+  }
+
+  show(frame: ImageBitmap | undefined): void {
+    this.canvas.hidden = frame === undefined;
+    if (!frame) return;
+    this.canvas.width = frame.width;
+    this.canvas.height = frame.height;
+    this.canvas.getContext("bitmaprenderer")?.transferFromImageBitmap(frame);
+  }
+}
+
 export class Overlay {
   private readonly canvas: HTMLCanvasElement;
   private shown: Shown | undefined;

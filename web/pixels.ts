@@ -20,21 +20,22 @@ function canvasOf(width: number, height: number): OffscreenCanvasRenderingContex
   return context;
 }
 
-/** The pixels of a bitmap, which is closed. */
 export function pixelsOf(bitmap: ImageBitmap): ImageData {
   const { width, height } = bitmap;
   const target = canvasOf(width, height);
   target.drawImage(bitmap, 0, 0);
-  bitmap.close();
   return target.getImageData(0, 0, width, height);
 }
 
 /** Decodes a picture file: upright, levels as stored (colour profiles move them, and detectors are trained without). */
 export async function decodePicture(file: Blob, name: string): Promise<ImageData> {
-  return pixelsOf(await decodeBitmap(file, name));
+  const bitmap = await decodeBitmap(file, name);
+  const pixels = pixelsOf(bitmap);
+  bitmap.close();
+  return pixels;
 }
 
-export async function decodeBitmap(file: Blob, name: string): Promise<ImageBitmap> {
+async function decodeBitmap(file: Blob, name: string): Promise<ImageBitmap> {
   const options: ImageBitmapOptions = { colorSpaceConversion: "none" };
   let bitmap: ImageBitmap;
   try {

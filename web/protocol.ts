@@ -34,6 +34,8 @@ export interface DetectRequest {
   size: number;
   confidence: number;
   iou: number;
+  /** The frame comes back with its boxes, so that it can be shown with them. */
+  giveBack: boolean;
 }
 
 export interface Milliseconds {
@@ -52,6 +54,8 @@ export interface DetectReply {
   ms: Milliseconds;
   /** Only the boxes were chosen anew, from outputs that were there already. */
   reused: boolean;
+  /** Where it was asked for. */
+  frame?: ImageBitmap;
 }
 
 export interface ConvertRequest {
@@ -86,6 +90,8 @@ export interface ConvertReply {
   /** The report page; missing when there were no pictures, so nothing was quantized. */
   report?: string;
   variants: ResultVariant[];
+  /** What accuracy was measured on, a sentence. */
+  measuredOn?: string;
   /** Size of the input in pixels. */
   width: number;
   height: number;

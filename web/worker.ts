@@ -2,7 +2,8 @@
 import { Detector } from "./detector.ts";
 import type { Calls, ConvertProgress, Kind, ReplyMessage, RequestMessage } from "./protocol.ts";
 
-const post = (message: ReplyMessage): void => globalThis.postMessage(message);
+const post = (message: ReplyMessage, transfer: Transferable[] = []): void =>
+  globalThis.postMessage(message, { transfer });
 
 let detector: Detector | undefined;
 const started = (): Detector => {
@@ -31,7 +32,9 @@ const handlers: { [K in Kind]: Handler<K> } = {
 async function answer<K extends Kind>({ call, kind, request }: RequestMessage<K>): Promise<void> {
   try {
     const progress = (value: ConvertProgress): void => post({ call, progress: value });
-    post({ call, reply: await handlers[kind](request, progress) });
+    const reply = await handlers[kind](request, progress);
+    const frame = reply && "frame" in reply ? reply.frame : undefined;
+    post({ call, reply }, frame ? [frame] : []);
   } catch (error) {
     const { name, message } = error instanceof Error ? error : { name: "Error", message: String(error) };
     post({ call, error: { name, message } });
