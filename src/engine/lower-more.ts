@@ -8,6 +8,7 @@
 import { elementCount, tensor } from "../ir/tensor.ts";
 import { weightToFloat32 } from "../ir/weight.ts";
 import { largestLrnSize } from "../kernels/wasm/index.ts";
+import { type Cut, type DeconvolutionParams, deconvolutionCuts } from "../ops/_deconvolve.ts";
 import { aroundAxis, resolveAxis } from "../ops/_shape.ts";
 import type { WindowAxis } from "../ops/_spatial.ts";
 import { batchNormAffine } from "../ops/batch-norm.ts";
@@ -35,6 +36,7 @@ export const moreLayers: readonly Lower[] = [
   normalizedChannels,
   lrn,
   framing,
+  transposedConvolution,
   means,
 ];
 
@@ -287,10 +289,86 @@ function framing({ lowering, node, p, inputShapes: [shape], outputShapes: [to] }
   if (p.value !== 0 || p.per_channel_pad_data_size || p.front) return false;
   const input = lowering.picture(node.inputs[0]);
   const output = lowering.value(node.outputs[0], to[0], to[1], to[2]);
-  const frame = { top: p.top, left: p.left };
+  const frame = { top: p.top, left: p.left, stepY: 1, stepX: 1 };
   lowering.add({ kind: "gather", nodes: [node.name], input, scaleY: 1, scaleX: 1, frame, output });
   lowering.setPicture(node.outputs[0], output, input.int8Scale);
   return true;
+}
+
+/** Groups of inputs that are summed one by one; more are left to JavaScript. */
+const mostInputsInGroup = 4;
+
+/**
+ * Transposed convolution: the input's pixels spread out between zeros, then a convolution with the kernel turned around.
+ * Dense, or with one output a group, which is a sum of depthwise convolutions over every n-th channel.
+ */
+function transposedConvolution(layer: LayerLowering): boolean {
+  const { lowering, node, p, inputShapes, outputShapes } = layer;
+  const isDense = node.type === "Deconvolution";
+  if ((!isDense && node.type !== "DeconvolutionDepthWise") || lowering.isInteger(node.inputs[0]))
+    return false;
+  const [channels, height, width] = inputShapes[0];
+  const perGroup = isDense ? 1 : channels / p.num_output;
+  if (!isDense && (p.group !== p.num_output || perGroup > mostInputsInGroup)) return false;
+  const cut = deconvolutionCuts(inputShapes[0], p as unknown as DeconvolutionParams);
+  const y = spreadAxis(height, p.stride_h, p.kernel_h, p.dilation_h, cut.y);
+  const x = spreadAxis(width, p.stride_w, p.kernel_w, p.dilation_w, cut.x);
+  if (y.padBefore < 0 || x.padBefore < 0) return false;
+  const [blob] = node.outputs;
+  const input = lowering.picture(node.inputs[0]);
+  const weight = turned(weightToFloat32(node.weights.weight), p.kernel_h * p.kernel_w);
+  const bias = p.bias_term ? weightToFloat32(node.weights.bias) : undefined;
+  const frame = { top: 0, left: 0, stepY: p.stride_h, stepX: p.stride_w };
+  const nodes = [node.name];
+  let output: Value | undefined;
+  for (let part = 0; part < perGroup; part++) {
+    const isLast = part === perGroup - 1;
+    const refs = input.channels.filter((_, c) => c % perGroup === part);
+    const spread = lowering.value(`${blob}.spread${part}`, refs.length, y.input, x.input);
+    lowering.add({
+      kind: "gather",
+      nodes,
+      input: { ...input, channels: refs },
+      scaleY: 1,
+      scaleX: 1,
+      frame,
+      output: spread,
+    });
+    const sum: FusedStep[] = output ? [{ kind: "residual", value: output }] : [];
+    const next = lowering.value(
+      isLast ? blob : `${blob}.part${part}`,
+      ...(outputShapes[0] as [number, number, number]),
+    );
+    const taps = p.kernel_h * p.kernel_w;
+    const common = { nodes, bias: part === 0 ? bias : undefined, y, x, int8: undefined, output: next };
+    const fused = isLast ? [...sum, ...lowering.fusedBy(p)] : sum;
+    if (isDense) {
+      const from = pictureOf(spread);
+      lowering.add({ kind: "convolution", ...common, input: from, weight, roundOnce: false, fused });
+    } else {
+      next.order.tie(spread.order);
+      if (output) next.order.tie(output.order);
+      const own = weight.filter((_, i) => Math.floor(i / taps) % perGroup === part);
+      lowering.add({ kind: "depthwise", ...common, input: spread, weight: own, fused });
+    }
+    output = next;
+  }
+  lowering.setPicture(blob, output!);
+  return true;
+}
+
+/** The window over an axis of pixels spread out by the stride. */
+function spreadAxis(extent: number, stride: number, kernel: number, dilation: number, cut: Cut): WindowAxis {
+  const input = (extent - 1) * stride + 1;
+  const reach = dilation * (kernel - 1);
+  const padBefore = reach - cut.before;
+  const padAfter = Math.max(0, cut.output + reach - padBefore - input);
+  return { kernel, stride: 1, dilation, padBefore, padAfter, input, output: cut.output };
+}
+
+/** Kernels of `taps` weights in reverse. */
+function turned(weight: Float32Array, taps: number): Float32Array {
+  return weight.map((_, i) => weight[i - (i % taps) + (taps - 1 - (i % taps))]);
 }
 
 /** The mean of each channel, by the kernel of pooling. */

@@ -93,8 +93,11 @@ export interface GatherStep extends StepBase {
   readonly input: PictureView;
   readonly scaleY: number;
   readonly scaleX: number;
-  /** The input's place in an output that is larger by pixels or channels of zeros. */
-  readonly frame?: { readonly top: number; readonly left: number };
+  /**
+   * The input's place in an output that is larger by pixels or channels of zeros: pixel (y, x) goes to
+   * (top + stepY·y, left + stepX·x).
+   */
+  readonly frame?: Readonly<Record<"top" | "left" | "stepY" | "stepX", number>>;
 }
 
 /** Dense `[c, h, w]` to a picture. */

@@ -129,10 +129,15 @@ export interface GatherSpec {
   readonly runs: readonly GatherRun[];
   readonly outPixelBytes: number;
   readonly outRowBytes: number;
-  /** The input lies at (top, left) of the output; all else, channels that no run fills too, is the byte `fill`. */
+  /**
+   * Input pixel (y, x) goes to (top + stepY·y, left + stepX·x); all else, channels that no run fills too, is the byte
+   * `fill`.
+   */
   readonly frame?: {
     readonly top: number;
     readonly left: number;
+    readonly stepY: number;
+    readonly stepX: number;
     readonly inputRows: number;
     readonly inputWidth: number;
     readonly fill: number;
@@ -193,7 +198,7 @@ export function emitGather(m: Module, name: string, spec: GatherSpec): FuncRef {
           f.op("i32.add");
           f.set(from);
           emitMove(f, from, to, run.length * size);
-          addTo(f, to, spec.outPixelBytes);
+          addTo(f, to, spec.outPixelBytes * (spec.frame?.stepX ?? 1));
         });
       }
     };
@@ -212,9 +217,23 @@ export function emitGather(m: Module, name: string, spec: GatherSpec): FuncRef {
       f.i32(frame.top);
       f.op("i32.sub");
       f.tee(inputRow);
+      f.i32(frame.stepY);
+      f.op("i32.div_s");
       f.i32(frame.inputRows);
       f.op("i32.lt_u");
-      f.if(() => copyRuns(inputRow));
+      // Rows above the frame give a negative number, which is large without its sign, unless it is divided to 0.
+      f.get(inputRow);
+      f.i32(frame.stepY);
+      f.op("i32.rem_s");
+      f.op("i32.eqz");
+      f.op("i32.and");
+      f.if(() => {
+        f.get(inputRow);
+        f.i32(frame.stepY);
+        f.op("i32.div_s");
+        f.set(inputRow);
+        copyRuns(inputRow);
+      });
     });
   });
 }
