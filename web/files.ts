@@ -19,10 +19,10 @@ const extensionOf = (name: string): string => /\.([^.]+)$/.exec(name)?.[1].toLow
 const stemOf = (name: string): string => name.replace(/\.[^.]*$/, "");
 const pictureEnds = new Set(["jpg", "jpeg", "png", "webp", "bmp", "gif", "avif"]);
 const videoEnds = new Set(["mp4", "webm", "mov", "m4v", "mkv", "ogv"]);
-const checkpointEnds = new Set(["pt", "pth", "onnx"]);
-const modelEnds = new Set([...checkpointEnds, "param", "bin", "json"]);
+/** In the order in which a model is begun with. */
+const modelEnds = ["json", "param", "pt", "pth", "onnx", "bin"];
 export const pictureTypes = "image/*";
-export const modelTypes = [...modelEnds].map((end) => `.${end}`).join(",");
+export const modelTypes = modelEnds.map((end) => `.${end}`).join(",");
 
 export const isPicture = (file: File): boolean =>
   file.type.startsWith("image/") ? file.type !== "image/svg+xml" : pictureEnds.has(extensionOf(file.name));
@@ -38,7 +38,7 @@ export function sortFiles(files: readonly File[]): Sorted {
 
 function sortPlaced(all: readonly Placed[]): Sorted {
   const shown = all.filter(({ file }) => !file.name.startsWith("."));
-  const isModel = ({ file }: Placed): boolean => modelEnds.has(extensionOf(file.name));
+  const isModel = ({ file }: Placed): boolean => modelEnds.includes(extensionOf(file.name));
   const rest = shown.filter((each) => !isModel(each)).map(({ file }) => file);
   return {
     models: groupModels(shown.filter(isModel)),
@@ -49,25 +49,19 @@ function sortPlaced(all: readonly Placed[]): Sorted {
 }
 
 /**
- * Files of one folder and stem belong together; a manifest is joined by all `.param` and `.bin` of its folder that no
- * other manifest is named like. Groups without anything to begin with (a lone `.bin`) stay, for the reader to explain.
+ * Files of one folder and stem are one model: a checkpoint beside a `.param` tells its anchors and names. Groups without
+ * anything to begin with (a lone `.bin`) stay, for the reader to explain; other JSON lying about is no model.
  */
 function groupModels(files: readonly Placed[]): File[][] {
   const groups = new Map<string, File[]>();
   for (const { file, folder } of files) {
-    const ends = extensionOf(file.name);
-    // A checkpoint beside an exported model of the same name is a model of its own.
-    const key = `${folder}/${stemOf(file.name)}${checkpointEnds.has(ends) ? `.${ends}` : ""}`;
+    const key = `${folder}/${stemOf(file.name)}`;
     groups.set(key, [...(groups.get(key) ?? []), file]);
   }
-  const order = ["json", "pt", "pth", "onnx", "param", "bin"];
-  const rank = (file: File): number => order.indexOf(extensionOf(file.name));
+  const rank = (file: File): number => modelEnds.indexOf(extensionOf(file.name));
   const lists = [...groups.values()].map((list) => list.sort((a, b) => rank(a) - rank(b)));
-  // Other JSON lying about is no model.
-  if (lists.length > 1) {
-    return lists.filter((list) => list.length > 1 || extensionOf(list[0].name) !== "json");
-  }
-  return lists;
+  if (lists.length < 2) return lists;
+  return lists.filter((list) => list.length > 1 || extensionOf(list[0].name) !== "json");
 }
 
 /** What a drop or a paste brought, with the contents of folders. */

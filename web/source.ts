@@ -108,7 +108,13 @@ class VideoSource implements Source {
     const { width, height } = this;
     if (this.closed || !width || this.element.readyState < HTMLMediaElement.HAVE_CURRENT_DATA)
       return undefined;
-    return createImageBitmap(this.element, shrunk(width, height, maxVideoSide));
+    try {
+      return await createImageBitmap(this.element, shrunk(width, height, maxVideoSide));
+    } catch (error) {
+      // Between two frames there may be none at hand; the next one comes.
+      if (error instanceof DOMException && error.name === "InvalidStateError") return undefined;
+      throw error;
+    }
   }
 
   async pause(paused: boolean): Promise<void> {

@@ -1,0 +1,339 @@
+/** The page as a visitor uses it, in Chromium, on real models. */
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { unzipSync } from "fflate";
+import type { Page } from "playwright-core";
+import sharp from "sharp";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { load, readPicture } from "../../src/node.ts";
+import { run, temporaryFolder } from "../cli/_run.ts";
+import { dataPath, hasData } from "../data.ts";
+import { canRun, choose, overlap, type RowBox, type Site, shownBoxes, startSite } from "./site.ts";
+
+const size = 320;
+const float = ["models/yolov5ss.param", "models/yolov5ss.bin", "models/yolov5ss.pt"].map(dataPath);
+const int8 = ["golden/off-kl-320.param", "golden/off-kl-320.bin"].map(dataPath);
+const checkpoint = dataPath("models/yolov5ss.pt");
+const pictures = [139, 776, 885, 632]
+  .map((id) => dataPath(`coco/images/val2017/${String(id).padStart(12, "0")}.jpg`))
+  .filter(existsSync);
+const folder = temporaryFolder();
+
+/** Two photographs, again and again, as motion JPEG: what Chromium's fake camera plays. */
+async function cameraFile(): Promise<string> {
+  const frames: Buffer[] = [];
+  for (const file of pictures.slice(0, 2)) {
+    const frame = await sharp(file).resize(640, 480, { fit: "fill" }).jpeg().toBuffer();
+    frames.push(...Array<Buffer>(10).fill(frame));
+  }
+  const file = path.join(folder, "camera.mjpeg");
+  writeFileSync(file, Buffer.concat(frames));
+  return file;
+}
+
+/** Pixels that every decoder agrees on. */
+async function asPng(file: string): Promise<string> {
+  const png = path.join(folder, `${path.basename(file, ".jpg")}.png`);
+  await sharp(file, { ignoreIcc: true }).removeAlpha().png().toFile(png);
+  return png;
+}
+
+const modelLoaded = (page: Page, count: number): Promise<unknown> =>
+  page.waitForFunction((n) => document.querySelectorAll(".model .badge").length === n, count);
+const openBoxes = (page: Page): Promise<unknown> =>
+  page.locator("#boxes").evaluate((details) => details.setAttribute("open", ""));
+
+/** The table as soon as it is another one than `before`. */
+async function nextBoxes(page: Page, before = ""): Promise<{ boxes: RowBox[]; text: string }> {
+  await page.waitForFunction((old) => {
+    const text = document.querySelector("#rows")?.textContent;
+    return text && text !== old;
+  }, before);
+  return { boxes: await shownBoxes(page), text: (await page.textContent("#rows")) ?? "" };
+}
+
+async function commandLineBoxes(model: string, picture: string): Promise<RowBox[]> {
+  const { out } = await run("detect", model, picture, "--json", "--size", String(size));
+  return (JSON.parse(out) as { images: { detections: RowBox[] }[] }).images[0].detections;
+}
+
+/** Every box has its like, but for scores at the very limit. */
+function expectSame(
+  found: readonly RowBox[],
+  wanted: readonly RowBox[],
+  limits = { iou: 0.98, score: 0.01 },
+): void {
+  const sure = (boxes: readonly RowBox[]): RowBox[] =>
+    boxes.filter(({ score }) => score > 0.25 + limits.score);
+  expect(sure(wanted).length).toBeGreaterThan(1);
+  for (const [some, others] of [
+    [wanted, found],
+    [found, wanted],
+  ]) {
+    for (const { label, score, box } of sure(some)) {
+      const like = others.filter(
+        (other) => other.label === label && Math.abs(other.score - score) <= limits.score,
+      );
+      const best = Math.max(0, ...like.map((other) => overlap(other.box, box)));
+      expect(best, `${label} ${score}`).toBeGreaterThanOrEqual(limits.iou);
+    }
+  }
+}
+
+const overflow = (page: Page): Promise<number> =>
+  page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+
+describe.skipIf(!canRun || !hasData)("the page", () => {
+  let site: Site;
+  beforeAll(async () => {
+    site = await startSite(await cameraFile());
+  });
+  afterAll(() => site?.close());
+  afterEach(() => expect(site.errors.splice(0)).toEqual([]));
+
+  test("a picture without isolation: the boxes of the command line, float and int8 on the same frame", async () => {
+    const page = await site.open(`plain/?size=${size}`);
+    await choose(page, "#add-model", float);
+    await modelLoaded(page, 1);
+    await choose(page, "#add-model", int8);
+    await modelLoaded(page, 2);
+    expect(await page.$$eval(".badge", (all) => all.map((badge) => badge.textContent))).toEqual([
+      "fp32",
+      "int8",
+    ]);
+    expect(await page.$$eval("#threads option", (all) => all.length)).toBe(1);
+    await openBoxes(page);
+    await choose(page, "#use-picture", pictures.slice(0, 1));
+    const ofInt8 = await nextBoxes(page);
+    expectSame(ofInt8.boxes, await commandLineBoxes(int8[0], pictures[0]));
+    await page.click("#model-1");
+    const ofFloat = await nextBoxes(page, ofInt8.text);
+    expectSame(ofFloat.boxes, await commandLineBoxes(float[0], pictures[0]));
+
+    // Confidence chooses among outputs that are there: no second inference.
+    const inference = await page.textContent("#ms-inference");
+    await page.locator("#confidence").fill("0.6");
+    const fewer = await nextBoxes(page, ofFloat.text);
+    expect(fewer.boxes).toEqual(ofFloat.boxes.filter(({ score }) => score > 0.6));
+    expect(await page.textContent("#ms-inference")).toBe(inference);
+
+    const [saved] = await Promise.all([page.waitForEvent("download"), page.click("#save")]);
+    const { width, height } = await sharp(await saved.path()).metadata();
+    expect([width, height]).toEqual(Object.values(await sizeOf(pictures[0])));
+    await page.context().close();
+  });
+
+  test("dropped files, a model by address, and the same boxes with one thread and with two", async () => {
+    const address = encodeURIComponent(site.url("data/golden/off-kl-320.param"));
+    const page = await site.open(`isolated/?size=${size}&threads=2&model=${address}`);
+    await modelLoaded(page, 1);
+    await openBoxes(page);
+    await drop(page, { "photo.jpg": readFileSync(pictures[1]) });
+    const two = await nextBoxes(page);
+    expect(two.boxes.length).toBeGreaterThan(1);
+    expect(await page.textContent("#machine")).toContain("2 threads");
+    await page.evaluate(() => document.querySelector("#rows")?.replaceChildren());
+    await page.selectOption("#threads", "1");
+    expect((await nextBoxes(page)).text).toBe(two.text);
+    await page.waitForFunction(() => document.querySelector("#machine")?.textContent?.includes("1 thread,"));
+    await page.context().close();
+  });
+
+  test("camera: frames with boxes, one at a time; pause; a video file", async () => {
+    const page = await site.open(`isolated/?size=256`, { viewport: { width: 390, height: 844 } });
+    await countCalls(page);
+    await choose(page, "#add-model", int8);
+    await modelLoaded(page, 1);
+    await page.click("#use-camera");
+    await openBoxes(page);
+    await nextBoxes(page);
+    await page.waitForFunction(() => (globalThis as unknown as Calls).calls.total > 10);
+    const { most } = await page.evaluate(() => (globalThis as unknown as Calls).calls);
+    expect(most).toBe(1); // frames are dropped, never queued
+    expect(Number(await page.textContent("#rate"))).toBeGreaterThan(0);
+    expect(await overflow(page)).toBe(0);
+    await page.click("#pause");
+    expect(await page.getAttribute("#pause", "aria-pressed")).toBe("true");
+
+    await page.evaluate(() => document.querySelector("#rows")?.replaceChildren());
+    await drop(page, { "clip.webm": await recordVideo(page, pictures[0]) });
+    await page.waitForSelector('[data-state="video"]');
+    expect((await nextBoxes(page)).boxes.length).toBeGreaterThan(0);
+    await page.context().close();
+  });
+
+  test("convert and quantize: the zip's model runs here with the outputs that it has there", async () => {
+    const page = await site.open("isolated/", { acceptDownloads: true });
+    await page.click("#tab-convert");
+    await choose(page, "#pick-convert-model", [checkpoint]);
+    await choose(page, "#pick-pictures", pictures);
+    await page.selectOption("#convert-size", "256");
+    await page.selectOption("#method", "minmax");
+    await page.click("#convert-start");
+    await page.waitForSelector("#stages li");
+    await page.click("#cancel");
+    await page.waitForSelector("#convert-form:not([hidden])");
+    expect(await page.locator(".notice").count()).toBe(0);
+
+    await page.click("#convert-start");
+    await page.waitForSelector("#result:not([hidden])");
+    const [saved] = await Promise.all([page.waitForEvent("download"), page.click("#download")]);
+    expect(saved.suggestedFilename()).toBe("yolov5ss.zip");
+    const zip = unzipSync(new Uint8Array(readFileSync(await saved.path())));
+    const file = (name: string): Uint8Array => zip[`yolov5ss/${name}`];
+    expect(new TextDecoder().decode(file("report.html"))).toContain("yolov5ss: fp32 to int8");
+    expect(file("yolov5ss.table").length).toBeGreaterThan(1000);
+    expect(await page.frameLocator("#report").locator("h1").textContent()).toContain("fp32 to int8");
+
+    const picture = await asPng(pictures[0]);
+    await page.click("#try");
+    await modelLoaded(page, 2);
+    await openBoxes(page);
+    await choose(page, "#use-picture", [picture]);
+    const shown = await nextBoxes(page);
+    const stem = "int8/yolov5ss-int8";
+    const [param, bin, manifest] = [".param", ".bin", ".json"].map((end) => file(stem + end));
+    const model = await load({ param, bin, manifest });
+    expectSame(shown.boxes, await model.detect(await readPicture(picture)), { iou: 0.99, score: 0.002 });
+    model.close();
+    await page.context().close();
+  });
+
+  test("offline after the first visit, and isolated by the service worker", async () => {
+    const page = await site.open("plain/", { serviceWorkers: "allow" });
+    await page.evaluate(() => navigator.serviceWorker.ready);
+    await page.waitForFunction(() => navigator.serviceWorker.controller !== null);
+    expect(await page.evaluate(() => crossOriginIsolated)).toBe(false);
+    site.setDown(true);
+    await page.reload();
+    expect(await page.evaluate(() => crossOriginIsolated)).toBe(true);
+    await choose(page, "#add-model", [checkpoint]); // its reader is a file of its own
+    await modelLoaded(page, 1);
+    site.setDown(false);
+    await page.context().close();
+  });
+
+  test("bad files, a refused camera and an old browser are explained", async () => {
+    const page = await site.open("plain/", { viewport: { width: 390, height: 844 } });
+    const notice = (): Promise<string | null> => page.locator(".notice").last().textContent();
+    await drop(page, { "broken.param": new TextEncoder().encode("7767517\n3 x\n") });
+    await page.waitForSelector(".notice");
+    expect(await notice()).toMatch(/broken was not loaded.*broken\.param/s);
+    await page.evaluate(() => {
+      navigator.mediaDevices.getUserMedia = async () => {
+        throw new DOMException("Permission denied", "NotAllowedError");
+      };
+    });
+    await page.click("#use-camera");
+    await page.waitForFunction(() =>
+      document.querySelector(".notice")?.textContent?.includes("Allow the camera"),
+    );
+    await drop(page, { "notes.xyz": new Uint8Array(3) });
+    await page.waitForFunction(() => document.querySelectorAll(".notice").length === 2);
+    expect(await notice()).toContain("notes.xyz is no model, picture or video");
+    expect(await overflow(page)).toBe(0);
+    await page.context().close();
+
+    const context = await site.browser.newContext({ serviceWorkers: "block" });
+    await context.addInitScript(() => Reflect.deleteProperty(globalThis, "OffscreenCanvas"));
+    const old = await context.newPage();
+    await old.goto(site.url("plain/"));
+    expect(await old.textContent(".notice")).toMatch(/too old.*OffscreenCanvas/s);
+    await context.close();
+  });
+
+  test("at phone width nothing sticks out, and tabs work from the keyboard", async () => {
+    const page = await site.open("plain/", { viewport: { width: 360, height: 740 } });
+    expect(await overflow(page)).toBe(0);
+    await page.focus("#tab-detect");
+    await page.keyboard.press("ArrowRight");
+    expect(await page.isVisible("#convert-form")).toBe(true);
+    expect(await overflow(page)).toBe(0);
+    const small = await page.$$eval("button, select", (all) =>
+      all
+        .map((control) => ({ id: control.id, height: control.getBoundingClientRect().height }))
+        .filter(({ height }) => height > 0 && height < 44),
+    );
+    expect(small).toEqual([]); // all can be hit with a thumb
+    await page.context().close();
+  });
+});
+
+async function sizeOf(file: string): Promise<{ width: number; height: number }> {
+  const { width, height } = await readPicture(file);
+  return { width, height };
+}
+
+/** Drops files on the page as a file manager does. */
+async function drop(page: Page, files: Record<string, Uint8Array>): Promise<void> {
+  const coded = Object.entries(files).map(([name, bytes]) => [name, Buffer.from(bytes).toString("base64")]);
+  await page.evaluate(async (all) => {
+    const transfer = new DataTransfer();
+    for (const [name, base64] of all) {
+      const bytes = Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
+      const type = name.endsWith(".webm") ? "video/webm" : "";
+      transfer.items.add(new File([bytes], name, { type }));
+    }
+    document.body.dispatchEvent(
+      new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true }),
+    );
+  }, coded);
+}
+
+/** A second of WebM video that shows a picture, made by the browser itself. */
+async function recordVideo(page: Page, picture: string): Promise<Uint8Array> {
+  const jpeg = readFileSync(picture).toString("base64");
+  const base64 = await page.evaluate(async (source) => {
+    const blob = await (await fetch(`data:image/jpeg;base64,${source}`)).blob();
+    const bitmap = await createImageBitmap(blob);
+    const canvas = Object.assign(document.createElement("canvas"), { width: 320, height: 240 });
+    const context = canvas.getContext("2d");
+    const recorder = new MediaRecorder(canvas.captureStream(10), { mimeType: "video/webm" });
+    const parts: Blob[] = [];
+    recorder.ondataavailable = ({ data }) => parts.push(data);
+    const stopped = new Promise((resolve) => {
+      recorder.onstop = resolve;
+    });
+    recorder.start();
+    for (let i = 0; i < 10; i++) {
+      context?.drawImage(bitmap, i % 2, 0, 320, 240);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    recorder.stop();
+    await stopped;
+    const bytes = new Uint8Array(await new Blob(parts).arrayBuffer());
+    let text = "";
+    for (const byte of bytes) text += String.fromCharCode(byte);
+    return btoa(text);
+  }, jpeg);
+  return Buffer.from(base64, "base64");
+}
+
+interface Calls {
+  calls: { open: number; most: number; total: number };
+}
+
+/** Counts requests to workers that have no answer yet. */
+async function countCalls(page: Page): Promise<void> {
+  await page.addInitScript(() => {
+    const calls = { open: 0, most: 0, total: 0 };
+    Object.assign(globalThis, { calls });
+    const post = Worker.prototype.postMessage;
+    Worker.prototype.postMessage = function (this: Worker, message: unknown, ...rest: unknown[]) {
+      if ((message as { kind?: string }).kind === "detect") {
+        calls.open++;
+        calls.total++;
+        calls.most = Math.max(calls.most, calls.open);
+        const { call } = message as { call: number };
+        const done = ({ data }: MessageEvent<{ call: number }>): void => {
+          if (data.call !== call) return;
+          calls.open--;
+          this.removeEventListener("message", done);
+        };
+        this.addEventListener("message", done);
+      }
+      return Reflect.apply(post, this, [message, ...rest]);
+    };
+  });
+  await page.reload();
+}

@@ -1,0 +1,136 @@
+/** The built page in Chromium: built once into a temporary folder, served with and without isolation, beside the models. */
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import { chromiumPath } from "../browser/page.ts";
+import { dataRoot } from "../data.ts";
+
+export const canRun = existsSync(chromiumPath);
+if (!canRun) console.warn(`no ${chromiumPath}: tests of the page are skipped (CI requires them)`);
+
+const root = path.resolve(import.meta.dirname, "../..");
+const types: Record<string, string> = {
+  ".js": "text/javascript",
+  ".css": "text/css",
+  ".html": "text/html",
+  ".json": "application/json",
+  ".svg": "image/svg+xml",
+  ".webmanifest": "application/manifest+json",
+};
+const isolation = {
+  "cross-origin-opener-policy": "same-origin",
+  "cross-origin-embedder-policy": "require-corp",
+};
+
+export interface Site {
+  /** The built page. */
+  readonly folder: string;
+  readonly browser: Browser;
+  /** Address of the page, or of shared data below `data/`. */
+  url(where: string): string;
+  /** A page of its own context at `isolated/` or `plain/`; errors of the page fail the test through `errors`. */
+  open(where: string, options?: BrowserContextOptions): Promise<Page>;
+  readonly errors: string[];
+  /** While it is down, the server breaks every connection. */
+  setDown(down: boolean): void;
+  close(): Promise<void>;
+}
+
+/** Builds in a process of its own, since this one's NODE_ENV is not that of a visitor's page. */
+export function buildPage(): string {
+  const folder = mkdtempSync(path.join(tmpdir(), "ncnnkit-page-"));
+  const vite = path.join(root, "node_modules/vite/bin/vite.js");
+  execFileSync(process.execPath, [vite, "build", "web", "--logLevel", "warn", "--outDir", folder], {
+    cwd: root,
+    env: { ...process.env, NODE_ENV: "production" },
+    stdio: "inherit",
+  });
+  return folder;
+}
+
+/** `cameraFile`: what the browser's camera shows. */
+export async function startSite(cameraFile: string): Promise<Site> {
+  const folder = buildPage();
+  let down = false;
+  const server = createServer((request, response) => {
+    const [, mount, rest] = /^\/([^/]+)\/(.*)$/.exec(new URL(request.url ?? "/", "http://x").pathname) ?? [];
+    const base = mount === "data" ? dataRoot : folder;
+    const file = path.resolve(base, decodeURIComponent(rest || "index.html"));
+    if (down) return response.destroy();
+    if (!mount || !file.startsWith(base) || !existsSync(file) || !statSync(file).isFile()) {
+      return response.writeHead(404).end();
+    }
+    response.writeHead(200, {
+      "content-type": types[path.extname(file)] ?? "application/octet-stream",
+      ...(mount === "isolated" ? isolation : {}),
+    });
+    return response.end(readFileSync(file));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const browser = await chromium.launch({
+    executablePath: chromiumPath,
+    args: [
+      ...["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"],
+      ...["--disable-component-update", "--disable-sync", "--use-fake-ui-for-media-stream"],
+      ...["--use-fake-device-for-media-stream", `--use-file-for-fake-video-capture=${cameraFile}`],
+    ],
+  });
+  const url = (where: string): string =>
+    `http://127.0.0.1:${(server.address() as AddressInfo).port}/${where}`;
+  const errors: string[] = [];
+  return {
+    ...{ folder, browser, url, errors },
+    open: async (where, options = {}) => {
+      const context = await browser.newContext({ serviceWorkers: "block", ...options });
+      context.setDefaultTimeout(25_000);
+      const page = await context.newPage();
+      page.on("pageerror", (error) => errors.push(error.message));
+      await page.goto(url(where));
+      return page;
+    },
+    setDown: (now) => {
+      down = now;
+      server.closeAllConnections();
+    },
+    close: async () => {
+      await browser.close();
+      server.closeAllConnections();
+      server.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Answers the file dialog that a click on `selector` opens. */
+export async function choose(page: Page, selector: string, files: readonly string[]): Promise<void> {
+  const [chooser] = await Promise.all([page.waitForEvent("filechooser"), page.click(selector)]);
+  await chooser.setFiles([...files]);
+}
+
+export interface RowBox {
+  label: string;
+  score: number;
+  box: { x: number; y: number; width: number; height: number };
+}
+
+/** The table of boxes on the page. */
+export async function shownBoxes(page: Page): Promise<RowBox[]> {
+  const rows = await page.$$eval("#rows tr", (all) =>
+    all.map((row) => [...row.children].map((cell) => cell.textContent ?? "")),
+  );
+  return rows.map(([label, score, ...sides]) => {
+    const [x, y, width, height] = sides.map(Number);
+    return { label, score: Number(score), box: { x, y, width, height } };
+  });
+}
+
+export function overlap(a: RowBox["box"], b: RowBox["box"]): number {
+  const width = Math.min(a.x + a.width, b.x + b.width) - Math.max(a.x, b.x);
+  const height = Math.min(a.y + a.height, b.y + b.height) - Math.max(a.y, b.y);
+  const shared = Math.max(width, 0) * Math.max(height, 0);
+  return shared / (a.width * a.height + b.width * b.height - shared);
+}
