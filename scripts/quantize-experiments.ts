@@ -17,6 +17,7 @@ import type { Manifest } from "../src/ir/manifest.ts";
 import { assumeManifest, yolov5Input } from "../src/model/assume.ts";
 import { calibrationSource } from "../src/model/calibration.ts";
 import { type EvaluationEntry, evaluateModels, readEntries } from "../src/model/evaluate.ts";
+import { detectionImportance } from "../src/model/importance.ts";
 import { startModel } from "../src/model/model.ts";
 import { openDataset, openPictures } from "../src/node/dataset.ts";
 import {
@@ -89,6 +90,7 @@ const variants: Record<string, CalibrateOptions> = {
   "auto-none": { method: "auto", without: ["equalize", "round"] },
   "auto-round": { method: "auto", without: ["equalize"] },
   "auto-equalize": { method: "auto", without: ["round"] },
+  "auto-unshifted": { method: "auto" },
   auto: { method: "auto" },
 };
 
@@ -115,7 +117,14 @@ async function accuracy(
   say(`${name} at 640, ${calibration.length} pictures to calibrate, ${evaluation.length} to evaluate`);
   for (const variant of chosen.length ? chosen : Object.keys(variants)) {
     const started = performance.now();
-    const { graph: calibrated, table, corrections } = await calibrate(graph, source, variants[variant]);
+    const {
+      graph: calibrated,
+      table,
+      corrections,
+    } = await calibrate(graph, source, {
+      ...variants[variant],
+      ...(variant === "auto" && { importance: detectionImportance(manifest) }),
+    });
     const took = seconds(started);
     const int8 = await start(quantize(calibrated, table, { corrections }).graph, manifest);
     const { models } = await evaluateModels([float, int8], readEntries(evaluation, skip), { size: 640 });

@@ -33,6 +33,7 @@ export {
   parseYoloLabels,
 } from "./evaluate/dataset.ts";
 export type { Fidelity, ScoreChange, ScorePair, SizeClass } from "./evaluate/fidelity.ts";
+export { printParam, readNcnn, writeWeights } from "./formats/ncnn/index.ts";
 export { type CalibrationTable, parseTable, printTable } from "./formats/table.ts";
 export type { Graph, Node } from "./ir/graph.ts";
 export type * from "./ir/manifest.ts";
@@ -90,7 +91,16 @@ export {
   type ModelEvaluation,
   readEntries,
 } from "./model/evaluate.ts";
+export {
+  type ExportOptions,
+  exportModel,
+  type SimplifiedModel,
+  type SimplifyModelOptions,
+  simplifyModel,
+} from "./model/export.ts";
 export type { OpenedModel, OpenOptions } from "./model/format.ts";
+export { detectionImportance } from "./model/importance.ts";
+export { inventWeights } from "./model/invent.ts";
 export {
   type FileLike,
   type LoadOptions,
@@ -99,10 +109,22 @@ export {
   type ModelSource,
   open,
 } from "./model/load.ts";
+export { type MemoryFiles, type MemoryNames, memoryFiles } from "./model/memory.ts";
+export { mergeModels } from "./model/merge.ts";
 export { Model, type ModelDetectOptions } from "./model/model.ts";
+export { type NcnnoptimizeOptions, ncnnoptimize } from "./model/optimize.ts";
 export { quantizeModel } from "./model/quantize.ts";
-export type { NamedBytes } from "./model/source.ts";
+export type { Folder, NamedBytes } from "./model/source.ts";
 export { type GraphSummary, type LayerSummary, summarize } from "./model/summary.ts";
+export {
+  pixelChannels,
+  readNpy,
+  type TableInput,
+  type TablePixel,
+  tablePixels,
+  tableTensor,
+  weightOnlyLines,
+} from "./model/table-input.ts";
 export {
   type CalibrateOptions,
   type CalibrateProgress,
@@ -116,6 +138,7 @@ export {
   observeSource,
   type Partial as PartialCalibration,
   quantizableLayers,
+  quantizeGraph,
   readPartial,
   writePartial,
 } from "./quantize/index.ts";

@@ -31,7 +31,15 @@ export {
   openDataset,
   openPictures,
 } from "./node/dataset.ts";
-export { fileError, makeFolder, readBytes, writeFiles } from "./node/files.ts";
+export {
+  diskFolder,
+  fileError,
+  kindOf,
+  makeFolder,
+  readBytes,
+  writeFiles,
+  writePaths,
+} from "./node/files.ts";
 export { checkReplaceable, replaceFolder } from "./node/folder.ts";
 export { expandPaths, type FoundFile } from "./node/paths.ts";
 export {

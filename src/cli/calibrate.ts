@@ -7,6 +7,7 @@ import {
   calibrateModel,
   calibrationSource,
   convert,
+  detectionImportance,
   type Graph,
   graphDigest,
   InputError,
@@ -151,6 +152,7 @@ async function run(file: string, options: Options, terminal: Terminal): Promise<
     told.expect(entries?.length ?? 0);
     const { method, percentile, threads } = options;
     const result = await calibrateModel(graph, source, {
+      importance: detectionImportance(manifest),
       ...{ method, percentile, threads, observations },
       onProgress: told.step,
     });

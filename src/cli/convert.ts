@@ -1,4 +1,4 @@
-/** `ncnnkit convert`: a checkpoint to the files of an ncnn model. */
+/** `ncnnkit convert`: a checkpoint or ONNX export to the files of an ncnn model. */
 import path from "node:path";
 import type { Command } from "commander";
 import { convert, modelFiles, open, summarize, UsageError, writeFiles } from "../node.ts";
@@ -10,6 +10,9 @@ interface Options extends FactOptions {
   name?: string;
   fp16?: boolean;
   optimize: boolean;
+  static?: boolean;
+  keepFocus?: boolean;
+  keepDecode?: boolean;
   verbose?: boolean;
   json?: boolean;
 }
@@ -20,17 +23,24 @@ ncnnkit, and the same facts as a C++ header NAME.h for programs that use native 
 
 Examples:
   ncnnkit convert yolov5ss.pt -o out/
-  ncnnkit convert yolov5ss.pt -o out/ --fp16 --name yolov5ss-fp16`;
+  ncnnkit convert yolov5ss.pt -o out/ --fp16 --name yolov5ss-fp16
+  ncnnkit convert yolov5s.onnx -o out/ --labels names.txt --verbose`;
 
 export function convertCommand(program: Command, terminal: Terminal): void {
   const command = program
     .command("convert")
-    .description("turn a checkpoint into an ncnn model with its manifest and C++ header")
-    .argument("<file>", "a checkpoint (.pt); or a .param or manifest to optimise or store anew")
+    .description("turn a checkpoint or ONNX export into an ncnn model with its manifest and C++ header")
+    .argument(
+      "<file>",
+      "a checkpoint (.pt) or ONNX export; or a .param or manifest to optimise or store anew",
+    )
     .requiredOption("-o, --out <dir>", "folder to write to")
     .option("--name <name>", "name of the model and its files (default: that of the file)")
     .option("--fp16", "store weights as float16: half the size")
     .option("--no-optimize", "keep the layers as they are: no folding, no fusion")
+    .option("--static", "keep sizes in Reshape and Interp layers: the model runs at one input size")
+    .option("--keep-focus", "keep Focus layers: no 6x6 convolution instead")
+    .option("--keep-decode", "ONNX: keep the decoding of boxes that is in the graph")
     .option("--verbose", "say what each rewrite did, and what nearly matched")
     .option("--json", "print JSON only");
   addFactOptions(command)
@@ -39,12 +49,19 @@ export function convertCommand(program: Command, terminal: Terminal): void {
 }
 
 async function run(file: string, options: Options, terminal: Terminal): Promise<void> {
-  const opened = await open(file, await knownFacts(options));
+  const opened = await open(file, {
+    ...(await knownFacts(options)),
+    ...(options.static && { keepSizes: true }),
+    ...(options.keepDecode && { keepDecode: true }),
+  });
   for (const text of opened.assumptions) warn(terminal, `${file}: ${text}`);
+  if (options.verbose) for (const line of opened.details ?? []) terminal.err(`${line}\n`);
   const { graph, manifest, rewrites } = convert(opened, {
     name: options.name,
     fp16: options.fp16,
     optimize: options.optimize,
+    keepFocus: options.keepFocus,
+    keepSizes: options.static,
     log: options.verbose ? (message) => terminal.err(`${message}\n`) : undefined,
   });
   const files = modelFiles(graph, manifest);

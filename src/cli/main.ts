@@ -9,9 +9,18 @@ import { convertCommand } from "./convert.ts";
 import { deployCommand } from "./deploy.ts";
 import { detectCommand } from "./detect.ts";
 import { evalCommand } from "./eval.ts";
+import { exportCommand } from "./export.ts";
 import { inspectCommand } from "./inspect.ts";
+import { ncnn2int8Command } from "./ncnn2int8.ts";
+import { ncnn2memCommand } from "./ncnn2mem.ts";
+import { ncnn2tableCommand } from "./ncnn2table.ts";
+import { ncnnmergeCommand } from "./ncnnmerge.ts";
+import { ncnnoptimizeCommand } from "./ncnnoptimize.ts";
+import { onnx2ncnnCommand } from "./onnx2ncnn.ts";
 import { profileCommand } from "./profile.ts";
 import { quantizeCommand } from "./quantize.ts";
+import { servePageCommand } from "./serve-page.ts";
+import { simplifyCommand } from "./simplify.ts";
 import { paint, processTerminal, type Terminal } from "./terminal.ts";
 
 /** Adds one command to the program; in the order in which help lists them. */
@@ -24,9 +33,19 @@ const commands: readonly ((program: Command, terminal: Terminal) => void)[] = [
   evalCommand,
   inspectCommand,
   benchCommand,
-  benchncnnCommand,
   profileCommand,
   compareCommand,
+  exportCommand,
+  simplifyCommand,
+  // The official tools, argument for argument.
+  onnx2ncnnCommand,
+  ncnnoptimizeCommand,
+  ncnn2tableCommand,
+  ncnn2int8Command,
+  ncnnmergeCommand,
+  ncnn2memCommand,
+  benchncnnCommand,
+  servePageCommand,
 ];
 
 /**

@@ -53,7 +53,7 @@ export function addFactOptions(command: Command): Command {
       parseAnchors,
     )
     .option("--labels <file|names>", "class names: a text file with one a line, or a,b,c")
-    .option("--size <n|wxh>", "input size in pixels", parseSize);
+    .option("--imgsz, --size <n|wxh>", "input size in pixels", parseSize);
 }
 
 export async function knownFacts(options: FactOptions): Promise<OpenOptions> {

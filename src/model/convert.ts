@@ -12,6 +12,10 @@ export interface ConvertOptions {
   optimize?: boolean;
   /** Store weights as float16: half the size; default false, float32. */
   fp16?: boolean;
+  /** Keep Focus (Reorg) layers before convolutions; default: both become one 6x6 convolution of stride 2. */
+  keepFocus?: boolean;
+  /** Keep fixed sizes in Reshape and Interp layers; default: they follow the input's size. */
+  keepSizes?: boolean;
   /** Name of the model and its files; default that of the source. */
   name?: string;
   /** Takes a line for every rewrite that nearly happened, and why not. */
@@ -58,7 +62,11 @@ export function convert(opened: OpenedModel, options: ConvertOptions = {}): Conv
 /** Runs the passes on the graph, in place. */
 function rewrite(graph: Graph, { input }: Manifest, options: ConvertOptions): Record<string, number> {
   const shape = [input.channels, input.height, input.width];
-  const passes = options.optimize === false ? [] : optimizePasses({ inputShapes: { [input.blob]: shape } });
+  const { keepFocus = false, keepSizes = false } = options;
+  const passes =
+    options.optimize === false
+      ? []
+      : optimizePasses({ inputShapes: { [input.blob]: shape }, keepFocus, staticSizes: keepSizes });
   const results = runPasses(graph, [...passes, options.fp16 ? storeFp16 : storeFp32], options.log);
   return Object.fromEntries(
     results.filter(({ rewrites }) => rewrites).map(({ pass, rewrites }) => [pass, rewrites]),

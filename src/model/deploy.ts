@@ -29,6 +29,7 @@ import {
   readEntries,
 } from "./evaluate.ts";
 import type { OpenedModel } from "./format.ts";
+import { detectionImportance } from "./importance.ts";
 import { Model } from "./model.ts";
 import { quantizeModel } from "./quantize.ts";
 
@@ -208,6 +209,7 @@ class Job {
     const source = calibrationSource(this.calibration, this.float.manifest.input, this.skip);
     return calibrateModel(this.float.graph, source, {
       ...{ method, threads, signal },
+      importance: detectionImportance(this.float.manifest),
       onProgress: ({ phase, images }) => this.progress(phase, images, this.calibration.length),
     });
   }

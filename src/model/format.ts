@@ -7,6 +7,10 @@ import type { Folder, NamedBytes } from "./source.ts";
 export interface OpenOptions extends KnownFacts {
   /** A missing `.bin` is no error: the graph then has no weights and can be looked at, not run. Default false. */
   weightsOptional?: boolean;
+  /** ONNX: keep Reshape sizes that were computed from the input's size; default: they follow it. */
+  keepSizes?: boolean;
+  /** ONNX: keep the decoding of boxes that is in the graph; default: it is cut off, since it happens outside. */
+  keepDecode?: boolean;
 }
 
 export interface OpenedModel {
@@ -16,6 +20,8 @@ export interface OpenedModel {
   manifest: Manifest;
   /** What the files do not say and was assumed, a sentence each. */
   assumptions: string[];
+  /** What the reader did that a curious person may want to know, a line each. */
+  details?: string[];
   /**
    * The graph is as a training framework or exporter left it: a chain of plain layers, best optimised before it runs.
    */

@@ -112,6 +112,16 @@ export async function writeFiles(
   }
 }
 
+/** Writes files in any folders: those of one folder appear together or not at all. Throws InputError. */
+export async function writePaths(files: Readonly<Record<string, Uint8Array | string>>): Promise<void> {
+  const folders = new Map<string, Record<string, Uint8Array | string>>();
+  for (const [file, content] of Object.entries(files)) {
+    const inside = folders.get(path.dirname(file)) ?? {};
+    folders.set(path.dirname(file), { ...inside, [path.basename(file)]: content });
+  }
+  for (const [folder, inside] of folders) await writeFiles(folder, inside);
+}
+
 /** Makes a folder and those above it; gives the ones that were new, innermost first. Throws InputError. */
 export function makeFolder(directory: string): string[] {
   const created: string[] = [];

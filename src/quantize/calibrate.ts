@@ -8,7 +8,9 @@ import { EqSamples, refineByCosine } from "./eq.ts";
 import { equalize } from "./equalize.ts";
 import { type QuantizableLayer, quantizableLayers } from "./layers.ts";
 import { type BlobObservation, type Observations, observe } from "./observe.ts";
+import { correctOutputs, type Importance } from "./outputs.ts";
 import { type LayerReport, reportLayer } from "./report.ts";
+import { quantizeGraph } from "./rewrite.ts";
 import type { Blobs } from "./sensitivity.ts";
 import {
   aciqThreshold,
@@ -31,7 +33,7 @@ export type CalibrationSource = () => AsyncIterable<Blobs>;
 
 export interface CalibrateProgress {
   /** In this order, as far as the method calls for it. `equalize`: ranges of channels, of a few pictures; `observe`: ranges and histograms; `correct`: statistics of weights and outputs, of some pictures. */
-  phase: "observe" | "equalize" | "correct";
+  phase: "equalize" | "observe" | "correct";
   /** Pictures done in this phase. */
   images: number;
 }
@@ -48,6 +50,8 @@ export interface CalibrateOptions extends SessionOptions {
    * `auto` they only replace the pass for equalization.
    */
   observations?: Observations;
+  /** For `auto`: what matters in the outputs, to keep its mean (see `detectionImportance`). */
+  importance?: Importance;
   onProgress?: (progress: CalibrateProgress) => void;
   signal?: AbortSignal;
 }
@@ -100,6 +104,8 @@ export async function calibrate(
       statistics.add(blobs),
     );
     corrections = solveCorrections(statistics, table, observations);
+    if (options.importance)
+      await shiftOutputs(calibrated, source, table, corrections, options, options.importance);
   }
   if (method === "eq") {
     const samples = new EqSamples(layers);
@@ -109,6 +115,29 @@ export async function calibrate(
   const images = Math.max(0, ...[...observations.values()].map((observation) => observation.images));
   const reports = layers.map((layer) => reportLayer(layer, observations.get(layer.input)!, table));
   return { method, images, graph: calibrated, table, corrections, layers: reports };
+}
+
+async function shiftOutputs(
+  graph: Graph,
+  source: CalibrationSource,
+  table: CalibrationTable,
+  corrections: Corrections,
+  { backend, threads, onProgress, signal }: CalibrateOptions,
+  importance: Importance,
+): Promise<void> {
+  const int8 = quantizeGraph(graph, table, { corrections });
+  let images = 0;
+  await correctOutputs(
+    { float: graph, int8 },
+    source(),
+    importance,
+    corrections,
+    { backend, threads },
+    () => {
+      signal?.throwIfAborted();
+      onProgress?.({ phase: "correct", images: ++images });
+    },
+  );
 }
 
 /** An equalized graph and observations of it. Ranges for equalization need not be exact: few pictures are enough. */

@@ -14,6 +14,8 @@ export interface LayerReport {
   min: number;
   max: number;
   threshold: number;
+  /** The input's scale in the table, `127 / threshold`. */
+  scale: number;
   /** Share of the input's values beyond the threshold, 0..1. */
   clipped: number;
   /** Signal to rounding noise of the input and of the weights (rounded to nearest), dB. */
@@ -30,7 +32,8 @@ export function reportLayer(
   observation: BlobObservation,
   table: CalibrationTable,
 ): LayerReport {
-  const threshold = 127 / table.activations.get(layer.name)!;
+  const scale = table.activations.get(layer.name)!;
+  const threshold = 127 / scale;
   const { min, max, absmax } = observation;
   return {
     name: layer.name,
@@ -39,6 +42,7 @@ export function reportLayer(
     min,
     max,
     threshold,
+    scale,
     clipped: observation.shareAbove(threshold),
     inputSqnr: decibel(observation.energy, squaredError(observation, threshold)),
     weightSqnr: weightSqnr(layer, table.weights.get(layer.name)!),

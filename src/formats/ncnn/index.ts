@@ -7,6 +7,7 @@ import { parseParam } from "./param-text.ts";
 export { readWeights, writeWeights } from "./bin.ts";
 export { isBinaryParam, parseBinaryParam, writeBinaryParam } from "./param-binary.ts";
 export { parseParam, printParam } from "./param-text.ts";
+export { withSplits as writtenNodes } from "./split.ts";
 
 /**
  * A complete graph from the bytes of a `.param` file (text or binary) and its `.bin`.

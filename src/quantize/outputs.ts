@@ -1,0 +1,172 @@
+/**
+ * Bias correction at the outputs. Layer by layer, means are corrected over all positions; but where it matters (where an
+ * object is, say) all layers' errors together can still move the outputs one way. This measures that shift between the
+ * float and the int8 network, weighted by importance, and takes it out of the biases of the last layers.
+ */
+import { createSession, type SessionOptions } from "../engine/session.ts";
+import { type Graph, inferShapes, type Node, opOf, paramsOf } from "../ir/graph.ts";
+import type { Shape, Tensor } from "../ir/tensor.ts";
+import { activationTypes } from "../ops/_activation.ts";
+import { ops } from "../ops/index.ts";
+import type { Corrections } from "./corrections.ts";
+import { quantizableLayers } from "./layers.ts";
+import type { Blobs } from "./sensitivity.ts";
+
+/**
+ * How much each value of an output of the float network matters, at least 0, laid out as the values; undefined where
+ * there is nothing to say. A sum of weights counts as that many observations.
+ */
+export type Importance = (blob: string, value: Tensor) => Float32Array | undefined;
+
+/** Layers that only move values about, so that an output value is one of a convolution's. */
+const movers = new Set([
+  "Reshape",
+  "Permute",
+  "Concat",
+  "Slice",
+  "Crop",
+  "Flatten",
+  "Noop",
+  "ShuffleChannel",
+]);
+
+/** Observations that a channel needs before its own shift counts as much as the mean of its layer. */
+const prior = 8;
+
+interface OutputChannel {
+  layer: string;
+  channel: number;
+  weight: number;
+  error: number;
+}
+
+export class OutputShift {
+  private readonly importance: Importance;
+  private readonly channels: OutputChannel[] = [];
+  /** By output blob: for each value one more than the index in `channels`, or 0. */
+  private readonly origin: Map<string, Tensor>;
+
+  /** `inputShapes` are those of all pictures. */
+  constructor(graph: Graph, inputShapes: Record<string, Shape>, importance: Importance) {
+    this.importance = importance;
+    this.origin = this.trace(graph, inferShapes(graph, ops, inputShapes));
+  }
+
+  /** Output blobs that can be corrected. */
+  get outputs(): string[] {
+    return [...this.origin.keys()];
+  }
+
+  private trace(graph: Graph, shapes: Map<string, Shape>): Map<string, Tensor> {
+    const labels = new Map<string, Tensor>();
+    const tail = tailOf(graph);
+    for (const node of graph.nodes.filter((candidate) => tail.has(candidate))) {
+      if (!movers.has(node.type)) {
+        const shape = shapes.get(node.outputs[0])!;
+        labels.set(node.outputs[0], { shape, data: this.labelChannels(node.name, shape) });
+        continue;
+      }
+      const inputs = node.inputs.map((blob) => labels.get(blob) ?? zeros(shapes.get(blob)!));
+      const outputShapes = node.outputs.map((blob) => shapes.get(blob)!);
+      const moved = opOf(node, ops).reference(inputs, paramsOf(node, ops), {}, outputShapes);
+      for (const [i, blob] of node.outputs.entries()) labels.set(blob, moved[i]);
+    }
+    const outputs = graph.outputs.filter((blob) => labels.has(blob));
+    return new Map(outputs.map((blob) => [blob, labels.get(blob)!]));
+  }
+
+  private labelChannels(layer: string, shape: Shape): Float32Array {
+    const [count, ...rest] = shape;
+    const size = rest.reduce((a, b) => a * b, 1);
+    const data = new Float32Array(count * size);
+    for (let channel = 0; channel < count; channel++) {
+      data.fill(
+        this.channels.push({ layer, channel, weight: 0, error: 0 }),
+        channel * size,
+        (channel + 1) * size,
+      );
+    }
+    return data;
+  }
+
+  /** Adds one picture: the outputs of both networks. Pictures of another size than the first are left out. */
+  add(float: Blobs, int8: Blobs): void {
+    for (const [blob, origin] of this.origin) {
+      const { data } = float[blob];
+      const other = int8[blob].data;
+      const weights = data.length === origin.data.length ? this.importance(blob, float[blob]) : undefined;
+      if (!weights) continue;
+      for (let i = 0; i < data.length; i++) {
+        if (weights[i] === 0 || origin.data[i] === 0) continue;
+        const channel = this.channels[origin.data[i] - 1];
+        channel.weight += weights[i];
+        channel.error += weights[i] * (data[i] - other[i]);
+      }
+    }
+  }
+
+  /** Adds the shifts to the biases of the last layers. */
+  apply(corrections: Corrections): void {
+    const sums = new Map<string, { weight: number; error: number }>();
+    for (const { layer, weight, error } of this.channels) {
+      const sum = sums.get(layer) ?? { weight: 0, error: 0 };
+      sums.set(layer, { weight: sum.weight + weight, error: sum.error + error });
+    }
+    for (const { layer, channel, weight, error } of this.channels) {
+      const corrected = corrections.get(layer);
+      const sum = sums.get(layer)!;
+      if (!corrected || weight === 0) continue;
+      const mean = sum.error / sum.weight;
+      corrected.bias[channel] += (error + prior * mean) / (weight + prior);
+    }
+  }
+}
+
+function zeros(shape: Shape): Tensor {
+  return { shape, data: new Float32Array(shape.reduce((a, b) => a * b, 1)) };
+}
+
+/** The last layers without activation, and the movers between them and the outputs that they lead to. */
+function tailOf(graph: Graph): Set<Node> {
+  const producers = graph.producers();
+  const last = new Set(quantizableLayers(graph).map((layer) => layer.node));
+  const tail = new Set<Node>();
+  const visit = (blob: string): void => {
+    const node = producers.get(blob);
+    if (!node || tail.has(node)) return;
+    if (last.has(node) && paramsOf(node, ops).activation_type === activationTypes.none) tail.add(node);
+    else if (movers.has(node.type)) {
+      tail.add(node);
+      for (const input of node.inputs) visit(input);
+    }
+  };
+  for (const blob of graph.outputs) visit(blob);
+  return tail;
+}
+
+/** Runs both networks over the pictures and corrects. `each` is called after every picture. */
+export async function correctOutputs(
+  graphs: { float: Graph; int8: Graph },
+  inputs: AsyncIterable<Blobs>,
+  importance: Importance,
+  corrections: Corrections,
+  options: SessionOptions,
+  each: () => void,
+): Promise<void> {
+  const float = await createSession(graphs.float, options);
+  const int8 = await createSession(graphs.int8, options);
+  let shift: OutputShift | undefined;
+  try {
+    for await (const input of inputs) {
+      const shapes = Object.fromEntries(Object.entries(input).map(([blob, value]) => [blob, value.shape]));
+      shift ??= new OutputShift(graphs.float, shapes, importance);
+      if (shift.outputs.length === 0) return;
+      shift.add(await float.run(input, shift.outputs), await int8.run(input, shift.outputs));
+      each();
+    }
+  } finally {
+    float.close();
+    int8.close();
+  }
+  shift?.apply(corrections);
+}
