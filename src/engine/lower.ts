@@ -27,7 +27,7 @@ import {
   wholeMatrix,
   wholeValue,
 } from "./layout.ts";
-import { moreLayers } from "./lower-more.ts";
+import { moreLayers } from "./lower-dense.ts";
 import type { ElementwiseOperand, FusableStep, FusedStep, Int8Scales, Step } from "./steps.ts";
 
 /** What must be handed to and fetched from the network, by blob. */

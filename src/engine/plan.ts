@@ -51,7 +51,7 @@ import {
   packEpilogue,
   packTaps,
 } from "./pack.ts";
-import { planAttention, planJoin, planLayerNorm, planLrn } from "./plan-more.ts";
+import { planAttention, planJoin, planLayerNorm, planLrn } from "./plan-dense.ts";
 import type {
   ConvolutionStep,
   CopyStep,

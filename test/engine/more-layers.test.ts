@@ -1,4 +1,4 @@
-/** Layers that `lower-more.ts` puts on kernels: equal to the reference kernels, on one thread and in parts, none in JavaScript. */
+/** Layers that `lower-dense.ts` puts on kernels: equal to the reference kernels, on one thread and in parts, none in JavaScript. */
 import { expect, test } from "vitest";
 import { runReference } from "../../src/engine/reference.ts";
 import type { Shape } from "../../src/ir/tensor.ts";

@@ -1,4 +1,4 @@
-/** Kernel calls of the steps that `lower-more.ts` makes. */
+/** Kernel calls of the steps that `lower-dense.ts` makes. */
 import type { AttentionSpec, LayerNormSpec, LrnSpec, StridedCopySpec } from "../kernels/wasm/index.ts";
 import type { StaticData } from "./memory.ts";
 import { packEpilogue } from "./pack.ts";
