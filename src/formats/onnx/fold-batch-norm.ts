@@ -36,8 +36,11 @@ function foldInto(graph: OnnxGraph, conv: OnnxNode, norm: OnnxNode): boolean {
   const old = bias && tensorNumbers(bias);
   const newBias = factor.map((f, i) => ((old?.[i] ?? 0) - m[i]) * f + b[i]);
   const numbers = Float64Array.from(tensorNumbers(weight), (w, i) => w * factor[Math.floor(i / perChannel)]);
-  const [weightName, biasName] = [`${norm.outputs[0]}_weight`, `${norm.outputs[0]}_bias`];
-  if (constant(weightName) || constant(biasName)) return false;
+  const [weightName, biasName] = ["weight", "bias"].map((label) => {
+    let name = `${norm.outputs[0]}_${label}`;
+    while (constant(name)) name += "_folded";
+    return name;
+  });
   graph.initializers.set(weightName, makeTensor(weight.type, weight.dims, numbers));
   graph.initializers.set(biasName, makeTensor(weight.type, [channels], newBias));
   conv.inputs = [conv.inputs[0], weightName, biasName];
