@@ -78,13 +78,24 @@ export function emitBarrier(m: Module): FuncRef {
       f.tee(count);
       f.brIf(again);
     });
-    // 0 woken, 1 the generation has moved already, 2 timed out.
-    f.i32(generation);
-    f.get(mine);
-    f.i64(patienceNanoseconds);
-    f.op("memory.atomic.wait32");
-    f.i32(2);
-    f.op("i32.eq");
+    // Woken is not yet called: the notification may be one for the barrier before, from a thread that was slow to send it.
+    f.loop((again) => {
+      f.i32(generation);
+      f.get(mine);
+      f.i64(patienceNanoseconds);
+      f.op("memory.atomic.wait32");
+      f.i32(2); // timed out
+      f.op("i32.eq");
+      f.if(() => {
+        f.i32(1);
+        f.return();
+      });
+      loadGeneration();
+      f.get(mine);
+      f.op("i32.eq");
+      f.brIf(again);
+    });
+    f.i32(0);
   });
 }
 
