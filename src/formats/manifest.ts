@@ -136,6 +136,9 @@ const schema = z
     });
   });
 
+/** JSON can say −0 but is never printed with it: read as 0, so that what is read is what is written. */
+const plusZero = (_: string, value: unknown): unknown => (Object.is(value, -0) ? 0 : value);
+
 /**
  * Reads a manifest. `where` names it in errors. Throws FormatError that names the field (`input.mean`), what was found
  * and what is expected; unknown fields are errors except in `provenance` and `quantization`.
