@@ -154,7 +154,7 @@ export function parseManifest(source: string, where: string): Manifest {
   }
   let json: unknown;
   try {
-    json = JSON.parse(source.replace(/^\uFEFF/, ""));
+    json = JSON.parse(source.replace(/^\uFEFF/, ""), plusZero);
   } catch (error) {
     throw new FormatError(`${where}: not JSON: ${error instanceof Error ? error.message : error}`);
   }
