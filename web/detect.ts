@@ -5,7 +5,7 @@ import { modelTypes, pictureTypes, type Sorted, sortFiles } from "./files.ts";
 import { WorkerLink } from "./link.ts";
 import { clearNotices, notify, tell, tellCamera } from "./notices.ts";
 import { Overlay, Still } from "./overlay.ts";
-import type { DetectReply } from "./protocol.ts";
+import type { DetectReply, DetectRequest } from "./protocol.ts";
 import { Results } from "./results.ts";
 import { Shelf, type ShelfModel } from "./shelf.ts";
 import { type Facing, hasSeveralCameras, openCamera, openPicture, openVideo, type Source } from "./source.ts";
@@ -25,7 +25,7 @@ export class DetectView {
   /** The side that the user chose, which then holds for all models. */
   private chosenSize: number | undefined;
   private busy = false;
-  /** What came up while the worker was busy with a picture: a new frame, or other settings. */
+  /** What came up while the worker was busy: a new frame, or other settings. */
   private again: "frame" | "settings" | undefined;
   /** The worker holds the frame that is shown. */
   private held = false;
@@ -265,7 +265,8 @@ export class DetectView {
     const model = this.shelf.current;
     if (!source || model?.heldBy !== link || this.stalled) return;
     if (this.busy) {
-      if (!source.live && this.again !== "frame") this.again = what;
+      // Never more than one: what comes next is the newest frame at that time, and those in between are dropped.
+      if (this.again !== "frame") this.again = what;
       return;
     }
     this.busy = true;
@@ -298,8 +299,9 @@ export class DetectView {
     }
   }
 
-  private settings(): { size: number; confidence: number; iou: number } {
+  private settings(): Pick<DetectRequest, "size" | "rectangle" | "confidence" | "iou"> {
     return {
+      rectangle: byId("rectangle", HTMLInputElement).checked,
       size: Number(byId("size", HTMLSelectElement).value),
       confidence: byId("confidence", HTMLInputElement).valueAsNumber,
       iou: byId("iou", HTMLInputElement).valueAsNumber,
@@ -334,6 +336,7 @@ export class DetectView {
     }
     const size = byId("size", HTMLSelectElement);
     size.addEventListener("change", () => this.setSize(Number(size.value)));
+    byId("rectangle", HTMLInputElement).addEventListener("change", () => this.changed());
     const threads = byId("threads", HTMLSelectElement);
     const { choices } = threadChoices();
     threads.append(...choices.map((count) => make("option", { value: String(count) }, String(count))));

@@ -32,6 +32,8 @@ export interface DetectRequest {
   frame?: ImageBitmap;
   /** Side of the square input in pixels. */
   size: number;
+  /** Leave out the border of the letterbox, as far as the stride allows. */
+  rectangle: boolean;
   confidence: number;
   iou: number;
   /** The frame comes back with its boxes, so that it can be shown with them. */
