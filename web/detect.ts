@@ -271,8 +271,9 @@ export class DetectView {
     }
     this.busy = true;
     try {
-      const frame = what === "frame" || !this.held ? await source.grab() : undefined;
-      if (!frame && !this.held) return;
+      const wanted = what === "frame" || !this.held;
+      const frame = wanted ? await source.grab() : undefined;
+      if (wanted && !frame) return; // the next one comes
       // The boxes of a camera are shown on the frame that they were found in, not on a later one.
       const giveBack = frame !== undefined && source.kind === "camera";
       const request = { model: model.id, frame, giveBack, ...this.settings() };

@@ -89,7 +89,7 @@ function begin(): void {
   if (capabilities.missing.length) {
     notify(
       "This browser is too old for the page",
-      `It lacks ${capabilities.missing.join(", ")}. Chrome or Edge 91, Firefox 105, Safari 16.4 and newer have all that is needed.`,
+      `It lacks ${capabilities.missing.join(", ")}. Chrome or Edge 111, Firefox 115, Safari 16.4 and newer have all that is needed.`,
     );
     anElement("detect").hidden = true;
     return;

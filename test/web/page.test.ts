@@ -317,23 +317,28 @@ interface Calls {
 async function countCalls(page: Page): Promise<void> {
   await page.addInitScript(() => {
     const calls = { open: 0, most: 0, total: 0 };
-    Object.assign(globalThis, { calls });
-    const post = Worker.prototype.postMessage;
-    Worker.prototype.postMessage = function (this: Worker, message: unknown, ...rest: unknown[]) {
-      if ((message as { kind?: string }).kind === "detect") {
-        calls.open++;
-        calls.total++;
-        calls.most = Math.max(calls.most, calls.open);
-        const { call } = message as { call: number };
-        const done = ({ data }: MessageEvent<{ call: number }>): void => {
-          if (data.call !== call) return;
-          calls.open--;
-          this.removeEventListener("message", done);
-        };
-        this.addEventListener("message", done);
+    class CountingWorker extends Worker {
+      private readonly asked = new Set<number>();
+      constructor(url: string | URL, options?: WorkerOptions) {
+        super(url, options);
+        // Before the page's own listener, which may ask anew at once.
+        this.addEventListener("message", ({ data }: MessageEvent<{ call: number }>) => {
+          if (this.asked.delete(data.call)) calls.open--;
+        });
       }
-      return Reflect.apply(post, this, [message, ...rest]);
-    };
+      override postMessage(
+        message: { kind: string; call: number },
+        transfer?: Transferable[] | StructuredSerializeOptions,
+      ): void {
+        if (message.kind === "detect") {
+          this.asked.add(message.call);
+          calls.total++;
+          calls.most = Math.max(calls.most, ++calls.open);
+        }
+        super.postMessage(message, transfer as Transferable[]);
+      }
+    }
+    Object.assign(globalThis, { calls, Worker: CountingWorker });
   });
   await page.reload();
 }
