@@ -113,22 +113,53 @@ const axisNames = ["w", "hw", "chw", "cdhw"];
 
 /** Marks the extents of a Reshape that depend on the size; false where it is not clear which do. */
 function makeInferred(node: Node, input: Shape, large: Shape, output: Shape): boolean {
-  const fixed = elementCount(input.filter((extent, i) => extent === large[i]));
+  const changes = input.map((extent, i) => extent !== large[i]);
+  const open = openAxes(input, changes, output);
   const names = [...axisNames[output.length - 1]];
-  // The others must come from extents that stay: of 255x20x20 to 3x85x400 it is 400, since 3·85 divides 255.
-  const inferable = output.flatMap((extent, i) => (fixed % (elementCount(output) / extent) === 0 ? [i] : []));
-  if (inferable.length === 1) {
-    setParams(node, { [names[inferable[0]]]: -1 });
-    return true;
-  }
-  // Several depend on the size: those that keep their name are copied, and the rest must do without the size.
   const inputNames = [...axisNames[input.length - 1]];
-  const copied = names.filter((name, i) => {
-    const from = inputNames.indexOf(name);
-    return from >= 0 && input[from] === output[i] && input[from] !== large[from];
+  // Several depend on the size: those that keep their name are copied, and at most one is left to be inferred.
+  const copied = open.filter((axis) => {
+    const from = inputNames.indexOf(names[axis]);
+    return open.length > 1 && from >= 0 && changes[from] && input[from] === output[axis];
   });
-  const changing = input.filter((extent, i) => extent !== large[i]).length;
-  if (copied.length === 0 || copied.length !== changing) return false;
-  setParams(node, Object.fromEntries(copied.map((name) => [name, 0])));
+  const left = open.filter((axis) => !copied.includes(axis));
+  const inferred = left.length > 1 ? inferableAxes(input, changes, output, left) : left;
+  if (open.length === 0 || inferred.length > 1 || (left.length > 0 && inferred.length === 0)) return false;
+  const values = [...copied.map((axis) => [names[axis], 0]), ...inferred.map((axis) => [names[axis], -1])];
+  setParams(node, Object.fromEntries(values));
   return true;
+}
+
+/** Of several candidates those whose other extents can come from extents that stay: of 8x3x4x6 to 96x6, 6 may be 3x2. */
+function inferableAxes(
+  input: Shape,
+  changes: readonly boolean[],
+  output: Shape,
+  candidates: readonly number[],
+): number[] {
+  const fixed = elementCount(input.filter((_, i) => !changes[i]));
+  return candidates.filter((axis) => fixed % (elementCount(output) / output[axis]) === 0);
+}
+
+/**
+ * Axes of the output that depend on the size. A view keeps runs of axes together: of 255x20x20 seen as 3x85x400, 255 is
+ * 3x85 and 20x20 is 400. Axes of a run in which something changes are open.
+ */
+function openAxes(input: Shape, changes: readonly boolean[], output: Shape): number[] {
+  const open: number[] = [];
+  let i = 0;
+  let j = 0;
+  while (i < input.length && j < output.length) {
+    const [firstI, firstJ] = [i, j];
+    let from = input[i++];
+    let to = output[j++];
+    while (from !== to) {
+      if (from < to && i < input.length) from *= input[i++];
+      else if (to < from && j < output.length) to *= output[j++];
+      else break;
+    }
+    if (!changes.slice(firstI, i).some(Boolean)) continue;
+    for (let axis = firstJ; axis < j; axis++) if (output[axis] !== 1) open.push(axis);
+  }
+  return open;
 }

@@ -4,7 +4,6 @@
  */
 import { UnsupportedError } from "../../base/errors.ts";
 import type { Graph } from "../../ir/graph.ts";
-import { makeDynamic } from "./dynamic.ts";
 import type { ExternalData } from "./external.ts";
 import { fusePatterns } from "./fuse.ts";
 import { type OnnxFacts, type OnnxHead, recognizeHeads } from "./heads.ts";
@@ -27,8 +26,6 @@ export interface ReadOnnxOptions {
   readonly external?: ExternalData;
   /** Width and height in pixels for inputs whose size the file leaves open; default: its metadata, else 640. */
   readonly inputSize?: { readonly width: number; readonly height: number };
-  /** Keep fixed Reshape sizes. */
-  readonly static?: boolean;
   /** Keep decoding code that is in the graph. */
   readonly keepDecode?: boolean;
 }
@@ -42,10 +39,6 @@ export interface OnnxReport {
   readonly layers: number;
   /** How often each pattern of several operators became one layer. */
   readonly patterns: ReadonlyMap<string, number>;
-  /** Reshapes that now follow the input size. */
-  readonly dynamicReshapes: number;
-  /** Layers that still hold the model at the size it was exported with. */
-  readonly fixedSize: readonly string[];
 }
 
 export interface OnnxImport extends OnnxFacts {
@@ -57,7 +50,8 @@ export interface OnnxImport extends OnnxFacts {
 const defaultSide = 640;
 
 /**
- * Converts ONNX bytes to an ncnn graph of plain layers. `fileName` names the file in errors.
+ * Converts ONNX bytes to an ncnn graph of plain layers, with sizes in Reshape layers as they are in the file (the pass
+ * `dynamic-sizes` makes them follow the input). `fileName` names the file in errors.
  * Throws FormatError (damaged bytes), GraphError (contradictions), UnsupportedError (no form in ncnn), InputError
  * (external data).
  */
@@ -78,7 +72,6 @@ export function importOnnx(model: OnnxModel, options: ReadOnnxOptions = {}): Onn
   removeDead(simple.graph);
   const patterns = fusePatterns(simple, shapes);
   const { graph, outputs } = lowerNodes(simple, shapes, types);
-  const dynamic = options.static ? { rewritten: 0, fixed: [] } : makeDynamic(graph);
   const heads = facts.heads?.map(
     (head): OnnxHead => ({ ...head, blob: outputs.get(head.blob) ?? head.blob }),
   );
@@ -93,8 +86,6 @@ export function importOnnx(model: OnnxModel, options: ReadOnnxOptions = {}): Onn
       simplified,
       layers: graph.nodes.length,
       patterns,
-      dynamicReshapes: dynamic.rewritten,
-      fixedSize: dynamic.fixed,
     },
   };
 }

@@ -4,7 +4,7 @@ import { Random } from "../../../src/base/random.ts";
 import { runReference } from "../../../src/engine/reference.ts";
 import { exportOnnx, readOnnx } from "../../../src/formats/onnx/index.ts";
 import type { Graph } from "../../../src/ir/graph.ts";
-import { optimize, runPasses } from "../../../src/passes/index.ts";
+import { makeSizesDynamic, optimize, runPasses } from "../../../src/passes/index.ts";
 import { type Fixture, fixtures } from "./_fixtures.ts";
 
 /** Layers without a form in the exported operator set. */
@@ -52,6 +52,7 @@ describe("open sizes", () => {
   );
   test.each(raw.map((fixture) => [fixture.file, fixture] as const))("%s works at two sizes", (_, fixture) => {
     const { graph } = readOnnx(fixture.bytes, fixture.file);
+    makeSizesDynamic().run(graph);
     const bytes = exportOnnx(graph, {}, { dynamic: true });
     for (const [height, width] of [
       [64, 64],
