@@ -84,6 +84,6 @@ async function run(file: string, options: Options, terminal: Terminal): Promise<
   terminal.err(
     `${manifest.name}: ${graph.nodes.length} layers${fewer}, ${parameters} parameters, ${manifest.heads.length} heads, ${manifest.labels.length} classes\n`,
   );
-  if (options.verbose) terminal.err(table(Object.entries(rewrites)));
+  if (options.verbose && Object.keys(rewrites).length) terminal.err(table(Object.entries(rewrites)));
   terminal.out(table(written.map(({ file: name, bytes }) => [name, bytes])));
 }
