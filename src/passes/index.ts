@@ -29,6 +29,7 @@ import { replacePrelu } from "./replace-prelu.ts";
 import { replaceVectorConvolution } from "./replace-vector-convolution.ts";
 import { sinkVectorReshape } from "./sink-vector-reshape.ts";
 import { storeFp16, storeFp32 } from "./store-weights.ts";
+import { swapPermuteSoftmax } from "./swap-permute-softmax.ts";
 
 export type { Log, Pass } from "./pass.ts";
 export {
@@ -58,6 +59,7 @@ export {
   sinkVectorReshape,
   storeFp16,
   storeFp32,
+  swapPermuteSoftmax,
 };
 
 export interface OptimizeOptions {
@@ -102,6 +104,8 @@ export function optimizePasses(options: OptimizeOptions = {}): Pass[] {
     sinkVectorReshape,
     dropBroadcastReshape,
     mergeViews,
+    // Before Permutes are merged: it brings two together.
+    swapPermuteSoftmax,
     mergePermutes,
     dropUnreadConstants,
     ...(options.fp16 ? [storeFp16] : []),

@@ -29,6 +29,7 @@ import {
   sinkVectorReshape,
   storeFp16,
   storeFp32,
+  swapPermuteSoftmax,
 } from "../../src/passes/index.ts";
 import { check, expectSame, graphOf, textOf } from "./helpers.ts";
 
@@ -435,6 +436,28 @@ test("transpositions merge, for every pair of orders", () => {
   }
   const unknown = "Input x 0 1 x\nPermute a 1 1 x a 0=1\nPermute b 1 1 a b 0=1";
   expect(check(mergePermutes, unknown, unknown)[0]).toContain("rank");
+});
+
+test("Softmax goes before a Permute that another one follows", () => {
+  const chain = (order: number, axis: number, softmaxFirst = false, back = 5): string => {
+    const moved = softmaxFirst
+      ? `Softmax s 1 1 x a 0=${axis} 1=1\nPermute p 1 1 a b 0=${order}`
+      : `Permute p 1 1 x a 0=${order}\nSoftmax s 1 1 a b 0=${axis} 1=1`;
+    return `Input x 0 1 x 0=5 1=4 2=3\n${moved}\nPermute q 1 1 b y 0=${back}`;
+  };
+  // Order 5 turns the axes around: the last one was the first.
+  check(swapPermuteSoftmax, chain(5, 2), chain(5, 0, true).replace("0=0 1=1", "1=1"), [3, 4, 5]);
+  for (let order = 0; order < 6; order++) {
+    for (const axis of [0, 1, 2, -1]) {
+      const before = graphOf(chain(order, axis, false, 1));
+      const after = before.clone();
+      runPasses(after, [swapPermuteSoftmax, mergePermutes, dropIdentities]);
+      expect(after.nodes.length).toBeLessThanOrEqual(3);
+      expectSame(before, after, { x: [3, 4, 5] });
+    }
+  }
+  const alone = "Input x 0 1 x 0=5 1=4 2=3\nPermute p 1 1 x a 0=1\nSoftmax s 1 1 a y 0=2 1=1";
+  expect(check(swapPermuteSoftmax, alone, alone)).toEqual([]);
 });
 
 test("RepVGG branches become one convolution", () => {

@@ -165,7 +165,11 @@ const blocks: readonly Block[] = [
       b.node("Interp", [x], v & 1 ? sized : { resize_type: 2, height_scale: 1 + (v & 2), width_scale: 1 }),
     ];
   },
-  (b, x) => [b.node("Permute", [b.node("Permute", [x], { order_type: 3 })], { order_type: 4 })],
+  (b, x, v) => {
+    const turned = b.node("Permute", [x], { order_type: 3 });
+    const between = v & 1 ? b.node("Softmax", [turned], { axis: v % 3 }) : turned;
+    return [b.node("Permute", [between], { order_type: 4 })];
+  },
   // Layers that change nothing.
   (b, x, v) => [
     [

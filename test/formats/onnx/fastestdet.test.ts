@@ -31,9 +31,11 @@ describe.skipIf(!hasData)("FastestDet", () => {
   runPasses(graph, optimize);
   test("has no more layers than the author's conversion", () => {
     const theirs = parseParam(dataText("models/FastestDet.param"), "FastestDet.param");
-    expect(graph.nodes.length).toBeLessThanOrEqual(theirs.nodes.length);
     const types = (nodes: typeof graph.nodes) => nodes.map((node) => node.type).sort();
-    expect(types(graph.nodes)).toEqual(types(theirs.nodes));
+    // The author's has a Permute before its Softmax and one after it.
+    const left = types(theirs.nodes).filter((type) => type !== "Permute");
+    expect(types(graph.nodes)).toEqual(left);
+    expect(graph.nodes.length).toBe(theirs.nodes.length - 2);
     expect(report.opset).toBe(11);
     expect(inputSize).toEqual({ width: side, height: side });
   });
