@@ -102,6 +102,7 @@ export type { OpenedModel, OpenOptions } from "./model/format.ts";
 export { detectionImportance } from "./model/importance.ts";
 export { inventWeights } from "./model/invent.ts";
 export {
+  type FetchOptions,
   type FileLike,
   type LoadOptions,
   load,
@@ -114,7 +115,7 @@ export { mergeModels } from "./model/merge.ts";
 export { Model, type ModelDetectOptions } from "./model/model.ts";
 export { type NcnnoptimizeOptions, ncnnoptimize } from "./model/optimize.ts";
 export { quantizeModel } from "./model/quantize.ts";
-export type { Folder, NamedBytes } from "./model/source.ts";
+export type { DownloadProgress, Folder, NamedBytes } from "./model/source.ts";
 export { type GraphSummary, type LayerSummary, summarize } from "./model/summary.ts";
 export {
   pixelChannels,

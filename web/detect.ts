@@ -88,7 +88,8 @@ export class DetectView {
       shelf.render();
       this.refresh();
       try {
-        model.facts = await link.call("load", { id: model.id, source: model.source });
+        const { id, source } = model;
+        model.facts = await link.call("load", { id, source }, [], (bytes) => shelf.advance(model, bytes));
         model.heldBy = link;
       } catch (error) {
         if (link !== this.link) return false;
@@ -146,8 +147,13 @@ export class DetectView {
   }
 
   async useUrl(url: string): Promise<boolean> {
-    const name = decodeURIComponent(new URL(url, document.baseURI).pathname.split("/").pop() || url);
-    return this.use(this.shelf.add(new URL(url, document.baseURI).href, name.replace(/\.[^.]*$/, "")));
+    if (!URL.canParse(url, document.baseURI)) {
+      notify("No model", `${url} is no web address.`);
+      return false;
+    }
+    const { href, pathname } = new URL(url, document.baseURI);
+    const last = pathname.slice(pathname.lastIndexOf("/") + 1) || url;
+    return this.use(this.shelf.add(href, last.replace(/\.[^.]*$/, "")));
   }
 
   // Sources

@@ -14,7 +14,7 @@ import {
   UsageError,
 } from "../src/index.ts";
 import { encode, pixelsOf } from "./pixels.ts";
-import type { DetectReply, DetectRequest, Machine, ModelFacts, Precision } from "./protocol.ts";
+import type { DetectReply, DetectRequest, LoadProgress, Machine, ModelFacts, Precision } from "./protocol.ts";
 
 /** Raw outputs for the last frame, so that a slider moves boxes without a new inference. */
 interface Looked {
@@ -42,8 +42,12 @@ export class Detector {
     return { simd: features().relaxedSimd ? "relaxed SIMD" : "SIMD" };
   }
 
-  async load(id: number, source: readonly File[] | string): Promise<ModelFacts> {
-    const model = await load(source, { threads: this.threads });
+  async load(
+    id: number,
+    source: readonly File[] | string,
+    progress: (value: LoadProgress) => void,
+  ): Promise<ModelFacts> {
+    const model = await load(source, { threads: this.threads, onDownload: (file) => progress(file) });
     try {
       model.requireHeads();
     } catch (error) {

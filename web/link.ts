@@ -1,5 +1,5 @@
 /** The page's end of the worker: calls that are promises. */
-import type { Calls, ConvertProgress, Kind, ReplyMessage } from "./protocol.ts";
+import type { Calls, Kind, ReplyMessage } from "./protocol.ts";
 
 /** An error that the worker told; `expected` for those of the library, which explain themselves. */
 export class WorkerError extends Error {
@@ -14,7 +14,7 @@ export class WorkerError extends Error {
 interface Waiting {
   resolve(reply: unknown): void;
   reject(error: Error): void;
-  progress?(value: ConvertProgress): void;
+  progress?(value: unknown): void;
 }
 
 export class WorkerLink {
@@ -36,14 +36,15 @@ export class WorkerLink {
     kind: K,
     request: Calls[K]["request"],
     transfer: Transferable[] = [],
-    progress?: (value: ConvertProgress) => void,
+    progress?: (value: Calls[K]["progress"]) => void,
   ): Promise<Calls[K]["reply"]> {
     if (this.ended) return Promise.reject(this.ended);
     const call = ++this.calls;
     return new Promise((resolve, reject) => {
       this.waiting.set(call, {
         resolve: (reply) => resolve(reply as Calls[K]["reply"]),
-        ...{ reject, progress },
+        reject,
+        progress: (value) => progress?.(value as Calls[K]["progress"]),
       });
       this.worker.postMessage({ call, kind, request }, transfer);
     });

@@ -101,19 +101,29 @@ export interface ConvertReply {
   assumptions: readonly string[];
 }
 
+/** How much of a model's files has come, in bytes. */
+export interface LoadProgress {
+  received: number;
+  total?: number;
+}
+
 /** Instructions that the engine found here, in words. */
 export interface Machine {
   simd: string;
 }
 
 export interface Calls {
-  start: { request: { threads: number }; reply: Machine };
-  load: { request: { id: number; source: readonly File[] | string }; reply: ModelFacts };
-  unload: { request: { id: number }; reply: undefined };
-  detect: { request: DetectRequest; reply: DetectReply };
+  start: { request: { threads: number }; reply: Machine; progress: never };
+  load: {
+    request: { id: number; source: readonly File[] | string };
+    reply: ModelFacts;
+    progress: LoadProgress;
+  };
+  unload: { request: { id: number }; reply: undefined; progress: never };
+  detect: { request: DetectRequest; reply: DetectReply; progress: never };
   /** The last frame with its boxes. */
-  picture: { request: { type: string }; reply: Blob };
-  convert: { request: ConvertRequest; reply: ConvertReply };
+  picture: { request: { type: string }; reply: Blob; progress: never };
+  convert: { request: ConvertRequest; reply: ConvertReply; progress: ConvertProgress };
 }
 export type Kind = keyof Calls;
 
@@ -125,5 +135,5 @@ export interface RequestMessage<K extends Kind = Kind> {
 
 export type ReplyMessage =
   | { call: number; reply: unknown }
-  | { call: number; progress: ConvertProgress }
+  | { call: number; progress: unknown }
   | { call: number; error: { name: string; message: string } };

@@ -1,7 +1,7 @@
 /** The models that can be chosen: shipped ones, those that were dropped, those by address. One is in use. */
 import { formatBytes, make } from "./dom.ts";
 import type { WorkerLink } from "./link.ts";
-import type { ModelFacts, Precision } from "./protocol.ts";
+import type { LoadProgress, ModelFacts, Precision } from "./protocol.ts";
 
 export interface ShelfModel {
   readonly id: number;
@@ -10,6 +10,8 @@ export interface ShelfModel {
   /** Known before it is loaded for shipped models only. */
   precision?: Precision;
   facts?: ModelFacts;
+  /** While it comes from an address. */
+  progress?: LoadProgress;
   /** The worker that holds it; another one has to load it again. */
   heldBy?: WorkerLink;
 }
@@ -77,13 +79,26 @@ export class Shelf {
     return make("div", { class: "model" }, radio, label, ...badge, remove);
   }
 
+  /** Tells how much of a model has come, without building its row anew. */
+  advance(model: ShelfModel, progress: LoadProgress): void {
+    model.progress = progress;
+    const text = document.querySelector(`label[for="model-${model.id}"] .soft`);
+    if (text && this.loading === model) text.textContent = loadingText(progress);
+  }
+
   private describe(model: ShelfModel): string {
-    if (this.loading === model) return "loading…";
+    if (this.loading === model) return loadingText(model.progress);
     const { facts } = model;
     if (!facts) return "not loaded yet";
     const size = facts.width === facts.height ? `${facts.width} px` : `${facts.width}×${facts.height} px`;
     return `${size}, ${formatBytes(facts.bytes)}${facts.half ? ", fp16 weights" : ""}`;
   }
+}
+
+function loadingText(progress: LoadProgress | undefined): string {
+  if (!progress) return "loading…";
+  const { received, total } = progress;
+  return `loading, ${formatBytes(received)}${total ? ` of ${formatBytes(total)}` : ""}`;
 }
 
 export interface ShippedModel {

@@ -1,6 +1,6 @@
 /** The worker: everything that takes time. Requests are answered in the order in which they come. */
 import { Detector } from "./detector.ts";
-import type { Calls, ConvertProgress, Kind, ReplyMessage, RequestMessage } from "./protocol.ts";
+import type { Calls, Kind, ReplyMessage, RequestMessage } from "./protocol.ts";
 
 const post = (message: ReplyMessage, transfer: Transferable[] = []): void =>
   globalThis.postMessage(message, { transfer });
@@ -13,7 +13,7 @@ const started = (): Detector => {
 
 type Handler<K extends Kind> = (
   request: Calls[K]["request"],
-  progress: (value: ConvertProgress) => void,
+  progress: (value: Calls[K]["progress"]) => void,
 ) => Promise<Calls[K]["reply"]>;
 
 const handlers: { [K in Kind]: Handler<K> } = {
@@ -21,7 +21,7 @@ const handlers: { [K in Kind]: Handler<K> } = {
     detector = new Detector(threads);
     return detector.machine();
   },
-  load: ({ id, source }) => started().load(id, source),
+  load: ({ id, source }, progress) => started().load(id, source, progress),
   unload: async ({ id }) => started().unload(id),
   detect: (request) => started().detect(request),
   picture: ({ type }) => started().picture(type),
@@ -31,7 +31,7 @@ const handlers: { [K in Kind]: Handler<K> } = {
 
 async function answer<K extends Kind>({ call, kind, request }: RequestMessage<K>): Promise<void> {
   try {
-    const progress = (value: ConvertProgress): void => post({ call, progress: value });
+    const progress = (value: Calls[K]["progress"]): void => post({ call, progress: value });
     const reply = await handlers[kind](request, progress);
     const frame = reply && "frame" in reply ? reply.frame : undefined;
     post({ call, reply }, frame ? [frame] : []);

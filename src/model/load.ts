@@ -6,7 +6,7 @@ import type { Manifest } from "../ir/manifest.ts";
 import type { OpenedModel, OpenOptions } from "./format.ts";
 import { mainFile, openModel } from "./formats.ts";
 import { type Model, startModel } from "./model.ts";
-import { type Folder, memoryFolder, type NamedBytes, webFolder } from "./source.ts";
+import { type DownloadProgress, type Folder, memoryFolder, type NamedBytes, webFolder } from "./source.ts";
 
 type Bytes = Uint8Array | ArrayBuffer;
 
@@ -37,7 +37,12 @@ export interface FileLike {
  */
 export type ModelSource = ModelParts | readonly (FileLike | NamedBytes)[] | string | URL;
 
-export interface LoadOptions extends OpenOptions, SessionOptions {}
+export interface FetchOptions {
+  /** Called for every piece of a file that comes from the web. */
+  onDownload?: (progress: DownloadProgress) => void;
+}
+
+export interface LoadOptions extends OpenOptions, SessionOptions, FetchOptions {}
 
 /**
  * Loads a model so that it can run.
@@ -54,18 +59,27 @@ export async function load(source: ModelSource, options: LoadOptions = {}): Prom
 }
 
 /** Reads a model without making it ready to run: for looking at it, changing it or converting it. */
-export async function open(source: ModelSource, options: OpenOptions = {}): Promise<OpenedModel> {
-  const { folder, name } = await locate(source);
+export async function open(
+  source: ModelSource,
+  options: OpenOptions & FetchOptions = {},
+): Promise<OpenedModel> {
+  const { folder, name } = await locate(source, options);
   return openModel(folder, name, options);
 }
 
-async function locate(source: ModelSource): Promise<{ folder: Folder; name: string }> {
-  if (typeof source === "string" || source instanceof URL) return locateUrl(source);
+async function locate(
+  source: ModelSource,
+  { onDownload }: FetchOptions,
+): Promise<{ folder: Folder; name: string }> {
+  if (typeof source === "string" || source instanceof URL) return locateUrl(source, onDownload);
   if (Array.isArray(source)) return locateFiles(source as readonly (FileLike | NamedBytes)[]);
   return locateParts(source as ModelParts);
 }
 
-function locateUrl(source: string | URL): { folder: Folder; name: string } {
+function locateUrl(
+  source: string | URL,
+  onDownload: FetchOptions["onDownload"],
+): { folder: Folder; name: string } {
   const page = "location" in globalThis ? globalThis.location?.href : undefined;
   if (!URL.canParse(source, page)) {
     throw new UsageError(`${source}: not a web address; load files on disk with load from "ncnnkit/node"`);
@@ -73,10 +87,12 @@ function locateUrl(source: string | URL): { folder: Folder; name: string } {
   const url = new URL(source, page);
   const path = url.pathname.replace(/\/$/, "");
   const last = decodeURIComponent(path.slice(path.lastIndexOf("/") + 1));
-  if (/\.[a-z]+$/i.test(last) && !url.pathname.endsWith("/")) return { folder: webFolder(url), name: last };
+  if (/\.[a-z]+$/i.test(last) && !url.pathname.endsWith("/")) {
+    return { folder: webFolder(url, onDownload), name: last };
+  }
   const inside = new URL(url);
   inside.pathname = `${path}/`;
-  return { folder: webFolder(inside), name: `${last}.json` };
+  return { folder: webFolder(inside, onDownload), name: `${last}.json` };
 }
 
 async function locateFiles(

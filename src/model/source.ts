@@ -33,8 +33,17 @@ export function memoryFolder(files: readonly NamedBytes[]): Folder {
   };
 }
 
+/** How far the download of a file is. */
+export interface DownloadProgress {
+  readonly url: string;
+  /** Bytes. */
+  readonly received: number;
+  /** Bytes of the whole file, where the server tells. */
+  readonly total?: number;
+}
+
 /** The files beside a web address. A missing file is one that the server answers with 404 or 410. */
-export function webFolder(base: URL): Folder {
+export function webFolder(base: URL, onDownload?: (progress: DownloadProgress) => void): Folder {
   return {
     describe: (name) => new URL(name, base).href,
     read: async (name) => {
@@ -50,9 +59,42 @@ export function webFolder(base: URL): Folder {
       }
       if (response.status === 404 || response.status === 410) return undefined;
       if (!response.ok) throw new InputError(`cannot fetch ${url.href}: HTTP status ${response.status}`);
-      return new Uint8Array(await response.arrayBuffer());
+      try {
+        return await receive(response, (received, total) => onDownload?.({ url: url.href, received, total }));
+      } catch (error) {
+        throw new InputError(
+          `the download of ${url.href} broke off: ${error instanceof Error ? error.message : error}`,
+          { cause: error },
+        );
+      }
     },
   };
+}
+
+/** The body, told of piece by piece. */
+async function receive(
+  response: Response,
+  progress: (received: number, total?: number) => void,
+): Promise<Uint8Array> {
+  // With a content encoding, the length is that of the packed bytes.
+  const length = Number(response.headers.get("content-length") ?? Number.NaN);
+  const total = length > 0 && !response.headers.get("content-encoding") ? length : undefined;
+  const pieces: Uint8Array[] = [];
+  let received = 0;
+  for (const reader = response.body?.getReader(); reader; ) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    pieces.push(value);
+    received += value.length;
+    progress(received, total);
+  }
+  const bytes = new Uint8Array(received);
+  let at = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, at);
+    at += piece.length;
+  }
+  return bytes;
 }
 
 /** `a/b.c.param` → `{ stem: "b.c", extension: "param" }`; the extension in lower case. */

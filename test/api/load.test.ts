@@ -78,7 +78,10 @@ test("what is wrong with a source is said", async () => {
 const server: Server = createServer((request, response) => {
   const name = path.basename(new URL(request.url ?? "", "http://host").pathname);
   if (name === "broken.json") response.writeHead(500).end();
-  else if (name in files) response.end(bytesOf(name));
+  else if (name === "half.json") {
+    response.writeHead(200, { "content-length": 100 }).write("{");
+    setTimeout(() => response.destroy(), 20);
+  } else if (name in files) response.setHeader("content-length", bytesOf(name).length).end(bytesOf(name));
   else response.writeHead(404).end();
 });
 const port = await new Promise<number>((resolve) => {
@@ -96,6 +99,16 @@ test("web addresses: a manifest, a param with its manifest beside it, a folder",
   await expectBox(await node.load(`${base}/tiny`));
   await expect(browser.load(`${base}/no.json`)).rejects.toThrow(/no\.json: there is no such file/);
   await expect(browser.load(`${base}/broken.json`)).rejects.toThrow(/HTTP status 500/);
+  await expect(browser.load(`${base}/half.json`)).rejects.toThrow(/half\.json broke off/);
+  const last = new Map<string, browser.DownloadProgress>();
+  const model = await browser.load(`${base}/tiny.json`, {
+    onDownload: (progress) => last.set(path.basename(progress.url), progress),
+  });
+  model.close();
+  for (const name of ["tiny.json", "tiny.param", "tiny.bin"]) {
+    const { length } = bytesOf(name);
+    expect(last.get(name)).toMatchObject({ received: length, total: length });
+  }
   await expect(browser.load("http://127.0.0.1:1/tiny.json")).rejects.toThrow(/cannot fetch/);
 });
 
