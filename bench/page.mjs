@@ -1,0 +1,298 @@
+/**
+ * The built page in headless Chromium: frames a second on a fake camera, tasks of the page's thread above 50 ms while it
+ * detects and while it converts, memory over time, and the engine against onnxruntime-web in one page.
+ *
+ *   npm run build && npm run build:web && npm --prefix bench ci --ignore-scripts
+ *   node bench/page.mjs [--seconds 10] [--minutes 0] [--threads 1,2] [--only REGEXP] [--json results.json]
+ *
+ * `--minutes` watches memory that long with the first model. Models are the shipped one and, from NCNNKIT_DATA (default ../shared),
+ * yolov5ss; Chromium is /usr/bin/chromium or NCNNKIT_CHROMIUM. The camera shows photographs of 1280×720 at 30 frames a second.
+ */
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import os from "node:os";
+import path from "node:path";
+import { parseArgs } from "node:util";
+import { chromium } from "playwright-core";
+import sharp from "sharp";
+
+const { values: options } = parseArgs({
+  options: {
+    seconds: { type: "string", default: "10" },
+    minutes: { type: "string", default: "0" },
+    threads: { type: "string", default: "1,2" },
+    only: { type: "string", default: "." },
+    json: { type: "string" },
+  },
+});
+const root = path.resolve(import.meta.dirname, "..");
+const data = path.resolve(process.env.NCNNKIT_DATA ?? path.join(root, "../shared"));
+const scratch = mkdtempSync(path.join(os.tmpdir(), "ncnnkit-page-"));
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
+
+// ---- what is served: the page, data, the repository (for onnxruntime-web and the library), all isolated
+
+const types = {
+  ".js": "text/javascript",
+  ".mjs": "text/javascript",
+  ".css": "text/css",
+  ".html": "text/html",
+};
+Object.assign(types, { ".json": "application/json", ".svg": "image/svg+xml", ".wasm": "application/wasm" });
+const roots = {
+  page: path.join(root, "dist-web"),
+  data,
+  made: scratch,
+  ort: path.join(import.meta.dirname, "node_modules/onnxruntime-web/dist"),
+};
+const server = createServer((request, response) => {
+  const [, mount, rest] = /^\/([^/]+)\/(.*)$/.exec(new URL(request.url, "http://x").pathname) ?? [];
+  const base = roots[mount];
+  const file = base && path.resolve(base, decodeURIComponent(rest || "index.html"));
+  const headers = {
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-embedder-policy": "require-corp",
+  };
+  if (!file?.startsWith(base) || !existsSync(file) || !statSync(file).isFile()) {
+    response.writeHead(404).end();
+    return;
+  }
+  headers["content-type"] = types[path.extname(file)] ?? "application/octet-stream";
+  response.writeHead(200, headers).end(readFileSync(file));
+});
+await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+const url = (where) => `http://127.0.0.1:${server.address().port}/${where}`;
+
+const photographs = (part, count) => {
+  const folder = path.join(data, "coco/images", part);
+  const names = readdirSync(folder).sort().slice(0, count);
+  return names.map((name) => path.join(folder, name));
+};
+
+/** Motion JPEG, which Chromium's fake camera plays in a circle. */
+async function cameraFile() {
+  const frames = [];
+  for (const file of photographs("val2017", 6)) {
+    const frame = await sharp(file).resize(1280, 720, { fit: "cover" }).jpeg().toBuffer();
+    for (let i = 0; i < 15; i++) frames.push(frame);
+  }
+  const file = path.join(scratch, "camera.mjpeg");
+  writeFileSync(file, Buffer.concat(frames));
+  return file;
+}
+
+/** fp32 and int8 of a checkpoint, made by the command line; the folder's name is the model's. */
+function deployed(checkpoint) {
+  const name = path.basename(checkpoint, ".pt");
+  const out = path.join(scratch, name);
+  const cli = (...args) =>
+    execFileSync(process.execPath, [path.join(root, "bin/ncnnkit.js"), ...args], { stdio: "ignore" });
+  cli("convert", checkpoint, "-o", path.join(out, "fp32"));
+  const calibration = path.join(scratch, "calibration.txt");
+  writeFileSync(calibration, photographs("train2017", 32).join("\n"));
+  const table = path.join(out, `${name}.table`);
+  const float = path.join(out, "fp32", `${name}.json`);
+  cli("calibrate", float, "--images", calibration, "--method", "mse", "--size", "320", "-o", table);
+  cli("quantize", float, "--table", table, "-o", path.join(out, "int8"));
+  const int8 = readdirSync(path.join(out, "int8")).find((file) => file.endsWith(".json"));
+  return [
+    { name, precision: "fp32", model: `made/${name}/fp32/${name}.json` },
+    { name, precision: "int8", model: `made/${name}/int8/${int8}` },
+  ];
+}
+
+const browser = await chromium.launch({
+  executablePath: process.env.NCNNKIT_CHROMIUM ?? "/usr/bin/chromium",
+  args: [
+    ...["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"],
+    ...["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"],
+    `--use-file-for-fake-video-capture=${await cameraFile()}`,
+  ],
+});
+
+/** A page that counts its tasks above 50 ms. */
+async function open(where) {
+  const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
+  page.setDefaultTimeout(600_000);
+  page.on("pageerror", (error) => console.error(`page: ${error.message}`));
+  await page.addInitScript(() => {
+    globalThis.longTasks = [];
+    new PerformanceObserver((list) => {
+      for (const entry of list.getEntries()) globalThis.longTasks.push(Math.round(entry.duration));
+    }).observe({ entryTypes: ["longtask"] });
+  });
+  await page.goto(url(where));
+  return page;
+}
+const clearLongTasks = (page) => page.evaluate(() => globalThis.longTasks.splice(0));
+const numbers = (page) =>
+  page.evaluate(() =>
+    Object.fromEntries(
+      ["rate", "ms-pre", "ms-inference", "ms-post"].map((id) => [
+        id,
+        Number(document.getElementById(id).textContent),
+      ]),
+    ),
+  );
+
+async function openModel(model, threads) {
+  const page = await open(`page/?model=${encodeURIComponent(url(model))}&size=320&threads=${threads}`);
+  await page.waitForSelector(".model .badge");
+  await page.click("#use-camera");
+  await page.waitForFunction(() => Number(document.getElementById("rate").textContent) > 0);
+  await sleep(4000);
+  await clearLongTasks(page);
+  return page;
+}
+
+async function frameRate({ name, precision, model }, threads) {
+  const page = await openModel(model, threads);
+  const samples = [];
+  for (let i = 0; i < Number(options.seconds); i++) {
+    await sleep(1000);
+    samples.push(await numbers(page));
+  }
+  const row = { name, precision, threads };
+  for (const id of Object.keys(samples[0])) row[id] = median(samples.map((sample) => sample[id]));
+  row.longTasks = await clearLongTasks(page);
+  await page.close();
+  return row;
+}
+
+/** Megabytes of the page with its workers, once a minute. */
+async function memory({ model }) {
+  const page = await openModel(model, 1);
+  const measure = () =>
+    page.evaluate(async () => (await performance.measureUserAgentSpecificMemory()).bytes / 2 ** 20);
+  const series = [await measure()];
+  for (let i = 0; i < Number(options.minutes); i++) {
+    await sleep(60_000);
+    series.push(await measure());
+    const { rate } = await numbers(page);
+    console.log(`minute ${i + 1}: ${series.at(-1).toFixed(1)} MB, ${rate} frames/s`);
+  }
+  const longTasks = await clearLongTasks(page);
+  await page.close();
+  return { series, longTasks };
+}
+
+/** Tasks above 50 ms and seconds while the page converts and quantizes. */
+async function converting(checkpoint, pictures) {
+  const page = await open("page/");
+  const choose = async (selector, files) => {
+    const [chooser] = await Promise.all([page.waitForEvent("filechooser"), page.click(selector)]);
+    await chooser.setFiles(files);
+  };
+  await page.click("#tab-convert");
+  await choose("#pick-convert-model", [checkpoint]);
+  await choose("#pick-pictures", pictures);
+  await page.selectOption("#convert-size", "320");
+  await sleep(2000);
+  await clearLongTasks(page);
+  const start = performance.now();
+  await page.click("#convert-start");
+  await page.waitForSelector("#result:not([hidden])");
+  const seconds = (performance.now() - start) / 1000;
+  const longTasks = await clearLongTasks(page);
+  await page.close();
+  return { pictures: pictures.length, seconds, longTasks };
+}
+
+/** FastestDet in both engines in one page, in turns. */
+async function againstOnnxruntime() {
+  const { build } = await import("vite");
+  const entry = path.join(root, "src/index.ts");
+  await build({
+    logLevel: "warn",
+    build: {
+      lib: { entry, formats: ["es"], fileName: "kit" },
+      outDir: path.join(scratch, "kit"),
+      emptyOutDir: true,
+    },
+  });
+  const page = await open("page/");
+  const result = await page.evaluate(
+    async ({ kitUrl, ortUrl, wasmUrl, onnxUrl }) => {
+      const kit = await import(kitUrl);
+      const ort = await import(ortUrl);
+      ort.env.wasm.numThreads = 1;
+      ort.env.wasm.wasmPaths = wasmUrl;
+      const bytes = new Uint8Array(await (await fetch(onnxUrl)).arrayBuffer());
+      const session = await ort.InferenceSession.create(bytes, { executionProviders: ["wasm"] });
+      const model = await kit.load(onnxUrl);
+      const inputs = kit.randomInputs(model, { width: 352, height: 352 });
+      const [[blob, tensor]] = Object.entries(inputs);
+      const feeds = {
+        [session.inputNames[0]]: new ort.Tensor("float32", tensor.data, [1, ...tensor.shape]),
+      };
+      const times = { ours: [], theirs: [] };
+      let difference = 0;
+      for (let i = 0; i < 30; i++) {
+        let start = performance.now();
+        const ours = await model.run({ [blob]: tensor });
+        const middle = performance.now();
+        const theirs = await session.run(feeds);
+        const end = performance.now();
+        if (i >= 5) {
+          times.ours.push(middle - start);
+          times.theirs.push(end - middle);
+        }
+        start = end;
+        const [mine] = Object.values(ours);
+        const [other] = Object.values(theirs);
+        for (let j = 0; j < mine.data.length; j++) {
+          difference = Math.max(difference, Math.abs(mine.data[j] - other.data[j]));
+        }
+      }
+      return { ...times, difference, version: ort.env.versions?.web };
+    },
+    {
+      kitUrl: url("made/kit/kit.js"),
+      ortUrl: url("ort/ort.wasm.min.mjs"),
+      wasmUrl: url("ort/"),
+      onnxUrl: url("data/models/FastestDet.onnx"),
+    },
+  );
+  await page.close();
+  return { ...result, ours: median(result.ours), theirs: median(result.theirs) };
+}
+
+try {
+  const shipped = JSON.parse(readFileSync(path.join(roots.page, "models.json"), "utf8")).models.map(
+    ({ name, url: where, precision }) => ({ name, precision, model: `page/${where}` }),
+  );
+  const only = new RegExp(options.only);
+  const models = [...shipped, ...deployed(path.join(data, "models/yolov5ss.pt"))].filter(({ name }) =>
+    only.test(name),
+  );
+  const results = { browser: `Chromium ${browser.version()}`, cpu: os.cpus()[0].model, rows: [] };
+  console.log(`${results.browser}, ${results.cpu}`);
+  for (const model of models) {
+    for (const threads of options.threads.split(",").map(Number)) {
+      const row = await frameRate(model, threads);
+      results.rows.push(row);
+      console.log(
+        `${row.name} ${row.precision}, ${threads} thread(s): ${row.rate} frames/s; pre ${row["ms-pre"]}, inference ${row["ms-inference"]}, post ${row["ms-post"]} ms; tasks above 50 ms: ${row.longTasks.join(" ") || "none"}`,
+      );
+    }
+  }
+  results.onnxruntime = await againstOnnxruntime();
+  const { ours, theirs, difference } = results.onnxruntime;
+  console.log(
+    `FastestDet: ncnnkit ${ours.toFixed(1)} ms, onnxruntime-web ${theirs.toFixed(1)} ms, greatest difference ${difference.toExponential(1)}`,
+  );
+  results.converting = await converting(path.join(data, "models/yolov5ss.pt"), photographs("train2017", 30));
+  const { seconds, longTasks } = results.converting;
+  console.log(
+    `converting with 30 pictures: ${seconds.toFixed(0)} s; tasks above 50 ms: ${longTasks.join(" ") || "none"}`,
+  );
+  if (Number(options.minutes)) results.memory = await memory(models[0]);
+  if (options.json) writeFileSync(options.json, `${JSON.stringify(results, null, 2)}\n`);
+} finally {
+  await browser.close();
+  server.closeAllConnections();
+  server.close();
+  rmSync(scratch, { recursive: true, force: true });
+}
