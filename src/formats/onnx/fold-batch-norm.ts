@@ -9,11 +9,12 @@ export function foldBatchNorm(graph: OnnxGraph): number {
     readers.set(name, (readers.get(name) ?? 0) + 1);
   for (const { name } of graph.outputs) readers.set(name, (readers.get(name) ?? 0) + 1);
   const producer = new Map(graph.nodes.flatMap((node) => node.outputs.map((name) => [name, node] as const)));
+  const taken = new Set([...producer.keys(), ...graph.inputs.map(({ name }) => name)]);
   const gone = new Set<OnnxNode>();
   for (const norm of graph.nodes) {
     const conv = norm.opType === "BatchNormalization" ? producer.get(norm.inputs[0]) : undefined;
     if (conv?.opType !== "Conv" || readers.get(norm.inputs[0]) !== 1) continue;
-    if (!foldInto(graph, conv, norm)) continue;
+    if (!foldInto(graph, conv, norm, taken)) continue;
     conv.outputs = [norm.outputs[0]];
     producer.set(norm.outputs[0], conv);
     gone.add(norm);
@@ -22,7 +23,8 @@ export function foldBatchNorm(graph: OnnxGraph): number {
   return gone.size;
 }
 
-function foldInto(graph: OnnxGraph, conv: OnnxNode, norm: OnnxNode): boolean {
+/** `taken` holds the names of values that are no constants. */
+function foldInto(graph: OnnxGraph, conv: OnnxNode, norm: OnnxNode, taken: ReadonlySet<string>): boolean {
   const constant = (name: string | undefined): OnnxTensor | undefined => graph.initializers.get(name ?? "");
   const weight = constant(conv.inputs[1]);
   const bias = constant(conv.inputs[2]);
@@ -38,7 +40,7 @@ function foldInto(graph: OnnxGraph, conv: OnnxNode, norm: OnnxNode): boolean {
   const numbers = Float64Array.from(tensorNumbers(weight), (w, i) => w * factor[Math.floor(i / perChannel)]);
   const [weightName, biasName] = ["weight", "bias"].map((label) => {
     let name = `${norm.outputs[0]}_${label}`;
-    while (constant(name)) name += "_folded";
+    while (constant(name) || taken.has(name)) name += "_folded";
     return name;
   });
   graph.initializers.set(weightName, makeTensor(weight.type, weight.dims, numbers));

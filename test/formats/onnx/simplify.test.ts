@@ -163,4 +163,24 @@ test("BatchNormalization folds into the convolution before it, unless that has a
   };
   expect(run(lines).types).toEqual(["Conv"]);
   expect(run({ ...lines, outputs: ["y", "c"] }).types).toEqual(["Conv", "BatchNormalization"]);
+  // Names that the new constants would have belong to others: constants with other readers, results, inputs.
+  const busy = run({
+    nodes: [
+      ["Conv", ["x", "y_weight"], ["c"]],
+      ["BatchNormalization", ["c", "v", "v", "v", "v"], ["y"]],
+      ["Conv", ["x", "y_weight"], ["y_bias"]],
+      ["Add", ["y", "y_bias"], ["sum"]],
+    ],
+    constants: { y_weight: floats([4, 3, 3, 3], new Array(108).fill(1)), v: four },
+    outputs: ["sum"],
+  });
+  expect(busy.types).toEqual(["Conv", "Conv", "Add"]);
+  const [folded, plain] = busy.graph.nodes;
+  expect([folded.inputs, plain.inputs]).toEqual([
+    ["x", "y_weight_folded", "y_bias_folded"],
+    ["x", "y_weight"],
+  ]);
+  const weights = (name: string) => Array.from(tensorNumbers(busy.graph.initializers.get(name) ?? four));
+  expect(weights("y_weight")).toEqual(new Array(108).fill(1));
+  expect(weights("y_weight_folded")[107]).toBeCloseTo(2, 4);
 });
