@@ -2,13 +2,16 @@
 """Exports networks to ONNX and records what onnxruntime computes for them.
 
     python3 scripts/onnx-fixtures.py small test/formats/onnx/data   # committed as fixtures.zip: tiny widths, same graphs
-    python3 scripts/onnx-fixtures.py shared test/formats/onnx/data  # fastestdet.json: a real model on a real picture
+    python3 scripts/onnx-fixtures.py simplified test/formats/onnx/data  # simplified.zip: onnxsim's results for fixtures.zip
+    python3 scripts/onnx-fixtures.py shared test/formats/onnx/data  # fastestdet.json: a real model on real pictures
     python3 scripts/onnx-fixtures.py big /tmp/onnx-big              # scratch: full sizes, for scripts/onnx-check.ts
 
-Needs torch, torchvision, onnx, onnxscript and onnxruntime. Writes NAME.onnx files and index.json:
+Needs torch, torchvision, onnx, onnxscript, onnxruntime and (for `simplified`) onnxsim. Writes NAME.onnx files and index.json:
 [{file, network, exporter, opset, input: {name, shape}, seed, outputs: [{name, shape, step, values}]}]
 where `values` are every step-th element. Some have `other`: the same for another input size, computed by PyTorch, since
 the exported graph only runs at one. The input is `Random(seed)` of src/base/random.ts, uniform in [0, 1).
+`big` adds `pytorch`, the outputs of the network before export, and `picture`, both for a real picture out of NCNNKIT_DATA
+(default ../shared): {file: float32 CHW levels / 255, outputs, pytorch}.
 Weights are random: torch.manual_seed, with BatchNorm statistics that a few forward passes in training mode gave.
 """
 import json, os, sys, warnings, zipfile
@@ -462,20 +465,48 @@ def sample(name, value, most=300):
     return {"name": name, "shape": list(value.shape), "step": step, "values": [float(f"{v:.6g}") for v in flat[::step]]}
 
 
-def record(path, size, seed=7):
+def record(path, x):
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
-    x = mulberry(seed, 3 * size * size).reshape(1, 3, size, size)
     names = [info.name for info in session.get_outputs()]
     outputs = [sample(n, v) for n, v in zip(names, session.run(None, {name: x}))]
-    return {"input": {"name": name, "shape": [1, 3, size, size]}, "seed": seed, "outputs": outputs}
+    return {"input": {"name": name, "shape": list(x.shape)}, "outputs": outputs}
+
+
+def record_noise(path, size, seed=7):
+    return {**record(path, mulberry(seed, 3 * size * size).reshape(1, 3, size, size)), "seed": seed}
+
+
+def by_pytorch(model, x, names):
+    """Outputs of the network itself, under the names of its export."""
+    with torch.no_grad():
+        values = model(torch.from_numpy(x))
+    values = list(values) if isinstance(values, (list, tuple)) else [values]
+    return [sample(n, v.numpy()) for n, v in zip(names, values, strict=True)]
+
+
+def picture(size):
+    """A part of a photograph, enlarged where the network is larger than it; [1, 3, size, size], 0 to 1."""
+    levels = np.load(os.path.join(os.environ.get("NCNNKIT_DATA", "../shared"), "golden/in416-776.npy"))
+    times = -(-size // 416)
+    part = levels.repeat(times, 0).repeat(times, 1)[:size, :size]
+    return np.ascontiguousarray(part.transpose(2, 0, 1)[None].astype(np.float32) / 255)
+
+
+def record_more(folder, path, model, entry):
+    """What only the large networks have: outputs of PyTorch, and all for a picture."""
+    names = [o["name"] for o in entry["outputs"]]
+    shape = entry["input"]["shape"]
+    x = picture(shape[2])
+    file = f"picture-{shape[2]}.f32"
+    x.tofile(os.path.join(folder, file))
+    pytorch = by_pytorch(model, mulberry(entry["seed"], int(np.prod(shape))).reshape(shape), names)
+    real = {"file": file, "outputs": record(path, x)["outputs"], "pytorch": by_pytorch(model, x, names)}
+    return {"pytorch": pytorch, "picture": real}
 
 
 def other_size(model, shape, names, seed=7):
-    x = torch.from_numpy(mulberry(seed, int(np.prod(shape))).reshape(shape))
-    with torch.no_grad():
-        values = model(x)
-    return {"shape": shape, "outputs": [sample(n, v.numpy()) for n, v in zip(names, values)]}
+    return {"shape": shape, "outputs": by_pytorch(model, mulberry(seed, int(np.prod(shape))).reshape(shape), names)}
 
 
 # --- one operator at a time -----------------------------------------------------------------------
@@ -667,18 +698,51 @@ def export_operators(folder, index):
 
 
 def record_shared(folder):
-    """FastestDet on the upper left of a picture: golden/in416-776.npy, levels / 255."""
+    """FastestDet on two pictures, levels / 255: {picture: sample}; pictures are cut or padded with 0 to 352x352."""
     data = os.environ.get("NCNNKIT_DATA", "../shared")
-    pixels = np.load(os.path.join(data, "golden/in416-776.npy"))[:352, :352]
-    x = np.ascontiguousarray(pixels.transpose(2, 0, 1)[None].astype(np.float32) / 255)
     session = onnxruntime.InferenceSession(os.path.join(data, "models/FastestDet.onnx"), providers=["CPUExecutionProvider"])
-    [value] = session.run(None, {session.get_inputs()[0].name: x})
+    results = {}
+    for name in ["golden/in416-776.npy", "golden/in320-139.npy"]:
+        pixels = np.zeros((352, 352, 3), np.uint8)
+        levels = np.load(os.path.join(data, name))[:352, :352]
+        pixels[: levels.shape[0], : levels.shape[1]] = levels
+        x = np.ascontiguousarray(pixels.transpose(2, 0, 1)[None].astype(np.float32) / 255)
+        [value] = session.run(None, {session.get_inputs()[0].name: x})
+        results[name] = sample(session.get_outputs()[0].name, value, 1500)
     with open(os.path.join(folder, "fastestdet.json"), "w") as out:
-        out.write(json.dumps(sample(session.get_outputs()[0].name, value, 2000)) + "\n")
+        out.write(json.dumps(results) + "\n")
+
+
+def record_simplified(folder):
+    """What onnxsim makes of the networks, with kernels set to zero: only the graphs are compared."""
+    import onnxsim
+    from onnx import numpy_helper
+
+    written = []
+    with zipfile.ZipFile(os.path.join(folder, "fixtures.zip")) as archive:
+        for entry in json.loads(archive.read("index.json")):
+            if entry["network"] == "operator":
+                continue
+            proto = onnx.load_from_string(archive.read(entry["file"]))
+            shape = {entry["input"]["name"]: entry["input"]["shape"]} if "dynamic" in entry["network"] else None
+            simple, ok = onnxsim.simplify(proto, overwrite_input_shapes=shape)
+            assert ok, entry["file"]
+            kernels = {n.input[1] for n in simple.graph.node if n.op_type in ("Conv", "ConvTranspose", "Gemm", "MatMul")}
+            for tensor in simple.graph.initializer:
+                if tensor.name in kernels and np.prod(tensor.dims) > 64:
+                    zeros = np.zeros(tensor.dims, numpy_helper.to_array(tensor).dtype)
+                    tensor.CopyFrom(numpy_helper.from_array(zeros, tensor.name))
+            del simple.graph.value_info[:]
+            onnx.save(simple, os.path.join(folder, entry["file"]))
+            written.append(entry["file"])
+            print(entry["file"], len(proto.graph.node), "->", len(simple.graph.node), flush=True)
+    pack(folder, "simplified.zip", written)
 
 
 def main():
     which, folder = sys.argv[1], sys.argv[2]
+    if which == "simplified":
+        return record_simplified(folder)
     if which == "shared":
         return record_shared(folder)
     only = sys.argv[3:]
@@ -694,10 +758,12 @@ def main():
             path = os.path.join(folder, file)
             try:
                 export(model, size, path, exporter, opset, options.get("dynamic", False))
-                entry = {"file": file, "network": network, "exporter": exporter, "opset": opset, **record(path, size)}
+                entry = {"file": file, "network": network, "exporter": exporter, "opset": opset, **record_noise(path, size)}
                 if options.get("other"):
                     names = [o["name"] for o in entry["outputs"]]
                     entry["other"] = other_size(model, [1, 3, *options["other"]], names)
+                if which == "big":
+                    entry.update(record_more(folder, path, model, entry))
             except Exception as error:
                 print(file, "FAILED", str(error)[:300])
                 continue
@@ -708,14 +774,13 @@ def main():
     with open(index_path, "w") as out:
         out.write("[\n" + ",\n".join(json.dumps(e) for e in index.values()) + "\n]\n")
     if which == "small":
-        pack(folder)
+        pack(folder, "fixtures.zip", [f for f in os.listdir(folder) if f.endswith(".onnx") or f == "index.json"])
 
 
-def pack(folder):
-    """Everything into one zip without dates, which is what the tests read; the loose files are removed."""
-    files = sorted(f for f in os.listdir(folder) if f.endswith(".onnx") or f == "index.json")
-    with zipfile.ZipFile(os.path.join(folder, "fixtures.zip"), "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for file in files:
+def pack(folder, name, files):
+    """The files into one zip without dates, which is what the tests read; the loose files are removed."""
+    with zipfile.ZipFile(os.path.join(folder, name), "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for file in sorted(files):
             path = os.path.join(folder, file)
             archive.writestr(zipfile.ZipInfo(file), open(path, "rb").read(), zipfile.ZIP_DEFLATED, 9)
             os.remove(path)

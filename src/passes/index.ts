@@ -19,6 +19,7 @@ import { fuseSelfGate } from "./fuse-self-gate.ts";
 import { fuseWeightedSum } from "./fuse-weighted-sum.ts";
 import { mergeBranches } from "./merge-branches.ts";
 import { mergeClips } from "./merge-clips.ts";
+import { mergeCrops } from "./merge-crops.ts";
 import { mergeFocus } from "./merge-focus.ts";
 import { mergePermutes } from "./merge-permutes.ts";
 import { mergeScale } from "./merge-scale.ts";
@@ -49,6 +50,7 @@ export {
   makeSizesDynamic,
   mergeBranches,
   mergeClips,
+  mergeCrops,
   mergeFocus,
   mergePermutes,
   mergeScale,
@@ -107,6 +109,7 @@ export function optimizePasses(options: OptimizeOptions = {}): Pass[] {
     // Before Permutes are merged: it brings two together.
     swapPermuteSoftmax,
     mergePermutes,
+    mergeCrops,
     dropUnreadConstants,
     ...(options.fp16 ? [storeFp16] : []),
   ];

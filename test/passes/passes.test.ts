@@ -18,6 +18,7 @@ import {
   makeSizesDynamic,
   mergeBranches,
   mergeClips,
+  mergeCrops,
   mergeFocus,
   mergePermutes,
   mergeScale,
@@ -436,6 +437,24 @@ test("transpositions merge, for every pair of orders", () => {
   }
   const unknown = "Input x 0 1 x\nPermute a 1 1 x a 0=1\nPermute b 1 1 a b 0=1";
   expect(check(mergePermutes, unknown, unknown)[0]).toContain("rank");
+});
+
+test("cuts of different axes are one Crop", () => {
+  const cut = (values: string): string => `Input x 0 1 x\n${values}\nReLU r 1 1 b y`;
+  check(
+    mergeCrops,
+    cut("Crop p 1 1 x a -23309=1,1 -23310=1,-1 -23311=1,2\nCrop q 1 1 a b -23309=1,0 -23310=1,2 -23311=1,0"),
+    cut("Crop p 1 1 x b -23309=2,0,1 -23310=2,2,-1 -23311=2,0,2"),
+    [3, 4, 5],
+  );
+  const same = cut(
+    "Crop p 1 1 x a -23309=1,1 -23310=1,-1 -23311=1,2\nCrop q 1 1 a b -23309=1,1 -23310=1,2 -23311=1,2",
+  );
+  check(mergeCrops, same, same, [3, 4, 5]);
+  const fromTheEnd = same.replace("-23311=1,2\nR", "-23311=1,-1\nR");
+  check(mergeCrops, fromTheEnd, fromTheEnd, [3, 4, 5]);
+  const readTwice = `${same.replace("-23311=1,2\nR", "-23311=1,0\nR")}\nSigmoid s 1 1 a z`;
+  check(mergeCrops, readTwice, readTwice, [3, 4, 5]);
 });
 
 test("Softmax goes before a Permute that another one follows", () => {

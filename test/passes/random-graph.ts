@@ -170,6 +170,12 @@ const blocks: readonly Block[] = [
     const between = v & 1 ? b.node("Softmax", [turned], { axis: v % 3 }) : turned;
     return [b.node("Permute", [between], { order_type: 4 })];
   },
+  (b, x, v) => {
+    const [, h, w] = b.shape(x);
+    if (h < 4 || w < 4) return [];
+    const rows = b.node("Crop", [x], { starts: [v & 1], ends: [-1], axes: [1] });
+    return [b.node("Crop", [rows], { starts: [1], ends: [-233], axes: [v & 2 ? 2 : 1] })];
+  },
   // Layers that change nothing.
   (b, x, v) => [
     [

@@ -38,6 +38,11 @@ export function fixtures(): Fixture[] {
   return index.map((entry) => ({ ...entry, bytes: archive[entry.file] }));
 }
 
+/** What onnxsim makes of each network, by file, with kernels of zeros. Made by scripts/onnx-fixtures.py. */
+export function simplifiedByOnnxsim(): Record<string, Uint8Array> {
+  return unzipSync(readFileSync(new URL("./data/simplified.zip", import.meta.url)));
+}
+
 /** A copy with a few bytes changed, a piece cut out, doubled or the end cut off. */
 export function damage(bytes: Uint8Array, random: Random): Uint8Array {
   let copy = bytes.slice();

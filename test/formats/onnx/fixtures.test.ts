@@ -5,8 +5,9 @@ import { runReference } from "../../../src/engine/reference.ts";
 import { importOnnx, readOnnx, readOnnxModel, simplify, writeOnnx } from "../../../src/formats/onnx/index.ts";
 import type { Graph } from "../../../src/ir/graph.ts";
 import type { Tensor } from "../../../src/ir/tensor.ts";
-import { makeSizesDynamic } from "../../../src/passes/index.ts";
-import { type Fixture, fixtures, type Sample } from "./_fixtures.ts";
+import { makeSizesDynamic, optimize, runPasses } from "../../../src/passes/index.ts";
+import { compareGraphs } from "../../passes/isomorphic.ts";
+import { type Fixture, fixtures, type Sample, simplifiedByOnnxsim } from "./_fixtures.ts";
 
 const all = fixtures();
 const networks = all.filter((fixture) => fixture.network !== "operator");
@@ -66,6 +67,25 @@ test.each(named(networks.filter((fixture) => !needsCut(fixture))))(
     expect(worst(graph, fixture)).toBeLessThan(2e-5);
   },
 );
+
+describe("simplified by onnxsim before, a network gives the same graph", () => {
+  const simplified = simplifiedByOnnxsim();
+  const convert = (bytes: Uint8Array, fixture: Fixture): Graph => {
+    const { graph } = readOnnx(bytes, fixture.file, {
+      keepDecode: !needsCut(fixture),
+      inputSize: sizeOf(fixture),
+    });
+    runPasses(graph, optimize);
+    return graph;
+  };
+  test.each(named(networks))("%s", (_, fixture) => {
+    const [plain, simple] = [convert(fixture.bytes, fixture), convert(simplified[fixture.file], fixture)];
+    const { pairs, onlyInFirst, onlyInSecond } = compareGraphs(plain, simple);
+    expect({ onlyInFirst, onlyInSecond }).toEqual({ onlyInFirst: [], onlyInSecond: [] });
+    expect(pairs).toHaveLength(plain.nodes.length);
+    expect(simple.outputs).toEqual(plain.outputs);
+  });
+});
 
 describe("all exports of a network give the same layers", () => {
   const counts = (graph: Graph): Record<string, number> => {
