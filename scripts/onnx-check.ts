@@ -1,29 +1,37 @@
 /**
  * Converts the networks of a folder made by scripts/onnx-fixtures.py and prints a table: operators, layers before and after
- * optimizing, milliseconds to convert and to optimize, worst error against onnxruntime.
+ * optimizing, milliseconds to convert and to optimize, worst errors against onnxruntime and PyTorch on noise and on a picture.
  *
  *     node scripts/onnx-check.ts folder [--write folder2] [--backend wasm|none] [name …]
  *
  * The backend is the reference one unless said; it takes minutes for the larger networks.
- * Errors are relative to the greatest element. `--write` stores .param and .bin files for scripts/onnx-native.py.
+ * Errors are relative to the greatest element; above 1e-4 the exit status is 1. `--write` stores .param and .bin files for
+ * scripts/onnx-native.py.
  */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { Random } from "../src/base/random.ts";
-import { createSession } from "../src/engine/session.ts";
+import { createSession, type Session } from "../src/engine/session.ts";
 import { printParam, writeWeights } from "../src/formats/ncnn/index.ts";
 import { readOnnx } from "../src/formats/onnx/index.ts";
 import type { Graph } from "../src/ir/graph.ts";
 import { optimize, runPasses } from "../src/passes/index.ts";
 
+interface Sample {
+  name: string;
+  step: number;
+  values: number[];
+}
 interface Entry {
   file: string;
   exporter: string;
   opset: number;
   input: { shape: number[] };
   seed: number;
-  outputs: { name: string; step: number; values: number[] }[];
+  outputs: Sample[];
+  pytorch?: Sample[];
+  picture?: { file: string; outputs: Sample[]; pytorch: Sample[] };
 }
 
 const { values, positionals } = parseArgs({
@@ -36,14 +44,28 @@ if (!folder)
     "usage: node scripts/onnx-check.ts folder [--write folder2] [--backend wasm|none] [name …]",
   );
 if (values.write) mkdirSync(values.write, { recursive: true });
+const limit = 1e-4;
 
-async function worstError(graph: Graph, entry: Entry): Promise<number> {
+/** Errors against onnxruntime and PyTorch on noise, then on the picture; as many as there are references. */
+async function worstErrors(graph: Graph, entry: Entry): Promise<number[]> {
   const size = entry.input.shape.reduce((a, b) => a * b, 1);
-  const data = new Random(entry.seed).floats(size, 0, 1);
   const session = await createSession(graph, { backend: values.backend === "wasm" ? "wasm" : "reference" });
-  const found = await session.run({ [graph.inputs[0]]: { shape: entry.input.shape.slice(1), data } });
+  const errors: number[] = [];
+  const compare = async (data: Float32Array, references: (Sample[] | undefined)[]): Promise<void> => {
+    const found = await session.run({ [graph.inputs[0]]: { shape: entry.input.shape.slice(1), data } });
+    for (const reference of references) if (reference) errors.push(worst(reference, found));
+  };
+  await compare(new Random(entry.seed).floats(size, 0, 1), [entry.outputs, entry.pytorch]);
+  if (entry.picture) {
+    const { buffer } = new Uint8Array(readFileSync(join(folder, entry.picture.file)));
+    await compare(new Float32Array(buffer), [entry.picture.outputs, entry.picture.pytorch]);
+  }
   session.close();
-  const errors = entry.outputs.map(({ name, step, values: expected }) => {
+  return errors;
+}
+
+function worst(reference: readonly Sample[], found: Awaited<ReturnType<Session["run"]>>): number {
+  const errors = reference.map(({ name, step, values: expected }) => {
     const scale = Math.max(...expected.map(Math.abs), 1e-9);
     return Math.max(...expected.map((v, i) => Math.abs(v - found[name].data[i * step]))) / scale;
   });
@@ -51,9 +73,9 @@ async function worstError(graph: Graph, entry: Entry): Promise<number> {
 }
 
 console.log(
-  "| network | exporter | opset | operators | layers | optimized | fixed to its size by | convert ms | optimize ms | error |",
+  "| network | exporter | opset | operators | layers | optimized | fixed to its size by | convert ms | optimize ms | noise: onnxruntime | PyTorch | picture: onnxruntime | PyTorch |",
 );
-console.log("|---|---|---|---|---|---|---|---|---|---|");
+console.log(`|${"---|".repeat(13)}`);
 const index = JSON.parse(readFileSync(join(folder, "index.json"), "utf8")) as Entry[];
 for (const entry of index) {
   if (names.length && !names.some((name) => entry.file.startsWith(name))) continue;
@@ -71,13 +93,16 @@ for (const entry of index) {
     writeFileSync(`${base}.param`, printParam(graph));
     writeFileSync(`${base}.bin`, writeWeights(graph));
   }
-  let error = "";
+  let errors: string[] = [];
   try {
-    if (values.backend !== "none") error = (await worstError(graph, entry)).toExponential(1);
+    const found = values.backend === "none" ? [] : await worstErrors(graph, entry);
+    errors = found.map((error) => error.toExponential(1));
+    if (!found.every((error) => error <= limit)) process.exitCode = 1;
   } catch (problem) {
-    error = `failed: ${problem}`;
+    errors = [`failed: ${problem}`];
+    process.exitCode = 1;
   }
   const network = entry.file.replace(/-[td]\d+\.onnx$/, "");
   const cells = [network, entry.exporter, entry.opset, report.operators, layers, graph.nodes.length];
-  console.log(`| ${[...cells, bound.length, ...times, error].join(" | ")} |`);
+  console.log(`| ${[...cells, bound.length, ...times, ...errors].join(" | ")} |`);
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Runs files converted by scripts/onnx-check.ts in native ncnn and compares them with the recorded onnxruntime outputs.
+"""Runs files converted by scripts/onnx-check.ts in native ncnn and compares them with the recorded outputs of onnxruntime,
+and of PyTorch and for a picture where those are recorded. Prints the worst error of each network, relative to the largest output.
 
     node scripts/onnx-check.ts FOLDER --write CONVERTED && python3 scripts/onnx-native.py FOLDER CONVERTED [name …]
 
@@ -20,18 +21,26 @@ def mulberry(seed, count):
     return out
 
 
-def run(base, entry):
+def run(folder, base, entry):
     net = ncnn.Net()
     net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = net.opt.use_bf16_storage = False
     net.opt.num_threads = 1
     if net.load_param(base + ".param") or net.load_model(base + ".bin"):
         raise RuntimeError("does not load")
     shape = entry["input"]["shape"][1:]
-    x = mulberry(entry["seed"], int(np.prod(shape))).reshape(shape)
+    x = mulberry(entry["seed"], int(np.prod(shape)))
+    errors = compare(net, x.reshape(shape), entry["outputs"]) + compare(net, x.reshape(shape), entry.get("pytorch", []))
+    if "picture" in entry:
+        x = np.fromfile(os.path.join(folder, entry["picture"]["file"]), np.float32).reshape(shape)
+        errors += compare(net, x, entry["picture"]["outputs"]) + compare(net, x, entry["picture"]["pytorch"])
+    return max(errors)
+
+
+def compare(net, x, outputs):
     errors = []
     with net.create_extractor() as extractor:
         extractor.input(net.input_names()[0], ncnn.Mat(np.ascontiguousarray(x)).clone())
-        for output in entry["outputs"]:
+        for output in outputs:
             status, mat = extractor.extract(output["name"].replace(" ", "_"))
             if status:
                 raise RuntimeError(f"extract {output['name']} gives {status}")
@@ -40,7 +49,7 @@ def run(base, entry):
                 raise RuntimeError(f"{output['name']} has {flat.size} elements, expected {output['shape']}")
             expected = np.array(output["values"], np.float32)
             errors.append(np.abs(flat[:: output["step"]] - expected).max() / max(np.abs(expected).max(), 1e-6))
-    return max(errors)
+    return errors
 
 
 def main():
@@ -52,7 +61,7 @@ def main():
             continue
         count += 1
         try:
-            error = run(base, entry)
+            error = run(folder, base, entry)
             note = f"{error:.1e}" if error < 1e-4 else f"{error:.1e} TOO LARGE"
         except Exception as problem:
             error, note = 1, f"FAILED {problem}"

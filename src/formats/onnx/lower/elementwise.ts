@@ -5,7 +5,7 @@ import { binaryOpTypes } from "../../../ops/binary-op.ts";
 import { unaryOpTypes } from "../../../ops/unary-op.ts";
 import { floatAttribute, intAttribute, type OnnxNode, stringAttribute } from "../model.ts";
 import type { Lower, Lowering, Value } from "./context.ts";
-import { alignBroadcast, axisInBlob, blobShapeOf, count } from "./layout.ts";
+import { alignBroadcast, axisInBlob, blobShapeOf, broadcastOver, count } from "./layout.ts";
 
 /** A layer that changes every element on its own, in whatever shape the blob has. */
 const perElement =
@@ -79,6 +79,8 @@ function operands(l: Lowering, left: string, right: string): string[] {
     const view = l.value(isConstant(left) ? right : left).blobShape;
     return [left, right].map((name) => l.as(l.value(name, view), view));
   }
+  const over = overLargerBlob(l, left, right);
+  if (over) return over;
   const aligned = alignBroadcast(shapeA, shapeB);
   const other = (shape: Shape): Shape => (shape === aligned.a ? aligned.b : aligned.a);
   return [left, right].map((name, i) => {
@@ -88,6 +90,19 @@ function operands(l: Lowering, left: string, right: string): string[] {
     if (perChannel) return l.as(value, perChannel);
     return l.as(value, shape);
   });
+}
+
+/** The operand that has the result's shape stays as its blob is, and the other one is seen to fit, where that is possible. */
+function overLargerBlob(l: Lowering, left: string, right: string): string[] | undefined {
+  const isLeftLarger = count(l.shapeOf(left)) > count(l.shapeOf(right));
+  const [large, small] = isLeftLarger ? [left, right] : [right, left];
+  if (l.constant(large)) return undefined;
+  const { blob, blobShape, shape } = l.value(large);
+  const view = broadcastOver(blobShape, shape, l.shapeOf(small));
+  if (!view) return undefined;
+  const wanted = channelView(view, blobShape) ?? view;
+  const other = l.as(l.value(small, wanted), wanted);
+  return isLeftLarger ? [blob, other] : [other, blob];
 }
 
 /** `[c, 1, 1]` against `[c, h, w]` is written as rank 1, which ncnn broadcasts over the rest. */

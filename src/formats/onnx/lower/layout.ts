@@ -77,6 +77,28 @@ export function alignBroadcast(a: Shape, b: Shape): { a: number[]; b: number[] }
   return { a: axes.map(({ x }) => x), b: axes.map(({ y }) => y) };
 }
 
+/**
+ * The view of a value of shape `other` that broadcasts over a blob of shape `blob`, which holds a value of shape `shape` that
+ * the result has too; nothing where an axis of the blob joins one that `other` has with one that it repeats along.
+ */
+export function broadcastOver(blob: Shape, shape: Shape, other: Shape): number[] | undefined {
+  const padded = [...new Array<number>(Math.max(shape.length - other.length, 0)).fill(1), ...other];
+  const isRepeated = padded.length === shape.length && padded.every((d, i) => d === 1 || d === shape[i]);
+  if (!isRepeated) return undefined;
+  let axis = 0;
+  const view: number[] = [];
+  for (const extent of blob) {
+    let [whole, part] = [1, 1];
+    for (; axis < shape.length && whole < extent; axis++) {
+      whole *= shape[axis];
+      part *= padded[axis];
+    }
+    if (whole !== extent || (part !== 1 && part !== whole)) return undefined;
+    view.push(part);
+  }
+  return view;
+}
+
 /** `order_type` of Permute by the source axes of the result, outermost first. */
 export function permuteOrder(perm: readonly number[]): number {
   const names = ["", "w", "hw", "chw", "cdhw"][perm.length] ?? "";
