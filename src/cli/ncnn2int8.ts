@@ -36,7 +36,9 @@ Example:
       if (Number(params.int8_scale_term) > 100) terminal.err(`fuse_requantize ${name}\n`);
     }
     await writePaths({ [outParam]: printParam(graph), [outBin]: writeWeights(graph) });
-    if (!int8.length) warn(terminal, "no layer became int8: the table has none of them");
+    const reason =
+      tableFile === undefined ? "without a table all stay float" : `${tableFile} has none of them`;
+    if (!int8.length) warn(terminal, `no layer became int8: ${reason}`);
   },
 });
 

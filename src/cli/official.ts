@@ -27,7 +27,7 @@ export function officialCommand(tool: OfficialTool): (program: Command, terminal
       .action(async (words: string[]) => {
         if (!tool.accepts(words.length)) {
           terminal.err(`${tool.usage}\n`);
-          throw new UsageError(`${tool.name}: ${words.length} arguments`);
+          throw new UsageError(`${tool.name}: ${words.length} arguments do not fit its usage`);
         }
         const option = words.find((word) => word.startsWith("-"));
         if (option !== undefined) {

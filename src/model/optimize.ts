@@ -37,7 +37,11 @@ function keptByCut(graph: Graph, { cutStart, cutEnd, log }: NcnnoptimizeOptions)
   const indexOf = (name: string | undefined, what: string, fallback: number): number => {
     if (name === undefined) return fallback;
     const index = graph.nodes.findIndex((node) => node.name === name);
-    if (index < 0) throw new UsageError(`not find target ${what} layer ${name}`);
+    if (index < 0) {
+      throw new UsageError(
+        `not find target ${what} layer ${name}: give a name of the .param's second column`,
+      );
+    }
     log?.(`${what} layer ${index}:${name}`);
     return index;
   };
