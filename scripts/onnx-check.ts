@@ -1,6 +1,6 @@
 /**
  * Converts the networks of a folder made by scripts/onnx-fixtures.py and prints a table: operators, layers before and after
- * optimizing, milliseconds to convert and to optimize, worst errors against onnxruntime and PyTorch on noise and on a picture.
+ * optimizing, milliseconds to convert and to optimize, worst errors against onnxruntime and PyTorch on noise and on a picture, and against PyTorch at another input size.
  *
  *     node scripts/onnx-check.ts folder [--write folder2] [--backend wasm|none] [name …]
  *
@@ -31,6 +31,7 @@ interface Entry {
   seed: number;
   outputs: Sample[];
   pytorch?: Sample[];
+  other?: { shape: number[]; outputs: Sample[] };
   picture?: { file: string; outputs: Sample[]; pytorch: Sample[] };
 }
 
@@ -46,20 +47,29 @@ if (!folder)
 if (values.write) mkdirSync(values.write, { recursive: true });
 const limit = 1e-4;
 
-/** Errors against onnxruntime and PyTorch on noise, then on the picture; as many as there are references. */
+/** Errors in the order of the table's columns; as many as there are references. */
 async function worstErrors(graph: Graph, entry: Entry): Promise<number[]> {
-  const size = entry.input.shape.reduce((a, b) => a * b, 1);
   const session = await createSession(graph, { backend: values.backend === "wasm" ? "wasm" : "reference" });
   const errors: number[] = [];
-  const compare = async (data: Float32Array, references: (Sample[] | undefined)[]): Promise<void> => {
-    const found = await session.run({ [graph.inputs[0]]: { shape: entry.input.shape.slice(1), data } });
+  const compare = async (
+    dims: readonly number[],
+    references: (Sample[] | undefined)[],
+    data = new Random(entry.seed).floats(
+      dims.reduce((a, b) => a * b, 1),
+      0,
+      1,
+    ),
+  ): Promise<void> => {
+    const found = await session.run({ [graph.inputs[0]]: { shape: dims.slice(1), data } });
     for (const reference of references) if (reference) errors.push(worst(reference, found));
   };
-  await compare(new Random(entry.seed).floats(size, 0, 1), [entry.outputs, entry.pytorch]);
-  if (entry.picture) {
-    const { buffer } = new Uint8Array(readFileSync(join(folder, entry.picture.file)));
-    await compare(new Float32Array(buffer), [entry.picture.outputs, entry.picture.pytorch]);
+  const { input, other, picture } = entry;
+  await compare(input.shape, [entry.outputs, entry.pytorch]);
+  if (picture) {
+    const { buffer } = new Uint8Array(readFileSync(join(folder, picture.file)));
+    await compare(input.shape, [picture.outputs, picture.pytorch], new Float32Array(buffer));
   }
+  if (other) await compare(other.shape, [other.outputs]);
   session.close();
   return errors;
 }
@@ -73,9 +83,9 @@ function worst(reference: readonly Sample[], found: Awaited<ReturnType<Session["
 }
 
 console.log(
-  "| network | exporter | opset | operators | layers | optimized | fixed to its size by | convert ms | optimize ms | noise: onnxruntime | PyTorch | picture: onnxruntime | PyTorch |",
+  "| network | exporter | opset | operators | layers | optimized | fixed to its size by | convert ms | optimize ms | noise: onnxruntime | PyTorch | picture: onnxruntime | PyTorch | other size |",
 );
-console.log(`|${"---|".repeat(13)}`);
+console.log(`|${"---|".repeat(14)}`);
 const index = JSON.parse(readFileSync(join(folder, "index.json"), "utf8")) as Entry[];
 for (const entry of index) {
   if (names.length && !names.some((name) => entry.file.startsWith(name))) continue;

@@ -412,9 +412,9 @@ IMAGENET = {
 }
 FULL = (32, 64, 128, 256, 512)
 BIG = [
-    ("yolov5s-v6", lambda: YoloFive(FULL, 1, 80), 640, [(TS, 12), (DY, 18)], {}),
+    ("yolov5s-v6", lambda: YoloFive(FULL, 1, 80), 640, [(TS, 12), (DY, 18)], {"other": [416, 320]}),
     ("yolov5s-v6-split", lambda: YoloFive(FULL, 1, 80, decode="split"), 320, [(TS, 17), (DY, 18)], {}),
-    ("yolov5s-v5", lambda: YoloFive(FULL, 1, 80, "hardswish", True), 320, [(TS, 12), (DY, 18)], {}),
+    ("yolov5s-v5", lambda: YoloFive(FULL, 1, 80, "hardswish", True), 320, [(TS, 12), (DY, 18)], {"other": [640, 640]}),
     ("yolov8n", lambda: YoloEight((16, 32, 64, 128, 256), 1, 80), 320, [(TS, 17), (DY, 18)], {}),
     ("yolo11n", lambda: YoloEight((16, 32, 64, 128, 256), 1, 80, True), 320, [(TS, 17), (DY, 18)], {}),
 ] + [(n, (lambda n=n, k=k: getattr(tv, n)(weights=None, **k)), 224, [(TS, 17), (DY, 18)], {}) for n, k in IMAGENET.items()]
