@@ -1,18 +1,28 @@
 /**
- * The networks of `ncnnkit benchncnn` here and in native ncnn, through its Python package: the same files (invented weights), the
- * same loops, alternating network by network. Results go to bench/results/zoo.json; `node scripts/benchmark-chart.mjs` draws them.
+ * The networks of `ncnnkit benchncnn` here, in native ncnn (through its Python package) and, where they have a form in ONNX, in
+ * onnxruntime-web: the same invented weights, the same loops, network by network. Results go to bench/results/zoo.json;
+ * `node scripts/benchmark-chart.mjs` draws them.
  *
- *   npm run build && node bench/zoo.mjs [--loops 4] [--threads 1] [--only REGEXP] [--out bench/results/zoo.json]
+ *   npm run build && npm --prefix bench ci --ignore-scripts
+ *   node bench/zoo.mjs [--loops 4] [--threads 1] [--only REGEXP] [--out bench/results/zoo.json]
  *
- * Needs `pip install ncnn numpy`; without it the native column stays empty.
+ * Needs `pip install ncnn numpy` for the native column; a column whose package is missing stays empty.
  */
 import { spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
-import { benchmarkNetwork, benchmarkNetworks, features, networkFiles } from "../dist/node.js";
+import {
+  benchmarkNetwork,
+  benchmarkNetworks,
+  exportModel,
+  features,
+  networkFiles,
+  readNcnn,
+  UnsupportedError,
+} from "../dist/node.js";
 
 const { values: options } = parseArgs({
   options: {
@@ -24,39 +34,67 @@ const { values: options } = parseArgs({
 });
 const loops = Number(options.loops);
 const threads = Number(options.threads);
-/** As ncnn's own benchmark. */
-const nativeWarmup = 8;
+/** Runs of a peer before those that count, as in ncnn's own benchmark. */
+const warmup = 8;
 
 const median = (times) => {
   const sorted = [...times].sort((a, b) => a - b);
   return (sorted[(loops - 1) >> 1] + sorted[loops >> 1]) / 2;
 };
 
-/** Milliseconds of `loops` native runs, and the package's version; undefined where the package is missing. */
-async function native(network) {
+/**
+ * Starts a peer that prints "ready VERSION" and then answers each line on stdin with the milliseconds of one inference. Returns its
+ * version and the times after `warmup` runs; undefined where it does not start: the package is missing.
+ */
+async function timesOf(program, args) {
+  const child = spawn(program, args, { stdio: ["pipe", "pipe", "ignore"] });
+  child.on("error", () => {});
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const ready = await lines.next();
+  if (ready.done) return undefined;
+  const times = [];
+  for (let i = 0; i < warmup + loops; i++) {
+    child.stdin.write("0\n");
+    const answer = await lines.next();
+    if (answer.done) return undefined;
+    times.push(Number(answer.value));
+  }
+  child.stdin.end();
+  return { version: ready.value.replace("ready ", ""), times: times.slice(warmup) };
+}
+
+const native = (network, base) => {
+  const graph = network.build();
+  const [[, size]] = network.shapes;
+  const model = [base, size, graph.inputs[0], graph.outputs.join(",")].join("|");
+  return timesOf("python3", [path.join(import.meta.dirname, "native.py"), String(threads), model]);
+};
+
+/** The same weights, exported to ONNX; undefined for networks with layers that ONNX has no form of (int8, box detection). */
+async function onnxruntimeWeb(network, base) {
+  const [[channels, height, width]] = network.shapes;
+  try {
+    const graph = readNcnn(readFileSync(`${base}.param`), readFileSync(`${base}.bin`));
+    const input = { blob: graph.inputs[0], width, height, channels, stride: 1 };
+    const bytes = await exportModel({ graph, manifest: { input, heads: [], labels: [] } });
+    writeFileSync(`${base}.onnx`, bytes);
+  } catch (error) {
+    if (error instanceof UnsupportedError) return undefined;
+    throw error;
+  }
+  const script = path.join(import.meta.dirname, "onnxruntime-web.mjs");
+  return timesOf(process.execPath, [script, String(threads), `${base}.onnx`, String(height)]);
+}
+
+/** Runs the peers on the network's files, one after the other. */
+async function peersOf(network) {
   const folder = mkdtempSync(path.join(os.tmpdir(), "ncnnkit-zoo-"));
   try {
     const base = path.join(folder, "network");
     const { param, bin } = networkFiles(network);
     writeFileSync(`${base}.param`, param);
     writeFileSync(`${base}.bin`, bin);
-    const graph = network.build();
-    const [[, size]] = network.shapes;
-    const model = [base, size, graph.inputs[0], graph.outputs.join(",")].join("|");
-    const child = spawn("python3", [path.join(import.meta.dirname, "native.py"), String(threads), model], {
-      stdio: ["pipe", "pipe", "ignore"],
-    });
-    child.on("error", () => {});
-    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-    const ready = await lines.next();
-    if (ready.done) return undefined;
-    const times = [];
-    for (let i = 0; i < nativeWarmup + loops; i++) {
-      child.stdin.write("0\n");
-      times.push(Number((await lines.next()).value));
-    }
-    child.stdin.end();
-    return { version: ready.value.replace("ready ", ""), times: times.slice(nativeWarmup) };
+    return { native: await native(network, base), onnxruntimeWeb: await onnxruntimeWeb(network, base) };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -64,15 +102,18 @@ async function native(network) {
 
 const only = new RegExp(options.only);
 const rows = [];
-let version;
-console.log("network                   ours ms  native ms  ratio");
+const versions = {};
+console.log("network                   ours ms  native ms  ratio  onnxruntime-web ms  ratio");
 for (const network of benchmarkNetworks.filter(({ name }) => only.test(name))) {
   const ours = await benchmarkNetwork(network, { loops, threads });
-  const theirs = await native(network);
-  version ??= theirs?.version;
-  const row = { ...ours, native: theirs && { min: Math.min(...theirs.times), median: median(theirs.times) } };
+  const row = { ...ours };
+  const columns = [ours.median];
+  for (const [name, peer] of Object.entries(await peersOf(network))) {
+    versions[name] ??= peer?.version;
+    if (peer) row[name] = { min: Math.min(...peer.times), median: median(peer.times) };
+    columns.push(row[name]?.median, row[name] && ours.median / row[name].median);
+  }
   rows.push(row);
-  const columns = [ours.median, row.native?.median, row.native && ours.median / row.native.median];
   const text = columns.map((x) => (x === undefined ? "-" : x.toFixed(2)).padStart(9));
   console.log(network.name.padEnd(22), ...text);
 }
@@ -83,7 +124,8 @@ const environment = {
   simd: `relaxed ${found.relaxedSimd}, int8 dot ${found.dot}, madd ${found.madd}`,
   threads,
   loops,
-  native: version ? `ncnn ${version} (Python package)` : "not installed",
+  native: versions.native ? `ncnn ${versions.native} (Python package)` : "not installed",
+  "onnxruntime-web": versions.onnxruntimeWeb ? `${versions.onnxruntimeWeb} (wasm)` : "not installed",
   date: new Date().toISOString().slice(0, 10),
 };
 mkdirSync(path.dirname(options.out), { recursive: true });
