@@ -8,7 +8,10 @@ export class ByteReader {
   offset: number;
   readonly end: number;
 
-  /** Reads `bytes[start, end)`; `what` names the data in errors (`yolov5ss.bin`). */
+  /**
+   * Reads `bytes[start, end)`; `what` names the data in errors (`yolov5ss.bin`). Throws FormatError when that is not a range
+   * inside the bytes.
+   */
   constructor(bytes: Uint8Array, what: string, start = 0, end = bytes.length) {
     // A plain view: Node's Buffer, a subclass, has a `slice` that does not copy.
     this.bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -16,6 +19,9 @@ export class ByteReader {
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.offset = start;
     this.end = end;
+    if (!(start >= 0 && start <= end && end <= bytes.length)) {
+      this.fail(`bytes [${start}, ${end}) are wanted of ${bytes.length}`, start);
+    }
   }
 
   get remaining(): number {
