@@ -1,6 +1,7 @@
 /** `ncnnkit calibrate`: scales for int8 from pictures. */
 import path from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { counted } from "../base/text.ts";
 import {
   type CalibrateProgress,
   calibratedModel,
@@ -299,7 +300,7 @@ async function finish(
   }
   const worst = layers.toSorted((a, b) => a.inputSqnr - b.inputSqnr).slice(0, 5);
   terminal.err(
-    `${layers.length} layers, ${images} pictures, ${method}; the inputs that are hardest to round:\n`,
+    `${layers.length} layers, ${counted(images, "picture")}, ${method}; the inputs that are hardest to round:\n`,
   );
   terminal.err(
     table([

@@ -1,6 +1,7 @@
 /** `ncnnkit detect`: boxes on pictures. */
 import path from "node:path";
 import { type Command, Option } from "commander";
+import { counted } from "../base/text.ts";
 import {
   cocoLabels,
   cocoRows,
@@ -276,12 +277,10 @@ function toJson(model: Model, results: readonly Result[], failed: readonly unkno
 function closing(results: readonly Result[], failed: number, { out }: Options): string {
   const boxes = results.reduce((sum, { detections }) => sum + detections.length, 0);
   const time = results.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
-  const count = (n: number, what: string): string =>
-    `${n} ${what}${n === 1 ? "" : what === "box" ? "es" : "s"}`;
   return [
-    `${count(boxes, "box")} on ${count(results.length, "picture")}`,
+    `${counted(boxes, "box")} on ${counted(results.length, "picture")}`,
     `${Math.round(time / results.length)} ms each`,
-    ...(failed ? [`${count(failed, "picture")} skipped`] : []),
+    ...(failed ? [`${counted(failed, "picture")} skipped`] : []),
     ...(out ? [`written to ${out}`] : []),
   ].join(", ");
 }

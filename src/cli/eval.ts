@@ -1,5 +1,6 @@
 /** `ncnnkit eval`: accuracy and speed of models on labelled pictures. */
 import { type Command, Option } from "commander";
+import { counted } from "../base/text.ts";
 import {
   type Evaluation,
   evaluateModels,
@@ -133,9 +134,9 @@ export const change = (value: number | null | undefined): string =>
 
 function describe(result: Evaluation, labels: string[], skipped: number, perClass?: boolean): string {
   const { models, images, objects, width, height } = result;
-  const parts = [`${images} pictures at ${width}x${height}`];
-  if (objects !== undefined) parts.push(`${objects} objects`);
-  if (skipped) parts.push(`${skipped} pictures skipped`);
+  const parts = [`${counted(images, "picture")} at ${width}x${height}`];
+  if (objects !== undefined) parts.push(counted(objects, "object"));
+  if (skipped) parts.push(`${counted(skipped, "picture")} skipped`);
   const blocks = [`${parts.join(", ")}\n`];
   if (objects !== undefined) blocks.push(accuracyTable(models, labels));
   if (models.length > 1) blocks.push(fidelityTable(models, labels));

@@ -3,6 +3,7 @@
  * real pictures. Data in, files out as bytes: where they come from and go to is the caller's, so it runs in a page too.
  */
 import { InputError, UsageError } from "../base/errors.ts";
+import { counted } from "../base/text.ts";
 import { version } from "../base/version.ts";
 import { drawDetections } from "../detect/draw.ts";
 import { inputTransform, toTensor } from "../detect/letterbox.ts";
@@ -342,11 +343,13 @@ class Job {
       date: `${date.toISOString().slice(0, 16).replace("T", " ")} UTC`,
       tool: `ncnnkit ${version}`,
       size: this.size,
-      measuredOn: this.measuredOn.replace("%", String(evaluation.images)),
+      measuredOn: this.measuredOn
+        .replace("%s", counted(evaluation.images, "picture"))
+        .replace("%", String(evaluation.images)),
       images: evaluation.images,
       objects: evaluation.objects,
       calibration: { method: calibrated.method, images: calibrated.images },
-      machine: `${machine}, ${threads} ${threads === 1 ? "thread" : "threads"}`,
+      machine: `${machine}, ${counted(threads, "thread")}`,
       variants: evaluation.models.map((model, i) => variantOf(names[i], model, times[i], sizes[i])),
       pairs: (evaluation.models[2].fidelity?.pairs ?? []).map(({ size, reference, candidate }) => ({
         ...{ size, reference, candidate },
@@ -354,15 +357,12 @@ class Job {
       layers: layerRows(calibrated, int8.quantization, rows),
       examples,
       provenance: provenanceRows(int8, calibrated),
-      notes: [
-        ...this.notes,
-        ...(skipped ? [`${skipped} ${skipped === 1 ? "picture" : "pictures"} could not be read.`] : []),
-      ],
+      notes: [...this.notes, ...(skipped ? [`${counted(skipped, "picture")} could not be read.`] : [])],
     };
   }
 }
 
-/** Which pictures to calibrate with and which to measure on; `%` stands for the number of the latter. */
+/** Which pictures to calibrate with and which to measure on; `%` stands for the number of the latter, `%s` for it with the noun. */
 function splitPictures({ calibration, evaluation }: DeployPictures): {
   calibration: readonly EvaluationEntry[];
   evaluation: readonly EvaluationEntry[];
@@ -370,11 +370,10 @@ function splitPictures({ calibration, evaluation }: DeployPictures): {
 } {
   if (evaluation) {
     if (evaluation.length === 0) throw new InputError("no pictures to evaluate on");
-    return { calibration, evaluation, measuredOn: "Measured on % pictures that calibration did not see." };
+    return { calibration, evaluation, measuredOn: "Measured on %s that calibration did not see." };
   }
   if (calibration.length < 5) {
-    const measuredOn =
-      "Measured on the % calibration pictures themselves, which are too few to keep some out: expect less on others.";
+    const measuredOn = "Measured on the %s of calibration, too few to keep some out: expect less on others.";
     return { calibration, evaluation: calibration, measuredOn };
   }
   const every = Math.max(5, Math.ceil(calibration.length / mostHeldOut));
@@ -541,7 +540,7 @@ function provenanceRows(
       "input",
       `${input.width}×${input.height}, ${input.pixel}, (level − ${list(input.mean)}) · ${list(input.norm)}, ${resize}`,
     ],
-    ["calibration", `${method}, ${images} pictures`],
+    ["calibration", `${method}, ${counted(images, "picture")}`],
     ["quantized", `${int8} layers, ${quantization.keptFloat.length} kept float`],
     ["rewrites", provenance.passes.join(", ") || "none"],
     ["files", `int8/${param}, int8/${bin}`],

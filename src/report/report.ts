@@ -1,4 +1,5 @@
 /** `ReportData` to one self-contained HTML page: no scripts, no other files, nothing fetched. */
+import { counted } from "../base/text.ts";
 import {
   activationHistogram,
   badDecibel,
@@ -75,7 +76,7 @@ function heading(data: ReportData): Markup {
         ? `loses no AP on the pictures measured`
         : `costs ${(-100 * loss).toFixed(1)} AP`;
   return html`<h1>${name}: ${from.name} to ${to.name}</h1>
-<p class="lead">The ${to.name} model ${cost}, runs ${times(faster, 1)} times as fast and is ${times(smaller, 1)} times smaller: ${images} pictures at ${size.width}×${size.height}.</p>
+<p class="lead">The ${to.name} model ${cost}, runs ${times(faster, 1)} times as fast and is ${times(smaller, 1)} times smaller: ${counted(images, "picture")} at ${size.width}×${size.height}.</p>
 <p class="meta">${date} · ${tool}</p>
 <ul class="tiles">
 ${
@@ -131,7 +132,7 @@ function accuracy(data: ReportData): Markup {
     base
       ? " Average precision against the labels, times 100, as COCO computes it; the difference to the first row is behind it. "
       : " There were no labels, so average precision is not known. "
-  }Fidelity is the average precision when the boxes of the ${variants[0].name} model (score at least 0.25) are taken for the truth: a finer measure of what quantization changed.${base && data.images < fewPictures && ` With ${data.images} pictures chance alone moves AP by several tenths; fidelity is steadier.`}</p>
+  }Fidelity is the average precision when the boxes of the ${variants[0].name} model (score at least 0.25) are taken for the truth: a finer measure of what quantization changed.${base && data.images < fewPictures && ` With ${counted(data.images, "picture")} chance alone moves AP by several tenths; fidelity is steadier.`}</p>
 ${dataTable(["", "fidelity", ...shown.map((column) => heads[column])], rows)}`;
 }
 

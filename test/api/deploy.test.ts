@@ -124,7 +124,7 @@ test("the same input gives the same models", async () => {
 
 test("few pictures without evaluation: measured on themselves, and said", async () => {
   const { report } = await deploy(await open(named(tinyFiles())), { calibration: entries.slice(0, 2) });
-  expect(report.measuredOn).toContain("Measured on the 2 calibration pictures themselves");
+  expect(report.measuredOn).toContain("Measured on the 2 pictures of calibration");
 });
 
 test("deploy stops when told to", async () => {

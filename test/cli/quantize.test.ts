@@ -293,7 +293,7 @@ test("unreadable pictures are told and left out", async () => {
     );
     expect(code, err).toBe(0);
     expect(err.match(/skipped /g)).toHaveLength(1);
-    expect(err).toContain("3 layers, 1 pictures");
+    expect(err).toContain("3 layers, 1 picture,");
   }
 });
 
