@@ -5,7 +5,7 @@ import type { ParamSpecs, ParamValues } from "../../../ir/op.ts";
 import type { Shape } from "../../../ir/tensor.ts";
 import { type Weight, weightToFloat32 } from "../../../ir/weight.ts";
 import { ops } from "../../../ops/index.ts";
-import { makeTensor, type OnnxAttribute, type OnnxNode, type OnnxTensor } from "../model.ts";
+import { int, makeTensor, type OnnxAttribute, type OnnxNode, type OnnxTensor } from "../model.ts";
 
 export class Exporter {
   readonly nodes: OnnxNode[] = [];
@@ -113,3 +113,24 @@ export class Exporter {
 }
 
 export type ExportRule = (e: Exporter) => void;
+
+// --- what rules of all families ask ---
+
+export const count = (shape: Shape): number => shape.reduce((a, b) => a * b, 1);
+export const input = (e: Exporter, i = 0): string => e.node.inputs[i];
+export const inputShape = (e: Exporter, i = 0): Shape => e.shape(input(e, i));
+export const outputShape = (e: Exporter): Shape => e.shape(e.node.outputs[0]);
+export const text = (value: string): OnnxAttribute => ({ kind: "string", value });
+
+/** A layer that is one operator with one input. */
+export const simple =
+  (opType: string, attributes: (e: Exporter) => Record<string, OnnxAttribute> = () => ({})): ExportRule =>
+  (e) => {
+    e.result(opType, [input(e)], attributes(e));
+  };
+
+/** The `axis` parameter as ONNX counts it, with the batch axis in front. */
+export const axisAttribute = (e: Exporter): OnnxAttribute => {
+  const axis = e.number("axis");
+  return int(1 + (axis < 0 ? axis + inputShape(e).length : axis));
+};
