@@ -4,7 +4,8 @@
  * stay. Every rule reads like the equation that it matches.
  */
 
-import { sliceArguments, sliceRange, transposeTensor } from "./evaluate.ts";
+import { sliceArguments, sliceRange } from "./arguments.ts";
+import { transposeTensor } from "./evaluate.ts";
 import type { OnnxShape } from "./infer.ts";
 import {
   float,

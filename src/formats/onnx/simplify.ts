@@ -3,11 +3,13 @@
  * needs, BatchNormalization folded into convolutions. One pass forward over the sorted nodes, one backward.
  */
 import { GraphError, NcnnkitError, UnsupportedError } from "../../base/errors.ts";
+import { sliceArguments } from "./arguments.ts";
 import { allKnown } from "./dims.ts";
 import type { ElementType } from "./elements.ts";
-import { evaluators, FoldRefused, sliceArguments } from "./evaluate.ts";
+import { evaluators, FoldRefused } from "./evaluate.ts";
 import { foldBatchNorm } from "./fold-batch-norm.ts";
-import { dataRules, type InferContext, inferType, type OnnxShape, shapeRules } from "./infer.ts";
+import { type InferContext, inferType, type OnnxShape, shapeRules } from "./infer.ts";
+import { dataRules } from "./infer-data.ts";
 import {
   cloneModel,
   countOperators,

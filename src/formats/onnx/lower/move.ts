@@ -1,7 +1,7 @@
 /** Layers that only move data: views, transposes, slices, joins and repeats. */
 import type { Params } from "../../../ir/op.ts";
 import type { Shape } from "../../../ir/tensor.ts";
-import { normalizeAxis, sliceArguments, sliceRange, splitSizes, transposePerm } from "../evaluate.ts";
+import { normalizeAxis, sliceArguments, sliceRange, splitSizes, transposePerm } from "../arguments.ts";
 import { intAttribute, type OnnxNode, tensorNumbers } from "../model.ts";
 import type { Lower, Lowering, Value } from "./context.ts";
 import { axisInBlob, blobShapeOf, count, permuteOrder, reduceTranspose } from "./layout.ts";
