@@ -60,17 +60,17 @@ export function exposure(picture: Surface, random: Random, blur: number): Uint8C
   else if (kind < 0.62) motionBlur(picture, random, blur * 3);
   const gain = random.next() < 0.7 ? random.uniform(0.75, 1.15) : random.uniform(0.35, 1.3);
   const lift = random.uniform(0, 30) * (gain < 1 ? 1 : 0);
-  const balance = [0, 1, 2].map(() => gain * random.uniform(0.92, 1.06));
+  const [red, green, blue] = [0, 1, 2].map(() => gain * random.uniform(0.92, 1.06));
   const grain = random.next() < 0.5 ? random.uniform(0, 4) : random.uniform(2, 14);
+  const strength = grain * 0.8;
   const out = new Uint8ClampedArray(rgb.length);
   const grey = random.next() < 0.04;
   let from = random.int(0, normals.length - 1);
   for (let i = 0; i < rgb.length; i += 3) {
     const shared = normals[from++ & 0xffff] * 0.7;
-    for (let c = 0; c < 3; c++) {
-      const noise = (shared + normals[from++ & 0xffff]) * grain * 0.8;
-      out[i + c] = rgb[i + c] * balance[c] + lift + noise;
-    }
+    out[i] = rgb[i] * red + lift + (shared + normals[from++ & 0xffff]) * strength;
+    out[i + 1] = rgb[i + 1] * green + lift + (shared + normals[from++ & 0xffff]) * strength;
+    out[i + 2] = rgb[i + 2] * blue + lift + (shared + normals[from++ & 0xffff]) * strength;
     if (grey) out.fill((out[i] * 77 + out[i + 1] * 151 + out[i + 2] * 28) >> 8, i, i + 3);
     if (i % 960 === 0) from += random.int(0, 4095);
   }
@@ -110,9 +110,12 @@ function blurPass(
   for (let line = 0; line < lines; line++) {
     const start = line * lineStep;
     for (let x = 0; x < length; x++) {
-      let [r, g, b] = [0, 0, 0];
+      let r = 0;
+      let g = 0;
+      let b = 0;
       for (let k = -radius; k <= radius; k++) {
-        const at = start + Math.min(length - 1, Math.max(0, x + k)) * step;
+        const inside = x + k < 0 ? 0 : x + k < length ? x + k : length - 1;
+        const at = start + inside * step;
         const weight = kernel[k + radius];
         r += from[at] * weight;
         g += from[at + 1] * weight;
@@ -132,26 +135,28 @@ function motionBlur({ width, height, rgb }: Surface, random: Random, longest: nu
   const angle = random.uniform(0, Math.PI);
   const half = Math.round(length / 2);
   if (half < 1) return;
-  const taps = Array.from({ length: 2 * half + 1 }, (_, k) => [
-    Math.round((k - half) * Math.cos(angle)),
-    Math.round((k - half) * Math.sin(angle)),
-  ]);
+  const taps = Int32Array.from({ length: 4 * half + 2 }, (_, k) =>
+    Math.round(((k >> 1) - half) * (k % 2 ? Math.sin(angle) : Math.cos(angle))),
+  );
   const source = rgb.slice();
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
-      let [r, g, b] = [0, 0, 0];
-      for (const [dx, dy] of taps) {
-        const px = Math.min(width - 1, Math.max(0, x + dx));
-        const py = Math.min(height - 1, Math.max(0, y + dy));
+      let r = 0;
+      let g = 0;
+      let b = 0;
+      for (let k = 0; k < taps.length; k += 2) {
+        const px = Math.min(width - 1, Math.max(0, x + taps[k]));
+        const py = Math.min(height - 1, Math.max(0, y + taps[k + 1]));
         const at = (py * width + px) * 3;
         r += source[at];
         g += source[at + 1];
         b += source[at + 2];
       }
       const at = (y * width + x) * 3;
-      rgb[at] = r / taps.length;
-      rgb[at + 1] = g / taps.length;
-      rgb[at + 2] = b / taps.length;
+      const count = 2 * half + 1;
+      rgb[at] = r / count;
+      rgb[at + 1] = g / count;
+      rgb[at + 2] = b / count;
     }
   }
 }

@@ -38,9 +38,7 @@ const encoders: readonly Encoder[] = [
   (random, split) => {
     const small = random.next() < 0.06;
     const text = small ? characters(random, digits, random.int(1, 8)) : payload(random, split, 1, 220);
-    const options = small
-      ? {}
-      : { eclevel: random.pick(["L", "M", "M", "Q", "H"]), mask: random.int(1, 8), version: "" };
+    const options = small ? {} : { eclevel: random.pick(["L", "M", "M", "Q", "H"]), mask: random.int(1, 8) };
     return matrix(0, small ? "microqrcode" : "qrcode", text, options);
   },
   (random, split) =>
@@ -118,7 +116,7 @@ function matrix(classNumber: number, bcid: string, text: string, options: Record
 
 const optionText = (options: Record<string, unknown>) =>
   Object.entries(options)
-    .filter(([, value]) => value !== "" && value !== false)
+    .filter(([, value]) => value !== false)
     .map(([name, value]) => (value === true ? name : `${name}=${value}`))
     .join(" ");
 

@@ -1,4 +1,5 @@
 /** Generated pictures of printed codes with exact boxes: what the code finder is trained and measured on. */
+import { InputError } from "../../src/base/errors.ts";
 import { Random } from "../../src/base/random.ts";
 import type { Picture } from "../../src/detect/picture.ts";
 import { paintBackground, randomColour } from "./backgrounds.ts";
@@ -40,14 +41,16 @@ export interface GeneratedPicture {
 
 /**
  * A picture of `size` x `size` pixels (320 when absent) with 0 to 6 codes, the same for the same seed and split wherever
- * JavaScript's Math is the same (V8). A box is the axis-aligned extent, clipped to the picture, of the code's modules
+ * JavaScript's Math is the same (V8). `seed` is a whole number below 2^32. A box is the axis-aligned extent, clipped to the picture, of the code's modules
  * after all bending: bars and modules only. Quiet zone and the caption under a linear code are outside of it; parts
- * that something covers are inside of it.
+ * that something covers are inside of it. Longer guard bars of an EAN or UPC belong to the modules, so that digits between
+ * them are inside. Throws InputError.
  */
 export function generatePicture(
   seed: number,
   { size = 320, split }: { size?: number; split: Split },
 ): GeneratedPicture {
+  checkOptions(seed, size, split);
   const random = new Random(mixSeed(seed, split === "training" ? 0x51ed27 : 0x2c1b3c));
   const picture = createSurface(size, size, [0, 0, 0]);
   paintBackground(picture, random, random.pick<BackgroundKind>(kindsOfSplit[split].backgrounds));
@@ -60,6 +63,17 @@ export function generatePicture(
   const blur = Math.min(2.4, 0.4 + 0.018 * least) * (size / 320);
   const data = exposure(picture, random, blur);
   return { picture: { width: size, height: size, data, channels: 3 }, boxes: placed.map(({ box }) => box) };
+}
+
+function checkOptions(seed: number, size: number, split: Split): void {
+  if (!Number.isInteger(seed) || seed < 0 || seed >= 2 ** 32)
+    throw new InputError(
+      `generated picture: seed is ${seed}, expected a whole number from 0 to ${2 ** 32 - 1}`,
+    );
+  if (!Number.isInteger(size) || size < 64 || size > 2048)
+    throw new InputError(`generated picture: size is ${size}, expected a whole number from 64 to 2048`);
+  if (!Object.hasOwn(kindsOfSplit, split))
+    throw new InputError(`generated picture: split is "${split}", expected training or held-out`);
 }
 
 /** Neighbouring seeds give unrelated pictures (the finaliser of MurmurHash3). */
@@ -132,7 +146,7 @@ function place(picture: Surface, random: Random, split: Split, placed: Placed[])
     const pose = randomPose(random, { width: surface.width, height: surface.height, scale }, 1);
     pose.centre = centre;
     const map = mapping(pose);
-    const found = fit(picture, sheet, map, classNumber, placed, random.next() < 0.08 ? 0.6 : 0.985);
+    const found = landing(picture, sheet, map, classNumber, placed, random.next() < 0.08 ? 0.6 : 0.985);
     if (!found) continue;
     if (!ink && random.next() < 0.35) dropShadow(picture, random, sheet, pose);
     drawSheet(picture, surface, map);
@@ -156,7 +170,8 @@ function inkFor({ width, height, rgb }: Surface, [x, y]: Point, side: number): C
   return highest < 130 ? [240, 240, 236] : undefined;
 }
 
-function fit(
+/** Where the sheet lands, unless too little of the code is `visible` (a share), or another code would be covered. */
+function landing(
   { width, height }: Surface,
   sheet: PrintedSheet,
   map: Mapping,
@@ -199,7 +214,7 @@ function dropShadow(
   pose: Parameters<typeof mapping>[0],
 ): void {
   const away = random.uniform(1, 5);
-  const dark = { ...createSurface(4, 4, [15, 15, 18]) };
+  const dark = createSurface(4, 4, [15, 15, 18]);
   const scale = pose.sheet.scale;
   const shape = { width: surface.width, height: surface.height, scale };
   const moved = mapping({

@@ -41,6 +41,8 @@ function addLattice(
   const rows = Math.ceil(height / cellY) + 2;
   const lattice = random.floats(columns * rows, -strength, strength);
   const line = new Float32Array(columns);
+  const cells = Int32Array.from({ length: width }, (_, x) => x / cellX);
+  const weights = Float32Array.from({ length: width }, (_, x) => smooth(x / cellX - cells[x]));
   for (let y = 0; y < height; y++) {
     const row = Math.floor(y / cellY);
     const fy = smooth(y / cellY - row);
@@ -49,8 +51,8 @@ function addLattice(
       line[c] = top + (lattice[(row + 1) * columns + c] - top) * fy;
     }
     for (let x = 0; x < width; x++) {
-      const c = Math.floor(x / cellX);
-      out[y * width + x] += line[c] + (line[c + 1] - line[c]) * smooth(x / cellX - c);
+      const c = cells[x];
+      out[y * width + x] += line[c] + (line[c + 1] - line[c]) * weights[x];
     }
   }
 }

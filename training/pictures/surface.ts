@@ -100,9 +100,10 @@ export function strokeLine(
   const y1 = Math.min(height - 1, Math.ceil(Math.max(ay, by) + radius));
   for (let y = Math.max(0, Math.floor(Math.min(ay, by) - radius)); y <= y1; y++) {
     for (let x = Math.max(0, Math.floor(Math.min(ax, bx) - radius)); x <= x1; x++) {
-      const [px, py] = [x + 0.5 - ax, y + 0.5 - ay];
+      const px = x + 0.5 - ax;
+      const py = y + 0.5 - ay;
       const t = Math.min(1, Math.max(0, (px * ux + py * uy) / length2));
-      const distance = Math.hypot(px - t * ux, py - t * uy);
+      const distance = Math.sqrt((px - t * ux) ** 2 + (py - t * uy) ** 2);
       const coverage = Math.min(1, radius + 0.5 - distance, thickness) * opacity;
       if (coverage <= 0) continue;
       const light = 1 - shade * (distance / radius) ** 2;

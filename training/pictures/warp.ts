@@ -28,7 +28,8 @@ export interface Mapping {
 
 export function mapping(pose: Pose): Mapping {
   const { centre, sheet, angle, tilt, squeeze, perspective, cylinder } = pose;
-  const [gx, gy] = perspective;
+  const gx = perspective[0];
+  const gy = perspective[1];
   const [c, s] = [Math.cos(angle), Math.sin(angle)];
   const [ct, st] = [Math.cos(tilt), Math.sin(tilt)];
   // Turn times foreshortening, and its inverse.
@@ -53,17 +54,23 @@ export function mapping(pose: Pose): Mapping {
       const w = 1 + gx * X + gy * Y;
       return [centre[0] + X / w, centre[1] + Y / w];
     },
+    // Called for every pixel: plain numbers only.
     back(px, py, out) {
-      const [dx, dy] = [px - centre[0], py - centre[1]];
+      const dx = px - centre[0];
+      const dy = py - centre[1];
       const w = 1 / (1 - gx * dx - gy * dy);
-      const [X, Y] = [dx * w, dy * w];
-      let x = ia * X + ib * Y;
-      let y = id * X + ie * Y;
+      let x = (ia * dx + ib * dy) * w;
+      let y = (id * dx + ie * dy) * w;
       if (cylinder) {
-        const theta = Math.asin((across ? y : x) / radius);
-        const lift = bow * (1 - Math.cos(theta));
-        if (across) [x, y] = [x - lift, radius * theta];
-        else [x, y] = [radius * theta, y - lift];
+        const arc = Math.asin((across ? y : x) / radius);
+        const lift = bow * (1 - Math.cos(arc));
+        if (across) {
+          x -= lift;
+          y = radius * arc;
+        } else {
+          x = radius * arc;
+          y -= lift;
+        }
       }
       out[0] = x * sheet.scale + sheet.width / 2;
       out[1] = y * sheet.scale + sheet.height / 2;
@@ -91,7 +98,10 @@ export function outline(
   });
 }
 
-/** A random pose of moderate or strong bending, at the origin. `halfLength` is half the sheet's diagonal in picture pixels. */
+/**
+ * A random pose with its centre at the origin: mostly along the picture's axes, else at any angle. `strength` of 0..1
+ * scales tilt, perspective and how often the sheet is bent around a cylinder.
+ */
 export function randomPose(random: Random, sheet: Pose["sheet"], strength: number): Pose {
   const width = sheet.width / sheet.scale;
   const height = sheet.height / sheet.scale;
@@ -133,13 +143,17 @@ export function drawSheet(
   map: Mapping,
   { opacity = 1, side = 2 } = {},
 ): void {
-  const edge = outline(map, [0, 0, sheet.width, sheet.height]);
-  const [x0, y0, x1, y1] = pixelBounds(edge, picture);
+  const { from, to } = rowSpans(outline(map, [0, 0, sheet.width, sheet.height]), picture);
+  const { width, rgb } = picture;
   const texel = new Float64Array(2);
   const sum = new Float64Array(4);
-  for (let y = y0; y < y1; y++) {
-    for (let x = x0; x < x1; x++) {
-      sum.fill(0);
+  const share = opacity / (side * side);
+  for (let y = 0; y < picture.height; y++) {
+    for (let x = from[y]; x < to[y]; x++) {
+      sum[0] = 0;
+      sum[1] = 0;
+      sum[2] = 0;
+      sum[3] = 0;
       for (let j = 0.5; j < side; j++) {
         for (let i = 0.5; i < side; i++) {
           map.back(x + i / side, y + j / side, texel);
@@ -147,36 +161,45 @@ export function drawSheet(
         }
       }
       if (sum[3] === 0) continue;
-      const at = (y * picture.width + x) * 3;
-      const cover = (sum[3] / (side * side)) * opacity;
-      for (let c = 0; c < 3; c++) picture.rgb[at + c] += (sum[c] / sum[3] - picture.rgb[at + c]) * cover;
+      const at = (y * width + x) * 3;
+      const kept = 1 - sum[3] * share;
+      rgb[at] = rgb[at] * kept + sum[0] * share;
+      rgb[at + 1] = rgb[at + 1] * kept + sum[1] * share;
+      rgb[at + 2] = rgb[at + 2] * kept + sum[2] * share;
     }
   }
 }
 
-function pixelBounds(points: readonly Point[], { width, height }: Surface): [number, number, number, number] {
-  let [x0, y0, x1, y1] = [width, height, 0, 0];
-  for (const [x, y] of points) {
-    x0 = Math.min(x0, x);
-    y0 = Math.min(y0, y);
-    x1 = Math.max(x1, x);
-    y1 = Math.max(y1, y);
-  }
-  return [
-    Math.max(0, Math.floor(x0)),
-    Math.max(0, Math.floor(y0)),
-    Math.min(width, Math.ceil(x1)),
-    Math.min(height, Math.ceil(y1)),
-  ];
+/** First and last pixel (not included) of every row of the picture that the outline reaches. */
+function rowSpans(
+  points: readonly Point[],
+  { width, height }: Surface,
+): { from: Int32Array; to: Int32Array } {
+  const from = new Int32Array(height).fill(width);
+  const to = new Int32Array(height);
+  points.forEach(([ax, ay], i) => {
+    const [bx, by] = points[(i + 1) % points.length];
+    const last = Math.min(height - 1, Math.floor(Math.max(ay, by)));
+    for (let y = Math.max(0, Math.floor(Math.min(ay, by))); y <= last; y++) {
+      const slope = by === ay ? 0 : (bx - ax) / (by - ay);
+      const [low, high] = [Math.min(ay, by), Math.max(ay, by)];
+      const x0 = by === ay ? ax : ax + (Math.min(high, Math.max(low, y)) - ay) * slope;
+      const x1 = by === ay ? bx : ax + (Math.min(high, Math.max(low, y + 1)) - ay) * slope;
+      // The outline's points lie a few pixels apart on curved sheets: a pixel more on both sides.
+      from[y] = Math.max(0, Math.min(from[y], Math.floor(Math.min(x0, x1)) - 1));
+      to[y] = Math.min(width, Math.max(to[y], Math.ceil(Math.max(x0, x1)) + 1));
+    }
+  });
+  return { from, to };
 }
 
 function addTexel(sheet: Surface, u: number, v: number, sum: Float64Array): void {
   const { width, height, rgb, alpha } = sheet;
   if (!(u >= 0 && v >= 0 && u < width && v < height)) return;
-  const x = Math.min(width - 1, Math.max(0, u - 0.5));
-  const y = Math.min(height - 1, Math.max(0, v - 0.5));
-  const left = Math.floor(x);
-  const top = Math.floor(y);
+  const x = u < 0.5 ? 0 : u - 0.5;
+  const y = v < 0.5 ? 0 : v - 0.5;
+  const left = x | 0;
+  const top = y | 0;
   const fx = x - left;
   const fy = y - top;
   const i00 = top * width + left;
@@ -207,14 +230,17 @@ export function clipToPicture(points: readonly Point[], width: number, height: n
     (p) => height - p[1],
   ];
   return planes.reduce<Point[]>(
-    (polygon, inside) =>
+    (polygon, inside, plane) =>
       polygon.flatMap((p, i) => {
         const q = polygon[(i + 1) % polygon.length];
         const [dp, dq] = [inside(p), inside(q)];
         const kept: Point[] = dp >= 0 ? [p] : [];
         if (dp >= 0 !== dq >= 0) {
           const t = dp / (dp - dq);
-          kept.push([p[0] + (q[0] - p[0]) * t, p[1] + (q[1] - p[1]) * t]);
+          // Rounding must not leave the picture again.
+          const x = Math.min(width, Math.max(0, p[0] + (q[0] - p[0]) * t));
+          const y = Math.min(height, Math.max(0, p[1] + (q[1] - p[1]) * t));
+          kept.push(plane < 2 ? [x, p[1] + (q[1] - p[1]) * t] : [x, y]);
         }
         return kept;
       }),
