@@ -115,6 +115,13 @@ export { mergeModels } from "./model/merge.ts";
 export { Model, type ModelDetectOptions } from "./model/model.ts";
 export { type NcnnoptimizeOptions, ncnnoptimize } from "./model/optimize.ts";
 export { quantizeModel } from "./model/quantize.ts";
+export {
+  type RegistryEntry,
+  type RegistryFile,
+  registry,
+  registryEntry,
+  requireEntry,
+} from "./model/registry.ts";
 export type { DownloadProgress, Folder, NamedBytes } from "./model/source.ts";
 export { type GraphSummary, type LayerSummary, summarize } from "./model/summary.ts";
 export {

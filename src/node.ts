@@ -11,19 +11,25 @@
 import path from "node:path";
 import type { Picture } from "./index.ts";
 import {
+  InputError,
   type LoadOptions,
   type Model,
   type ModelSource,
   type OpenedModel,
   type OpenOptions,
   open as openSource,
+  registryEntry,
 } from "./index.ts";
 import { mainFile, openModel } from "./model/formats.ts";
 import { startModel } from "./model/model.ts";
+import { knownNames } from "./model/registry.ts";
+import type { Folder } from "./model/source.ts";
 import { diskFolder, kindOf, writeFiles } from "./node/files.ts";
 import { encodePicture } from "./node/picture.ts";
+import { namedFolder, type PullOptions } from "./node/pull.ts";
 
 export * from "./index.ts";
+export { modelCache } from "./node/cache.ts";
 export {
   type Dataset,
   type DatasetOptions,
@@ -50,22 +56,48 @@ export {
   readPicture,
 } from "./node/picture.ts";
 
+export {
+  isHere,
+  type PulledFile,
+  type PulledModel,
+  type PullOptions,
+  pullModel,
+} from "./node/pull.ts";
+
 /**
  * Loads a model so that it can run: from a path on disk (a manifest, `.param`, `.bin`, `.pt`, `.onnx`, or a folder with a model in
- * it), or from anything that `load` of `ncnnkit` takes. Throws as that does.
+ * it), by a name of the registry such as `yolov5ss` where there is no such file (downloaded once, then cached), or from anything
+ * that `load` of `ncnnkit` takes. Throws as that does.
  */
-export async function load(source: ModelSource, options: LoadOptions = {}): Promise<Model> {
+export async function load(source: ModelSource, options: LoadOptions & PullOptions = {}): Promise<Model> {
   return startModel(await open(source, options), options);
 }
 
-/** Reads a model from disk (or as `open` of `ncnnkit`) without making it ready to run. */
-export async function open(source: ModelSource, options: OpenOptions = {}): Promise<OpenedModel> {
+/** Reads a model from disk, by name (or as `open` of `ncnnkit`) without making it ready to run. */
+export async function open(
+  source: ModelSource,
+  options: OpenOptions & PullOptions = {},
+): Promise<OpenedModel> {
   if (typeof source !== "string" || /^https?:\/\//.test(source)) return openSource(source, options);
-  const isFolder = kindOf(source) === "folder";
-  const directory = isFolder ? source : path.dirname(source);
-  const folder = diskFolder(directory);
-  const name = isFolder ? await mainFile(folder, path.basename(path.resolve(source))) : path.basename(source);
+  const { folder, name } = await locate(source, options);
   return openModel(folder, name, options);
+}
+
+/** A path comes before a name: what lies in the current folder cannot be hidden by a new entry of the registry. */
+async function locate(source: string, options: PullOptions): Promise<{ folder: Folder; name: string }> {
+  const kind = kindOf(source);
+  if (kind === undefined && /^[a-z0-9-]+$/i.test(source)) {
+    const entry = registryEntry(source);
+    if (entry) return namedFolder(entry, options);
+    throw new InputError(
+      `${source}: there is no such file or folder, and no model of this name; ${knownNames()}`,
+    );
+  }
+  const directory = kind === "folder" ? source : path.dirname(source);
+  const folder = diskFolder(directory);
+  const isFolder = kind === "folder";
+  const name = isFolder ? await mainFile(folder, path.basename(path.resolve(source))) : path.basename(source);
+  return { folder, name };
 }
 
 /** Writes a picture in the format of the file's extension; the file appears complete or not at all. Throws InputError. */

@@ -1,11 +1,12 @@
 /** `ncnnkit bench`: how fast a model runs here. */
 import os from "node:os";
 import type { Command } from "commander";
-import { type BenchmarkResult, benchmark, features, load, type Model } from "../node.ts";
+import { type BenchmarkResult, benchmark, features, type Model } from "../node.ts";
+import { addNameOptions, loadNamed, type NameOptions } from "./names.ts";
 import { addEngineOptions, type EngineOptions, numberIn, parseSize } from "./options.ts";
 import { startProgress, type Terminal, table } from "./terminal.ts";
 
-interface BenchOptions extends EngineOptions {
+interface BenchOptions extends EngineOptions, NameOptions {
   size?: { width: number; height: number };
   loops: number;
   int8?: string;
@@ -28,7 +29,7 @@ export function benchCommand(program: Command, terminal: Terminal): void {
     .option("--int8 <model>", "a second model to time beside it, usually the int8 one")
     .option("--size <n|wxh>", "input size in pixels", parseSize)
     .option("--loops <n>", "timed inferences", numberIn(1, 100000, true), 20);
-  addEngineOptions(command)
+  addNameOptions(addEngineOptions(command))
     .option("--json", "print JSON only")
     .addHelpText(
       "after",
@@ -48,8 +49,8 @@ export function benchCommand(program: Command, terminal: Terminal): void {
 
 async function time(file: string, options: BenchOptions, terminal: Terminal): Promise<Row> {
   const start = performance.now();
-  const { backend, threads, wideVectors } = options;
-  const model = await load(file, { backend, threads, wideVectors });
+  const { backend, threads, wideVectors, offline } = options;
+  const model = await loadNamed(file, terminal, { backend, threads, wideVectors, offline });
   const loaded = performance.now() - start;
   const { width, height } = options.size ?? model.manifest.input;
   const progress = startProgress(terminal, file, options.loops);

@@ -23,7 +23,6 @@ import {
   modelFiles,
   type Observations,
   observeSource,
-  open,
   openPictures,
   quantizableLayers,
   readBytes,
@@ -32,10 +31,11 @@ import {
   writeFiles,
   writePartial,
 } from "../node.ts";
+import { addNameOptions, type NameOptions, openNamed } from "./names.ts";
 import { addFactOptions, type FactOptions, knownFacts, numberIn } from "./options.ts";
 import { startProgress, type Terminal, table, warn } from "./terminal.ts";
 
-interface Options extends FactOptions {
+interface Options extends FactOptions, NameOptions {
   images?: string;
   out: string;
   method: Method;
@@ -91,7 +91,7 @@ export function calibrateCommand(program: Command, terminal: Terminal): void {
       new Option("--resize <kind>", "fit instead of the manifest's").choices(["stretch", "letterbox"]),
     )
     .option("--json", "print JSON only");
-  addFactOptions(command)
+  addNameOptions(addFactOptions(command))
     .addHelpText("after", examples)
     .action((file: string, options: Options) => run(file, options, terminal));
 }
@@ -116,7 +116,10 @@ async function run(file: string, options: Options, terminal: Terminal): Promise<
   if (!options.images && !options.merge) throw new UsageError("give pictures with --images");
   if (options.shard && options.merge)
     throw new UsageError("--shard makes parts and --merge joins them: give one");
-  const opened = await open(file, await knownFacts(options));
+  const opened = await openNamed(file, terminal, {
+    ...(await knownFacts(options)),
+    offline: options.offline,
+  });
   for (const text of opened.assumptions) warn(terminal, `${file}: ${text}`);
   const { graph, manifest } = opened.raw ? convert(opened) : opened;
   quantizableLayers(graph); // says now what is wrong with the model, not after the pictures

@@ -4,7 +4,6 @@ import {
   type BlobComparison,
   compareModels,
   expandPaths,
-  load,
   type Model,
   pictureExtensions,
   readPicture,
@@ -12,10 +11,11 @@ import {
   toTensor,
   UsageError,
 } from "../node.ts";
+import { addNameOptions, loadNamed, type NameOptions } from "./names.ts";
 import { numberIn, parseSize } from "./options.ts";
 import { startProgress, type Terminal, table } from "./terminal.ts";
 
-interface CompareOptions {
+interface CompareOptions extends NameOptions {
   input?: string;
   images?: string;
   limit: number;
@@ -25,7 +25,7 @@ interface CompareOptions {
 }
 
 export function compareCommand(program: Command, terminal: Terminal): void {
-  program
+  const command = program
     .command("compare")
     .description("compare two models blob by blob; one model alone: the engine against the reference kernels")
     .argument("<model>", "the model that is taken for right")
@@ -35,7 +35,8 @@ export function compareCommand(program: Command, terminal: Terminal): void {
     .option("--limit <n>", "pictures at most", numberIn(1, 1e6, true), 16)
     .option("--size <n|wxh>", "input size in pixels", parseSize)
     .option("--order <worst|layers>", "worst blob first, or in the order of layers", "worst")
-    .option("--json", "print JSON only")
+    .option("--json", "print JSON only");
+  addNameOptions(command)
     .addHelpText(
       "after",
       "\nExamples:\n  ncnnkit compare yolov5ss.param yolov5ss-int8.param --images photos/ --limit 8\n  ncnnkit compare broken.param --input photo.jpg --order layers",
@@ -44,8 +45,14 @@ export function compareCommand(program: Command, terminal: Terminal): void {
       if (!["worst", "layers"].includes(options.order)) throw new UsageError("--order is worst or layers");
       const path = options.images ?? options.input;
       if (path === undefined) throw new UsageError("give a picture with --input or a folder with --images");
-      const reference = await load(file, { backend: other === undefined ? "reference" : "wasm" });
-      const candidate = await load(other ?? file, { backend: "wasm" });
+      const reference = await loadNamed(file, terminal, {
+        backend: other === undefined ? "reference" : "wasm",
+        offline: options.offline,
+      });
+      const candidate = await loadNamed(other ?? file, terminal, {
+        backend: "wasm",
+        offline: options.offline,
+      });
       const files = expandPaths([path], pictureExtensions).slice(0, options.limit);
       const progress = startProgress(terminal, "comparing", files.length);
       try {

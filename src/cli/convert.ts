@@ -1,11 +1,12 @@
 /** `ncnnkit convert`: a checkpoint or ONNX export to the files of an ncnn model. */
 import path from "node:path";
 import type { Command } from "commander";
-import { convert, modelFiles, open, summarize, UsageError, writeFiles } from "../node.ts";
+import { convert, modelFiles, summarize, UsageError, writeFiles } from "../node.ts";
+import { addNameOptions, type NameOptions, openNamed } from "./names.ts";
 import { addFactOptions, type FactOptions, knownFacts } from "./options.ts";
 import { type Terminal, table, warn } from "./terminal.ts";
 
-interface Options extends FactOptions {
+interface Options extends FactOptions, NameOptions {
   out: string;
   name?: string;
   fp16?: boolean;
@@ -43,14 +44,15 @@ export function convertCommand(program: Command, terminal: Terminal): void {
     .option("--keep-decode", "ONNX: keep the decoding of boxes that is in the graph")
     .option("--verbose", "say what each rewrite did, and what nearly matched")
     .option("--json", "print JSON only");
-  addFactOptions(command)
+  addNameOptions(addFactOptions(command))
     .addHelpText("after", examples)
     .action((file: string, options: Options) => run(file, options, terminal));
 }
 
 async function run(file: string, options: Options, terminal: Terminal): Promise<void> {
-  const opened = await open(file, {
+  const opened = await openNamed(file, terminal, {
     ...(await knownFacts(options)),
+    offline: options.offline,
     ...(options.static && { keepSizes: true }),
     ...(options.keepDecode && { keepDecode: true }),
   });

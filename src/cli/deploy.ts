@@ -11,7 +11,6 @@ import {
   encodePicture,
   type Method,
   methods,
-  open,
   openDataset,
   openPictures,
   type Picture,
@@ -19,10 +18,11 @@ import {
   replaceFolder,
 } from "../node.ts";
 import { change, percent } from "./eval.ts";
+import { addNameOptions, type NameOptions, openNamed } from "./names.ts";
 import { addFactOptions, type FactOptions, knownFacts, numberIn, parsePercent } from "./options.ts";
 import { type Progress, startProgress, type Terminal, table, warn } from "./terminal.ts";
 
-interface Options extends FactOptions {
+interface Options extends FactOptions, NameOptions {
   calib: string;
   eval?: string;
   out?: string;
@@ -71,7 +71,7 @@ export function deployCommand(program: Command, terminal: Terminal): void {
     )
     .option("--budget-time <percent>", "time that sensitive layers in float may cost, as in 5%", parsePercent)
     .option("--json", "print JSON only");
-  addFactOptions(command)
+  addNameOptions(addFactOptions(command))
     .addHelpText("after", examples)
     .action((file: string, options: Options) => run(file, options, terminal));
 }
@@ -89,7 +89,10 @@ const titles: Record<DeployStage, string> = {
 };
 
 async function run(file: string, options: Options, terminal: Terminal): Promise<void> {
-  const opened = await open(file, await knownFacts(options));
+  const opened = await openNamed(file, terminal, {
+    ...(await knownFacts(options)),
+    offline: options.offline,
+  });
   const name = options.name ?? opened.manifest.name;
   const out = options.out ?? `${name}-deploy`;
   checkReplaceable(out, ["report.html", "int8", "fp16"]);

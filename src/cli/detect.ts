@@ -13,7 +13,6 @@ import {
   type FilePicture,
   type FoundFile,
   InputError,
-  load,
   type Model,
   pictureExtensions,
   readPicture,
@@ -21,6 +20,7 @@ import {
   writeFiles,
   yoloText,
 } from "../node.ts";
+import { addNameOptions, loadNamed, type NameOptions } from "./names.ts";
 import {
   addEngineOptions,
   addFactOptions,
@@ -31,7 +31,7 @@ import {
 } from "./options.ts";
 import { startProgress, type Terminal, warn } from "./terminal.ts";
 
-interface Options extends FactOptions, EngineOptions {
+interface Options extends FactOptions, EngineOptions, NameOptions {
   out?: string;
   json?: boolean;
   save?: "txt" | "coco";
@@ -71,7 +71,7 @@ export function detectCommand(program: Command, terminal: Terminal): void {
     .option("--classes <list>", "only these classes: names or numbers, comma between")
     .option("--rect", "pad to the next multiple of the stride only: faster on oblong pictures")
     .option("--agnostic", "boxes of different classes suppress each other");
-  addEngineOptions(addFactOptions(command))
+  addNameOptions(addEngineOptions(addFactOptions(command)))
     .addHelpText("after", examples)
     .action((model: string, images: string[], options: Options) => detect(model, images, options, terminal));
 }
@@ -96,8 +96,9 @@ async function detect(
   if (options.save && !options.out) throw new UsageError("--save needs --out, the folder to write to");
   const files = expandPaths(images, pictureExtensions);
   const targets = options.out === undefined ? undefined : outputNames(files, options.out);
-  const model = await load(modelFile, {
+  const model = await loadNamed(modelFile, terminal, {
     ...(await knownFacts(options)),
+    offline: options.offline,
     backend: options.backend,
     threads: options.threads,
     wideVectors: options.wideVectors,

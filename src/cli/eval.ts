@@ -6,12 +6,12 @@ import {
   evaluateModels,
   InputError,
   inputDifferences,
-  load,
   type Model,
   type ModelEvaluation,
   openDataset,
   readEntries,
 } from "../node.ts";
+import { addNameOptions, loadNamed, type NameOptions } from "./names.ts";
 import {
   addEngineOptions,
   addFactOptions,
@@ -22,7 +22,7 @@ import {
 } from "./options.ts";
 import { type Progress, startProgress, type Terminal, table, warn } from "./terminal.ts";
 
-interface Options extends FactOptions, EngineOptions {
+interface Options extends FactOptions, EngineOptions, NameOptions {
   data: string;
   images?: string;
   split: "train" | "val" | "test";
@@ -57,7 +57,7 @@ export function evalCommand(program: Command, terminal: Terminal): void {
     .option("--limit <n>", "pictures at most", numberIn(1, 1e7, true))
     .option("--per-class", "also the AP of every class")
     .option("--json", "print JSON only");
-  addEngineOptions(addFactOptions(command))
+  addNameOptions(addEngineOptions(addFactOptions(command)))
     .addHelpText("after", examples)
     .action((models: string[], options: Options) => run(models, options, terminal));
 }
@@ -66,8 +66,9 @@ async function run(files: string[], options: Options, terminal: Terminal): Promi
   const models: Model[] = [];
   try {
     for (const file of files) {
-      const { backend, threads } = options;
-      const model = await load(file, { ...(await knownFacts(options)), backend, threads });
+      const { backend, threads, offline } = options;
+      const facts = await knownFacts(options);
+      const model = await loadNamed(file, terminal, { ...facts, backend, threads, offline });
       models.push(model);
       for (const text of model.assumptions) warn(terminal, `${file}: ${text}`);
       model.requireHeads();

@@ -1,11 +1,12 @@
 /** `ncnnkit export`: a model to an ONNX file, as `models/export.py` of YOLOv5 makes it. */
 import path from "node:path";
 import type { Command } from "commander";
-import { exportModel, open, UsageError, writePaths } from "../node.ts";
+import { exportModel, UsageError, writePaths } from "../node.ts";
+import { addNameOptions, type NameOptions, openNamed } from "./names.ts";
 import { addFactOptions, type FactOptions, knownFacts } from "./options.ts";
 import { type Terminal, warn } from "./terminal.ts";
 
-interface Options extends FactOptions {
+interface Options extends FactOptions, NameOptions {
   out?: string;
   dynamic?: boolean;
   static?: boolean;
@@ -29,14 +30,17 @@ export function exportCommand(program: Command, terminal: Terminal): void {
     .option("--dynamic", "leave height and width open")
     .option("--static", "one size, the default")
     .option("--json", "print JSON only");
-  addFactOptions(command)
+  addNameOptions(addFactOptions(command))
     .addHelpText("after", examples)
     .action((file: string, options: Options) => run(file, options, terminal));
 }
 
 async function run(file: string, options: Options, terminal: Terminal): Promise<void> {
   if (options.dynamic && options.static) throw new UsageError("--dynamic and --static contradict each other");
-  const opened = await open(file, await knownFacts(options));
+  const opened = await openNamed(file, terminal, {
+    ...(await knownFacts(options)),
+    offline: options.offline,
+  });
   for (const text of opened.assumptions) warn(terminal, `${file}: ${text}`);
   const { manifest } = opened;
   const out = options.out ?? path.join(path.dirname(file), `${manifest.name}.onnx`);

@@ -1,10 +1,11 @@
 /** `ncnnkit inspect`: what is in a model. */
 import type { Command } from "commander";
-import { formatShape, type GraphSummary, type OpenedModel, open, type Shape, summarize } from "../node.ts";
+import { formatShape, type GraphSummary, type OpenedModel, type Shape, summarize } from "../node.ts";
+import { addNameOptions, type NameOptions, openNamed } from "./names.ts";
 import { addFactOptions, type FactOptions, knownFacts } from "./options.ts";
 import { type Terminal, table, warn } from "./terminal.ts";
 
-interface InspectOptions extends FactOptions {
+interface InspectOptions extends FactOptions, NameOptions {
   json?: boolean;
   graph?: boolean;
 }
@@ -14,7 +15,7 @@ export function inspectCommand(program: Command, terminal: Terminal): void {
     .command("inspect")
     .description("show what is in a model: layers, parameters, work, inputs, outputs, heads, storage")
     .argument("<file>", "a checkpoint (.pt), .param, manifest (.json), or a folder with one of them");
-  addFactOptions(command)
+  addNameOptions(addFactOptions(command))
     .option("--graph", "list the layers with their shapes")
     .option("--json", "print JSON only")
     .addHelpText(
@@ -23,7 +24,11 @@ export function inspectCommand(program: Command, terminal: Terminal): void {
     )
     .action(async (file: string, options: InspectOptions) => {
       const facts = await knownFacts(options);
-      const opened = await open(file, { ...facts, weightsOptional: true });
+      const opened = await openNamed(file, terminal, {
+        ...facts,
+        weightsOptional: true,
+        offline: options.offline,
+      });
       const { input } = opened.manifest;
       const { width, height } = options.size ?? input;
       const summary = summarize(opened.graph, { [input.blob]: [input.channels, height, width] });

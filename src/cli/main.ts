@@ -18,6 +18,7 @@ import { ncnnmergeCommand } from "./ncnnmerge.ts";
 import { ncnnoptimizeCommand } from "./ncnnoptimize.ts";
 import { onnx2ncnnCommand } from "./onnx2ncnn.ts";
 import { profileCommand } from "./profile.ts";
+import { pullCommand } from "./pull.ts";
 import { quantizeCommand } from "./quantize.ts";
 import { servePageCommand } from "./serve-page.ts";
 import { simplifyCommand } from "./simplify.ts";
@@ -37,6 +38,7 @@ const commands: readonly ((program: Command, terminal: Terminal) => void)[] = [
   compareCommand,
   exportCommand,
   simplifyCommand,
+  pullCommand,
   // The official tools, argument for argument.
   onnx2ncnnCommand,
   ncnnoptimizeCommand,

@@ -1,10 +1,11 @@
 /** `ncnnkit profile`: where the time of a model goes. */
 import type { Command } from "commander";
-import { load, type Profile, planText, profile } from "../node.ts";
+import { type Profile, planText, profile } from "../node.ts";
+import { addNameOptions, loadNamed, type NameOptions } from "./names.ts";
 import { numberIn, parseSize } from "./options.ts";
 import { type Terminal, table } from "./terminal.ts";
 
-interface ProfileOptions {
+interface ProfileOptions extends NameOptions {
   size?: { width: number; height: number };
   loops: number;
   top: number;
@@ -13,7 +14,7 @@ interface ProfileOptions {
 }
 
 export function profileCommand(program: Command, terminal: Terminal): void {
-  program
+  const command = program
     .command("profile")
     .description("time every step of a model on one thread: kernel, milliseconds, GMAC/s, bytes, share")
     .argument("<model>", "anything that detect takes")
@@ -21,13 +22,14 @@ export function profileCommand(program: Command, terminal: Terminal): void {
     .option("--loops <n>", "timed rounds", numberIn(1, 100000, true), 50)
     .option("--top <n>", "show the slowest steps only", numberIn(1, 100000, true), 100000)
     .option("--plan", "print the plan (steps, kernels, memory) and time nothing")
-    .option("--json", "print JSON only")
+    .option("--json", "print JSON only");
+  addNameOptions(command)
     .addHelpText(
       "after",
       "\nExamples:\n  ncnnkit profile yolov5ss.param --size 320 --top 20\n  ncnnkit profile yolov5ss.param --plan",
     )
     .action(async (file: string, options: ProfileOptions) => {
-      const model = await load(file, { backend: "wasm" });
+      const model = await loadNamed(file, terminal, { backend: "wasm", offline: options.offline });
       const size = { ...(options.size ?? {}), loops: options.loops };
       try {
         if (options.plan) {

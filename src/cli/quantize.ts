@@ -27,10 +27,11 @@ import {
   UsageError,
   writeFiles,
 } from "../node.ts";
+import { addNameOptions, type NameOptions, openNamed } from "./names.ts";
 import { addFactOptions, type FactOptions, knownFacts, numberIn, parsePercent } from "./options.ts";
 import { startProgress, type Terminal, table as textTable, warn } from "./terminal.ts";
 
-interface Options extends FactOptions {
+interface Options extends FactOptions, NameOptions {
   table: string;
   out: string;
   name?: string;
@@ -76,7 +77,7 @@ export function quantizeCommand(program: Command, terminal: Terminal): void {
     .option("--threads <n>", "threads to compute with", numberIn(1, 64, true))
     .option("--plain", "weights as they are, rounded to nearest: the files of ncnn2int8")
     .option("--json", "print JSON only");
-  addFactOptions(command)
+  addNameOptions(addFactOptions(command))
     .addHelpText("after", examples)
     .action((file: string, options: Options) => run(file, options, terminal));
 }
@@ -142,7 +143,10 @@ function inTable<T>(file: string, run: () => T): T {
 
 /** The float model and the table to use: those given, or the better ones that calibrate left beside the table. */
 async function partsOf(file: string, options: Options, terminal: Terminal): Promise<Parts> {
-  const opened = await open(file, await knownFacts(options));
+  const opened = await openNamed(file, terminal, {
+    ...(await knownFacts(options)),
+    offline: options.offline,
+  });
   for (const text of opened.assumptions) warn(terminal, `${file}: ${text}`);
   const { graph, manifest } = opened.raw ? convert(opened) : opened;
   quantizableLayers(graph);

@@ -1,0 +1,65 @@
+/** Models by name on the command line: `--offline`, and what is said while a model is downloaded. */
+import type { Command } from "commander";
+import {
+  type LoadOptions,
+  load,
+  type Model,
+  type OpenedModel,
+  type OpenOptions,
+  open,
+  type PullOptions,
+} from "../node.ts";
+import { type Progress, startProgress, type Terminal } from "./terminal.ts";
+
+export interface NameOptions {
+  offline?: boolean;
+}
+
+export function addNameOptions(command: Command): Command {
+  return command.option("--offline", "download nothing: a model by name must be on this machine");
+}
+
+/** `load` of a path or a name, telling of downloads on the terminal. */
+export function loadNamed(
+  model: string,
+  terminal: Terminal,
+  options: LoadOptions & NameOptions,
+): Promise<Model> {
+  return tellingDownloads(terminal, (told) => load(model, { ...options, ...told }));
+}
+
+/** `open` of a path or a name, telling of downloads on the terminal. */
+export function openNamed(
+  model: string,
+  terminal: Terminal,
+  options: OpenOptions & NameOptions,
+): Promise<OpenedModel> {
+  return tellingDownloads(terminal, (told) => open(model, { ...options, ...told }));
+}
+
+/** Runs something that may download: notices and a bar of KiB on stderr, which is gone at the end, however that comes. */
+export async function tellingDownloads<T>(
+  terminal: Terminal,
+  run: (told: PullOptions) => Promise<T>,
+): Promise<T> {
+  const inKib = (bytes: number): number => Math.ceil(bytes / 1024);
+  let bar: Progress | undefined;
+  let current = "";
+  try {
+    return await run({
+      onNotice: (message) => (bar ? bar.say(message) : terminal.err(`${message}\n`)),
+      onDownload: ({ url, received, total }) => {
+        if (total === undefined) return;
+        if (current !== url) {
+          bar?.stop();
+          current = url;
+          if (!terminal.live) terminal.err(`fetching ${url}, ${inKib(total)} KiB\n`);
+          bar = startProgress(terminal, `${url.slice(url.lastIndexOf("/") + 1)}, KiB`, inKib(total));
+        }
+        bar?.step(inKib(received));
+      },
+    });
+  } finally {
+    bar?.stop();
+  }
+}
