@@ -58,15 +58,24 @@ describe.skipIf(!hasData)("yolov5ss, typed as in the README of any guide", () =>
     expect(shapes.get("output0")).toEqual([3, (416 / 8) * (320 / 8), 85]);
   });
 
-  test("ncnnoptimize makes the author's graph, up to names", () => {
-    const [author, ours] = [
-      readNcnn(dataBytes("models/yolov5ss.param"), dataBytes("models/yolov5ss.bin")),
-      graphOf("yolov5ss-opt"),
-    ];
-    const { pairs, onlyInFirst, onlyInSecond } = compareGraphs(slicesAsCrops(ours, {}), author);
+  const author = () => readNcnn(dataBytes("models/yolov5ss.param"), dataBytes("models/yolov5ss.bin"));
+  const expectAuthors = (name: string): void => {
+    const { pairs, onlyInFirst, onlyInSecond } = compareGraphs(
+      slicesAsCrops(graphOf(name), { images: [3, 320, 320] }),
+      author(),
+    );
     expect({ onlyInFirst, onlyInSecond }).toEqual({ onlyInFirst: [], onlyInSecond: [] });
-    expect(pairs).toHaveLength(author.nodes.length);
-    expect(read("yolov5ss-opt.bin")).toHaveLength(dataBytes("models/yolov5ss.bin").length);
+    expect(pairs).toHaveLength(author().nodes.length);
+    expect(read(`${name}.bin`)).toHaveLength(dataBytes("models/yolov5ss.bin").length);
+  };
+  test("ncnnoptimize makes the author's graph, up to names", () => expectAuthors("yolov5ss-opt"));
+  test("also of the checkpoint as it is", async () => {
+    const model = dataPath("models/yolov5ss.pt");
+    expect((await run("convert", model, "-o", "plain", "--no-optimize")).code).toBe(0);
+    const files = ["plain/yolov5ss.param", "plain/yolov5ss.bin", "plain-opt.param", "plain-opt.bin"];
+    expect((await run("ncnnoptimize", ...files, "65536")).code).toBe(0);
+    expect(graphOf("plain/yolov5ss").nodes.length).toBeGreaterThan(250);
+    expectAuthors("plain-opt");
   });
 
   test("flags 0, 1 and 65536; cutting", async () => {
