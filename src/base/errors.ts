@@ -32,3 +32,12 @@ export function withContext(where: string, error: unknown): unknown {
   if (error instanceof NcnnkitError) error.message = `${where}: ${error.message}`;
   return error;
 }
+
+/** What `run` gives, with the place put in front of an error. */
+export function inContext<T>(where: string, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    throw withContext(where, error);
+  }
+}

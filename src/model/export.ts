@@ -1,5 +1,5 @@
 /** ONNX out: a model as an export of a training framework would be, and ONNX files simplified. */
-import { UsageError } from "../base/errors.ts";
+import { inContext, UsageError } from "../base/errors.ts";
 import type { Dim } from "../formats/onnx/model.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Manifest } from "../ir/manifest.ts";
@@ -69,10 +69,10 @@ export async function simplifyModel(
     model.graph.outputs.map(({ name }) => name),
     options.unusedOutputs,
   );
-  const result = simplify(model, {
-    overwriteShapes: shapesByName(names, model.graph.inputs, options.inputShapes ?? {}),
-    ...(outputs && { outputs }),
-  });
+  const overwriteShapes = shapesByName(names, model.graph.inputs, options.inputShapes ?? {});
+  const result = inContext(folder.describe(file.name), () =>
+    simplify(model, { overwriteShapes, ...(outputs && { outputs }) }),
+  );
   const operators = [...new Set([...result.before.keys(), ...result.after.keys()])].map((operator) => ({
     operator,
     before: result.before.get(operator) ?? 0,

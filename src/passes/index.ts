@@ -1,7 +1,7 @@
 /**
  * The rewrites in order. A pipeline is a list that is read from top to bottom; beside an entry stands why it is where it is.
  */
-import { withContext } from "../base/errors.ts";
+import { inContext } from "../base/errors.ts";
 import { type Graph, verify } from "../ir/graph.ts";
 import type { Shape } from "../ir/tensor.ts";
 import { ops } from "../ops/index.ts";
@@ -176,9 +176,5 @@ export function runPasses(graph: Graph, passes: readonly Pass[], log?: Log, roun
 }
 
 function verifyAfter(pass: Pass, graph: Graph): void {
-  try {
-    verify(graph, ops);
-  } catch (error) {
-    throw withContext(`after ${pass.name}`, error);
-  }
+  inContext(`after ${pass.name}`, () => verify(graph, ops));
 }

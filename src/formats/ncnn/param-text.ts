@@ -5,7 +5,7 @@
  * `-23300` form, columns as ncnnoptimize pads them (24), and lines beyond the declared layer count are gone. The order of
  * a layer's parameters and parameters that equal the default are kept.
  */
-import { FormatError, UnsupportedError, withContext } from "../../base/errors.ts";
+import { FormatError, inContext, UnsupportedError } from "../../base/errors.ts";
 import { Graph, type Node, verify } from "../../ir/graph.ts";
 import {
   commonParams,
@@ -81,11 +81,7 @@ class Tokens {
 
 /** Graph of a `.param` text, without weights. `where` names it in errors. Throws FormatError, GraphError. */
 export function parseParam(text: string, where = "param"): Graph {
-  try {
-    return readGraph(new Tokens(text));
-  } catch (error) {
-    throw withContext(where, error);
-  }
+  return inContext(where, () => readGraph(new Tokens(text)));
 }
 
 function readGraph(tokens: Tokens): Graph {

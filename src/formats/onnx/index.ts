@@ -2,7 +2,7 @@
  * ONNX in: `readOnnx` gives a `Graph` and what the file says about detection. `readOnnxModel`, `simplify` and
  * `writeOnnx` work on ONNX models themselves.
  */
-import { UnsupportedError, withContext } from "../../base/errors.ts";
+import { inContext, UnsupportedError } from "../../base/errors.ts";
 import type { Graph } from "../../ir/graph.ts";
 import type { ExternalData } from "./external.ts";
 import { fusePatterns } from "./fuse.ts";
@@ -57,11 +57,7 @@ const defaultSide = 640;
  */
 export function readOnnx(bytes: Uint8Array, fileName: string, options: ReadOnnxOptions = {}): OnnxImport {
   const model = readOnnxModel(bytes, fileName, options.external);
-  try {
-    return importOnnx(model, options);
-  } catch (error) {
-    throw withContext(fileName, error);
-  }
+  return inContext(fileName, () => importOnnx(model, options));
 }
 
 /** `readOnnx` for a model that has been read already. */

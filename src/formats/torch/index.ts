@@ -3,7 +3,7 @@
  * a manifest needs. Nothing in the file is executed; see `pickle.ts` and `globals.ts` for what it can make us do.
  * Source: ultralytics/yolov5 v7.0 train.py (checkpoint keys), models/experimental.py (`attempt_load`), models/yolo.py.
  */
-import { FormatError, UnsupportedError, withContext } from "../../base/errors.ts";
+import { FormatError, inContext, UnsupportedError } from "../../base/errors.ts";
 import { type Graph, inferShapes, verify } from "../../ir/graph.ts";
 import { formatShape } from "../../ir/tensor.ts";
 import { ops } from "../../ops/index.ts";
@@ -57,11 +57,7 @@ const nmsClass = "models.common.NMS";
  */
 export function readTorch(bytes: Uint8Array, fileName: string): TorchModel {
   const archive = new TorchArchive(bytes, fileName);
-  try {
-    return buildModel(archive);
-  } catch (error) {
-    throw withContext(fileName, error);
-  }
+  return inContext(fileName, () => buildModel(archive));
 }
 
 function buildModel(archive: TorchArchive): TorchModel {
