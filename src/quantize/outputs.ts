@@ -32,6 +32,8 @@ const movers = new Set([
 
 /** Observations that a channel needs before its own shift counts as much as the mean of its layer. */
 const prior = 8;
+/** Observations that a layer needs before its mean counts as much as none: a few objects say little about the others. */
+const layerPrior = 32;
 
 interface OutputChannel {
   layer: string;
@@ -116,7 +118,7 @@ export class OutputShift {
       const corrected = corrections.get(layer);
       const sum = sums.get(layer)!;
       if (!corrected || weight === 0) continue;
-      const mean = sum.error / sum.weight;
+      const mean = sum.error / (sum.weight + layerPrior);
       corrected.bias[channel] += (error + prior * mean) / (weight + prior);
     }
   }
