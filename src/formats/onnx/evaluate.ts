@@ -342,6 +342,18 @@ const scatterNd: Evaluate = (_, inputs) => {
   return [{ ...x, data }];
 };
 
+/** Places of the elements that are not 0, an axis a row: how arange was exported before Range. */
+const nonZero: Evaluate = (_, inputs) => {
+  const x = need(inputs, 0);
+  const places = Array.from(tensorNumbers(x), (value, i) => (value === 0 ? -1 : i)).filter((i) => i >= 0);
+  const dims = [x.dims.length, places.length];
+  checkSize(dims, inputs);
+  const data = rowMajor(x.dims).flatMap((stride, axis) =>
+    places.map((i) => Math.floor(i / stride) % x.dims[axis]),
+  );
+  return [makeTensor("int64", dims, data)];
+};
+
 const matMul: Evaluate = (_, inputs) => {
   const [a, b] = [need(inputs, 0), need(inputs, 1)];
   if (a.dims.length !== 2 || b.dims.length !== 2 || a.dims[1] !== b.dims[0]) {
@@ -416,6 +428,7 @@ export const evaluators: Record<string, Evaluate> = {
   },
   Mul: binary((a, b) => a * b),
   Neg: unary((x) => (x === 0 ? 0 : -x)),
+  NonZero: nonZero,
   Not: unary((x) => (x ? 0 : 1)),
   Or: compare((a, b) => Boolean(a || b)),
   Pow: binary((a, b) => a ** b),

@@ -50,6 +50,29 @@ describe("constants", () => {
     expect(value && Array.from(tensorNumbers(value))).toEqual(expected);
     expect(graph.nodes.map((node) => node.opType)).toEqual(["Identity"]);
   });
+  test("NonZero of a constant, as older exports spell arange", () => {
+    const { graph } = run({
+      nodes: [
+        ["ConstantOfShape", ["n"], ["zeros"], { value: { kind: "tensor", value: int64s(1) } }],
+        ["NonZero", ["zeros"], ["rows"]],
+        ["Transpose", ["rows"], ["columns"]],
+        ["Squeeze", ["columns", "one"], ["y"]],
+        ["NonZero", ["square"], ["z"]],
+      ],
+      inputs: {},
+      outputs: ["y", "z"],
+      constants: { n: int64s(4), one: int64s(1), square: floats([2, 3], [0, 1, 0, Number.NaN, 0, -2]) },
+    });
+    const value = (name: string) => {
+      const tensor = graph.initializers.get(name);
+      return tensor && [tensor.dims, Array.from(tensorNumbers(tensor))];
+    };
+    expect(value("y_value")).toEqual([[4], [0, 1, 2, 3]]);
+    expect(value("z_value")).toEqual([
+      [2, 3],
+      [0, 1, 1, 1, 0, 2],
+    ]);
+  });
   test("too large a constant is left to the run time, an impossible one is an error", () => {
     const nodes: ModelLines["nodes"] = [
       ["ConstantOfShape", ["s"], ["c"]],
