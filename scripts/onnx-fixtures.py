@@ -786,4 +786,5 @@ def pack(folder, name, files):
             os.remove(path)
 
 
-main()
+if __name__ == "__main__":
+    main()

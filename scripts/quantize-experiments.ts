@@ -5,21 +5,26 @@
  *   node scripts/quantize-experiments.ts agreement
  *   node scripts/quantize-experiments.ts ablation [model] [variant …]
  *   node scripts/quantize-experiments.ts final [model] [variant …]
+ *   node scripts/quantize-experiments.ts focus FOLDER      (networks of scripts/focus-model.py)
  *
  * Needs Node 24 (types are stripped) and the data folder (NCNNKIT_DATA, default ../shared). Models: yolov5ss, v5lite-e, v5lite-s.
  */
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { readNcnn } from "../src/formats/ncnn/index.ts";
 import { type CalibrationTable, parseTable } from "../src/formats/table.ts";
 import type { Graph } from "../src/ir/graph.ts";
 import type { Manifest } from "../src/ir/manifest.ts";
+import type { Tensor } from "../src/ir/tensor.ts";
 import { assumeManifest, yolov5Input } from "../src/model/assume.ts";
 import { calibrationSource } from "../src/model/calibration.ts";
+import { compareModels } from "../src/model/compare.ts";
+import { convert } from "../src/model/convert.ts";
 import { type EvaluationEntry, evaluateModels, readEntries } from "../src/model/evaluate.ts";
 import { detectionImportance } from "../src/model/importance.ts";
 import { startModel } from "../src/model/model.ts";
 import { openDataset, openPictures } from "../src/node/dataset.ts";
+import { open } from "../src/node.ts";
 import {
   type CalibrateOptions,
   type CalibrationSource,
@@ -153,6 +158,44 @@ function describe([float, int8]: Evaluated): string {
   ].join("  ");
 }
 
+/** What int8 costs a network with a Focus stem: its slices and concatenation kept, or as one 6×6 convolution; and by method. */
+async function focus(folder: string): Promise<void> {
+  const pictures = await openPictures(path.join(data, "coco/images/train2017"));
+  for (const name of readdirSync(folder).filter((file) => file.endsWith(".onnx"))) {
+    const opened = await open(path.join(folder, name));
+    for (const keepFocus of [true, false]) {
+      const { graph, manifest } = convert(opened, { keepFocus });
+      const source = calibrationSource(pictures.slice(0, 32), manifest.input, skip);
+      const others = calibrationSource(pictures.slice(64, 72), manifest.input, skip);
+      const float = await start(graph, manifest);
+      for (const method of ["kl", "minmax", "auto"] as const) {
+        const calibrated = await calibrate(graph, source, {
+          method,
+          importance: detectionImportance(manifest),
+        });
+        const { table, corrections } = calibrated;
+        const int8 = await start(quantize(calibrated.graph, table, { corrections }).graph, manifest);
+        const inputs: Tensor[] = [];
+        for await (const blobs of others()) inputs.push(Object.values(blobs)[0]);
+        // Blobs of an equalized graph differ by factors; layers without such factors behind them do not.
+        const reference = method === "auto" ? await start(calibrated.graph, manifest) : float;
+        const rows = await compareModels(reference, int8, inputs);
+        const convolutions = rows.filter(({ type }) => type === "Convolution");
+        const heads = rows.filter(({ blob }) => manifest.heads.some((head) => head.blob === blob));
+        const decibels = (list: typeof rows): string =>
+          (list.reduce((sum, { sqnr }) => sum + sqnr, 0) / list.length).toFixed(1);
+        const worst = [...convolutions].sort((a, b) => a.sqnr - b.sqnr)[0];
+        say(
+          `${name} ${keepFocus ? "Focus kept" : "6x6"} ${method}: first layer ${convolutions[0].sqnr.toFixed(1)} dB, mean of ${convolutions.length} layers ${decibels(convolutions)}, worst ${worst.sqnr.toFixed(1)} (${worst.node}), heads ${decibels(heads)}`,
+        );
+        int8.close();
+        if (reference !== float) reference.close();
+      }
+      float.close();
+    }
+  }
+}
+
 async function labelled(split: "train" | "val"): Promise<readonly EvaluationEntry[]> {
   const { manifest } = assumeManifest(readModel("yolov5ss"), "yolov5ss");
   const dataset = await openDataset(path.join(data, "coco/coco.yaml"), {
@@ -164,8 +207,9 @@ async function labelled(split: "train" | "val"): Promise<readonly EvaluationEntr
 }
 
 const [what, model = "yolov5ss", ...chosen] = process.argv.slice(2);
-const train = what === "agreement" ? [] : await labelled("train");
+const train = what !== "ablation" && what !== "final" ? [] : await labelled("train");
 if (what === "agreement") await agreement();
+else if (what === "focus") await focus(model);
 else if (what === "ablation") await accuracy(model, chosen, train.slice(0, 64), train.slice(64));
 else if (what === "final") await accuracy(model, chosen, train, await labelled("val"));
-else say("agreement | ablation [model] [variant …] | final [model] [variant …]");
+else say("agreement | ablation [model] [variant …] | final [model] [variant …] | focus FOLDER");
