@@ -44,39 +44,51 @@ const options: DatasetOptions = {
   split,
 };
 
-/** Runs every `jobs`-th picture in a process of its own. */
-function startPart(first: number, onDone: (pictures: number) => void): Promise<void> {
-  const child = fork(fileURLToPath(import.meta.url), [...process.argv.slice(2), "--part", String(first)]);
+/** Runs every `jobs`-th picture in a process of its own, which is ended with the others when one fails. */
+function startPart(first: number, signal: AbortSignal, onDone: (pictures: number) => void): Promise<void> {
+  const args = [...process.argv.slice(2), "--part", String(first)];
+  const child = fork(fileURLToPath(import.meta.url), args, { signal });
   child.on("message", (done) => onDone(Number(done)));
   return new Promise((resolve, reject) => {
     child.on("error", reject);
     child.on("exit", (code) =>
-      code === 0 ? resolve() : reject(new Error(`part ${first} ended with ${code}`)),
+      code === 0 ? resolve() : reject(new Error(`part ${first} of ${jobs} failed`)),
     );
   });
 }
 
-if (values.part) {
-  const part = { first: Number(values.part), step: jobs };
-  await writeDataset(folder, { ...options, part, onProgress: (done) => process.send?.(done) });
-  process.disconnect?.();
-} else {
+async function writeAll(): Promise<void> {
   const started = performance.now();
   const counts = Array<number>(jobs).fill(0);
   const report = () => {
     const done = counts.reduce((sum, value) => sum + value, 0);
-    if (done % 100 === 0 || done === options.count) {
-      const each = (performance.now() - started) / done;
-      process.stderr.write(`\r${done} of ${options.count} pictures, ${each.toFixed(1)} ms each `);
-    }
+    if (done % 100 !== 0 && done !== options.count) return;
+    const each = (performance.now() - started) / done;
+    process.stderr.write(`\r${done} of ${options.count} pictures, ${each.toFixed(1)} ms each `);
   };
-  await Promise.all(
-    counts.map((_, i) =>
-      startPart(i + 1, (done) => {
-        counts[i] = done;
-        report();
-      }),
-    ),
+  const stop = new AbortController();
+  const parts = counts.map((_, i) =>
+    startPart(i + 1, stop.signal, (done) => {
+      counts[i] = done;
+      report();
+    }),
   );
-  process.stderr.write("\n");
+  try {
+    await Promise.all(parts);
+  } finally {
+    stop.abort();
+    await Promise.allSettled(parts);
+    process.stderr.write("\n");
+  }
+}
+
+try {
+  if (values.part) {
+    const part = { first: Number(values.part), step: jobs };
+    await writeDataset(folder, { ...options, part, onProgress: (done) => process.send?.(done) });
+    process.disconnect?.();
+  } else await writeAll();
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exit(1);
 }
