@@ -186,9 +186,12 @@ function networkError(file: RegistryFile, error: unknown): Error {
   const detail = cause instanceof Error && cause.message ? cause.message : String(error);
   if (["ENOTFOUND", "EAI_AGAIN", "ENETUNREACH", "EHOSTUNREACH", "EADDRNOTAVAIL"].includes(code)) {
     const { host } = new URL(file.url);
-    return new InputError(`cannot fetch ${file.url}: ${host} cannot be reached; is there a network?`, {
-      cause: error,
-    });
+    return new InputError(
+      `cannot fetch ${file.url}: ${host} cannot be reached: there is no network, or a proxy is needed`,
+      {
+        cause: error,
+      },
+    );
   }
   if (/CERT|SELF_SIGNED|UNABLE_TO|ERR_TLS/.test(code)) {
     return new InputError(`cannot fetch ${file.url}: the connection is not secure: ${detail}`, {

@@ -180,7 +180,7 @@ test("no network is told at once, an untrusted certificate too", async () => {
       Promise.reject(new TypeError("fetch failed", { cause: Object.assign(new Error(code), { code }) }));
   const offline = await failure([status(200)], { fetch: failing("ENOTFOUND") });
   expect(offline.message).toBe(
-    "cannot fetch https://models.test/model.bin: models.test cannot be reached; is there a network?",
+    "cannot fetch https://models.test/model.bin: models.test cannot be reached: there is no network, or a proxy is needed",
   );
   const untrusted = await failure([status(200)], { fetch: failing("SELF_SIGNED_CERT_IN_CHAIN") });
   expect(untrusted.message).toContain("the connection is not secure");
