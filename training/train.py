@@ -1,6 +1,6 @@
 """Trains the code finder on a CPU. The schedule follows the clock: it ends after `--minutes`, however fast the machine is.
 
-    node training/generate.ts /tmp/codes/train --count 16000 --seed 1 --split training
+    node training/generate.ts /tmp/codes/train --count 13500 --seed 1 --split training
     node training/generate.ts /tmp/codes/valid --count 400 --seed 1000001 --split held-out
     python3 training/train.py /tmp/codes/train /tmp/codes/valid --minutes 75 --out codefinder.pt
 
