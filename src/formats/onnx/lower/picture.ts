@@ -305,7 +305,7 @@ const resize: Lower = (l, node) => {
     ) {
       l.unsupported(
         `${mode} resizing with ${coordinates}`,
-        "half_pixel, pytorch_half_pixel or align_corners",
+        "half_pixel, pytorch_half_pixel or align_corners, which opset 11 and newer have",
       );
     }
   } else l.unsupported(`resizing by ${mode}`, "nearest, linear or cubic");
