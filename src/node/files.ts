@@ -130,10 +130,13 @@ export function makeFolder(directory: string): string[] {
     if (folder === path.dirname(folder)) break;
     folder = path.dirname(folder);
   }
-  try {
-    mkdirSync(directory, { recursive: true });
-  } catch (error) {
-    throw fileError("make the folder", directory, error);
+  // One by one: the recursive way of Node 20 tells a read-only file system as a missing folder.
+  for (const folder of created.length ? created.toReversed() : [directory]) {
+    try {
+      mkdirSync(folder);
+    } catch (error) {
+      if (kindOf(folder) !== "folder") throw fileError("make the folder", directory, error);
+    }
   }
   return created;
 }

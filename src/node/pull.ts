@@ -194,7 +194,7 @@ async function fetchMissing(
 function byHand(files: readonly RegistryFile[], cache: string): string {
   const these = files.length === 1 ? "this file" : `these ${counted(files.length, "file")}`;
   const list = files.map(({ url }) => `\n  ${url}`).join("");
-  return `Put ${these} into ${cache}, or into a folder that NCNNKIT_MODELS names:${list}`;
+  return `Put ${these} into ${cache} (NCNNKIT_CACHE names another place), or into a folder that NCNNKIT_MODELS names:${list}`;
 }
 
 async function fetchOne(file: RegistryFile, options: PullOptions, place: Place): Promise<Found> {

@@ -74,6 +74,9 @@ test("what is packed", async () => {
   const folders = new Set(files.map(({ path: file }: { path: string }) => file.split("/")[0]));
   expect(folders).toContain("bin");
   expect(folders).toContain("README.md");
-  const known = new Set(["bin", "dist", "dist-web", "docs", "LICENSE", "README.md", "package.json"]);
+  const known = new Set([
+    ...["bin", "dist", "dist-web", "docs", "models"],
+    ...["LICENSE", "README.md", "package.json"],
+  ]);
   expect([...folders].filter((folder) => !known.has(String(folder)))).toEqual([]);
 });

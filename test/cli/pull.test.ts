@@ -67,7 +67,7 @@ test("offline it is one clear message", async () => {
   const { code, out, err } = await run("detect", "yolov5ss", "photo.jpg", "--offline");
   expect({ code, out }).toEqual({ code: 1, out: "" });
   expect(err).toBe(
-    `error: yolov5ss is not on this machine, and nothing is fetched offline. Put this file into ${cache}/models, or into a folder that NCNNKIT_MODELS names:\n  https://raw.githubusercontent.com${checkpoint}\n`,
+    `error: yolov5ss is not on this machine, and nothing is fetched offline. Put this file into ${cache}/models (NCNNKIT_CACHE names another place), or into a folder that NCNNKIT_MODELS names:\n  https://raw.githubusercontent.com${checkpoint}\n`,
   );
 });
 

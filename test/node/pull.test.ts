@@ -89,7 +89,7 @@ test("a damaged file of the cache is fetched anew, offline it is an error", asyn
 
 test("without a network the message has the addresses and the folder", async () => {
   const place = fresh();
-  const byHand = `Put these 2 files into ${place.cache}, or into a folder that NCNNKIT_MODELS names:\n  https://models.test/a.param\n  https://models.test/a.bin`;
+  const byHand = `Put these 2 files into ${place.cache} (NCNNKIT_CACHE names another place), or into a folder that NCNNKIT_MODELS names:\n  https://models.test/a.param\n  https://models.test/a.bin`;
   const offline = await failure(place, { offline: true });
   expect(offline).toBeInstanceOf(InputError);
   expect(offline.message).toBe(`a is not on this machine, and nothing is fetched offline. ${byHand}`);
