@@ -13,6 +13,7 @@ const stageTexts: Record<ConvertProgress["stage"], string> = {
   observe: "Watch the ranges of activations",
   equalize: "Watch them again, equalized",
   correct: "Correct the rounding of weights",
+  outputs: "Set the outputs right",
   sensitivity: "Find sensitive layers",
   accuracy: "Measure accuracy with layers in float",
   evaluate: "Compare fp32, fp16 and int8 on pictures",

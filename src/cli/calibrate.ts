@@ -234,6 +234,7 @@ const phases: Record<CalibrateProgress["phase"], string> = {
   observe: "ranges",
   equalize: "equalizing",
   correct: "rounding",
+  outputs: "outputs",
 };
 
 function teller(terminal: Terminal): {

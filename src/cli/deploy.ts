@@ -80,6 +80,7 @@ const titles: Record<DeployStage, string> = {
   observe: "calibrating: ranges",
   equalize: "calibrating: equalized",
   correct: "calibrating: rounding",
+  outputs: "calibrating: outputs",
   sensitivity: "sensitivity of layers",
   accuracy: "accuracy with layers in float",
   evaluate: "evaluating",
@@ -162,16 +163,19 @@ function teller(terminal: Terminal): {
   stop: () => void;
 } {
   let stage: DeployStage | undefined;
+  let last = 0;
   let bar: Progress | undefined;
   const stop = (): void => bar?.stop();
   return {
     onProgress: (progress) => {
-      if (progress.stage !== stage) {
+      // A second pass of the same stage begins anew too.
+      if (progress.stage !== stage || progress.done < last) {
         stop();
         stage = progress.stage;
         bar = startProgress(terminal, titles[stage], progress.total ?? 1);
         if (!terminal.live) terminal.err(`${titles[stage]}\n`);
       }
+      last = progress.done;
       bar?.step(progress.done);
     },
     onSkip: (message) => (bar ? bar.say(`skipped ${message}`) : terminal.err(`skipped ${message}\n`)),

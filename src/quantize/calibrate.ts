@@ -32,8 +32,11 @@ export type Method = (typeof methods)[number];
 export type CalibrationSource = () => AsyncIterable<Blobs>;
 
 export interface CalibrateProgress {
-  /** In this order, as far as the method calls for it. `equalize`: ranges of channels, of a few pictures; `observe`: ranges and histograms; `correct`: statistics of weights and outputs, of some pictures. */
-  phase: "equalize" | "observe" | "correct";
+  /**
+   * In this order, as far as the method calls for it. `equalize`: ranges of channels, of a few pictures; `observe`: ranges and
+   * histograms; `correct`: statistics for rounding, of some pictures; `outputs`: what is left at the outputs.
+   */
+  phase: "equalize" | "observe" | "correct" | "outputs";
   /** Pictures done in this phase. */
   images: number;
 }
@@ -135,7 +138,7 @@ async function shiftOutputs(
     { backend, threads },
     () => {
       signal?.throwIfAborted();
-      onProgress?.({ phase: "correct", images: ++images });
+      onProgress?.({ phase: "outputs", images: ++images });
     },
   );
 }
