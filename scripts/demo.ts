@@ -2,7 +2,7 @@
  * The main job in two minutes, without a network: draws pictures of codes, deploys the code finder on them, and shows its
  * boxes before and after. `npm run demo` compiles and runs it:
  *
- *   npm run demo -- [--calibration 96] [--evaluation 96] [--out out/demo]
+ *   npm run demo -- [--calibration 64] [--evaluation 64] [--out out/demo]
  */
 import { spawn } from "node:child_process";
 import { existsSync, rmSync } from "node:fs";
@@ -13,8 +13,8 @@ import { writeDataset } from "../training/pictures/dataset.ts";
 
 const { values } = parseArgs({
   options: {
-    calibration: { type: "string", default: "96" },
-    evaluation: { type: "string", default: "96" },
+    calibration: { type: "string", default: "64" },
+    evaluation: { type: "string", default: "64" },
     out: { type: "string", default: path.join("out", "demo") },
   },
 });

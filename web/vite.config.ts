@@ -11,6 +11,27 @@ const headers = {
   "cross-origin-embedder-policy": "require-corp",
 };
 const iconSizes = [180, 192, 512];
+/** The model of the package, which the page offers (`public/models.json`) and keeps with itself. */
+const shippedModel = { address: "models/codefinder.pt", file: path.join(folder, "../models/codefinder.pt") };
+
+/** Puts the shipped model where the page looks for it. */
+function shipModel(): Plugin {
+  return {
+    name: "ncnnkit-ship-model",
+    configureServer({ middlewares }) {
+      middlewares.use(`/${shippedModel.address}`, (_, response) => {
+        response.end(readFileSync(shippedModel.file));
+      });
+    },
+    generateBundle() {
+      this.emitFile({
+        type: "asset",
+        fileName: shippedModel.address,
+        source: readFileSync(shippedModel.file),
+      });
+    },
+  };
+}
 
 /** Writes `sw.js` with the list of files to keep, and PNG icons for systems that take no SVG. */
 function offline(): Plugin {
@@ -34,12 +55,14 @@ function offline(): Plugin {
   };
 }
 
-/** Names of the page's files; models are kept when they are first used, not with the page. `""` is the page itself. */
+/** Names of the page's files; models of the host are kept when they are first used, not with the page. `""` is the page itself. */
 function pageFiles(dir: string): string[] {
   const names = readdirSync(dir, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => path.relative(dir, path.join(entry.parentPath, entry.name)).replaceAll(path.sep, "/"));
-  const kept = names.filter((name) => !/^(index\.html|sw\.js)$|^models\//.test(name));
+  const kept = names.filter(
+    (name) => name === shippedModel.address || !/^(index\.html|sw\.js)$|^models\//.test(name),
+  );
   return ["", ...kept.sort()];
 }
 
@@ -56,5 +79,5 @@ export default defineConfig({
   worker: { format: "es" },
   server: { headers },
   preview: { headers },
-  plugins: [offline()],
+  plugins: [shipModel(), offline()],
 });

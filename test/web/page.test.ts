@@ -6,6 +6,7 @@ import type { Page } from "playwright-core";
 import sharp from "sharp";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { load, readPicture } from "../../src/node.ts";
+import { generatePicture } from "../../training/pictures/index.ts";
 import { run, temporaryFolder } from "../cli/_run.ts";
 import { dataPath, hasData } from "../data.ts";
 import { canRun, choose, overlap, type RowBox, type Site, shownBoxes, startSite } from "./site.ts";
@@ -87,7 +88,7 @@ describe.skipIf(!canRun || !hasData)("the page", () => {
   let site: Site;
   beforeAll(async () => {
     site = await startSite(await cameraFile());
-  });
+  }, 120_000);
   afterAll(() => site?.close());
   afterEach(() => expect(site.errors.splice(0)).toEqual([]));
 
@@ -209,6 +210,28 @@ describe.skipIf(!canRun || !hasData)("the page", () => {
     expect(await page.evaluate(() => crossOriginIsolated)).toBe(true);
     await choose(page, "#add-model", [checkpoint]); // its reader is a file of its own
     await modelLoaded(page, 1);
+    site.setDown(false);
+    await page.context().close();
+  });
+
+  test("the shipped model is there at the first visit, and afterwards without a network", async () => {
+    const page = await site.open("shipped/", { serviceWorkers: "allow" });
+    await modelLoaded(page, 1);
+    expect(await page.textContent(".model")).toContain("codefinder");
+    await page.evaluate(() => navigator.serviceWorker.ready);
+    await page.waitForFunction(() => navigator.serviceWorker.controller !== null);
+    site.setDown(true);
+    await page.reload();
+    await modelLoaded(page, 1);
+    const picture = path.join(folder, "codes.png");
+    const shown = generatePicture(72, { size: 320, split: "held-out" });
+    const { width, height, data } = shown.picture;
+    await sharp(data, { raw: { width, height, channels: 3 } })
+      .png()
+      .toFile(picture);
+    await openBoxes(page);
+    await choose(page, "#use-picture", [picture]);
+    expectSame((await nextBoxes(page)).boxes, await commandLineBoxes("codefinder", picture));
     site.setDown(false);
     await page.context().close();
   });

@@ -32,7 +32,10 @@ export interface Site {
   readonly browser: Browser;
   /** Address of the page, or of shared data below `data/`. */
   url(where: string): string;
-  /** A page of its own context at `isolated/` or `plain/`; errors of the page fail the test through `errors`. */
+  /**
+   * A page of its own context: at `isolated/` or `plain/` from a host that ships no models, at `shipped/` as it is built.
+   * Errors of the page fail the test through `errors`.
+   */
   open(where: string, options?: BrowserContextOptions): Promise<Page>;
   readonly errors: string[];
   /** While it is down, the server breaks every connection. */
@@ -61,6 +64,7 @@ export async function startSite(cameraFile: string): Promise<Site> {
     const base = mount === "data" ? dataRoot : folder;
     const file = path.resolve(base, decodeURIComponent(rest || "index.html"));
     if (down) return response.destroy();
+    if (rest === "models.json" && mount !== "shipped") return response.end('{ "models": [] }');
     if (!mount || !file.startsWith(base) || !existsSync(file) || !statSync(file).isFile()) {
       return response.writeHead(404).end();
     }
