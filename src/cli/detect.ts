@@ -55,7 +55,10 @@ export function detectCommand(program: Command, terminal: Terminal): void {
   const command = program
     .command("detect")
     .description("find objects in pictures with a checkpoint, an ncnn model or a model manifest")
-    .argument("<model>", "a checkpoint (.pt), .param, manifest (.json), or a folder with one of them")
+    .argument(
+      "<model>",
+      "a checkpoint (.pt), .param, manifest (.json), a folder with one of them, or a name of pull --list",
+    )
     .argument("<images...>", "pictures, folders of pictures, or patterns such as 'photos/*.jpg'")
     .option("--out <dir>", "write the pictures with their boxes here")
     .addOption(

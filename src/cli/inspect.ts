@@ -14,7 +14,10 @@ export function inspectCommand(program: Command, terminal: Terminal): void {
   const command = program
     .command("inspect")
     .description("show what is in a model: layers, parameters, work, inputs, outputs, heads, storage")
-    .argument("<file>", "a checkpoint (.pt), .param, manifest (.json), or a folder with one of them");
+    .argument(
+      "<file>",
+      "a checkpoint (.pt), .param, manifest (.json), a folder with one of them, or a name of pull --list",
+    );
   addNameOptions(addFactOptions(command))
     .option("--graph", "list the layers with their shapes")
     .option("--json", "print JSON only")

@@ -59,8 +59,8 @@ export function placeOf(environment: Readonly<Record<string, string | undefined>
 
 /**
  * Makes sure that the model of this name is on this machine, and says where. Every file is checked against the registry's sha256,
- * also one that was there already. Throws UsageError for an unknown name, and InputError that says what to put where when a
- * file cannot be had.
+ * also one that was there already; only a built-in model is taken as the package has it. Throws UsageError for an unknown
+ * name, and InputError that says what to put where when a file cannot be had.
  */
 export async function pullModel(name: string, options: PullOptions = {}): Promise<PulledModel> {
   const entry = requireEntry(name);
