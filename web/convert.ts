@@ -15,7 +15,7 @@ const stageTexts: Record<ConvertProgress["stage"], string> = {
   correct: "Correct the rounding of weights",
   outputs: "Set the outputs right",
   sensitivity: "Find sensitive layers",
-  accuracy: "Measure accuracy with layers in float",
+  accuracy: "Measure accuracy on some pictures",
   evaluate: "Compare fp32, fp16 and int8 on pictures",
   compare: "Compare layer by layer",
   time: "Measure time",

@@ -41,7 +41,8 @@ interface Options extends FactOptions, NameOptions {
 const examples = `
 Writes OUT/fp16 and OUT/int8, each with NAME.param and NAME.bin for ncnn, the model manifest and a C++ header, NAME.table, and
 OUT/report.html: accuracy, speed, and where loss comes from. All of OUT appears at the end, or nothing.
-Without --eval, a fifth of the calibration pictures is kept out and int8 is compared with float on those.
+Where int8 as a whole is not faithful to float, the most sensitive layers stay float, at most 5 % of the work; --budget-time sets a
+limit of time instead, 0% for none. Without --eval, a fifth of the calibration pictures is kept out and int8 is compared with float on those.
 
 Examples:
   ncnnkit deploy yolov5ss.pt --calib images/ --eval coco/coco.yaml
@@ -82,7 +83,7 @@ const titles: Record<DeployStage, string> = {
   correct: "calibrating: rounding",
   outputs: "calibrating: outputs",
   sensitivity: "sensitivity of layers",
-  accuracy: "accuracy with layers in float",
+  accuracy: "accuracy on some pictures",
   evaluate: "evaluating",
   compare: "comparing layers",
   time: "timing",

@@ -15,6 +15,8 @@ export interface Budget {
   ap?: number;
   /** Most that an inference may take longer than with all layers int8, as a fraction: 0.05 for 5 %. */
   time?: number;
+  /** Most multiply-accumulates in float, as a fraction of those of all layers that can be int8. The same on every machine. */
+  work?: number;
 }
 
 export interface BudgetInput {
@@ -82,6 +84,7 @@ export async function keepWithinBudget(input: BudgetInput): Promise<BudgetResult
     `number ${place.get(name)} of ${ranked.length} in sensitivity, within the budget of ${budgetText(budget)}`;
   let order = ranked.map(({ name }) => name);
   if (budget.time !== undefined) order = await withinTime(input, ranked, budget.time);
+  else if (budget.work !== undefined) order = bestWithin(input, ranked, 1, budget.work);
   if (budget.ap === undefined || !items) {
     return { reasons: new Map(order.map((name) => [name, reason(name)])), met: true };
   }
@@ -90,10 +93,11 @@ export async function keepWithinBudget(input: BudgetInput): Promise<BudgetResult
   return { reasons: new Map(kept.map((name) => [name, reason(name)])), apLoss, met: apLoss <= budget.ap };
 }
 
-function budgetText({ ap, time }: Budget): string {
+function budgetText({ ap, time, work }: Budget): string {
   return [
     ...(ap === undefined ? [] : [`${+(100 * ap).toFixed(3)} AP`]),
     ...(time === undefined ? [] : [`${+(100 * time).toFixed(2)} % time`]),
+    ...(work === undefined ? [] : [`${+(100 * work).toFixed(2)} % of the work`]),
   ].join(" and ");
 }
 
@@ -122,7 +126,7 @@ async function withinTime(
   return [];
 }
 
-/** Greedy choice by loss for time; `saved` is what int8 saves over all layers, `budget` what may be spent, milliseconds. */
+/** Greedy choice by loss for time; `saved` is what int8 saves over all layers, `budget` what may be spent, in the same unit. */
 function bestWithin(
   { graph, inputs }: BudgetInput,
   ranked: readonly { name: string; loss: number }[],
@@ -136,7 +140,7 @@ function bestWithin(
   let left = budget;
   const chosen = new Set<string>();
   for (const { name } of [...ranked].sort((a, b) => worth(b) - worth(a))) {
-    if (costOf(name) > left) continue;
+    if (costOf(name) > left + 1e-9 * budget) continue; // the sum is rounded
     left -= costOf(name);
     chosen.add(name);
   }

@@ -13,7 +13,7 @@ import { createSession } from "../engine/session.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Manifest, QuantizationRecord } from "../ir/manifest.ts";
 import type { Tensor } from "../ir/tensor.ts";
-import type { CalibrateProgress, Method } from "../quantize/index.ts";
+import { type CalibrateProgress, type Method, quantizeGraph } from "../quantize/index.ts";
 import type { ReportData, ReportExample, ReportImage, ReportLayer, ReportVariant } from "../report/data.ts";
 import { renderReport } from "../report/report.ts";
 import { bothSides, type KnownFacts } from "./assume.ts";
@@ -61,7 +61,11 @@ export interface DeployOptions {
   threads?: number;
   /** Layers that stay float in any case. */
   keepFloat?: readonly string[];
-  /** Limits within which sensitive layers may stay float. A limit of AP needs labelled pictures. */
+  /**
+   * Limits within which sensitive layers may stay float. A limit of AP needs labelled pictures. Default: 5 % of the work, and
+   * only where int8 as a whole is not faithful (fidelity below 0.9 on some of the calibration pictures); with `method` other
+   * than `auto` none.
+   */
   budget?: Budget;
   /** Encodes pictures for the report and the `pictures` folder; without it there are none. */
   encode?: (picture: Picture) => Promise<ReportImage>;
@@ -110,6 +114,10 @@ export async function deploy(
   }
 }
 
+/** Below this fidelity to float on calibration pictures, int8 gives up `defaultBudget` for its most sensitive layers. */
+const leastFidelity = 0.9;
+const defaultBudget = { work: 0.05 };
+const fidelityPictures = 24;
 /** Most pictures that are kept out of calibration to compare on. */
 const mostHeldOut = 64;
 const comparedPictures = 4;
@@ -216,9 +224,10 @@ class Job {
   }
 
   private async keepFloat(calibrated: ModelCalibration): Promise<Map<string, string>> {
-    const { keepFloat = [], budget, threads } = this.options;
+    const { keepFloat = [], threads } = this.options;
     const reasons = new Map(keepFloat.map((name) => [name, "asked for"]));
-    if (!budget || (budget.ap === undefined && budget.time === undefined)) return reasons;
+    const budget = await this.budget(calibrated, keepFloat);
+    if (!budget) return reasons;
     const { graph, table, corrections } = calibrated;
     const labelled = this.evaluation !== this.calibration && (await hasTruth(this.evaluation));
     if (budget.ap !== undefined && !labelled) {
@@ -243,6 +252,34 @@ class Job {
       this.notes.push("Layers that stay float were chosen on the same pictures as accuracy is measured on.");
     }
     return reasons;
+  }
+
+  /** The budget that was given, or the default one where int8 needs it. */
+  private async budget(
+    { graph, table, corrections, method }: ModelCalibration,
+    keepFloat: readonly string[],
+  ): Promise<Budget | undefined> {
+    const { budget } = this.options;
+    if (budget && Object.values(budget).some((limit) => limit !== undefined)) return budget;
+    if (method !== "auto") return undefined;
+    const { manifest } = this.float;
+    const models = [
+      await this.start(this.float),
+      await this.start({ graph: quantizeGraph(graph, table, { corrections, keepFloat }), manifest }),
+    ];
+    const step = Math.max(1, Math.floor(this.calibration.length / fidelityPictures));
+    const some = this.calibration.filter((_, i) => i % step === 0).slice(0, fidelityPictures);
+    const { models: measured } = await evaluateModels(models, readEntries(some, this.skip), {
+      size: this.size,
+      signal: this.options.signal,
+      onProgress: (done) => this.progress("accuracy", done, some.length),
+    });
+    const { fidelity = -1 } = measured[1].fidelity ?? {};
+    if (fidelity < 0 || fidelity >= leastFidelity) return undefined;
+    this.notes.push(
+      `With all layers int8, fidelity is ${(100 * fidelity).toFixed(1)} on ${counted(some.length, "calibration picture")}. The most sensitive layers therefore stay float, as far as they are no more than ${100 * defaultBudget.work} % of the work.`,
+    );
+    return defaultBudget;
   }
 
   private quantize(
