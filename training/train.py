@@ -5,13 +5,14 @@
     python3 training/train.py /tmp/codes/train /tmp/codes/valid --minutes 75 --out codefinder.pt
 
 Most of the time goes to small pictures, which cost less, and the end to those of full size. Ctrl-C keeps what there is in
-`OUT.state`; `--resume` goes on from it.
+`OUT.state`; `--resume` goes on from it. `--start CHECKPOINT` begins with the weights of a finished run instead of random ones.
 """
 
 import argparse
 import copy
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +28,13 @@ NAMES = ["QR", "Data Matrix", "Aztec", "PDF417", "barcode"]
 SIZES = ((0.0, 192), (0.25, 256), (0.6, 320))
 
 
-def size_at(progress: float) -> int:
-    return [size for begin, size in SIZES if progress >= begin][-1]
+def parse_sizes(text: str) -> list[tuple[float, int]]:
+    pairs = [part.split(":") for part in text.split(",")]
+    return [(float(begin), int(size)) for begin, size in pairs]
+
+
+def size_at(progress: float, sizes: Sequence[tuple[float, int]]) -> int:
+    return [size for begin, size in sizes if progress >= begin][-1]
 
 
 def rate_at(progress: float, peak: float) -> float:
@@ -102,6 +108,8 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=20000, help="most pictures to keep in memory")
     parser.add_argument("--evaluate-every", type=float, default=8, metavar="MINUTES")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--start", type=Path, metavar="CHECKPOINT", help="weights to begin with")
+    parser.add_argument("--sizes", type=parse_sizes, default=SIZES, help='as in "0:192,0.25:256,0.6:320"')
     parser.add_argument("--resume", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -110,7 +118,10 @@ def main() -> None:
     valid = Dataset(options.valid)
     data = Dataset(options.train, options.limit)
     side = data.pictures.shape[1]
-    model = Model(NAMES, find_anchors(np.concatenate(data.boxes), side))
+    if options.start:
+        model = torch.load(options.start, weights_only=False)["model"].float().requires_grad_(True)
+    else:
+        model = Model(NAMES, find_anchors(np.concatenate(data.boxes), side))
     model = model.to(memory_format=torch.channels_last)
     average = Average(model)
     optimizer = optimizer_of(model)
@@ -144,7 +155,7 @@ def main() -> None:
             if len(order) < options.batch:
                 order = np.concatenate((order, rng.permutation(len(data))))
             indices, order = order[: options.batch], order[options.batch :]
-            x, boxes = data.varied_batch(indices, size_at(progress), rng)
+            x, boxes = data.varied_batch(indices, size_at(progress, options.sizes), rng)
             for group in optimizer.param_groups:
                 group["lr"] = rate_at(progress, options.rate)
             loss, parts = detection_loss(model(x), boxes, model.model[-1])
