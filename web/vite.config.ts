@@ -11,24 +11,27 @@ const headers = {
   "cross-origin-embedder-policy": "require-corp",
 };
 const iconSizes = [180, 192, 512];
-/** The model of the package, which the page offers (`public/models.json`) and keeps with itself. */
-const shippedModel = { address: "models/codefinder.pt", file: path.join(folder, "../models/codefinder.pt") };
+const modelsFolder = path.join(folder, "../models");
+/** The files of the package's models, which the page offers (`public/models.json`) and keeps with itself: address to path. */
+const shippedFiles = new Map(
+  namesIn(modelsFolder)
+    .filter((name) => /\.(pt|param|bin|json)$/.test(name))
+    .map((name) => [`models/${name}`, path.join(modelsFolder, name)]),
+);
 
-/** Puts the shipped model where the page looks for it. */
-function shipModel(): Plugin {
+/** Puts the shipped models where the page looks for them. */
+function shipModels(): Plugin {
   return {
-    name: "ncnnkit-ship-model",
+    name: "ncnnkit-ship-models",
     configureServer({ middlewares }) {
-      middlewares.use(`/${shippedModel.address}`, (_, response) => {
-        response.end(readFileSync(shippedModel.file));
-      });
+      for (const [address, file] of shippedFiles) {
+        middlewares.use(`/${address}`, (_, response) => response.end(readFileSync(file)));
+      }
     },
     generateBundle() {
-      this.emitFile({
-        type: "asset",
-        fileName: shippedModel.address,
-        source: readFileSync(shippedModel.file),
-      });
+      for (const [fileName, file] of shippedFiles) {
+        this.emitFile({ type: "asset", fileName, source: readFileSync(file) });
+      }
     },
   };
 }
@@ -57,13 +60,17 @@ function offline(): Plugin {
 
 /** Names of the page's files; models of the host are kept when they are first used, not with the page. `""` is the page itself. */
 function pageFiles(dir: string): string[] {
-  const names = readdirSync(dir, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => path.relative(dir, path.join(entry.parentPath, entry.name)).replaceAll(path.sep, "/"));
-  const kept = names.filter(
-    (name) => name === shippedModel.address || !/^(index\.html|sw\.js)$|^models\//.test(name),
+  const kept = namesIn(dir).filter(
+    (name) => shippedFiles.has(name) || !/^(index\.html|sw\.js)$|^models\//.test(name),
   );
   return ["", ...kept.sort()];
+}
+
+/** All files below a folder, `/` between. */
+function namesIn(dir: string): string[] {
+  return readdirSync(dir, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => path.relative(dir, path.join(entry.parentPath, entry.name)).replaceAll(path.sep, "/"));
 }
 
 export default defineConfig({
@@ -79,5 +86,5 @@ export default defineConfig({
   worker: { format: "es" },
   server: { headers },
   preview: { headers },
-  plugins: [shipModel(), offline()],
+  plugins: [shipModels(), offline()],
 });

@@ -41,6 +41,9 @@ async function asPng(file: string): Promise<string> {
 
 const modelLoaded = (page: Page, count: number): Promise<unknown> =>
   page.waitForFunction((n) => document.querySelectorAll(".model .badge").length === n, count);
+/** The int8 model of the page, whose badge is there before it. */
+const shippedLoaded = (page: Page): Promise<unknown> =>
+  page.waitForFunction(() => document.querySelector(".model .soft")?.textContent?.includes("px"));
 const openBoxes = (page: Page): Promise<unknown> =>
   page.locator("#boxes").evaluate((details) => details.setAttribute("open", ""));
 
@@ -216,13 +219,13 @@ describe.skipIf(!canRun || !hasData)("the page", () => {
 
   test("the shipped model is there at the first visit, and afterwards without a network", async () => {
     const page = await site.open("shipped/", { serviceWorkers: "allow" });
-    await modelLoaded(page, 1);
+    await shippedLoaded(page);
     expect(await page.textContent(".model")).toContain("codefinder");
     await page.evaluate(() => navigator.serviceWorker.ready);
     await page.waitForFunction(() => navigator.serviceWorker.controller !== null);
     site.setDown(true);
     await page.reload();
-    await modelLoaded(page, 1);
+    await shippedLoaded(page);
     const picture = path.join(folder, "codes.png");
     const shown = generatePicture(72, { size: 320, split: "held-out" });
     const { width, height, data } = shown.picture;
@@ -231,7 +234,11 @@ describe.skipIf(!canRun || !hasData)("the page", () => {
       .toFile(picture);
     await openBoxes(page);
     await choose(page, "#use-picture", [picture]);
-    expectSame((await nextBoxes(page)).boxes, await commandLineBoxes("codefinder", picture));
+    const int8 = path.join(import.meta.dirname, "../../models/codefinder-int8");
+    const { boxes, text } = await nextBoxes(page);
+    expectSame(boxes, await commandLineBoxes(int8, picture));
+    await page.click("#model-2");
+    expectSame((await nextBoxes(page, text)).boxes, await commandLineBoxes("codefinder", picture));
     site.setDown(false);
     await page.context().close();
   });
