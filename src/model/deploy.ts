@@ -13,7 +13,7 @@ import { createSession } from "../engine/session.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Manifest, QuantizationRecord } from "../ir/manifest.ts";
 import type { Tensor } from "../ir/tensor.ts";
-import { type CalibrateProgress, type Method, quantizeGraph } from "../quantize/index.ts";
+import { type CalibrateProgress, correctOutputs, type Method, quantizeGraph } from "../quantize/index.ts";
 import type { ReportData, ReportExample, ReportImage, ReportLayer, ReportVariant } from "../report/data.ts";
 import { renderReport } from "../report/report.ts";
 import { bothSides, type KnownFacts } from "./assume.ts";
@@ -184,6 +184,7 @@ class Job {
     float.requireHeads();
     const calibrated = await this.calibrate();
     const kept = await this.keepFloat(calibrated);
+    if (kept.size > 0) await this.correctAgain(calibrated, [...kept.keys()]);
     const int8 = this.quantize(calibrated, kept);
     const models = [float, await this.start(this.half), await this.start(int8)];
     const evaluation = await evaluateModels(models, readEntries(this.evaluation, this.skip), {
@@ -252,6 +253,26 @@ class Job {
       this.notes.push("Layers that stay float were chosen on the same pictures as accuracy is measured on.");
     }
     return reasons;
+  }
+
+  /** The outputs were set right with all layers int8; with some in float, other shifts are left. */
+  private async correctAgain(calibrated: ModelCalibration, keepFloat: readonly string[]): Promise<void> {
+    const { graph, table, corrections } = calibrated;
+    const importance = detectionImportance(this.float.manifest);
+    if (corrections.size === 0 || !importance) return;
+    const source = calibrationSource(this.calibration, this.float.manifest.input, this.skip);
+    let done = 0;
+    await correctOutputs(
+      { float: graph, int8: quantizeGraph(graph, table, { corrections, keepFloat }) },
+      source(),
+      importance,
+      corrections,
+      { threads: this.options.threads },
+      () => {
+        this.options.signal?.throwIfAborted();
+        this.progress("outputs", ++done, this.calibration.length);
+      },
+    );
   }
 
   /** The budget that was given, or the default one where int8 needs it. */

@@ -20,7 +20,7 @@ export { applyCorrections, type Corrections } from "./corrections.ts";
 export { equalize } from "./equalize.ts";
 export { isInt8, type QuantizableLayer, quantizableLayers } from "./layers.ts";
 export { BlobObservation, mergeObservations, type Observations } from "./observe.ts";
-export type { Importance } from "./outputs.ts";
+export { correctOutputs, type Importance } from "./outputs.ts";
 export { type Partial, readPartial, writePartial } from "./partial.ts";
 export type { LayerReport } from "./report.ts";
 export { quantizeGraph } from "./rewrite.ts";

@@ -33,7 +33,7 @@ const movers = new Set([
 /** Observations that a channel needs before its own shift counts as much as the mean of its layer. */
 const prior = 8;
 /** Observations that a layer needs before its mean counts as much as none: a few objects say little about the others. */
-const layerPrior = 32;
+const layerPrior = 8;
 
 interface OutputChannel {
   layer: string;
