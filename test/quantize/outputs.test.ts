@@ -68,7 +68,7 @@ describe("OutputShift", () => {
       shift.apply(found);
       return [...found.get("head")!.bias].map((bias) => bias - 1);
     };
-    for (const moved of shiftOf(all(0.01))) expect(moved).toBeLessThan(0.02);
+    for (const moved of shiftOf(all(0.01))) expect(moved).toBeLessThan(0.05);
     for (const moved of shiftOf(all(1000))) expect(moved).toBeGreaterThan(0.98);
     // Value 0 was seen 4·0.1 times an anchor, the others often: it follows them.
     const [rare, common] = shiftOf((_, { data }) => Float32Array.from(data, (_, i) => (i % 3 ? 1000 : 0.1)));
