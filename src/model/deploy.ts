@@ -13,7 +13,14 @@ import { createSession } from "../engine/session.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Manifest, QuantizationRecord } from "../ir/manifest.ts";
 import type { Tensor } from "../ir/tensor.ts";
-import { type CalibrateProgress, correctOutputs, type Method, quantizeGraph } from "../quantize/index.ts";
+import {
+  type CalibrateOptions,
+  type CalibrateProgress,
+  type CalibrationSource,
+  type Method,
+  quantizeGraph,
+  shiftOutputs,
+} from "../quantize/index.ts";
 import type { ReportData, ReportExample, ReportImage, ReportLayer, ReportVariant } from "../report/data.ts";
 import { renderReport } from "../report/report.ts";
 import { bothSides, type KnownFacts } from "./assume.ts";
@@ -183,8 +190,13 @@ class Job {
     const float = await this.start(this.float);
     float.requireHeads();
     const calibrated = await this.calibrate();
-    const kept = await this.keepFloat(calibrated);
-    if (kept.size > 0) await this.correctAgain(calibrated, [...kept.keys()]);
+    const kept = await this.keepFloat(calibrated, float);
+    if (kept.size > 0) {
+      // The outputs were set right with all layers int8; with some in float, other shifts are left.
+      const { graph, table, corrections } = calibrated;
+      const int8Of = { table, corrections, keepFloat: [...kept.keys()] };
+      await shiftOutputs(graph, this.source(), int8Of, this.calibrateOptions());
+    }
     const int8 = this.quantize(calibrated, kept);
     const models = [float, await this.start(this.half), await this.start(int8)];
     const evaluation = await evaluateModels(models, readEntries(this.evaluation, this.skip), {
@@ -214,20 +226,27 @@ class Job {
     };
   }
 
-  private calibrate(): Promise<ModelCalibration> {
+  private source(): CalibrationSource {
+    return calibrationSource(this.calibration, this.float.manifest.input, this.skip);
+  }
+
+  private calibrateOptions(): CalibrateOptions {
     const { method, threads, signal } = this.options;
-    const source = calibrationSource(this.calibration, this.float.manifest.input, this.skip);
-    return calibrateModel(this.float.graph, source, {
+    return {
       ...{ method, threads, signal },
       importance: detectionImportance(this.float.manifest),
       onProgress: ({ phase, images }) => this.progress(phase, images, this.calibration.length),
-    });
+    };
   }
 
-  private async keepFloat(calibrated: ModelCalibration): Promise<Map<string, string>> {
+  private calibrate(): Promise<ModelCalibration> {
+    return calibrateModel(this.float.graph, this.source(), this.calibrateOptions());
+  }
+
+  private async keepFloat(calibrated: ModelCalibration, float: Model): Promise<Map<string, string>> {
     const { keepFloat = [], threads } = this.options;
     const reasons = new Map(keepFloat.map((name) => [name, "asked for"]));
-    const budget = await this.budget(calibrated, keepFloat);
+    const budget = await this.budget(calibrated, float, keepFloat);
     if (!budget) return reasons;
     const { graph, table, corrections } = calibrated;
     const labelled = this.evaluation !== this.calibration && (await hasTruth(this.evaluation));
@@ -255,42 +274,23 @@ class Job {
     return reasons;
   }
 
-  /** The outputs were set right with all layers int8; with some in float, other shifts are left. */
-  private async correctAgain(calibrated: ModelCalibration, keepFloat: readonly string[]): Promise<void> {
-    const { graph, table, corrections } = calibrated;
-    const importance = detectionImportance(this.float.manifest);
-    if (corrections.size === 0 || !importance) return;
-    const source = calibrationSource(this.calibration, this.float.manifest.input, this.skip);
-    let done = 0;
-    await correctOutputs(
-      { float: graph, int8: quantizeGraph(graph, table, { corrections, keepFloat }) },
-      source(),
-      importance,
-      corrections,
-      { threads: this.options.threads },
-      () => {
-        this.options.signal?.throwIfAborted();
-        this.progress("outputs", ++done, this.calibration.length);
-      },
-    );
-  }
-
   /** The budget that was given, or the default one where int8 needs it. */
   private async budget(
     { graph, table, corrections, method }: ModelCalibration,
+    float: Model,
     keepFloat: readonly string[],
   ): Promise<Budget | undefined> {
     const { budget } = this.options;
     if (budget && Object.values(budget).some((limit) => limit !== undefined)) return budget;
     if (method !== "auto") return undefined;
     const { manifest } = this.float;
-    const models = [
-      await this.start(this.float),
-      await this.start({ graph: quantizeGraph(graph, table, { corrections, keepFloat }), manifest }),
-    ];
+    const int8 = await this.start({
+      graph: quantizeGraph(graph, table, { corrections, keepFloat }),
+      manifest,
+    });
     const step = Math.max(1, Math.floor(this.calibration.length / fidelityPictures));
     const some = this.calibration.filter((_, i) => i % step === 0).slice(0, fidelityPictures);
-    const { models: measured } = await evaluateModels(models, readEntries(some, this.skip), {
+    const { models: measured } = await evaluateModels([float, int8], readEntries(some, this.skip), {
       size: this.size,
       signal: this.options.signal,
       onProgress: (done) => this.progress("accuracy", done, some.length),

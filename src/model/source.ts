@@ -79,7 +79,7 @@ async function receive(
   // With a content encoding, the length is that of the packed bytes.
   const length = Number(response.headers.get("content-length") ?? Number.NaN);
   const total = length > 0 && !response.headers.get("content-encoding") ? length : undefined;
-  const pieces: Uint8Array[] = [];
+  const pieces: Uint8Array<ArrayBuffer>[] = [];
   let received = 0;
   for (const reader = response.body?.getReader(); reader; ) {
     const { done, value } = await reader.read();
@@ -88,13 +88,7 @@ async function receive(
     received += value.length;
     progress(received, total);
   }
-  const bytes = new Uint8Array(received);
-  let at = 0;
-  for (const piece of pieces) {
-    bytes.set(piece, at);
-    at += piece.length;
-  }
-  return bytes;
+  return new Uint8Array(await new Blob(pieces).arrayBuffer());
 }
 
 /** `a/b.c.param` → `{ stem: "b.c", extension: "param" }`; the extension in lower case. */

@@ -107,8 +107,7 @@ export async function calibrate(
       statistics.add(blobs),
     );
     corrections = solveCorrections(statistics, table, observations);
-    if (options.importance)
-      await shiftOutputs(calibrated, source, table, corrections, options, options.importance);
+    await shiftOutputs(calibrated, source, { table, corrections }, options);
   }
   if (method === "eq") {
     const samples = new EqSamples(layers);
@@ -120,15 +119,19 @@ export async function calibrate(
   return { method, images, graph: calibrated, table, corrections, layers: reports };
 }
 
-async function shiftOutputs(
+/**
+ * Takes what is left at the outputs of the int8 network that `table`, `corrections` and `keepFloat` make out of the biases in
+ * `corrections`; does nothing without corrections or importance. To be called again when other layers stay float.
+ */
+export async function shiftOutputs(
   graph: Graph,
   source: CalibrationSource,
-  table: CalibrationTable,
-  corrections: Corrections,
-  { backend, threads, onProgress, signal }: CalibrateOptions,
-  importance: Importance,
+  int8Of: { table: CalibrationTable; corrections: Corrections; keepFloat?: readonly string[] },
+  { backend, threads, importance, onProgress, signal }: CalibrateOptions,
 ): Promise<void> {
-  const int8 = quantizeGraph(graph, table, { corrections });
+  const { table, corrections, keepFloat } = int8Of;
+  if (!importance || corrections.size === 0) return;
+  const int8 = quantizeGraph(graph, table, { corrections, keepFloat });
   let images = 0;
   await correctOutputs(
     { float: graph, int8 },

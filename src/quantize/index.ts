@@ -15,12 +15,13 @@ export {
   type Method,
   methods,
   observeSource,
+  shiftOutputs,
 } from "./calibrate.ts";
 export { applyCorrections, type Corrections } from "./corrections.ts";
 export { equalize } from "./equalize.ts";
 export { isInt8, type QuantizableLayer, quantizableLayers } from "./layers.ts";
 export { BlobObservation, mergeObservations, type Observations } from "./observe.ts";
-export { correctOutputs, type Importance } from "./outputs.ts";
+export type { Importance } from "./outputs.ts";
 export { type Partial, readPartial, writePartial } from "./partial.ts";
 export type { LayerReport } from "./report.ts";
 export { quantizeGraph } from "./rewrite.ts";
