@@ -57,7 +57,7 @@ class Dataset:
         return pictures, torch.from_numpy(np.concatenate(boxes)).float()
 
     def varied_batch(self, indices: np.ndarray, size: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """As `batch`, each picture turned or mirrored, some zoomed, with other light and colours."""
+        """As `batch`, each picture turned or mirrored, shifted, with other light and colours."""
         pictures = np.empty((len(indices), *self.pictures.shape[1:]), np.uint8)
         boxes = []
         for i, index in enumerate(indices):

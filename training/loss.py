@@ -74,7 +74,6 @@ def detection_loss(outputs: list[Tensor], boxes: Tensor, detect: Detect) -> tupl
 
     Returns the loss of the batch (times its size) and its three parts, detached.
     """
-    parts = torch.zeros(3)
     box_loss = objectness_loss = class_loss = torch.zeros(())
     for level, output in enumerate(outputs):
         _, _, h, w, _ = output.shape

@@ -131,6 +131,8 @@ function bars(bcid: string, text: string, caption: string, guards?: [number, num
   return { class: 4, columns: modules.length, rows: 1, rowHeight: 1, modules, linear: { caption, guards } };
 }
 
+const ean13 = retail("ean13", 12, [0, 3], [45, 50], [92, 95]);
+
 const linearCodes: readonly ((random: Random) => Code)[] = [
   (random) => {
     const text =
@@ -149,24 +151,8 @@ const linearCodes: readonly ((random: Random) => Code)[] = [
   },
   ean13,
   ean13,
-  (random) => {
-    const text = characters(random, digits, 7);
-    const guards: [number, number][] = [
-      [0, 3],
-      [31, 36],
-      [64, 67],
-    ];
-    return bars("ean8", text, text, random.next() < 0.6 ? guards : undefined);
-  },
-  (random) => {
-    const text = characters(random, digits, 11);
-    const guards: [number, number][] = [
-      [0, 10],
-      [45, 50],
-      [85, 95],
-    ];
-    return bars("upca", text, text, random.next() < 0.6 ? guards : undefined);
-  },
+  retail("ean8", 7, [0, 3], [31, 36], [64, 67]),
+  retail("upca", 11, [0, 10], [45, 50], [85, 95]),
   (random) => {
     const text = characters(random, digits, 2 * random.int(2, 8));
     return bars("interleaved2of5", text, text);
@@ -191,14 +177,13 @@ const linearCodes: readonly ((random: Random) => Code)[] = [
   },
 ];
 
-function ean13(random: Random): Code {
-  const text = characters(random, digits, 12);
-  const guards: [number, number][] = [
-    [0, 3],
-    [45, 50],
-    [92, 95],
-  ];
-  return bars("ean13", text, text + checkDigit(text), random.next() < 0.6 ? guards : undefined);
+/** An article number of some digits, mostly with guard bars (first and last module of each) that reach further down. */
+function retail(symbology: string, length: number, ...guards: [number, number][]): (random: Random) => Code {
+  return (random) => {
+    const text = characters(random, digits, length);
+    const caption = symbology === "ean13" ? text + checkDigit(text) : text;
+    return bars(symbology, text, caption, random.next() < 0.6 ? guards : undefined);
+  };
 }
 
 /** GS1 check digit of any number of digits: weights 3, 1 from the right. */
