@@ -69,7 +69,7 @@ def decode(raw: Tensor, anchors: Tensor) -> Tensor:
     return torch.cat((y[:, :2] * 2 - 0.5, (y[:, 2:] * 2).square() * anchors), 1)
 
 
-def detection_loss(outputs: list[Tensor], boxes: Tensor, detect: Detect) -> tuple[Tensor, Tensor]:
+def detection_loss(outputs: list[Tensor], boxes: Tensor, detect: Detect, box_weight: float = BOX) -> tuple[Tensor, Tensor]:
     """`boxes`: `[n, 6]` of picture in the batch, class, centre x, y, width, height as shares of the picture.
 
     Returns the loss of the batch (times its size) and its three parts, detached.
@@ -93,5 +93,5 @@ def detection_loss(outputs: list[Tensor], boxes: Tensor, detect: Detect) -> tupl
                 found[:, 5:], F.one_hot(kind, detect.nc).float()
             )
         objectness_loss = objectness_loss + BALANCE[level] * F.binary_cross_entropy_with_logits(output[..., 4], wanted)
-    parts = torch.stack((BOX * box_loss, OBJECTNESS * objectness_loss, CLASSES * class_loss))
+    parts = torch.stack((box_weight * box_loss, OBJECTNESS * objectness_loss, CLASSES * class_loss))
     return parts.sum() * len(outputs[0]), parts.detach()

@@ -89,8 +89,10 @@ export interface Representation {
   readonly dtype: "f32" | "i8";
   /** i8: scale of every channel (0 where nobody reads it). */
   readonly scales?: Float32Array;
-  /** i8: stored as q + 128. */
-  biased: boolean;
+  /** i8: what is added to every q before it is stored; where it is not 0, bytes are unsigned. */
+  zeroPoint: number;
+  /** i8: q + zeroPoint is proven not to be negative: stored bytes are in 0..127 + zeroPoint. */
+  isUnsigned: boolean;
   /** Bytes between pixels and rows. */
   readonly pixelBytes: number;
   readonly rowBytes: number;
@@ -204,6 +206,8 @@ export function decideRepresentations(value: Value): void {
   }
   const integer = value.needs.filter((need) => need.dtype === "i8");
   if (integer.length === 0) return;
+  // Scales that are wanted of all channels first: so each fills one representation, as those who read channel by channel need.
+  integer.sort((a, b) => Number(a.channels !== undefined) - Number(b.channels !== undefined));
   const scales: number[][] = Array.from({ length: value.channels }, () => []);
   for (const need of integer) {
     scales.forEach((list, c) => {
@@ -226,7 +230,8 @@ function makeRepresentation(value: Value, dtype: "f32" | "i8", scales?: Float32A
     value,
     dtype,
     scales,
-    biased: false,
+    zeroPoint: 0,
+    isUnsigned: false,
     pixelBytes,
     rowBytes,
     byteLength: (value.height + border.top + border.bottom) * rowBytes,

@@ -12,24 +12,9 @@ import {
 import { dequantizeScale, quantize } from "../ops/_int8.ts";
 import type { Representation, Value } from "./layout.ts";
 import type { StaticData } from "./memory.ts";
-import { slotsOf, windowOrigin } from "./plan.ts";
+import { slotsOf } from "./plan.ts";
+import type { Arrangement, InputRun, Matrix } from "./segments.ts";
 import type { ConvolutionStep, DepthwiseStep, Int8Scales } from "./steps.ts";
-
-/** Consecutive slots of one picture that a convolution reads. */
-export interface InputRun {
-  readonly representation: Representation;
-  readonly slot: number;
-  /** Input channel of the convolution in each slot. */
-  readonly channels: number[];
-}
-
-/** A segment of the sum: where it begins at output pixel 0, and the weight column of each k (-1: none). */
-interface Segment {
-  readonly address: number;
-  readonly pixelBytes: number;
-  readonly rowBytes: number;
-  readonly columns: number[];
-}
 
 export interface PackedConvolution {
   readonly table: number;
@@ -37,57 +22,10 @@ export interface PackedConvolution {
   readonly groups: SegmentGroup[];
   /** Number of segments in all. */
   readonly segments: number;
-  /** Units that are summed in 16 bits; 1 but for `pairs`. */
-  readonly chain: number;
   /** Total units of k. */
   readonly units: number;
-  /** int8: Σ of the weights of every output channel. */
-  readonly weightSums?: Int32Array;
-}
-
-/** The segments of all taps and runs; those that continue each other in memory are joined. */
-function segmentsOf(step: ConvolutionStep, runs: readonly InputRun[], unit: number): Segment[] {
-  const { y, x } = step;
-  const taps = y.kernel * x.kernel;
-  const segments: Segment[] = [];
-  for (let ky = 0; ky < y.kernel; ky++) {
-    for (const { representation: r, slot, channels } of runs) {
-      const slotBytes = r.dtype === "f32" ? 4 : 1;
-      const padded = Math.ceil(channels.length / unit) * unit;
-      const fillsPixel = slot === 0 && padded === r.value.slotCount && x.dilation === 1;
-      let joined: Segment | undefined;
-      for (let kx = 0; kx < x.kernel; kx++) {
-        const columns = new Array<number>(padded).fill(-1);
-        for (const [i, channel] of channels.entries()) columns[i] = channel * taps + ky * x.kernel + kx;
-        if (joined) {
-          joined.columns.push(...columns);
-          continue;
-        }
-        const tap = ky * y.dilation * r.rowBytes + kx * x.dilation * r.pixelBytes;
-        const segment = {
-          address: windowOrigin(r, y, x) + tap + slot * slotBytes,
-          pixelBytes: x.stride * r.pixelBytes,
-          rowBytes: y.stride * r.rowBytes,
-          columns,
-        };
-        segments.push(segment);
-        if (fillsPixel) joined = segment;
-      }
-    }
-  }
-  return segments;
-}
-
-/** Segments that step equally over pixels and rows are looped over together. */
-function groupSegments(segments: readonly Segment[]): Segment[][] {
-  const groups = new Map<string, Segment[]>();
-  for (const segment of segments) {
-    const key = `${segment.pixelBytes} ${segment.rowBytes}`;
-    const group = groups.get(key);
-    if (group) group.push(segment);
-    else groups.set(key, [segment]);
-  }
-  return [...groups.values()];
+  /** int8: what accumulators begin at to make up for the inputs' zero points; absent where those are 0. */
+  readonly correction?: Int32Array;
 }
 
 /** Lays out table and weights of a dense convolution; `vectors` is the block of output channels of its tile. */
@@ -95,20 +33,10 @@ export function packConvolution(
   data: StaticData,
   step: ConvolutionStep,
   runs: readonly InputRun[],
-  dot: DotKind,
+  { dot, groups: grouped, matrix }: Arrangement,
   vectors: number,
 ): PackedConvolution {
   const unit = unitSize(dot);
-  const grouped = groupSegments(segmentsOf(step, runs, unit));
-  const perOutput = step.weight.length / step.output.channels;
-  let matrix: Matrix = { weight: step.weight, perOutput };
-  let chain = 1;
-  if (dot === "pairs") {
-    const split = splitForChain(step.weight as Int8Array, perOutput, grouped.flat());
-    chain = split.chain;
-    matrix = split.matrix;
-    grouped.push(...groupSegments(split.rest));
-  }
   const ordered = grouped.flat();
   const columns = Int32Array.from(ordered.flatMap((segment) => segment.columns));
   const table: number[] = [];
@@ -119,176 +47,17 @@ export function packConvolution(
     const isVaried = list.length > 1 && (length === undefined || length === 1);
     if (isVaried) table.push(list.length, 0);
     for (const { address, columns } of list) table.push(address, (columns.length / unit) * 4);
-    const [{ pixelBytes, rowBytes }] = list;
-    return { segments: isVaried ? undefined : list.length, length, pixelBytes, rowBytes };
+    const [{ pixelBytes, rowBytes, unsigned }] = list;
+    return { segments: isVaried ? undefined : list.length, length, pixelBytes, rowBytes, unsigned };
   });
   return {
     table: data.add(Int32Array.from(table)),
     segments: ordered.length,
     weights: data.add(packMatrix(matrix, slotsOf(step.output), columns, dot, vectors)),
     groups,
-    chain,
     units: columns.length / unit,
-    weightSums: step.int8 ? sumWeights(step) : undefined,
+    correction: correctionOf(step, runs),
   };
-}
-
-/** A weight matrix `[output channel][column]`. */
-interface Matrix {
-  readonly weight: Float32Array | Int8Array;
-  readonly perOutput: number;
-}
-
-/** The most that the positive, and that the negative weights of a lane may add up to: inputs are at most 127. */
-const mostInLane = Math.floor(32767 / 127);
-
-/** Instructions per unit of a chain, from long to short; a unit of the rest costs some more for its table entry. */
-const chainCosts: readonly (readonly [chain: number, cost: number])[] = [
-  [4, 2.25],
-  [2, 2.5],
-  [1, 3],
-];
-const restCost = 7;
-
-/**
- * Chooses how many consecutive units are summed in 16 bits, inputs being in 0..127. Where the weights of a chain could
- * overflow a lane (k mod 4 in {0,1} or {2,3} of one output channel), what is too much is taken off the largest of them and
- * given to a second matrix: its few columns come again at the end of the sum, as segments of one unit. Exact, since
- * w = w' + rest.
- */
-function splitForChain(
-  weight: Int8Array,
-  perOutput: number,
-  segments: readonly Segment[],
-): { chain: number; matrix: Matrix; rest: Segment[] } {
-  const sums = segments.map(({ columns }) => laneSums(weight, perOutput, columns));
-  const units = segments.reduce((sum, segment) => sum + segment.columns.length / 4, 0);
-  let chain = 1;
-  let least = Number.POSITIVE_INFINITY;
-  for (const [candidate, cost] of chainCosts) {
-    // One unit of rest, mostly, for each chain that overflows for any output channel.
-    const over = sums.reduce(
-      (n, sum) => n + new Set(overflowing(sum, candidate).map(({ first }) => first)).size,
-      0,
-    );
-    const total = units * cost + over * restCost;
-    if (total < least) {
-      least = total;
-      chain = candidate;
-    }
-    if (over === 0) break;
-  }
-  const matrix = { weight: doubleColumns(weight, perOutput), perOutput: perOutput * 2 };
-  const rest = segments.flatMap((segment, i) => {
-    const touched = new Set<number>();
-    for (const overflow of overflowing(sums[i], chain))
-      takeOff(matrix.weight, perOutput, segment.columns, overflow, touched);
-    return [...touched]
-      .sort((a, b) => a - b)
-      .map((unit): Segment => {
-        const columns = segment.columns.slice(unit * 4, unit * 4 + 4);
-        return {
-          ...segment,
-          address: segment.address + unit * 4,
-          columns: columns.map((column) => (column < 0 ? -1 : column + perOutput)),
-        };
-      });
-  });
-  return { chain, matrix: rest.length ? matrix : { weight, perOutput }, rest };
-}
-
-/** Sums of the positive and of the negative weights `[unit][lane 0 or 2][output channel]`. */
-interface LaneSums {
-  readonly outputs: number;
-  readonly units: number;
-  readonly positive: Int16Array;
-  readonly negative: Int16Array;
-}
-
-function laneSums(weight: Int8Array, perOutput: number, columns: readonly number[]): LaneSums {
-  const outputs = weight.length / perOutput;
-  const lanes = columns.length / 2;
-  const positive = new Int16Array(lanes * outputs);
-  const negative = new Int16Array(lanes * outputs);
-  for (let k = 0; k < columns.length; k++) {
-    const column = columns[k];
-    if (column < 0) continue;
-    for (let o = 0, at = (k >> 1) * outputs, from = column; o < outputs; o++, at++, from += perOutput) {
-      const w = weight[from];
-      if (w > 0) positive[at] += w;
-      else negative[at] -= w;
-    }
-  }
-  return { outputs, units: columns.length / 4, positive, negative };
-}
-
-/** A chain of units whose sum in one lane of one output channel would not fit. */
-interface Overflow {
-  readonly first: number;
-  readonly last: number;
-  readonly lane: 0 | 2;
-  readonly output: number;
-  readonly sign: 1 | -1;
-  readonly excess: number;
-}
-
-function overflowing({ outputs, units, positive, negative }: LaneSums, chain: number): Overflow[] {
-  const found: Overflow[] = [];
-  for (let first = 0; first < units; first += chain) {
-    const last = Math.min(first + chain, units);
-    for (let half = 0; half < 2; half++) {
-      for (let output = 0; output < outputs; output++) {
-        let [p, n] = [0, 0];
-        for (let unit = first; unit < last; unit++) {
-          const at = (unit * 2 + half) * outputs + output;
-          p += positive[at];
-          n += negative[at];
-        }
-        const lane = half === 0 ? 0 : 2;
-        if (p > mostInLane) found.push({ first, last, lane, output, sign: 1, excess: p - mostInLane });
-        if (n > mostInLane) found.push({ first, last, lane, output, sign: -1, excess: n - mostInLane });
-      }
-    }
-  }
-  return found;
-}
-
-/** Every output's columns, followed by as many zeros. */
-function doubleColumns(weight: Int8Array, perOutput: number): Int8Array {
-  const doubled = new Int8Array(weight.length * 2);
-  for (let from = 0; from < weight.length; from += perOutput) {
-    doubled.set(weight.subarray(from, from + perOutput), from * 2);
-  }
-  return doubled;
-}
-
-/**
- * Moves the excess of an overflow from the largest weights of its lane to their second halves in `doubled`; adds the units
- * that this changes to `touched`.
- */
-function takeOff(
-  doubled: Int8Array,
-  perOutput: number,
-  columns: readonly number[],
-  { first, last, lane, output, sign, excess }: Overflow,
-  touched: Set<number>,
-): void {
-  const base = output * perOutput * 2;
-  const size = (k: number): number => doubled[base + columns[k]] * sign;
-  const places: number[] = [];
-  for (let unit = first; unit < last; unit++) {
-    for (const k of [unit * 4 + lane, unit * 4 + lane + 1]) if (columns[k] >= 0) places.push(k);
-  }
-  places.sort((a, b) => size(b) - size(a));
-  let left = excess;
-  for (const k of places) {
-    if (left <= 0) break;
-    const part = Math.min(left, size(k));
-    doubled[base + columns[k]] -= part * sign;
-    doubled[base + perOutput + columns[k]] += part * sign;
-    left -= part;
-    touched.add(k >> 2);
-  }
 }
 
 /** Weights as `[block][k unit][vectors][lanes]`; see the head of kernels/wasm/convolution.ts. */
@@ -321,17 +90,29 @@ function packMatrix(
   return out;
 }
 
-function sumWeights({ weight, output }: ConvolutionStep): Int32Array {
-  const sums = new Int32Array(output.channels);
+/** −Σ zero point · weight for every output channel. */
+function correctionOf(
+  { weight, output, input, int8 }: ConvolutionStep,
+  runs: readonly InputRun[],
+): Int32Array | undefined {
+  if (!int8 || runs.every((run) => run.representation.zeroPoint === 0)) return undefined;
+  const zeroPoints = new Int32Array(input.channels.length);
+  for (const { representation, channels } of runs) {
+    for (const channel of channels) zeroPoints[channel] = representation.zeroPoint;
+  }
   const perOutput = weight.length / output.channels;
-  for (let k = 0; k < weight.length; k++) sums[Math.floor(k / perOutput)] += weight[k];
-  return sums;
+  const taps = perOutput / zeroPoints.length;
+  const correction = new Int32Array(output.channels);
+  weight.forEach((w, k) => {
+    correction[Math.floor(k / perOutput)] -= w * zeroPoints[Math.floor((k % perOutput) / taps)];
+  });
+  return correction;
 }
 
 export interface EpilogueData {
   readonly bias?: Float32Array;
   readonly int8?: Int8Scales;
-  readonly weightSums?: Int32Array;
+  readonly correction?: Int32Array;
 }
 
 /**
@@ -342,7 +123,7 @@ export function packEpilogue(
   data: StaticData,
   spec: EpilogueSpec,
   output: Value,
-  { bias, int8, weightSums }: EpilogueData,
+  { bias, int8, correction }: EpilogueData,
   blockGroups = 1,
 ): number {
   const vectors = epilogueVectors(spec);
@@ -357,7 +138,7 @@ export function packEpilogue(
       const at = (Math.floor(slot / 4) * vectors.length + v) * 4 + (slot % 4);
       if (vector === "bias") out[at] = bias?.[channel] ?? 0;
       else if (vector === "scale") out[at] = dequantizeScale(int8!.bottom, int8!.weight[channel]);
-      else if (vector === "correction") integers[at] = -128 * weightSums![channel];
+      else if (vector === "correction") integers[at] = correction![channel];
       else {
         const store = Number(vector.slice("requantize".length));
         out[at] = output.representations[store].scales![channel];
@@ -444,8 +225,7 @@ export function packConstant(data: StaticData, value: Value): void {
       const [pixel, channel] = [Math.floor(i / channels), i % channels];
       const slot = value.slot(channel);
       if (r.dtype === "f32") floats[(pixel * r.pixelBytes) / 4 + slot] = constant[i];
-      else
-        bytes[pixel * r.pixelBytes + slot] = quantize(constant[i], r.scales![channel]) + (r.biased ? 128 : 0);
+      else bytes[pixel * r.pixelBytes + slot] = quantize(constant[i], r.scales![channel]) + r.zeroPoint;
     }
     r.address = data.add(bytes);
   }

@@ -19,7 +19,6 @@ import type {
   LrnSpec,
   PoolingSpec,
   ResizeSpec,
-  SegmentGroup,
   SoftmaxSpec,
   StoreSpec,
   StridedCopySpec,
@@ -28,7 +27,7 @@ import type {
 import {
   attentionScratchBytes,
   depthwiseBlock,
-  isNonNegative,
+  lowestAfter,
   lrnScratchBytes,
   scratchBytes,
 } from "../kernels/wasm/index.ts";
@@ -43,15 +42,9 @@ import {
 } from "./layout.ts";
 import { hasPadding, type Lowered, lower, type OutputView } from "./lower.ts";
 import { Arena, StaticData } from "./memory.ts";
-import {
-  type InputRun,
-  packConstant,
-  packConvolution,
-  packDepthwise,
-  packEpilogue,
-  packTaps,
-} from "./pack.ts";
+import { packConstant, packConvolution, packDepthwise, packEpilogue, packTaps } from "./pack.ts";
 import { planAttention, planJoin, planLayerNorm, planLrn } from "./plan-dense.ts";
+import { arrange, type InputRun } from "./segments.ts";
 import type {
   ConvolutionStep,
   CopyStep,
@@ -72,8 +65,8 @@ export type DotMode = "signed" | "unsigned" | "i7" | "i16";
 
 export interface PlanTarget extends Target {
   readonly dot: DotMode;
-  /** i7: sums of pairs may be used, see `chain` of the convolution kernel. */
-  readonly pairDot: boolean;
+  /** i7: the largest input for which sums of pairs may be used, see `chain` of the convolution kernel; 0: none. */
+  readonly pairTop: number;
   readonly threads: number;
   /** Accumulator tiles of convolutions: pixels × vectors of four channels. */
   readonly tiles: Readonly<Record<DotKind, { readonly pixels: number; readonly vectors: number }>>;
@@ -138,10 +131,18 @@ export interface Plan {
   readonly memoryBytes: number;
   /** Where the values lie, and from which to which of the network's steps they are in use. */
   readonly buffers: readonly PlanBuffer[];
-  /** Buffers whose border bytes must be 128 instead of 0. */
-  readonly biasedBorders: readonly { readonly address: number; readonly byteLength: number }[];
+  /** Buffers whose border bytes must be their zero point instead of 0. */
+  readonly unsignedBorders: readonly {
+    readonly address: number;
+    readonly byteLength: number;
+    readonly zeroPoint: number;
+  }[];
 }
 
+/**
+ * A larger range of inputs leaves fewer sums of pairs that fit 16 bits: beyond this, widening everything is as fast.
+ */
+const mostZeroPoint = 64;
 /** Vectors may be read this far beyond a buffer's end. */
 const slack = 64;
 /** Memory before all values: the barrier of threads and their commands (`threads.ts`). */
@@ -163,7 +164,7 @@ class Planner {
   private readonly target: PlanTarget;
   private data = new StaticData(0);
   private scratch = 0;
-  private readonly nonNegative = new Map<Value, boolean>();
+  private readonly lowest = new Map<Value, number>();
 
   constructor(lowered: Lowered, target: PlanTarget) {
     this.lowered = lowered;
@@ -177,9 +178,7 @@ class Planner {
     const live = this.values.filter((value) => value.needs.length > 0);
     for (const value of live) decideOrder(value.order);
     for (const value of live) decideRepresentations(value);
-    if (this.target.dot === "unsigned") {
-      for (const value of live) for (const r of value.representations) r.biased = r.dtype === "i8";
-    }
+    this.decideZeroPoints(live);
     // Memory: control words, then the arena of values, then constants, then scratch.
     const { arena, buffers } = allocateValues(
       live.filter((value) => !value.constant),
@@ -202,8 +201,8 @@ class Planner {
       scratchBytes: this.scratch,
       memoryBytes: scratchAddress + this.scratch * this.target.threads + slack,
       buffers,
-      biasedBorders: live.flatMap((value) =>
-        value.representations.filter((r) => r.biased && hasBorder(value)),
+      unsignedBorders: live.flatMap((value) =>
+        value.representations.filter((r) => r.zeroPoint > 0 && hasBorder(value)),
       ),
     };
   }
@@ -281,27 +280,62 @@ class Planner {
     }
   }
 
-  /** Whether every number of the value is known not to be negative, whatever the input. */
-  private isNonNegative(value: Value): boolean {
-    const known = this.nonNegative.get(value);
+  /** No number of the value is lower than this, whatever the input; at most 0, and -Infinity if nothing is known. */
+  private lowestOf(value: Value): number {
+    const known = this.lowest.get(value);
     if (known !== undefined) return known;
-    this.nonNegative.set(value, false);
-    const result = value.producer >= 0 && this.makesNonNegative(this.steps[value.producer]);
-    this.nonNegative.set(value, result);
-    return result;
+    this.lowest.set(value, Number.NEGATIVE_INFINITY);
+    const result =
+      value.producer >= 0 ? this.lowestMadeBy(this.steps[value.producer]) : Number.NEGATIVE_INFINITY;
+    this.lowest.set(value, Math.min(0, result));
+    return Math.min(0, result);
   }
 
-  private makesNonNegative(step: Step): boolean {
-    if (step.kind === "gather") return step.input.channels.every((ref) => this.isNonNegative(ref.value));
-    if (step.kind === "softmax") return true;
-    if (!("fused" in step)) return false;
-    if (step.fused.length > 0) return isNonNegative(step.fused.map(epilogueStep));
+  private lowestMadeBy(step: Step): number {
+    if (step.kind === "gather")
+      return Math.min(...step.input.channels.map((ref) => this.lowestOf(ref.value)));
+    if (step.kind === "softmax") return 0;
+    if (!("fused" in step)) return Number.NEGATIVE_INFINITY;
+    if (step.fused.length > 0) return lowestAfter(step.fused.map(epilogueStep));
     // The maximum of a window without a pixel is the lowest number.
     const hasPixels = ({ output, stride, padBefore, kernel, input }: WindowAxis): boolean =>
       kernel > padBefore && (output - 1) * stride - padBefore < input;
-    return (
-      step.kind === "pooling" && hasPixels(step.y) && hasPixels(step.x) && this.isNonNegative(step.input)
+    const isKnown = step.kind === "pooling" && hasPixels(step.y) && hasPixels(step.x);
+    return isKnown ? this.lowestOf(step.input) : Number.NEGATIVE_INFINITY;
+  }
+
+  /** How bytes are stored: what is added to them, and whether they are then known to be unsigned. */
+  private decideZeroPoints(live: readonly Value[]): void {
+    const { dot, pairTop } = this.target;
+    const integer = live.flatMap((value) => value.representations.filter((r) => r.dtype === "i8"));
+    if (dot === "unsigned") {
+      for (const r of integer) [r.zeroPoint, r.isUnsigned] = [128, true];
+      return;
+    }
+    if (dot !== "i7") return;
+    // The smallest zero point with which no byte is negative.
+    const needed = new Map(
+      integer.map((r) => [r, Math.ceil(-this.lowestOf(r.value) * Math.max(...r.scales!)) || 0]),
     );
+    const chosen = new Map(needed);
+    // Steps that copy bytes as they are want the same on both sides.
+    const copies = this.steps.filter(isLive).flatMap(copiedRepresentations);
+    for (let isChanged = true; isChanged; ) {
+      isChanged = false;
+      for (const pair of copies) {
+        const most = Math.max(...pair.map((r) => chosen.get(r)!));
+        for (const r of pair) {
+          isChanged ||= chosen.get(r) !== most;
+          chosen.set(r, most);
+        }
+      }
+    }
+    for (const r of integer) {
+      const zeroPoint = chosen.get(r)!;
+      if (zeroPoint <= Math.min(mostZeroPoint, pairTop - 127))
+        [r.zeroPoint, r.isUnsigned] = [zeroPoint, true];
+      else r.isUnsigned = needed.get(r) === 0;
+    }
   }
 
   // ---- kernel calls
@@ -350,8 +384,9 @@ class Planner {
 
   private planConvolution(step: ConvolutionStep): PlanStep {
     const { output, int8, x, y } = step;
-    const dot = this.dotKind(step);
     const runs = inputRuns(step);
+    const arrangement = arrange(step, runs, this.dotKind(step, runs));
+    const { dot, chain } = arrangement;
     const allNearEachOther = [...runs.map((run) => run.representation), ...output.representations];
     const residuals = step.fused.flatMap((done) => (done.kind === "residual" ? [floatOf(done.value)] : []));
     // All pixels are one long row if no window hangs over a row's end and no picture has a border.
@@ -362,20 +397,18 @@ class Planner {
       [...allNearEachOther, ...residuals].every((r) => r.rowBytes === r.value.width * r.pixelBytes);
     const rows = flat ? 1 : y.output;
     const width = flat ? y.output * x.output : x.output;
-    const correction = dot === "relaxed" && this.target.dot === "unsigned";
     const epilogue = epilogueOf(step.fused, output, int8 ? "i32" : "f32", {
-      correction,
+      correction: runs.some((run) => run.representation.zeroPoint > 0),
       roundOnce: int8 !== undefined && step.roundOnce,
     });
     const outputVectors = output.slotCount / 4;
     const tile = chooseTile(this.target.tiles[dot], width, outputVectors);
-    const packed = packConvolution(this.data, step, runs, dot, tile.vectors);
-    const groups: SegmentGroup[] = packed.groups;
+    const packed = packConvolution(this.data, step, runs, arrangement, tile.vectors);
     const spec: ConvolutionSpec & { units: number } = {
       kind: "convolution",
       dot,
-      chain: packed.chain,
-      groups,
+      chain,
+      groups: packed.groups,
       rows,
       width,
       outputVectors,
@@ -387,7 +420,7 @@ class Planner {
     const constants = packEpilogue(this.data, epilogue, output, {
       bias: step.bias,
       int8,
-      weightSums: packed.weightSums,
+      correction: packed.correction,
     });
     const args = [
       packed.table,
@@ -403,7 +436,7 @@ class Planner {
       total: rows === 1 ? width : rows,
       unit: rows === 1 ? tile.pixels : 1,
     };
-    const name = { f32: "f32", relaxed: "s8-dot", pairs: `s8-pairs${packed.chain}`, i16: "s8-i16" }[dot];
+    const name = { f32: "f32", relaxed: "s8-dot", pairs: `s8-pairs${chain}`, i16: "s8-i16" }[dot];
     const kernel =
       y.kernel * x.kernel > 1 ? ` ${x.kernel}x${y.kernel}${y.stride > 1 ? `s${y.stride}` : ""}` : "";
     const { segments } = packed;
@@ -416,24 +449,23 @@ class Planner {
     };
   }
 
-  private dotKind(step: ConvolutionStep): DotKind {
+  private dotKind(step: ConvolutionStep, runs: readonly InputRun[]): DotKind {
     if (!step.int8) return "f32";
     const { dot } = this.target;
     if (dot === "signed" || dot === "unsigned") return "relaxed";
-    const values = new Set(step.input.channels.map((ref) => ref.value));
-    const isSafe = dot === "i7" && [...values].every((value) => this.isNonNegative(value));
-    return !isSafe ? "i16" : this.target.pairDot ? "pairs" : "relaxed";
+    const isSafe = dot === "i7" && runs.every((run) => run.representation.isUnsigned);
+    return !isSafe ? "i16" : this.target.pairTop > 0 ? "pairs" : "relaxed";
   }
 
   private planDepthwise(step: DepthwiseStep): PlanStep {
     const { input, output, int8, x, y } = step;
     const source = input.find(int8 ? "i8" : "f32", int8?.inputScale ?? 0, 0);
     const epilogue = epilogueOf(step.fused, output, int8 ? "i32" : "f32");
-    const { weights, tapGroups } = packDepthwise(this.data, step, source, this.isNonNegative(input));
+    const { weights, tapGroups } = packDepthwise(this.data, step, source, this.lowestOf(input) === 0);
     const spec: DepthwiseSpec = {
       kind: "depthwise",
       input: int8 ? "i8" : "f32",
-      biased: source.biased,
+      zeroPoint: source.zeroPoint,
       kernelH: y.kernel,
       kernelW: x.kernel,
       strideH: y.stride,
@@ -481,7 +513,7 @@ class Planner {
       kind: "pooling",
       operator: step.operator,
       input: step.int8 ? "i8" : "f32",
-      biased: source.biased,
+      zeroPoint: source.zeroPoint,
       kernelH: y.kernel,
       kernelW: x.kernel,
       strideH: y.stride,
@@ -586,16 +618,8 @@ class Planner {
   private planGather(step: GatherStep): PlanStep {
     const { output } = step;
     const calls = output.representations.map((target) => {
-      const sources: Representation[] = [];
-      const refs = Array.from(slotsOf(output), (channel) => {
-        if (channel < 0 || channel >= step.input.channels.length) return undefined;
-        const { value, channel: from } = step.input.channels[channel];
-        const scale = target.scales?.[channel] ?? 0;
-        if (target.dtype === "i8" && scale === 0) return undefined;
-        const representation = value.find(target.dtype, scale, from);
-        if (!sources.includes(representation)) sources.push(representation);
-        return { source: sources.indexOf(representation), slot: value.slot(from) };
-      });
+      const refs = gatheredRefs(step, target);
+      const sources = [...new Set(refs.flatMap((ref) => ref?.source ?? []))];
       const runs: {
         source: number;
         from: number;
@@ -609,14 +633,21 @@ class Planner {
         const last = runs.at(-1);
         if (
           last &&
-          last.source === ref.source &&
+          sources[last.source] === ref.source &&
           last.from + last.length === ref.slot &&
           last.to + last.length === to
         ) {
           last.length++;
         } else {
-          const { pixelBytes, rowBytes } = sources[ref.source];
-          runs.push({ source: ref.source, from: ref.slot, to, length: 1, pixelBytes, rowBytes });
+          const { pixelBytes, rowBytes } = ref.source;
+          runs.push({
+            source: sources.indexOf(ref.source),
+            from: ref.slot,
+            to,
+            length: 1,
+            pixelBytes,
+            rowBytes,
+          });
         }
       });
       const { frame } = step;
@@ -632,7 +663,7 @@ class Planner {
         outPixelBytes: target.pixelBytes,
         outRowBytes: target.rowBytes,
         ...(frame && {
-          frame: { ...frame, inputRows: height, inputWidth: width, fill: target.biased ? 128 : 0 },
+          frame: { ...frame, inputRows: height, inputWidth: width, fill: target.zeroPoint },
         }),
       };
       return { spec, args: [...sources.map(origin), origin(target)], total: output.height, unit: 1 };
@@ -747,6 +778,36 @@ function hasBorder({ border }: Value): boolean {
   return border.top > 0 || border.left > 0 || border.bottom > 0 || border.right > 0;
 }
 
+/** Pairs of representations of which one is copied, byte for byte, into the other. */
+function copiedRepresentations(step: Step): (readonly [Representation, Representation])[] {
+  if (step.kind === "pooling" && step.int8) {
+    const source = step.input.find("i8", soleScale(step.output.needs)!, 0);
+    return step.output.representations.map((target) => [source, target] as const);
+  }
+  if (step.kind !== "gather") return [];
+  return step.output.representations
+    .filter((target) => target.dtype === "i8")
+    .flatMap((target) =>
+      [...new Set(gatheredRefs(step, target).flatMap((ref) => ref?.source ?? []))].map(
+        (source) => [source, target] as const,
+      ),
+    );
+}
+
+/** What a gather puts into each slot of a representation. */
+function gatheredRefs(
+  { input, output }: GatherStep,
+  target: Representation,
+): ({ source: Representation; slot: number } | undefined)[] {
+  return Array.from(slotsOf(output), (channel) => {
+    if (channel < 0 || channel >= input.channels.length) return undefined;
+    const { value, channel: from } = input.channels[channel];
+    const scale = target.scales?.[channel] ?? 0;
+    if (target.dtype === "i8" && scale === 0) return undefined;
+    return { source: value.find(target.dtype, scale, from), slot: value.slot(from) };
+  });
+}
+
 /** The one int8 scale that all readers want, if that is all they want. */
 function soleScale(needs: readonly Need[]): number | undefined {
   const [first] = needs;
@@ -776,7 +837,15 @@ function allocateValues(values: readonly Value[], start: number): { arena: Arena
     const last = Math.max(...value.needs.map((need) => need.step));
     for (const r of value.representations) {
       const pool = hasBorder(value)
-        ? [value.width, value.height, r.rowBytes, r.pixelBytes, r.byteLength, r.originOffset, r.biased].join()
+        ? [
+            value.width,
+            value.height,
+            r.rowBytes,
+            r.pixelBytes,
+            r.byteLength,
+            r.originOffset,
+            r.zeroPoint,
+          ].join()
         : undefined;
       r.address = arena.allocate(r.byteLength, value.producer, last, pool);
       const { name, producer: first } = value;
@@ -845,7 +914,7 @@ export function epilogueOf(
   { correction = false, roundOnce = false } = {},
 ): EpilogueSpec {
   const stores = output.representations.map(
-    ({ dtype, pixelBytes, rowBytes, biased }): StoreSpec => ({ dtype, pixelBytes, rowBytes, biased }),
+    ({ dtype, pixelBytes, rowBytes, zeroPoint }): StoreSpec => ({ dtype, pixelBytes, rowBytes, zeroPoint }),
   );
   return { accumulator, correction, roundOnce, steps: fused.map(epilogueStep), stores };
 }

@@ -177,5 +177,7 @@ export function initialiseMemory(plan: Plan, memory: WebAssembly.Memory): void {
   const bytes = new Uint8Array(memory.buffer);
   bytes.fill(0, 0, controlAddresses.end);
   for (const chunk of plan.staticData.chunks) bytes.set(chunk.bytes, chunk.address);
-  for (const { address, byteLength } of plan.biasedBorders) bytes.fill(128, address, address + byteLength);
+  for (const { address, byteLength, zeroPoint } of plan.unsignedBorders) {
+    bytes.fill(zeroPoint, address, address + byteLength);
+  }
 }

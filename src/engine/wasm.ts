@@ -4,7 +4,7 @@ import type { Graph } from "../ir/graph.ts";
 import { resolveParams } from "../ir/op.ts";
 import { elementCount, type Shape, type Tensor } from "../ir/tensor.ts";
 import { ops } from "../ops/index.ts";
-import { features } from "../wasm/index.ts";
+import { type Features, features } from "../wasm/index.ts";
 import type { Value } from "./layout.ts";
 import { makePlan, type Plan, type PlanTarget } from "./plan.ts";
 import { type CompiledPlan, compilePlan, initialiseMemory } from "./program.ts";
@@ -54,6 +54,12 @@ function hasManyRegisters(relaxedSimd: boolean): boolean {
   return v8 === undefined ? relaxedSimd : Number.parseInt(v8, 10) >= 13;
 }
 
+/** The largest second operand for which the dot product of pairs is exact, where sums fit 16 bits. */
+function pairTop(mode: Features["pairDot"]): number {
+  if (mode === "none") return 0;
+  return mode === "saturating" || mode === "unsigned" ? 255 : 127;
+}
+
 /** The target that suits this machine; `wide` for code that V8 is going to join. Throws UnsupportedError without SIMD. */
 export function detectTarget(threads = 1, wide = false): PlanTarget {
   const found = features();
@@ -68,7 +74,7 @@ export function detectTarget(threads = 1, wide = false): PlanTarget {
     fusedMadd: found.madd === "fused",
     dot,
     threads,
-    pairDot: found.pairDot,
+    pairTop: pairTop(found.pairDot),
     tiles: wide ? wideTiles : hasManyRegisters(found.relaxedSimd) ? tiles : smallTiles,
   };
 }
@@ -208,14 +214,14 @@ export class Program {
   /** Requantized integers as `[c, h, w]`. */
   private integers(value: Value, scale: number): Int8Array {
     const r = value.find("i8", scale, 0);
-    const bytes = new Int8Array(this.memory.buffer);
+    const bytes = r.zeroPoint ? new Uint8Array(this.memory.buffer) : new Int8Array(this.memory.buffer);
     const out = new Int8Array(value.channels * value.height * value.width);
     let o = 0;
     for (let c = 0; c < value.channels; c++) {
       for (let y = 0; y < value.height; y++) {
         for (let x = 0; x < value.width; x++) {
-          const byte = bytes[r.address + r.originOffset + y * r.rowBytes + x * r.pixelBytes + value.slot(c)];
-          out[o++] = r.biased ? byte ^ -128 : byte;
+          const at = r.address + r.originOffset + y * r.rowBytes + x * r.pixelBytes + value.slot(c);
+          out[o++] = bytes[at] - r.zeroPoint;
         }
       }
     }

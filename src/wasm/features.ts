@@ -19,8 +19,8 @@ export interface Features {
   /** Shared memory and atomics exist. Whether memory may be sent to a worker (page isolation) is another matter. */
   readonly threads: boolean;
   readonly dot: DotMode;
-  /** `i16x8.relaxed_dot_i8x16_i7x16_s` is exact in the same range as `dot`, before sums of more than one pair. */
-  readonly pairDot: boolean;
+  /** The same of `i16x8.relaxed_dot_i8x16_i7x16_s`; `none` also where `dot` is better anyway. */
+  readonly pairDot: DotMode;
   readonly madd: MaddMode;
 }
 
@@ -196,7 +196,7 @@ export function features(): Features {
     threads: probeThreads(),
     dot,
     // Asked for only where the planner would use it.
-    pairDot: (dot === "saturating" || dot === "i7") && probePairDot() !== "none",
+    pairDot: dot === "saturating" || dot === "i7" ? probePairDot() : "none",
     madd: probeMadd(),
   });
   return known;

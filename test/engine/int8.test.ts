@@ -434,6 +434,10 @@ describeNetworks("several readers", [
     text: `${source}\nCrop k 1 1 p q -23309=1,0 -23310=1,9 -23311=1,0\nCrop l 1 1 p r -23309=1,4 -23310=1,-233 -23311=1,0\n${conv("b", "q", "y", 6, "1=3 4=1 8=2")}\n${conv("c", "r", "z", 6, "1=1 8=2")}\n${conv("d", "p", "w", 6, "1=1 8=2")}`,
   },
   {
+    title: "one half, then all with another scale, channel by channel",
+    text: `${source}\n${depthwise("c", "p", "y", 13, "1=3 4=1 8=1")}\nPooling f 1 1 p q 0=0 1=3 2=2 3=1\n${conv("d", "q", "z", 6, "1=1 8=2")}\nCrop k 1 1 p r -23309=1,0 -23310=1,5 -23311=1,0\n${conv("b", "r", "w", 6, "1=3 4=1 8=2")}`,
+  },
+  {
     title: "residual and convolution",
     text: `${source}\n${conv("b", "p", "q", 13, "1=3 4=1 8=2")}\nBinaryOp s 2 1 q p r\nReLU t 1 1 r u\n${conv("c", "u", "y", 6, "1=1 8=2")}`,
   },
@@ -446,6 +450,65 @@ describeNetworks("several readers", [
     text: `${source}\n${depthwise("b", "p", "q", 13, "1=3 4=1 8=1 9=1")}\nBinaryOp s 2 1 q p r\n${conv("c", "r", "y", 6, "1=1 8=2")}`,
   },
 ]);
+
+/** Activations whose results are a little negative at most: bytes are stored with a zero point where that helps. */
+const bounded: readonly (readonly [name: string, parameters: string, exact: boolean])[] = [
+  ["clip", "9=3 -23310=2,-0.5,0.75", true],
+  ["mish", "9=5", false],
+  ["hard swish", "9=6 -23310=2,0.2,0.5", false],
+];
+
+describeNetworks(
+  "numbers that are a little negative at most",
+  bounded.flatMap(([name, activation, exact]): Network[] => {
+    const a = conv("a", "x", "p", 13, `1=3 4=1 8=2 ${activation}`);
+    const relu = conv("b", "x", "q", 7, "1=3 4=1 8=2 9=1");
+    return [
+      {
+        title: `${name}, padded`,
+        text: `${a}\n${conv("d", "p", "y", 6, "1=3 4=1 8=2")}\n${conv("e", "p", "z", 30, "1=1 8=2")}`,
+        exact,
+      },
+      {
+        title: `${name}, requantized and an output`,
+        text: `${a.replace("8=2", "8=102")}\n${conv("d", "p", "y", 6, "1=3 4=1 8=2")}`,
+        outputs: ["p", "y"],
+        exact,
+      },
+      {
+        title: `${name} beside ReLU, upsampled`,
+        text: `${a}\n${relu}\nConcat k 2 1 p q m\nInterp u 1 1 m n 0=1 1=2.0 2=2.0\n${conv("d", "n", "y", 6, "1=3 4=1 8=2")}\n${conv("e", "q", "z", 6, "1=1 8=2")}`,
+        exact,
+      },
+      {
+        title: `${name} beside anything, upsampled`,
+        text: `${a}\n${conv("b", "x", "q", 7, "1=1 8=2")}\nConcat k 2 1 p q m\nInterp u 1 1 m n 0=1 1=2.0 2=2.0\n${conv("d", "n", "y", 6, "1=3 4=1 8=2")}\n${conv("e", "p", "z", 6, "1=1 8=2")}`,
+        exact,
+      },
+      {
+        title: `${name} beside anything`,
+        text: `${a}\n${conv("b", "x", "q", 7, "1=1 8=2")}\nConcat k 2 1 p q m\n${conv("d", "m", "y", 6, "1=3 4=1 8=2")}\n${conv("e", "p", "z", 6, "1=1 8=2")}`,
+        exact,
+      },
+      {
+        title: `${name}, maximum and depthwise`,
+        text: `${a}\nPooling f 1 1 p q 0=0 1=3 2=2 3=1\n${conv("d", "q", "y", 6, "1=3 4=1 8=2")}\n${depthwise("e", "p", "z", 13, "1=3 4=1 8=1")}`,
+        exact,
+      },
+    ];
+  }),
+);
+
+it("behind Swish the dot product of pairs is used where it takes unsigned bytes", async () => {
+  const text = `${conv("a", "x", "p", 13, "1=1 8=2")}\nSwish s 1 1 p q\n${conv("b", "q", "y", 6, "1=3 4=1 8=2")}`;
+  const graph = graphOf(text, { x: [5, 7, 9] }, {});
+  graph.node("b")!.weights.bottom_scale = f32Weight([30]);
+  for (const [name, target] of int8Machines) {
+    if (target.dot !== "i7") continue;
+    const { program } = await runEngine(graph, randomInputs({ x: [5, 7, 9] }), target);
+    expect(dots(program.plan)[1], name).toBe(target.pairTop === 255 ? "pairs" : "i16");
+  }
+});
 
 const parts = `${conv("a", "x", "p", 5, "1=1 8=2 9=1")}\n${conv("b", "x", "q", 3, "1=1 8=2")}\n${conv("c", "x", "r", 12, "1=3 4=1 8=2 9=1")}`;
 const requantizedParts = parts.replaceAll("8=2", "8=102");

@@ -105,7 +105,7 @@ const base: PlanTarget = {
   relaxed: false,
   fusedMadd: false,
   dot: "i16",
-  pairDot: false,
+  pairTop: 0,
   threads: 1,
   tiles,
 };
@@ -143,13 +143,19 @@ export const int8Machines: readonly Machine[] = [
   ["unsigned, emulated", like("unsigned")],
   ["unsigned, emulated, tile 1x1", { ...like("unsigned"), tiles: tiled(1, 1) }],
   ["i7, emulated", like("i7")],
-  ["i7 pairs, emulated", { ...like("i7"), pairDot: true }],
-  ["i7 pairs, emulated, tile 5x1", { ...like("i7"), pairDot: true, tiles: tiled(5, 1) }],
+  ["i7 pairs, emulated", { ...like("i7"), pairTop: 127 }],
+  ["i7 pairs, emulated, tile 5x1", { ...like("i7"), pairTop: 127, tiles: tiled(5, 1) }],
+  ["unsigned pairs, emulated", { ...like("unsigned"), dot: "i7", pairTop: 255 }],
   ...(found.relaxedSimd ? [["relaxed, i16", relaxed] as const] : []),
   ...(["signed", "unsigned", "saturating", "i7"].includes(found.dot)
     ? [["relaxed, i7", { ...relaxed, dot: "i7" }] as const]
     : []),
-  ...(found.pairDot ? [["relaxed, i7 pairs", { ...relaxed, dot: "i7", pairDot: true }] as const] : []),
+  ...(found.pairDot === "none"
+    ? []
+    : [["relaxed, i7 pairs", { ...relaxed, dot: "i7", pairTop: 127 }] as const]),
+  ...(found.pairDot === "saturating" || found.pairDot === "unsigned"
+    ? [["relaxed, unsigned pairs", { ...relaxed, dot: "i7", pairTop: 255 }] as const]
+    : []),
   ...(found.dot === "signed" || found.dot === "unsigned"
     ? [[`relaxed, ${found.dot}`, { ...relaxed, dot: found.dot }] as const]
     : []),

@@ -6,7 +6,7 @@
 import type { Func, Local } from "../../wasm/index.ts";
 import { emitActivation, emitMaddOnce } from "./_math.ts";
 import { temp } from "./_temp.ts";
-import { type EpilogueStep, isNonNegative, type StoreSpec, type Target } from "./spec.ts";
+import { type EpilogueStep, lowestAfter, type StoreSpec, type Target } from "./spec.ts";
 
 export interface EpilogueSpec {
   /**
@@ -180,7 +180,7 @@ function emitQuantizedStore(
     f.get(v);
     f.get(scale);
     f.op("f32x4.mul");
-    if (isNonNegative(spec.steps)) {
+    if (lowestAfter(spec.steps) >= 0) {
       f.f32x4(0.5);
     } else {
       f.tee(scaled);
@@ -203,17 +203,17 @@ function emitQuantizedStore(
   const runs = isOneRun ? [values.map(([v]) => v)] : values;
   runs.forEach((run, r) => {
     const quantized = run.map((v, i) => quantize(v, scales[isOneRun ? 0 : i], `q${i}`));
-    emitByteStore(f, at.outputs[index], r * store.pixelBytes, quantized, store.biased);
+    emitByteStore(f, at.outputs[index], r * store.pixelBytes, quantized, store.zeroPoint);
   });
 }
 
-/** Narrows up to four i32x4 to bytes, at least −127, and stores 4 bytes for each. */
+/** Narrows up to four i32x4 to bytes, at least −127, adds the zero point and stores 4 bytes for each. */
 export function emitByteStore(
   f: Func,
   address: Local,
   offset: number,
   groups: readonly Local[],
-  biased: boolean,
+  zeroPoint: number,
 ): void {
   const bytes = temp(f, "bytes");
   for (let g = 0; g < groups.length; g += 4) {
@@ -232,9 +232,9 @@ export function emitByteStore(
     f.op("i8x16.narrow_i16x8_s");
     f.i8x16(-127);
     f.op("i8x16.max_s");
-    if (biased) {
-      f.i8x16(-128);
-      f.op("v128.xor");
+    if (zeroPoint) {
+      f.i8x16((zeroPoint << 24) >> 24);
+      f.op("i8x16.add");
     }
     f.set(bytes);
     const store = (op: "v128.store32_lane" | "v128.store64_lane", at: number, lane: number): void => {

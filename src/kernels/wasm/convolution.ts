@@ -35,6 +35,8 @@ export interface SegmentGroup {
   /** Bytes between the inputs of neighbouring output pixels, and output rows. */
   readonly pixelBytes: number;
   readonly rowBytes: number;
+  /** i8 inputs are unsigned bytes: only `i16` has to know. */
+  readonly unsigned: boolean;
 }
 
 /**
@@ -531,7 +533,7 @@ class Emitter {
           for (let p = 0; p < pixels; p++) {
             f.get(s);
             f.get(a);
-            f.op("v128.load8x8_s", { offset: p * group.pixelBytes });
+            f.op(group.unsigned ? "v128.load8x8_u" : "v128.load8x8_s", { offset: p * group.pixelBytes });
             f.op("v128.store", { offset: p * pixelBytes });
           }
           addTo(f, a, 8);

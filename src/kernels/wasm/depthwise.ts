@@ -13,8 +13,8 @@ import type { Target } from "./spec.ts";
 export interface DepthwiseSpec {
   readonly kind: "depthwise";
   readonly input: "f32" | "i8";
-  /** i8 input stored as q + 128. */
-  readonly biased: boolean;
+  /** i8 input stored as q + zeroPoint. */
+  readonly zeroPoint: number;
   readonly kernelH: number;
   readonly kernelW: number;
   readonly strideH: number;
@@ -256,9 +256,9 @@ class Emitter {
           const [ky, kx] = [Math.floor(tap / spec.kernelW), tap % spec.kernelW];
           f.get(this.a);
           const offset = this.inputOffset(ky, p * spec.strideW + kx * spec.dilationW);
-          if (spec.biased) {
+          if (spec.zeroPoint) {
             f.op("v128.load8x8_u", { offset });
-            f.i16x8(128);
+            f.i16x8(spec.zeroPoint);
             f.op("i16x8.sub");
           } else f.op("v128.load8x8_s", { offset });
           this.pushTap(tap);

@@ -10,7 +10,8 @@ export interface PoolingSpec {
   readonly operator: "max" | "average";
   /** i8 works on the bytes as they are (max only) and writes the same representation. */
   readonly input: "f32" | "i8";
-  readonly biased: boolean;
+  /** i8 input and output are stored as q + zeroPoint; every window has a pixel where it is in 1..126. */
+  readonly zeroPoint: number;
   readonly kernelH: number;
   readonly kernelW: number;
   readonly strideH: number;
@@ -158,7 +159,7 @@ function sumWindow(
   const a = temp(f, "a", "i32");
   if (spec.operator === "average") f.f32x4(0);
   else if (spec.input === "f32") f.f32x4(-3.4028234663852886e38);
-  else f.i8x16(spec.biased ? 1 : -127);
+  else f.i8x16(spec.zeroPoint ? Math.max(0, spec.zeroPoint - 127) : -127);
   f.set(value);
   forRange(
     f,
@@ -191,7 +192,7 @@ function sumWindow(
           f.op("v128.load");
           if (spec.operator === "average") f.op("f32x4.add");
           else if (spec.input === "f32") f.op("f32x4.pmax");
-          else f.op(spec.biased ? "i8x16.max_u" : "i8x16.max_s");
+          else f.op(spec.zeroPoint ? "i8x16.max_u" : "i8x16.max_s");
           f.set(value);
           addTo(f, a, spec.pixelBytes);
         },

@@ -17,8 +17,8 @@ export interface StoreSpec {
   readonly dtype: "f32" | "i8";
   readonly pixelBytes: number;
   readonly rowBytes: number;
-  /** i8 only: stored as q + 128 in an unsigned byte, for dot products that take one unsigned operand. */
-  readonly biased: boolean;
+  /** i8 only: stored as q + zeroPoint in an unsigned byte, for dot products that take one unsigned operand. */
+  readonly zeroPoint: number;
 }
 
 /** Done to each result before it is stored, in this order. */
@@ -40,11 +40,32 @@ export interface Target {
   readonly emulateDot?: "signed" | "unsigned" | "i7";
 }
 
-/** Whether results are known not to be negative after these steps. */
-export function isNonNegative(steps: readonly EpilogueStep[]): boolean {
+/** The lowest number that these steps can leave, -Infinity where there is none. Rounded down: steps are computed in float32. */
+export function lowestAfter(steps: readonly EpilogueStep[]): number {
   const last = steps.at(-1);
-  if (last?.kind !== "activation") return false;
+  if (last?.kind !== "activation") return Number.NEGATIVE_INFINITY;
   const { activation } = last;
-  if (activation.kind === "clip") return activation.min >= 0;
-  return ["relu", "sigmoid", "hardSigmoid"].includes(activation.kind);
+  switch (activation.kind) {
+    case "relu":
+    case "sigmoid":
+    case "hardSigmoid":
+      return 0;
+    case "clip":
+      return activation.min;
+    case "tanh":
+      return -1;
+    case "swish":
+      return -0.2785;
+    case "mish":
+      return -0.3089;
+    case "gelu":
+      return -0.1701;
+    case "hardSwish": {
+      // x·(alpha·x + beta) has its minimum where alpha·x is -beta/2.
+      const { alpha, beta } = activation;
+      return alpha > 0 && beta >= 0 ? (-1.001 * beta * beta) / (4 * alpha) : Number.NEGATIVE_INFINITY;
+    }
+    case "leakyRelu":
+      return Number.NEGATIVE_INFINITY;
+  }
 }
