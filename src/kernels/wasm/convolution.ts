@@ -114,18 +114,8 @@ export function emitConvolution(
   return m.func(name, { params, results: [] }, (f) => new Emitter(f, spec, units, target).emit());
 }
 
-/**
- * Pushes the four bytes at `a + offset` in every lane. The offset is added to the address and not given to the instruction:
- * V8 (13.6) does not fold an offset into this load, but keeps one register for each offset and runs out of them.
- */
-function pushSplat(f: Func, a: Local, offset: number): void {
-  f.get(a);
-  if (offset) {
-    f.i32(offset);
-    f.op("i32.add");
-  }
-  f.op("v128.load32_splat");
-}
+/** Units of k in a turn of the loop over a segment. */
+const unroll = 4;
 
 class Emitter {
   private readonly f: Func;
@@ -347,28 +337,45 @@ class Emitter {
     vectors: number,
     acc: (p: number, v: number) => Local,
   ): void {
-    const a = temp(this.f, "a", "i32");
     const length = temp(this.f, "length", "i32");
-    const unit = (u: number, count: number): void => {
-      const [aOffset, weightOffset] = [u * unitBytes, u * vectors * 16];
-      if (this.spec.dot === "pairs") {
-        this.emitChain(a, aOffset, count, pixels, group.pixelBytes, weightOffset, vectors, acc);
-      } else this.emitUnit(a, aOffset, pixels, group.pixelBytes, weightOffset, vectors, acc);
-    };
-    this.forSegments(group, g, a, length, () => this.emitUnits(group.length, a, length, vectors * 16, unit));
+    this.forSegments(group, g, this.input(0), length, () => {
+      this.spreadInputs(pixels, group.pixelBytes);
+      this.emitUnits(group.length, length, pixels, vectors * 16, (u, count) => {
+        if (this.spec.dot === "pairs") this.emitChain(u, count, pixels, vectors, acc);
+        else this.emitUnit(u, pixels, vectors, acc);
+      });
+    });
   }
 
   /**
-   * Runs `unit(first, count)` over a segment in chains of up to `chain` units, moving `a` by a unit's bytes and the weights
-   * by `weightBytes` each. A known length is unrolled by four, a short one entirely.
+   * The running input pointer of a pixel of the tile. Each pixel has its own, so that loads need few different offsets: V8
+   * (13.6) keeps a register for every offset of a splatting load, and has none left for as many as pixels times units.
+   */
+  private input(pixel: number): Local {
+    return temp(this.f, `a${pixel}`, "i32");
+  }
+
+  /** Sets the pointers of all pixels from that of the first. */
+  private spreadInputs(pixels: number, pixelBytes: number): void {
+    const { f } = this;
+    for (let p = 1; p < pixels; p++) {
+      f.get(this.input(0));
+      f.i32(p * pixelBytes);
+      f.op("i32.add");
+      f.set(this.input(p));
+    }
+  }
+
+  /**
+   * Runs `unit(first, count)` over a segment in chains of up to `chain` units, moving inputs by a unit's bytes and weights by
+   * `weightBytes`. A known length is unrolled by four, a short one entirely.
    */
   private emitUnits(
     count: number | undefined,
-    a: Local,
     length: Local,
+    pixels: number,
     weightBytes: number,
     unit: (u: number, count: number) => void,
-    aBytes = unitBytes,
   ): void {
     const { f } = this;
     const { chain } = this.spec;
@@ -377,11 +384,11 @@ class Emitter {
     };
     const advance = (units: number): void => {
       addTo(f, this.weights, units * weightBytes);
-      addTo(f, a, units * aBytes);
+      for (let p = 0; p < pixels; p++) addTo(f, this.input(p), units * unitBytes);
     };
     const end = temp(f, "aEnd", "i32");
     if (count === undefined) {
-      f.get(a);
+      f.get(this.input(0));
       f.get(length);
       f.op("i32.add");
       f.set(end);
@@ -390,8 +397,8 @@ class Emitter {
         whileLoop(
           f,
           () => {
-            f.get(a);
-            f.i32(units * aBytes);
+            f.get(this.input(0));
+            f.i32(units * unitBytes);
             f.op("i32.add");
             f.get(end);
             f.op("i32.le_u");
@@ -404,50 +411,59 @@ class Emitter {
       }
       return;
     }
-    const unroll = chain === 3 ? 6 : 4;
-    const looped = count > 8 ? Math.floor(count / unroll) * unroll : 0;
+    const looped = count > 2 * unroll ? count - (count % unroll) : 0;
     if (looped > 0) {
-      f.get(a);
-      f.i32(looped * aBytes);
+      f.get(this.input(0));
+      f.i32(looped * unitBytes);
       f.op("i32.add");
       f.set(end);
       f.loop((again) => {
         chains(unroll);
         advance(unroll);
-        f.get(a);
+        f.get(this.input(0));
         f.get(end);
         f.op("i32.ne");
         f.brIf(again);
       });
     }
-    chains(count - looped);
-    if (count > looped) addTo(f, this.weights, (count - looped) * weightBytes);
+    let left = count - looped;
+    for (; left > unroll; left -= unroll) {
+      chains(unroll);
+      advance(unroll);
+    }
+    chains(left);
+    if (left > 0) addTo(f, this.weights, left * weightBytes);
   }
 
-  /** acc[p][v] += Σ of `count` units, added up in 16 bits. */
+  /** Pushes four bytes of a pixel's input in every lane. */
+  private pushSplat(pixel: number, offset: number): void {
+    this.f.get(this.input(pixel));
+    this.f.op("v128.load32_splat", { offset });
+  }
+
+  private loadWeights(index: number, into: Local): void {
+    this.f.get(this.weights);
+    this.f.op("v128.load", { offset: index * 16 });
+    this.f.set(into);
+  }
+
+  /** acc[p][v] += Σ of units `first`…, `count` of them, added up in 16 bits. */
   private emitChain(
-    a: Local,
-    aOffset: number,
+    first: number,
     count: number,
     pixels: number,
-    pixelBytes: number,
-    weightOffset: number,
     vectors: number,
     acc: (p: number, v: number) => Local,
   ): void {
     const { f, target } = this;
     const w = (u: number, v: number): Local => temp(f, `w${u * vectors + v}`);
     for (let u = 0; u < count; u++) {
-      for (let v = 0; v < vectors; v++) {
-        f.get(this.weights);
-        f.op("v128.load", { offset: weightOffset + (u * vectors + v) * 16 });
-        f.set(w(u, v));
-      }
+      for (let v = 0; v < vectors; v++) this.loadWeights((first + u) * vectors + v, w(u, v));
     }
     const splat = (u: number): Local => temp(f, `splat${u}`);
     for (let p = 0; p < pixels; p++) {
       for (let u = 0; u < count; u++) {
-        pushSplat(f, a, aOffset + u * unitBytes + p * pixelBytes);
+        this.pushSplat(p, (first + u) * unitBytes);
         f.set(splat(u));
       }
       for (let v = 0; v < vectors; v++) {
@@ -463,26 +479,14 @@ class Emitter {
     }
   }
 
-  /** acc[p][v] += a[p] · w[v] for one unit of k. */
-  private emitUnit(
-    a: Local,
-    aOffset: number,
-    pixels: number,
-    pixelBytes: number,
-    weightOffset: number,
-    vectors: number,
-    acc: (p: number, v: number) => Local,
-  ): void {
+  /** acc[p][v] += a[p] · w[v] for one unit of k; of the i16 dot, for one pair. */
+  private emitUnit(u: number, pixels: number, vectors: number, acc: (p: number, v: number) => Local): void {
     const { f, spec, target } = this;
     const w = (v: number): Local => temp(f, `w${v}`);
     const splat = temp(f, "splat");
-    for (let v = 0; v < vectors; v++) {
-      f.get(this.weights);
-      f.op("v128.load", { offset: weightOffset + v * 16 });
-      f.set(w(v));
-    }
+    for (let v = 0; v < vectors; v++) this.loadWeights(u * vectors + v, w(v));
     for (let p = 0; p < pixels; p++) {
-      pushSplat(f, a, aOffset + p * pixelBytes);
+      this.pushSplat(p, u * unitBytes);
       f.set(splat);
       for (let v = 0; v < vectors; v++) {
         if (spec.dot === "relaxed") {
@@ -558,16 +562,13 @@ class Emitter {
 
   private emitScratchSum(pixels: number, vectors: number, acc: (p: number, v: number) => Local): void {
     const { f } = this;
-    const a = temp(f, "a", "i32");
-    const pixelBytes = scratchPixelBytes(this.units);
     f.get(f.params.scratch);
-    f.set(a);
-    const unit = (u: number): void => {
-      for (let pair = 0; pair < 2; pair++) {
-        const weightOffset = (u * 2 + pair) * vectors * 16;
-        this.emitUnit(a, u * 8 + pair * 4, pixels, pixelBytes, weightOffset, vectors, acc);
-      }
-    };
-    this.emitUnits(this.units, a, a, vectors * 32, unit, 8);
+    f.set(this.input(0));
+    this.spreadInputs(pixels, scratchPixelBytes(this.units));
+    // A pair is as long as a unit of bytes.
+    const pairs = this.units * 2;
+    this.emitUnits(pairs, this.input(0), pixels, vectors * 16, (pair) =>
+      this.emitUnit(pair, pixels, vectors, acc),
+    );
   }
 }
