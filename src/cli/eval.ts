@@ -34,7 +34,8 @@ interface Options extends FactOptions, EngineOptions, NameOptions {
 const examples = `
 AP, recall and fidelity are printed times 100. Fidelity is the AP of a model when the detections of the first model (score at
 least 0.25) are taken for the truth; score change is that of the objects that both find, by size (small < 32² px ≤ medium
-< 96² px ≤ large). Settings are those of YOLOv5's validation: scores from 0.001, IoU 0.6 suppression, 300 boxes.
+< 96² px ≤ large). "AP change, 95 %" is where the difference in AP lies for 95 of 100 draws of as many pictures (bootstrap): an
+interval with 0 in it may be chance. Settings are those of YOLOv5's validation: scores from 0.001, IoU 0.6 suppression, 300 boxes.
 
 Examples:
   ncnnkit eval yolov5ss.param --data coco/coco.yaml --size 640
@@ -133,6 +134,12 @@ export const percent = (value: number | undefined): string =>
 export const change = (value: number | null | undefined): string =>
   value === undefined || value === null ? "–" : `${value >= 0 ? "+" : ""}${(100 * value).toFixed(1)} %`;
 
+/** `−2.1 to +0.3`, hundredths, or a dash. */
+const interval = (range: ModelEvaluation["apChange"]): string =>
+  range
+    ? [range.low, range.high].map((end) => `${end >= 0 ? "+" : ""}${(100 * end).toFixed(1)}`).join(" to ")
+    : "–";
+
 function describe(result: Evaluation, labels: string[], skipped: number, perClass?: boolean): string {
   const { models, images, objects, width, height } = result;
   const parts = [`${counted(images, "picture")} at ${width}x${height}`];
@@ -161,13 +168,20 @@ function accuracyTable(models: readonly ModelEvaluation[], labels: string[]): st
 
 function fidelityTable(models: readonly ModelEvaluation[], labels: string[]): string {
   return right([
-    ["against the first", "fidelity", "objects", "lost", "score change", "small", "medium", "large"],
-    ...models.flatMap(({ fidelity: f }, i) =>
+    [
+      ...["against the first", "AP change, 95 %", "fidelity", "objects", "lost"],
+      ...["score change", "small", "medium", "large"],
+    ],
+    ...models.flatMap(({ fidelity: f, apChange }, i) =>
       f
         ? [
-            [labels[i], percent(f.fidelity), String(f.objects), String(f.all.missing)].concat(
-              [f.all, f.small, f.medium, f.large].map((each) => change(each.change)),
-            ),
+            [
+              labels[i],
+              interval(apChange),
+              percent(f.fidelity),
+              String(f.objects),
+              String(f.all.missing),
+            ].concat([f.all, f.small, f.medium, f.large].map((each) => change(each.change))),
           ]
         : [],
     ),

@@ -71,9 +71,9 @@ const areaRanges: readonly (readonly [number, number])[] = [
   [32 ** 2, 96 ** 2],
   [96 ** 2, 1e10],
 ];
-const recallPoints = 101;
+export const recallPoints = 101;
 /** NumPy's linspace(0.5, 0.95, 10), to the last bit. */
-const cocoThresholds = Float64Array.from({ length: 10 }, (_, i) =>
+export const cocoThresholds = Float64Array.from({ length: 10 }, (_, i) =>
   i === 9 ? 0.95 : 0.5 + i * ((0.95 - 0.5) / 9),
 );
 
@@ -141,13 +141,13 @@ interface Cell {
   /** Best first, at most the last limit. */
   found: DetectionRow[];
 }
-interface ClassCells {
+export interface ClassCells {
   category: number;
   /** In order of the image ids. */
   cells: Cell[];
 }
 
-function groupByClass(
+export function groupByClass(
   truth: readonly GroundTruth[],
   found: readonly DetectionRow[],
   limit: number,
@@ -187,15 +187,20 @@ interface ClassScores {
   recalls(area: number, limit: number): number[];
 }
 
-function evaluateClass(
-  { cells }: ClassCells,
-  limits: readonly number[],
-  thresholds: Float64Array,
-): ClassScores {
+/** The detections of a class, in the order of the cells. */
+interface Listing {
+  truthCells: TruthCell[];
+  areas: Float64Array;
+  /** Place of each among its image's detections, for the smaller limits. */
+  ranks: Int32Array;
+  /** Their numbers, best first. */
+  order: Uint32Array;
+}
+
+function listDetections(cells: readonly Cell[]): Listing {
   const total = cells.reduce((sum, cell) => sum + cell.found.length, 0);
   const scores = new Float64Array(total);
   const areas = new Float64Array(total);
-  /** Place among its image's detections, for the smaller limits. */
   const ranks = new Int32Array(total);
   const truthCells: TruthCell[] = [];
   let at = 0;
@@ -210,6 +215,25 @@ function evaluateClass(
   const order = Uint32Array.from({ length: total }, (_, i) => i).sort(
     (a, b) => scores[b] - scores[a] || a - b,
   );
+  return { truthCells, areas, ranks, order };
+}
+
+/** States of all detections `[thresholds, detections]` with objects of every size, and the order of their scores. */
+export function matchAll(
+  cells: readonly Cell[],
+  thresholds: Float64Array,
+): { states: Uint8Array; order: Uint32Array } {
+  const { truthCells, areas, order } = listDetections(cells);
+  return { states: matchClass(truthCells, areas, areaRanges[0], thresholds).states, order };
+}
+
+function evaluateClass(
+  { cells }: ClassCells,
+  limits: readonly number[],
+  thresholds: Float64Array,
+): ClassScores {
+  const { truthCells, areas, ranks, order } = listDetections(cells);
+  const total = order.length;
   const objects: number[] = [];
   const curves = areaRanges.map((range, area) => {
     const { states, positives } = matchClass(truthCells, areas, range, thresholds);
@@ -254,8 +278,8 @@ function overlapMatrix({ truth, found }: Cell): Float64Array {
   return out;
 }
 
-const falsePositive = 0;
-const truePositive = 1;
+export const falsePositive = 0;
+export const truePositive = 1;
 /** Matched to a crowd or to an object of another size, or unmatched and of another size itself. */
 const ignored = 2;
 

@@ -514,7 +514,7 @@ function accuracyRecord({ images, models }: Evaluation): QuantizationRecord["acc
 
 function variantOf(
   name: string,
-  { coco, fidelity }: Evaluation["models"][number],
+  { coco, apChange, fidelity }: Evaluation["models"][number],
   milliseconds: number,
   bytes: number,
 ): ReportVariant {
@@ -524,6 +524,7 @@ function variantOf(
       ...{ AP: coco.AP, AP50: coco.AP50, AP75: coco.AP75, AR100: coco.AR100 },
       ...{ APs: coco.APs, APm: coco.APm, APl: coco.APl },
     },
+    ...(apChange && { apChange: { low: apChange.low, high: apChange.high } }),
     fidelity: fidelity?.fidelity,
     scoreChange: fidelity && {
       ...{ all: fidelity.all, small: fidelity.small, medium: fidelity.medium, large: fidelity.large },

@@ -6,6 +6,7 @@ import { GraphError, InputError, UsageError } from "../base/errors.ts";
 import { type Detection, evaluationOptions, postprocess } from "../detect/detect.ts";
 import { toTensor } from "../detect/letterbox.ts";
 import type { Picture } from "../detect/picture.ts";
+import { apChange, type Change } from "../evaluate/bootstrap.ts";
 import {
   type CocoResult,
   type DetectionRow,
@@ -78,6 +79,8 @@ export interface ModelEvaluation {
   detections: DetectionRow[];
   /** Against the ground truth, fractions 0..1; missing when no picture came with its objects. */
   coco?: CocoResult;
+  /** AP minus the first model's, with the interval that chance explains; missing for the first and without labels. */
+  apChange?: Change;
   /** Against the first model's detections; missing for the first. */
   fidelity?: Fidelity;
 }
@@ -140,6 +143,7 @@ export async function evaluateModels(
       milliseconds: run.milliseconds(images),
       detections: run.rows,
       coco: labelled ? evaluateCoco(truth, run.rows) : undefined,
+      apChange: labelled && i > 0 ? apChange(truth, runs[0].rows, run.rows, images) : undefined,
       fidelity: i === 0 ? undefined : fidelity(runs[0].rows, run.rows),
     })),
   };

@@ -17,8 +17,6 @@ import { style } from "./style.ts";
 import { short } from "./svg.ts";
 
 const sizeTexts = { small: "small, below 32² px", medium: "medium", large: "large, from 96² px" };
-/** Below this number of pictures a difference of a few tenths in AP says little. */
-const fewPictures = 1000;
 /** Layers whose activations are shown. */
 const shownHistograms = 6;
 const shownWorst = 12;
@@ -132,8 +130,16 @@ function accuracy(data: ReportData): Markup {
     base
       ? " Average precision against the labels, times 100, as COCO computes it; the difference to the first row is behind it. "
       : " There were no labels, so average precision is not known. "
-  }Fidelity is the average precision when the boxes of the ${variants[0].name} model (score at least 0.25) are taken for the truth: a finer measure of what quantization changed.${base && data.images < fewPictures && ` With ${counted(data.images, "picture")} chance alone moves AP by several tenths; fidelity is steadier.`}</p>
+  }Fidelity is the average precision when the boxes of the ${variants[0].name} model (score at least 0.25) are taken for the truth: a finer measure of what quantization changed.${chance(data)}</p>
 ${dataTable(["", "fidelity", ...shown.map((column) => heads[column])], rows)}`;
+}
+
+/** How much of the difference in AP may be chance. */
+function chance(data: ReportData): string {
+  const range = last(data).apChange;
+  if (!range) return "";
+  const [low, high] = [range.low, range.high].map((end) => signed(100 * end, 1));
+  return ` Other pictures give another difference: of ${last(data).name} it lies between ${low} and ${high} for 95 of 100 draws of ${counted(data.images, "picture")} from these.`;
 }
 
 function withDifference(value: number | undefined, base: number | undefined): Insert {
