@@ -2,7 +2,7 @@
 
     node training/generate.ts /tmp/codes/train --count 13500 --seed 1 --split training
     node training/generate.ts /tmp/codes/valid --count 400 --seed 1000001 --split held-out
-    python3 training/train.py /tmp/codes/train /tmp/codes/valid --minutes 75 --out codefinder.pt
+    python3 training/train.py /tmp/codes/train /tmp/codes/valid --minutes 85 --out codefinder.pt
 
 Most of the time goes to small pictures, which cost less, and the end to those of full size. Ctrl-C keeps what there is in
 `OUT.state`; `--resume` goes on from it. `--start CHECKPOINT` begins with the weights of a finished run instead of random ones.
