@@ -313,9 +313,13 @@ class Planner {
       return;
     }
     if (dot !== "i7") return;
-    // The smallest zero point with which no byte is negative.
+    // The smallest zero point with which no byte is negative; a scale that is none (below 0, NaN) proves nothing.
     const needed = new Map(
-      integer.map((r) => [r, Math.ceil(-this.lowestOf(r.value) * Math.max(...r.scales!)) || 0]),
+      integer.map((r): [Representation, number] => {
+        const isSound = r.scales!.every((scale) => scale >= 0);
+        const lowest = isSound ? this.lowestOf(r.value) : Number.NEGATIVE_INFINITY;
+        return [r, lowest === 0 ? 0 : Math.ceil(-lowest * Math.max(...r.scales!))];
+      }),
     );
     const chosen = new Map(needed);
     // Steps that copy bytes as they are want the same on both sides.

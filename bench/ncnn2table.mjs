@@ -1,0 +1,91 @@
+/**
+ * `ncnnkit calibrate --method kl` against native ncnn2table: 128 pictures of COCO at 320×320 through yolov5ss, time of the whole
+ * command, and how many scales of activations agree within 1 %. Rounds alternate; medians count.
+ *
+ *   npm run build
+ *   node bench/ncnn2table.mjs PATH/TO/ncnn2table [--threads 1] [--rounds 3] [--method kl]
+ *
+ * ncnn2table is built from ncnn's sources: cmake -DNCNN_BUILD_TOOLS=ON -DNCNN_SIMPLEOCV=ON -DNCNN_VULKAN=OFF, make ncnn2table.
+ */
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { parseArgs } from "node:util";
+
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    threads: { type: "string", default: "1" },
+    rounds: { type: "string", default: "3" },
+    method: { type: "string", default: "kl" },
+  },
+});
+const [tool] = positionals;
+if (!tool) throw new Error("where is ncnn2table? node bench/ncnn2table.mjs PATH/TO/ncnn2table");
+const root = path.resolve(import.meta.dirname, "..");
+const data = path.resolve(process.env.NCNNKIT_DATA ?? path.join(root, "../shared"));
+const scratch = mkdtempSync(path.join(os.tmpdir(), "ncnnkit-table-"));
+const model = path.join(data, "models/yolov5ss");
+const images = path.join(data, "coco/images/train2017");
+const pictures = readdirSync(images).slice(0, 128);
+const list = path.join(scratch, "pictures.txt");
+writeFileSync(list, `${pictures.map((name) => path.join(images, name)).join("\n")}\n`);
+
+/** Seconds of a command, which must succeed. */
+function seconds(command, args) {
+  const start = performance.now();
+  const { status, stderr } = spawnSync(command, args, { stdio: ["ignore", "ignore", "pipe"] });
+  if (status !== 0) throw new Error(`${command} ended with ${status}: ${stderr.toString().slice(-500)}`);
+  return (performance.now() - start) / 1000;
+}
+const tables = { native: path.join(scratch, "native.table"), ours: path.join(scratch, "ours.table") };
+const native = () =>
+  seconds(tool, [
+    ...[`${model}.param`, `${model}.bin`, list, tables.native],
+    ...["mean=[0,0,0]", "norm=[0.00392157,0.00392157,0.00392157]", "shape=[320,320,3]", "pixel=RGB"],
+    ...[`thread=${options.threads}`, `method=${options.method}`],
+  ]);
+const ours = () =>
+  seconds(process.execPath, [
+    ...[
+      path.join(root, "bin/ncnnkit.js"),
+      "calibrate",
+      `${model}.param`,
+      "--images",
+      list,
+      "-o",
+      tables.ours,
+    ],
+    ...["--method", options.method, "--size", "320", "--resize", "stretch", "--threads", options.threads],
+  ]);
+const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
+/** Scales of activations: the lines with one number. */
+const scales = (file) =>
+  new Map(
+    readFileSync(file, "utf8")
+      .split("\n")
+      .map((line) => line.trim().split(/\s+/))
+      .filter((words) => words.length === 2)
+      .map(([name, scale]) => [name, Number(scale)]),
+  );
+
+try {
+  const times = { native: [], ours: [] };
+  for (let round = 0; round < Number(options.rounds); round++) {
+    times.native.push(native());
+    times.ours.push(ours());
+  }
+  const [a, b] = [median(times.native), median(times.ours)];
+  const [theirs, mine] = [scales(tables.native), scales(tables.ours)];
+  const near = [...theirs].filter(([name, scale]) => Math.abs(mine.get(name) / scale - 1) <= 0.01).length;
+  console.log(
+    `${options.method}, ${pictures.length} pictures at 320x320, ${options.threads} thread(s), Node ${process.versions.node}, ${os.cpus()[0].model}`,
+  );
+  console.log(
+    `ncnn2table ${a.toFixed(1)} s, ncnnkit ${b.toFixed(1)} s: ${(b / a).toFixed(2)} times its time`,
+  );
+  console.log(`${near} of ${theirs.size} scales of activations within 1 %`);
+} finally {
+  rmSync(scratch, { recursive: true });
+}
