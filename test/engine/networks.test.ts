@@ -30,7 +30,7 @@ class Network {
     this.blobs = [
       { name: "x", channels: random.int(1, 9), height: random.int(3, 9), width: random.int(3, 11) },
     ];
-    for (let wanted = random.int(4, 14); this.lines.length < wanted; ) this.grow();
+    for (let wanted = random.int(8, 24); this.lines.length < wanted; ) this.grow();
   }
 
   private add(type: string, from: readonly Blob[], rest: string, ...to: Omit<Blob, "name">[]): void {
@@ -44,7 +44,7 @@ class Network {
   /** A blob, one of the latest most of the time. */
   private pick(): Blob {
     const { random, blobs } = this;
-    return random.next() < 0.6 ? blobs[Math.max(0, blobs.length - random.int(1, 3))] : random.pick(blobs);
+    return random.next() < 0.5 ? blobs[Math.max(0, blobs.length - random.int(1, 3))] : random.pick(blobs);
   }
 
   private grow(): void {
