@@ -1,5 +1,5 @@
 /**
- * `ncnnkit calibrate --method kl` against native ncnn2table: 128 pictures of COCO at 320×320 through yolov5ss, time of the whole
+ * `ncnnkit ncnn2table` against the native tool: 128 pictures of COCO at 320×320 through yolov5ss, time of the whole
  * command, and how many scales of activations agree within 1 %. Rounds alternate; medians count.
  *
  *   npm run build
@@ -40,25 +40,15 @@ function seconds(command, args) {
   return (performance.now() - start) / 1000;
 }
 const tables = { native: path.join(scratch, "native.table"), ours: path.join(scratch, "ours.table") };
-const native = () =>
-  seconds(tool, [
-    ...[`${model}.param`, `${model}.bin`, list, tables.native],
+/** Both take the same arguments. */
+const run = (table, command, ...before) =>
+  seconds(command, [
+    ...[...before, `${model}.param`, `${model}.bin`, list, table],
     ...["mean=[0,0,0]", "norm=[0.00392157,0.00392157,0.00392157]", "shape=[320,320,3]", "pixel=RGB"],
     ...[`thread=${options.threads}`, `method=${options.method}`],
   ]);
-const ours = () =>
-  seconds(process.execPath, [
-    ...[
-      path.join(root, "bin/ncnnkit.js"),
-      "calibrate",
-      `${model}.param`,
-      "--images",
-      list,
-      "-o",
-      tables.ours,
-    ],
-    ...["--method", options.method, "--size", "320", "--resize", "stretch", "--threads", options.threads],
-  ]);
+const native = () => run(tables.native, tool);
+const ours = () => run(tables.ours, process.execPath, path.join(root, "bin/ncnnkit.js"), "ncnn2table");
 const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
 /** Scales of activations: the lines with one number. */
 const scales = (file) =>

@@ -83,9 +83,12 @@ export function emitEpilogue(
   values: readonly (readonly Local[])[],
 ): void {
   const groups = values[0].length;
+  // ReLU costs nothing where only bytes are stored: it is their lower limit.
+  const isReluLast = isRelu(spec.steps.at(-1)) && spec.stores.every((store) => store.dtype === "i8");
+  const steps = isReluLast ? spec.steps.slice(0, -1) : spec.steps;
   for (let group = 0; group < groups; group++) {
     if (spec.accumulator === "i32") emitDequantize(f, target, spec, at, group, values);
-    values.forEach((pixel, p) => emitSteps(f, target, spec, at, p, group, pixel[group]));
+    values.forEach((pixel, p) => emitSteps(f, target, steps, at, p, group, pixel[group]));
   }
   spec.stores.forEach((store, i) => {
     if (store.dtype === "i8") {
@@ -134,16 +137,19 @@ function emitDequantize(
   }
 }
 
+const isRelu = (step: EpilogueStep | undefined): boolean =>
+  step?.kind === "activation" && step.activation.kind === "relu";
+
 function emitSteps(
   f: Func,
   target: Target,
-  spec: EpilogueSpec,
+  steps: readonly EpilogueStep[],
   at: EpiloguePointers,
   pixel: number,
   group: number,
   v: Local,
 ): void {
-  for (const step of spec.steps) {
+  for (const step of steps) {
     if (step.kind === "activation") emitActivation(f, target, step.activation, v);
     else {
       f.get(v);
@@ -156,7 +162,8 @@ function emitSteps(
 }
 
 /**
- * q = clamp(trunc(x·s + copysign(0.5, x·s)), −127, 127), stored as bytes: rounding half away from zero. The upper clamp is
+ * q = clamp(trunc(x·s + copysign(0.5, x·s)), −127, 127), stored as bytes: rounding half away from zero; behind ReLU
+ * clamp(trunc(x·s + 0.5), 0, 127), which is the same of all that is not negative, and 0 of the rest. The upper clamp is
  * done in float so that truncation cannot overflow upwards; downwards every lowering saturates to −128 or below, which
  * the narrowing and the final max turn into −127.
  */
@@ -203,17 +210,19 @@ function emitQuantizedStore(
   const runs = isOneRun ? [values.map(([v]) => v)] : values;
   runs.forEach((run, r) => {
     const quantized = run.map((v, i) => quantize(v, scales[isOneRun ? 0 : i], `q${i}`));
-    emitByteStore(f, at.outputs[index], r * store.pixelBytes, quantized, store.zeroPoint);
+    const least = isRelu(spec.steps.at(-1)) ? 0 : -127;
+    emitByteStore(f, at.outputs[index], r * store.pixelBytes, quantized, store.zeroPoint, least);
   });
 }
 
-/** Narrows up to four i32x4 to bytes, at least −127, adds the zero point and stores 4 bytes for each. */
+/** Narrows up to four i32x4 to bytes, at least `least`, adds the zero point and stores 4 bytes for each. */
 export function emitByteStore(
   f: Func,
   address: Local,
   offset: number,
   groups: readonly Local[],
   zeroPoint: number,
+  least: number,
 ): void {
   const bytes = temp(f, "bytes");
   for (let g = 0; g < groups.length; g += 4) {
@@ -230,7 +239,7 @@ export function emitByteStore(
       f.get(pick(0));
     }
     f.op("i8x16.narrow_i16x8_s");
-    f.i8x16(-127);
+    f.i8x16(least);
     f.op("i8x16.max_s");
     if (zeroPoint) {
       f.i8x16((zeroPoint << 24) >> 24);
