@@ -139,7 +139,7 @@ function chance(data: ReportData): string {
   const range = last(data).apChange;
   if (!range) return "";
   const [low, high] = [range.low, range.high].map((end) => signed(100 * end, 1));
-  return ` Other pictures give another difference: of ${last(data).name} it lies between ${low} and ${high} for 95 of 100 draws of ${counted(data.images, "picture")} from these.`;
+  return ` Other pictures give another difference: that of ${last(data).name} lies between ${low} and ${high} for 95 of 100 draws of ${counted(data.images, "picture")} from these.`;
 }
 
 function withDifference(value: number | undefined, base: number | undefined): Insert {
