@@ -623,7 +623,7 @@ class Planner {
     const { output } = step;
     const calls = output.representations.map((target) => {
       const refs = gatheredRefs(step, target);
-      const sources = [...new Set(refs.flatMap((ref) => ref?.source ?? []))];
+      const sources = distinctSources(refs);
       const runs: {
         source: number;
         from: number;
@@ -792,17 +792,19 @@ function copiedRepresentations(step: Step): (readonly [Representation, Represent
   return step.output.representations
     .filter((target) => target.dtype === "i8")
     .flatMap((target) =>
-      [...new Set(gatheredRefs(step, target).flatMap((ref) => ref?.source ?? []))].map(
-        (source) => [source, target] as const,
-      ),
+      distinctSources(gatheredRefs(step, target)).map((source) => [source, target] as const),
     );
 }
 
+/** What lands in a slot of a gather's result; undefined: nothing. */
+type GatheredRef = { readonly source: Representation; readonly slot: number } | undefined;
+
+function distinctSources(refs: readonly GatheredRef[]): Representation[] {
+  return [...new Set(refs.flatMap((ref) => ref?.source ?? []))];
+}
+
 /** What a gather puts into each slot of a representation. */
-function gatheredRefs(
-  { input, output }: GatherStep,
-  target: Representation,
-): ({ source: Representation; slot: number } | undefined)[] {
+function gatheredRefs({ input, output }: GatherStep, target: Representation): GatheredRef[] {
   return Array.from(slotsOf(output), (channel) => {
     if (channel < 0 || channel >= input.channels.length) return undefined;
     const { value, channel: from } = input.channels[channel];

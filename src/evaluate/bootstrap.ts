@@ -7,12 +7,11 @@ import {
   type ClassCells,
   cocoThresholds,
   type DetectionRow,
-  falsePositive,
   type GroundTruth,
   groupByClass,
   type ImageId,
   matchAll,
-  recallPoints,
+  precisionRecall,
   truePositive,
 } from "./coco-ap.ts";
 
@@ -26,8 +25,8 @@ export interface Change {
 
 const maxDetections = 100;
 /** Draws: as many as this many looks at a detection allow, within limits. */
-const mostLooks = 3e8;
-const [leastDraws, mostDraws] = [100, 1000];
+const mostLooks = 1e8;
+const [leastDraws, mostDraws] = [50, 1000];
 
 /**
  * The difference in AP between two sets of detections of the same `images` pictures, with its 95 % interval. The same input
@@ -50,7 +49,7 @@ export function apChange(
   const difference = (times: Float64Array): number =>
     averagePrecision(sides[1], times) - averagePrecision(sides[0], times);
   const value = difference(new Float64Array(images).fill(1));
-  const looks = sides.flat().reduce((sum, { order }) => sum + order.length * cocoThresholds.length, 1);
+  const looks = sides.flat().reduce((sum, { lengths }) => lengths.reduce((a, b) => a + b, sum), 1);
   const draws = Math.min(mostDraws, Math.max(leastDraws, Math.floor(mostLooks / looks)));
   const random = new Random(1);
   const differences = Float64Array.from({ length: draws }, () => {
@@ -67,6 +66,8 @@ interface Curve {
   /** Detections, best first: state at every threshold `[thresholds, detections]`, and number of the picture. */
   readonly states: Uint8Array;
   readonly order: Uint32Array;
+  /** How many of them there are up to the last hit, at every threshold: what comes after changes nothing. */
+  readonly lengths: readonly number[];
   readonly imageOf: Uint32Array;
   /** Picture of every object that counts. */
   readonly objects: readonly number[];
@@ -78,56 +79,29 @@ function curveOf({ cells }: ClassCells, numbers: ReadonlyMap<ImageId, number>): 
   const objects = cells.flatMap(({ truth }) =>
     truth.filter(({ crowd }) => !crowd).map(({ image }) => numbers.get(image)!),
   );
-  return { states, order, imageOf: Uint32Array.from(images), objects };
+  const lengths = Array.from(
+    cocoThresholds,
+    (_, t) => order.findLastIndex((i) => states[t * order.length + i] === truePositive) + 1,
+  );
+  return { states, order, lengths, imageOf: Uint32Array.from(images), objects };
 }
 
 /** Mean over classes and thresholds, picture `i` counted `times[i]` times. */
 function averagePrecision(curves: readonly Curve[], times: Float64Array): number {
   let [sum, count] = [0, 0];
-  for (const { states, order, imageOf, objects } of curves) {
+  for (const { states, order, lengths, imageOf, objects } of curves) {
     const positives = objects.reduce((total, image) => total + times[image], 0);
     if (positives === 0) continue;
     for (let t = 0; t < cocoThresholds.length; t++) {
-      sum += interpolated(
-        states.subarray(t * order.length, (t + 1) * order.length),
-        order,
-        imageOf,
-        times,
+      const found = states.subarray(t * order.length, (t + 1) * order.length);
+      sum += precisionRecall(
+        found,
+        order.subarray(0, lengths[t]),
+        (i) => times[imageOf[i]],
         positives,
-      );
+      ).precision;
       count++;
     }
   }
   return count ? sum / count : 0;
-}
-
-/** Mean over the recall points of the greatest precision at that recall or beyond. */
-function interpolated(
-  states: Uint8Array,
-  order: Uint32Array,
-  imageOf: Uint32Array,
-  times: Float64Array,
-  positives: number,
-): number {
-  const hits: number[] = [];
-  const precisions: number[] = [];
-  let [hit, miss] = [0, 0];
-  for (const i of order) {
-    const weight = times[imageOf[i]];
-    if (weight === 0) continue;
-    if (states[i] === truePositive) {
-      hit += weight;
-      hits.push(hit);
-      precisions.push(hit / (hit + miss));
-    } else if (states[i] === falsePositive) miss += weight;
-  }
-  for (let i = hits.length - 1; i > 0; i--) precisions[i - 1] = Math.max(precisions[i - 1], precisions[i]);
-  let sum = 0;
-  for (let r = 0, i = 0; r < recallPoints; r++) {
-    const wanted = r === recallPoints - 1 ? 1 : r * 0.01;
-    while (i < hits.length && hits[i] / positives < wanted) i++;
-    if (i === hits.length) break;
-    sum += precisions[i];
-  }
-  return sum / recallPoints;
 }

@@ -71,7 +71,7 @@ const areaRanges: readonly (readonly [number, number])[] = [
   [32 ** 2, 96 ** 2],
   [96 ** 2, 1e10],
 ];
-export const recallPoints = 101;
+const recallPoints = 101;
 /** NumPy's linspace(0.5, 0.95, 10), to the last bit. */
 export const cocoThresholds = Float64Array.from({ length: 10 }, (_, i) =>
   i === 9 ? 0.95 : 0.5 + i * ((0.95 - 0.5) / 9),
@@ -244,7 +244,12 @@ function evaluateClass(
       area > 0 && l < limits.length - 1
         ? []
         : Array.from(thresholds, (_, t) =>
-            precisionRecall(states.subarray(t * total, (t + 1) * total), order, ranks, limit, positives),
+            precisionRecall(
+              states.subarray(t * total, (t + 1) * total),
+              order,
+              (i) => (ranks[i] < limit ? 1 : 0),
+              positives,
+            ),
           ),
     );
   });
@@ -278,7 +283,7 @@ function overlapMatrix({ truth, found }: Cell): Float64Array {
   return out;
 }
 
-export const falsePositive = 0;
+const falsePositive = 0;
 export const truePositive = 1;
 /** Matched to a crowd or to an object of another size, or unmatched and of another size itself. */
 const ignored = 2;
@@ -350,31 +355,36 @@ function bestMatch(
 
 /**
  * Mean interpolated precision at the recall points, and the greatest recall. Precision falls with every miss, so its
- * maximum to the right of a point is always at a hit, and only hits are looked at.
+ * maximum to the right of a point is always at a hit, and only hits are looked at. A detection counts `timesOf` times, a whole
+ * number; `positives` is how many hits there can be.
  */
-function precisionRecall(
+export function precisionRecall(
   states: Uint8Array,
   order: Uint32Array,
-  ranks: Int32Array,
-  limit: number,
+  timesOf: (detection: number) => number,
   positives: number,
 ): { precision: number; recall: number } {
   const precisions = new Float64Array(positives);
+  /** Hits up to and with each that counts. */
+  const reached = new Uint32Array(positives);
+  let count = 0;
   let hits = 0;
   let misses = 0;
   for (const i of order) {
-    if (ranks[i] >= limit) continue;
+    const times = timesOf(i);
+    if (times === 0) continue;
     if (states[i] === truePositive) {
-      hits++;
-      precisions[hits - 1] = hits / (misses + hits + Number.EPSILON);
-    } else if (states[i] === falsePositive) misses++;
+      hits += times;
+      reached[count] = hits;
+      precisions[count++] = hits / (misses + hits + Number.EPSILON);
+    } else if (states[i] === falsePositive) misses += times;
   }
-  for (let i = hits - 1; i > 0; i--) precisions[i - 1] = Math.max(precisions[i - 1], precisions[i]);
+  for (let i = count - 1; i > 0; i--) precisions[i - 1] = Math.max(precisions[i - 1], precisions[i]);
   let sum = 0;
   for (let r = 0, i = 0; r < recallPoints; r++) {
     const wanted = r === recallPoints - 1 ? 1 : r * 0.01;
-    while (i < hits && (i + 1) / positives < wanted) i++;
-    if (i === hits) break;
+    while (i < count && reached[i] / positives < wanted) i++;
+    if (i === count) break;
     sum += precisions[i];
   }
   return { precision: sum / recallPoints, recall: hits / positives };
