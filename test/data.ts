@@ -1,19 +1,61 @@
-/** Where the real models, images and native outputs are. Tests that need them skip, saying so, where they are missing. */
-import { existsSync, readFileSync } from "node:fs";
+/**
+ * Where the real models, images and native outputs are. A clone has none of them, so tests on them are written as `testData` or inside
+ * `describeData`, which skip, saying so, and never run the body of a `describe` (as `describe.skip` does, to collect its tests).
+ * Reading anywhere else is an error on a machine that has the files too: it would break a clone that has not.
+ */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
+import { beforeAll, describe, test } from "vitest";
 
 export const dataRoot = path.resolve(process.env.NCNNKIT_DATA ?? "../shared");
-export const hasData = existsSync(path.join(dataRoot, "models"));
+const hasData = existsSync(path.join(dataRoot, "models"));
 if (!hasData) console.warn(`no models at ${dataRoot}: tests on real models are skipped (set NCNNKIT_DATA)`);
+
+/** Whether tests run (and no longer are collected), or the body of a `describeData` does. */
+let mayRead = false;
+beforeAll(() => {
+  mayRead = true;
+});
+
+/** A test on real files. */
+export const testData = test.skipIf(!hasData);
+
+/** Tests on real files, which `body` may read too. */
+export function describeData(name: string, body: () => void): void {
+  describeDataIf(true, name, body);
+}
+
+/** Tests on real files that need more than these. */
+export function describeDataIf(canRun: boolean, name: string, body: () => void): void {
+  const open = (): void => {
+    mayRead = true;
+    body();
+    mayRead = false;
+  };
+  if (hasData && canRun) describe(name, open);
+  else test.skip(`${name}: what it needs is not here`, () => {});
+}
 
 export function dataPath(relative: string): string {
   return path.join(dataRoot, relative);
 }
 export function dataBytes(relative: string): Uint8Array {
-  return new Uint8Array(readFileSync(dataPath(relative)));
+  return new Uint8Array(readFileSync(readable(relative)));
 }
 export function dataText(relative: string): string {
-  return readFileSync(dataPath(relative), "utf8");
+  return readFileSync(readable(relative), "utf8");
+}
+/** Files of a folder whose names have this ending, as paths below the data. */
+export function dataFiles(folder: string, ending = ""): string[] {
+  const names = readdirSync(readable(folder)).filter((name) => name.endsWith(ending));
+  return names.map((name) => `${folder}/${name}`);
+}
+
+function readable(relative: string): string {
+  if (mayRead) return dataPath(relative);
+  throw new Error(
+    `${relative} is read outside testData and describeData, which fails where there is no data`,
+  );
 }
 
 /** A NumPy `.npy` array of uint8 or float32 in C order. */

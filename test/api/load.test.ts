@@ -8,7 +8,7 @@ import * as browser from "../../src/index.ts";
 import { f32Weight, weightToFloat32 } from "../../src/ir/weight.ts";
 import * as node from "../../src/node.ts";
 import { put, temporaryFolder, tinyFiles, tinyModel } from "../cli/_run.ts";
-import { dataBytes, dataPath, hasData, readNpy } from "../data.ts";
+import { dataBytes, dataPath, readNpy, testData } from "../data.ts";
 
 const files = tinyFiles();
 const bytesOf = (name: string): Uint8Array => {
@@ -134,8 +134,7 @@ function cutToFp16(value: number): number {
   return fp16ToNumber(Math.abs(fp16ToNumber(half)) > Math.abs(value) ? half - 1 : half);
 }
 
-const goldens = hasData ? ["in320-139", "in416-776"] : [];
-test.each(goldens)(
+testData.each(["in320-139", "in416-776"])(
   "%s: the checkpoint gives native ncnn's raw outputs of the author's files",
   async (name) => {
     const { graph } = browser.convert(await browser.open({ pt: dataBytes("models/yolov5ss.pt") }));
@@ -165,7 +164,7 @@ test.each(goldens)(
   },
 );
 
-test.skipIf(!hasData)("anchors and names of a bare .param come from the checkpoint beside it", async () => {
+testData("anchors and names of a bare .param come from the checkpoint beside it", async () => {
   const opened = await node.open(dataPath("models/yolov5ss-int8.param"));
   expect(opened.manifest.heads[0].anchors).toEqual([4, 5, 8, 10, 13, 16]);
   expect(opened.assumptions).toHaveLength(1);

@@ -1,7 +1,7 @@
 /** The engine in Chromium: the same numbers as in Node, on the page and in a worker with threads. */
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { load } from "../../src/node.ts";
-import { dataPath, hasData } from "../data.ts";
+import { dataPath, describeDataIf } from "../data.ts";
 import { canRun, startBrowser, type TestBrowser } from "./page.ts";
 
 /** What the page computes: a hash and some figures of each output, small enough to send. */
@@ -81,7 +81,7 @@ async function inNode(base: string): Promise<Answer> {
   return answer(load, dataPath(`${base}.param`), 1, size);
 }
 
-describe.skipIf(!canRun || !hasData)("Chromium", () => {
+describeDataIf(canRun, "Chromium", () => {
   let browser: TestBrowser;
   beforeAll(async () => {
     browser = await startBrowser();

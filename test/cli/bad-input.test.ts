@@ -2,7 +2,7 @@
 import { chmodSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
 import path from "node:path";
 import { expect, test } from "vitest";
-import { dataPath, hasData } from "../data.ts";
+import { dataPath, testData } from "../data.ts";
 import { png, put, type Run, run, someOffsets, temporaryFolder, tinyFiles } from "./_run.ts";
 
 const folder = temporaryFolder();
@@ -84,7 +84,7 @@ test.each([
   expect(readdirSync(folder)).not.toContain("never");
 });
 
-test.skipIf(!hasData)("an ONNX file named .pt", async () => {
+testData("an ONNX file named .pt", async () => {
   const file = put(folder, { "onnx.pt": readFileSync(dataPath("models/FastestDet.onnx")) });
   expectOneLine(await run("detect", file, picture), "onnx.pt", /ONNX/);
 });

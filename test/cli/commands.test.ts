@@ -5,7 +5,7 @@ import sharp from "sharp";
 import { expect, test } from "vitest";
 import { version } from "../../src/index.ts";
 import { writeFiles } from "../../src/node.ts";
-import { dataPath, hasData } from "../data.ts";
+import { dataPath, testData } from "../data.ts";
 import { png, put, run, temporaryFolder, tinyFiles } from "./_run.ts";
 
 const folder = temporaryFolder();
@@ -200,7 +200,7 @@ test("a stack is shown with --debug only", async () => {
   expect((await run("inspect", missing, "--debug")).err).toContain("\n    at ");
 });
 
-test.skipIf(!hasData)("from the checkpoint and from the author's files to the same boxes", async () => {
+testData("from the checkpoint and from the author's files to the same boxes", async () => {
   const picture = dataPath("coco/images/val2017/000000000139.jpg");
   const boxes = async (name: string) => {
     const { out } = await run("detect", dataPath(`models/${name}`), picture, "--json", "--size", "320");

@@ -3,7 +3,7 @@ import { mkdirSync } from "node:fs";
 import path from "node:path";
 import { expect, test } from "vitest";
 import { modelFiles } from "../../src/index.ts";
-import { dataPath, hasData } from "../data.ts";
+import { dataPath, testData } from "../data.ts";
 import { png, put, run, temporaryFolder, tinyFiles, tinyModel } from "./_run.ts";
 
 const folder = temporaryFolder();
@@ -136,7 +136,7 @@ test("models with other classes are not compared", async () => {
   expect(err).toContain('class 1 is "black" and "grey"');
 });
 
-test.skipIf(!hasData)("a real model on COCO pictures, against its own int8 form", async () => {
+testData("a real model on COCO pictures, against its own int8 form", async () => {
   const args = ["--data", dataPath("coco/coco.yaml"), "--size", "160", "--limit", "6", "--json"];
   const models = ["yolov5ss.param", "yolov5ss-int8.param"].map((name) => dataPath(`models/${name}`));
   const { code, out } = await run("eval", ...models, ...args);

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parseTable, readNcnn } from "../../src/index.ts";
 import { type Graph, inferShapes } from "../../src/ir/graph.ts";
 import { ops } from "../../src/ops/index.ts";
-import { dataBytes, dataPath, hasData } from "../data.ts";
+import { dataBytes, dataPath, describeData } from "../data.ts";
 import { compareGraphs, slicesAsCrops } from "../passes/isomorphic.ts";
 import { put, run, temporaryFolder, tinyFiles } from "./_run.ts";
 
@@ -18,7 +18,7 @@ const int8Layers = (graph: Graph): number => graph.nodes.filter((node) => node.p
 
 put(folder, tinyFiles());
 
-describe.skipIf(!hasData)("yolov5ss, typed as in the README of any guide", () => {
+describeData("yolov5ss, typed as in the README of any guide", () => {
   const before = process.cwd();
   beforeAll(async () => {
     process.chdir(folder);

@@ -3,12 +3,11 @@ import path from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { registry } from "../../src/model/registry.ts";
 import { load } from "../../src/node.ts";
-import { dataBytes, dataPath, hasData } from "../data.ts";
+import { dataBytes, dataPath, testData } from "../data.ts";
 import { sendFile, startServer } from "../node/_server.ts";
 import { put, run, temporaryFolder, tinyFiles } from "./_run.ts";
 
 const server = await startServer();
-const inData = test.skipIf(!hasData);
 const checkpoint = "/ppogg/YOLOv5-Lite/eebd5acb3f8f4a541791cab209dcc8e017d9746b/weights/yolov5ss.pt";
 let cache: string;
 
@@ -71,7 +70,7 @@ test("offline it is one clear message", async () => {
   );
 });
 
-inData("pull fetches, tells the licence once and prints paths", async () => {
+testData("pull fetches, tells the licence once and prints paths", async () => {
   const { code, out, err } = await run("pull", "yolov5ss");
   expect(code).toBe(0);
   expect(out).toBe(`${cache}/models/yolov5ss.pt\n`);
@@ -87,7 +86,7 @@ inData("pull fetches, tells the licence once and prints paths", async () => {
   expect(server.requests).toHaveLength(1);
 });
 
-inData("every published file is pinned as it is, and opens", async () => {
+testData("every published file is pinned as it is, and opens", async () => {
   const names = registry.filter(({ builtIn }) => builtIn === undefined).map(({ name }) => name);
   expect((await run("pull", ...names)).code).toBe(0);
   expect(readdirSync(path.join(cache, "models"))).toHaveLength(server.requests.length); // none twice
@@ -101,7 +100,7 @@ inData("every published file is pinned as it is, and opens", async () => {
   }
 });
 
-inData("commands and load take a name, and a folder of the user instead of the network", async () => {
+testData("commands and load take a name, and a folder of the user instead of the network", async () => {
   vi.stubEnv("NCNNKIT_MODELS", dataPath("models"));
   const picture = dataPath("coco/images/val2017/000000000139.jpg");
   const detected = await run("detect", "yolov5ss", picture, "--size", "320");

@@ -7,7 +7,7 @@ import { type Manifest, modelFiles } from "../../src/index.ts";
 import { Graph } from "../../src/ir/graph.ts";
 import { f32Weight } from "../../src/ir/weight.ts";
 import { open, replaceFolder } from "../../src/node.ts";
-import { dataPath, hasData } from "../data.ts";
+import { dataPath, testData } from "../data.ts";
 import { png, put, run, temporaryFolder, tinyModel } from "./_run.ts";
 
 const folder = temporaryFolder();
@@ -387,7 +387,7 @@ test.each([
   expect(err).toContain(message);
 });
 
-test.skipIf(!hasData)("a real checkpoint is deployed with small loss", async () => {
+testData("a real checkpoint is deployed with small loss", async () => {
   const out = path.join(folder, "real");
   const calib = sub("real-calib");
   const source = dataPath("coco/images/train2017");

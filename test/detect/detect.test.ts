@@ -9,7 +9,7 @@ import { nms } from "../../src/detect/nms.ts";
 import { parseDatasetYaml, parseYoloLabels } from "../../src/evaluate/dataset.ts";
 import type { Head } from "../../src/ir/manifest.ts";
 import { type Tensor, tensor } from "../../src/ir/tensor.ts";
-import { dataText, hasData, readNpy } from "../data.ts";
+import { dataText, describeData, readNpy } from "../data.ts";
 
 const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
 const head: Head = { kind: "yolov5", blob: "out", stride: 16, anchors: [10, 20, 30, 15] };
@@ -224,7 +224,7 @@ describe("postprocess", () => {
   });
 });
 
-describe.skipIf(!hasData)("native ncnn's outputs of yolov5ss", () => {
+describeData("native ncnn's outputs of yolov5ss", () => {
   const anchors = [
     [4, 5, 8, 10, 13, 16],
     [23, 29, 43, 55, 73, 105],

@@ -15,7 +15,7 @@ import {
 import type { Picture } from "../../src/detect/picture.ts";
 import { resize } from "../../src/detect/resize.ts";
 import type { ModelInput } from "../../src/ir/manifest.ts";
-import { dataPath, hasData, readNpy } from "../data.ts";
+import { dataPath, describeData, readNpy } from "../data.ts";
 
 const input: ModelInput = {
   blob: "images",
@@ -177,7 +177,7 @@ function meanDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
   return Array.from(a).reduce((sum, value, i) => sum + Math.abs(value - b[i]), 0) / a.length;
 }
 
-describe.skipIf(!hasData)("real pictures", () => {
+describeData("real pictures", () => {
   // These references were resized with a low-pass filter, which YOLOv5's letterbox does not have: compare without detail.
   test.each([
     ["000000000139", "golden/in320-139.npy", 320],

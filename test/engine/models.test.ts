@@ -1,11 +1,11 @@
 /** Real networks on the engine: against native ncnn's outputs and, int8, bit for bit against the reference kernels. */
-import { readdirSync } from "node:fs";
-import { describe, expect, it } from "vitest";
+import path from "node:path";
+import { expect, it } from "vitest";
 import { runReference } from "../../src/engine/reference.ts";
 import { readNcnn } from "../../src/formats/ncnn/index.ts";
 import type { Graph } from "../../src/ir/graph.ts";
 import type { Shape, Tensor } from "../../src/ir/tensor.ts";
-import { dataBytes, dataPath, dataText, hasData, readNpy } from "../data.ts";
+import { dataBytes, dataFiles, dataText, describeData, readNpy } from "../data.ts";
 import { expectEqual, floatMachines, int8Machines, referenceTypes, runEngine } from "./random-graph.ts";
 
 /** RGB bytes `[h, w, 3]` as `[3, h, w]` in 0..1. */
@@ -33,9 +33,10 @@ interface Golden {
 function golden(model: string, picture: string): Golden {
   const graph = load(model);
   const prefix = `${model}.${picture}.`;
-  const blobs = readdirSync(dataPath("golden"))
+  const blobs = dataFiles("golden", ".npy")
+    .map((file) => path.basename(file, ".npy"))
     .filter((name) => name.startsWith(prefix))
-    .map((name) => name.slice(prefix.length, -".npy".length));
+    .map((name) => name.slice(prefix.length));
   expect(blobs.length).toBeGreaterThan(0);
   const expected = blobs.map((blob) => [blob, readNpy(`golden/${prefix}${blob}.npy`)] as const);
   return {
@@ -78,7 +79,7 @@ const floatModels = [
   ["squeezenet_v1.1", "in320-139"],
 ] as const;
 
-describe.skipIf(!hasData)("real networks on the engine", () => {
+describeData("real networks on the engine", () => {
   it.each(floatModels)("%s on %s is within 1e-3 of native", async (model, picture) => {
     const { graph, inputs, expected } = golden(model, picture);
     for (const [name, target] of floatMachines) {

@@ -7,7 +7,7 @@ import { readNcnn } from "../../src/formats/ncnn/index.ts";
 import type { Graph } from "../../src/ir/graph.ts";
 import type { Shape } from "../../src/ir/tensor.ts";
 import type { ConvolutionSpec } from "../../src/kernels/wasm/index.ts";
-import { dataBytes, dataText, hasData } from "../data.ts";
+import { dataBytes, dataText, describeData } from "../data.ts";
 import { floatMachines, graphOf, int8Machines } from "./random-graph.ts";
 
 const plain = floatMachines[0][1];
@@ -203,7 +203,7 @@ const placesOf = ({ buffers }: Plan): Place[] =>
     pool: buffer.bordered ? `${buffer.byteLength}` : undefined,
   }));
 
-describe.skipIf(!hasData)("real networks", () => {
+describeData("real networks", () => {
   const load = (folder: string, model: string): Graph =>
     readNcnn(dataText(`${folder}/${model}.param`), dataBytes(`${folder}/${model}.bin`));
   const models = [

@@ -14,7 +14,7 @@ import { createSession } from "../../src/engine/session.ts";
 import { detectTarget, WasmRunner } from "../../src/engine/wasm.ts";
 import { readNcnn } from "../../src/formats/ncnn/index.ts";
 import type { Shape } from "../../src/ir/tensor.ts";
-import { dataBytes, dataText, hasData } from "../data.ts";
+import { dataBytes, dataText, testData } from "../data.ts";
 import {
   expectClose,
   expectEqual,
@@ -102,7 +102,7 @@ describe("any number of threads", () => {
     },
   );
 
-  it.skipIf(!hasData).each(["yolov5ss", "yolov5ss-int8"])("%s", async (model) => {
+  testData.each(["yolov5ss", "yolov5ss-int8"])("%s", async (model) => {
     const graph = readNcnn(dataText(`models/${model}.param`), dataBytes(`models/${model}.bin`));
     const [input] = graph.inputs;
     const inputs = randomInputs({ [input]: [3, 96, 160] }, 3, 0.5);

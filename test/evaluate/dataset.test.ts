@@ -1,4 +1,3 @@
-import { readdirSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { FormatError } from "../../src/base/errors.ts";
@@ -8,7 +7,7 @@ import {
   parseDatasetYaml,
   parseYoloLabels,
 } from "../../src/evaluate/dataset.ts";
-import { dataPath, dataText, hasData } from "../data.ts";
+import { dataFiles, dataText, testData } from "../data.ts";
 
 const size = { width: 200, height: 100 };
 
@@ -45,12 +44,11 @@ describe("YOLO labels", () => {
     expect(read).toThrow(message);
   });
 
-  test.skipIf(!hasData)("all real label files", () => {
+  testData("all real label files", () => {
     let count = 0;
     for (const folder of ["train2017", "val2017"]) {
-      for (const name of readdirSync(dataPath(`coco/labels/${folder}`))) {
-        if (!name.endsWith(".txt")) continue;
-        count += parseYoloLabels(dataText(`coco/labels/${folder}/${name}`), name, name, size).length;
+      for (const file of dataFiles(`coco/labels/${folder}`, ".txt")) {
+        count += parseYoloLabels(dataText(file), file, file, size).length;
       }
     }
     expect(count).toBeGreaterThan(1000);
@@ -183,7 +181,7 @@ describe("dataset yaml", () => {
     for (const text of long) expect(() => parseDatasetYaml(text, "d.yaml")).toThrow(FormatError);
   });
 
-  test.skipIf(!hasData)("the real one", () => {
+  testData("the real one", () => {
     const { names, train, val, path } = parseDatasetYaml(dataText("coco/coco.yaml"), "coco.yaml");
     expect([names.length, names[79], train, val, path]).toEqual([
       80,

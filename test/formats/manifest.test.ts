@@ -17,7 +17,7 @@ import { parseParam } from "../../src/formats/ncnn/index.ts";
 import { Graph, verify } from "../../src/ir/graph.ts";
 import { f32Weight } from "../../src/ir/weight.ts";
 import { ops } from "../../src/ops/index.ts";
-import { dataText, hasData } from "../data.ts";
+import { dataText, testData } from "../data.ts";
 
 const sample = (): Manifest => ({
   version: 1,
@@ -299,7 +299,7 @@ describe("manifest against graph", () => {
     'quantization.layers: found "Conv_9"',
   );
 
-  test.skipIf(!hasData)("the yolov5ss graph, and that graph with one label missing", () => {
+  testData("the yolov5ss graph, and that graph with one label missing", () => {
     const graph = parseParam(dataText("models/yolov5ss.param"), "yolov5ss.param");
     const names = parseDatasetYaml(dataText("coco/coco.yaml"), "coco.yaml").names;
     const manifest = sample();

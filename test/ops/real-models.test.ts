@@ -1,19 +1,12 @@
 /** Shapes of every real network, against the shape hints that native ncnn left in the files. */
-import { readdirSync } from "node:fs";
-import { describe, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { parseParam } from "../../src/formats/ncnn/index.ts";
 import { inferShapes } from "../../src/ir/graph.ts";
 import { ops } from "../../src/ops/index.ts";
-import { dataPath, dataText, hasData } from "../data.ts";
+import { dataFiles, dataText, describeData } from "../data.ts";
 
 /** Input extent of networks that work with one only and do not say so in the file; the others get 320. */
 const inputSizes: Record<string, number> = { "models/benchncnn/vision_transformer.param": 384 };
-
-function paramFiles(folder: string): string[] {
-  return readdirSync(dataPath(folder))
-    .filter((name) => name.endsWith(".param"))
-    .map((name) => `${folder}/${name}`);
-}
 
 /** A hint of four (rank, w, h, c) or five (rank, w, h, d, c) numbers as a shape. */
 function hintedShape(hint: readonly number[]): number[] {
@@ -22,8 +15,8 @@ function hintedShape(hint: readonly number[]): number[] {
   return [[w], [h, w], [c, h, w], [c, ...rest.slice(0, 1), h, w]][rank - 1];
 }
 
-describe.skipIf(!hasData)("shape rules on real networks", () => {
-  const files = hasData ? [...paramFiles("models"), ...paramFiles("models/benchncnn")] : [];
+describeData("shape rules on real networks", () => {
+  const files = [...dataFiles("models", ".param"), ...dataFiles("models/benchncnn", ".param")];
   it.each(files)("%s", (file) => {
     const graph = parseParam(dataText(file), file);
     const size = inputSizes[file] ?? 320;

@@ -1,12 +1,12 @@
 /** Outputs of real networks on the reference kernels against native ncnn: floats closely, int8 bit for bit. */
-import { readdirSync } from "node:fs";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import path from "node:path";
+import { afterEach, expect, it, vi } from "vitest";
 import { runReference } from "../../src/engine/reference.ts";
 import { readNcnn } from "../../src/formats/ncnn/index.ts";
 import type { Tensor } from "../../src/ir/tensor.ts";
 import { convolve } from "../../src/ops/_convolve.ts";
 import { convolutionDepthWise } from "../../src/ops/convolution-depthwise.ts";
-import { dataBytes, dataPath, dataText, hasData, readNpy } from "../data.ts";
+import { dataBytes, dataFiles, dataText, describeData, readNpy } from "../data.ts";
 import { amdReciprocal } from "./_amd-reciprocal.ts";
 
 const picture = "in320-139";
@@ -25,9 +25,10 @@ function pictureTensor(): Tensor {
 function largestError(model: string, folder: string): number {
   const graph = readNcnn(dataText(`${folder}/${model}.param`), dataBytes(`${folder}/${model}.bin`));
   const prefix = `${model}.${picture}.`;
-  const blobs = readdirSync(dataPath("golden"))
+  const blobs = dataFiles("golden", ".npy")
+    .map((file) => path.basename(file, ".npy"))
     .filter((name) => name.startsWith(prefix))
-    .map((name) => name.slice(prefix.length, -".npy".length));
+    .map((name) => name.slice(prefix.length));
   expect(blobs.length).toBeGreaterThan(0);
   const results = runReference(graph, { [graph.inputs[0]]: pictureTensor() }, blobs);
   let worst = 0;
@@ -54,7 +55,7 @@ function useNativeReciprocals(): void {
   });
 }
 
-describe.skipIf(!hasData)("real networks on the reference kernels", () => {
+describeData("real networks on the reference kernels", () => {
   afterEach(() => {
     vi.restoreAllMocks();
   });

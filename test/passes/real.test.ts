@@ -1,21 +1,15 @@
 /** The pipelines on real models: outputs stay, int8 layers stay, and a raw conversion becomes the author's graph. */
-import { readdirSync } from "node:fs";
-import { describe, expect, test } from "vitest";
+import path from "node:path";
+import { expect, test } from "vitest";
 import { parseParam, readNcnn, writeWeights } from "../../src/formats/ncnn/index.ts";
 import { readTorch } from "../../src/formats/torch/index.ts";
 import type { Graph, Node } from "../../src/ir/graph.ts";
 import type { Shape } from "../../src/ir/tensor.ts";
 import { weightToFloat32 } from "../../src/ir/weight.ts";
 import { ncnnoptimizePasses, optimizePasses, runPasses, storeFp16 } from "../../src/passes/index.ts";
-import { dataBytes, dataPath, dataText, hasData } from "../data.ts";
+import { dataBytes, dataFiles, dataText, describeData } from "../data.ts";
 import { expectSame, fillWeights, textOf } from "./helpers.ts";
 import { compareGraphs, slicesAsCrops } from "./isomorphic.ts";
-
-const names = hasData
-  ? readdirSync(dataPath("models"))
-      .filter((file) => file.endsWith(".param"))
-      .map((file) => file.slice(0, -".param".length))
-  : [];
 
 const load = (name: string): Graph =>
   readNcnn(
@@ -39,7 +33,8 @@ function largestStep(ours: Float32Array, theirs: Float32Array): number {
   );
 }
 
-describe.skipIf(!hasData)("real models", () => {
+describeData("real models", () => {
+  const names = dataFiles("models", ".param").map((file) => path.basename(file, ".param"));
   test.each(names)("%s keeps its outputs", (name) => {
     const before = load(name);
     const after = before.clone();

@@ -20,7 +20,7 @@ import {
   writePartial,
 } from "../../src/quantize/index.ts";
 import { runAll } from "../../src/quantize/sensitivity.ts";
-import { dataBytes, dataText, hasData, readNpy } from "../data.ts";
+import { dataBytes, dataText, describeData, readNpy } from "../data.ts";
 import { network, pictures } from "./_models.ts";
 
 async function inputsOf(source: CalibrationSource) {
@@ -181,7 +181,7 @@ describe("sensitivity", () => {
   });
 });
 
-describe.skipIf(!hasData)("yolov5ss", () => {
+describeData("yolov5ss", () => {
   it("keeps 3 dB more of its outputs with auto than with the official table", async () => {
     const graph = readNcnn(dataText("models/yolov5ss.param"), dataBytes("models/yolov5ss.bin"));
     const official = readNcnn(dataText("golden/off-kl-320.param"), dataBytes("golden/off-kl-320.bin"));

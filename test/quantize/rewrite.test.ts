@@ -5,7 +5,7 @@ import { parseTable } from "../../src/formats/table.ts";
 import type { Graph } from "../../src/ir/graph.ts";
 import { f32Weight } from "../../src/ir/weight.ts";
 import { quantizeGraph } from "../../src/quantize/rewrite.ts";
-import { dataBytes, dataText, hasData } from "../data.ts";
+import { dataBytes, dataText, testData } from "../data.ts";
 
 /** Three 1×1 convolutions of one channel: a -> relu -> b -> c. */
 function chain(): Graph {
@@ -83,7 +83,7 @@ describe("quantizeGraph", () => {
     expect(() => quantizeGraph(graph, table)).toThrow(GraphError);
   });
 
-  it.skipIf(!hasData)("gives the official int8 file byte for byte from the official table", () => {
+  testData("gives the official int8 file byte for byte from the official table", () => {
     const graph = readNcnn(dataText("models/yolov5ss.param"), dataBytes("models/yolov5ss.bin"));
     const out = quantizeGraph(graph, parseTable(dataText("golden/off-kl-320.table")));
     expect(printParam(out)).toBe(dataText("golden/off-kl-320.param"));

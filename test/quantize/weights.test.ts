@@ -11,7 +11,7 @@ import {
   greatestSum,
   isWinogradSafe,
 } from "../../src/quantize/weights.ts";
-import { dataBytes, dataText, hasData } from "../data.ts";
+import { dataBytes, dataText, testData } from "../data.ts";
 
 function layer(line: string, weights: Float32Array): QuantizableLayer {
   const graph = parseParam(`7767517\n2 2\nInput x 0 1 x\n${line}\n`);
@@ -56,7 +56,7 @@ describe("weight scales", () => {
     expect(greatestSum([3, -5, 1], true)).toBe(127 * 5);
   });
 
-  it.skipIf(!hasData)("equal those of the official tables, all 9,909, kl and aciq", () => {
+  testData("equal those of the official tables, all 9,909, kl and aciq", () => {
     const graph = readNcnn(dataText("models/yolov5ss.param"), dataBytes("models/yolov5ss.bin"));
     for (const [name, scales] of [
       ["kl", absmaxScales],

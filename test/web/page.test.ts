@@ -4,11 +4,11 @@ import path from "node:path";
 import { unzipSync } from "fflate";
 import type { Page } from "playwright-core";
 import sharp from "sharp";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { load, readPicture } from "../../src/node.ts";
 import { generatePicture } from "../../training/pictures/index.ts";
 import { run, temporaryFolder } from "../cli/_run.ts";
-import { dataPath, hasData } from "../data.ts";
+import { dataPath, describeDataIf } from "../data.ts";
 import { canRun, choose, overlap, type RowBox, type Site, shownBoxes, startSite } from "./site.ts";
 
 const size = 320;
@@ -87,7 +87,7 @@ function expectSame(
 const overflow = (page: Page): Promise<number> =>
   page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
 
-describe.skipIf(!canRun || !hasData)("the page", () => {
+describeDataIf(canRun, "the page", () => {
   let site: Site;
   beforeAll(async () => {
     site = await startSite(await cameraFile());

@@ -1,11 +1,10 @@
 /** The built networks against the `.param` files of ncnn's benchmark and the YOLOv5-Lite models. */
-import { readdirSync } from "node:fs";
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { parseParam } from "../../src/formats/ncnn/index.ts";
 import type { Graph } from "../../src/ir/graph.ts";
 import { summarize } from "../../src/model/summary.ts";
 import { zoo } from "../../src/zoo/index.ts";
-import { dataPath, dataText, hasData } from "../data.ts";
+import { dataFiles, dataText, describeData } from "../data.ts";
 import { structuralDifferences } from "./_compare.ts";
 
 /** The file that a row of the table is the image of; none for the int8 forms of YOLOv5-Lite. */
@@ -20,7 +19,7 @@ const counts = (graph: Graph, size: number): unknown => {
   return { parameters, macs, layersByType };
 };
 
-describe.skipIf(!hasData)("built networks have the structure of the official files", () => {
+describeData("built networks have the structure of the official files", () => {
   for (const { name, size, build } of zoo) {
     const file = fileOf(name);
     if (!file) continue;
@@ -33,7 +32,7 @@ describe.skipIf(!hasData)("built networks have the structure of the official fil
   }
 
   test("no file is left out", () => {
-    const files = readdirSync(dataPath("models/benchncnn")).map((file) => `models/benchncnn/${file}`);
+    const files = dataFiles("models/benchncnn");
     expect(files.filter((file) => !zoo.some(({ name }) => fileOf(name) === file))).toEqual([]);
     expect(files).toHaveLength(35);
   });

@@ -11,7 +11,7 @@ import type { Graph } from "../../src/ir/graph.ts";
 import type { Shape, Tensor } from "../../src/ir/tensor.ts";
 import { zoo } from "../../src/zoo/index.ts";
 import { synthesize } from "../../src/zoo/weights.ts";
-import { dataText, hasData } from "../data.ts";
+import { dataText, describeData } from "../data.ts";
 
 const isFull = process.env.NCNNKIT_FULL === "1";
 
@@ -85,7 +85,7 @@ function expectAlive(blob: string, { data }: Tensor): void {
   if (data.length > 0) expect(size, `size of ${blob}`).toSatisfy((x: number) => x > 1e-3 && x < 200);
 }
 
-describe.skipIf(!hasData)("official files on the engine and on the reference kernels", () => {
+describeData("official files on the engine and on the reference kernels", () => {
   for (const { name } of zoo.filter((network) => !/_(320|416|640)/.test(network.name))) {
     test(name, { timeout: 300_000 }, async () => {
       const { graph, size } = official(name);

@@ -1,6 +1,5 @@
 /** The real ncnn models: byte-exact round trips, and native ncnn's outputs from the reference backend. */
-import { readdirSync } from "node:fs";
-import { describe, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { bitsToF32 } from "../../../src/base/fp16.ts";
 import {
   parseBinaryParam,
@@ -10,19 +9,7 @@ import {
   writeBinaryParam,
   writeWeights,
 } from "../../../src/formats/ncnn/index.ts";
-import { dataBytes, dataPath, dataText, hasData } from "../../data.ts";
-
-const models = hasData
-  ? [
-      ...readdirSync(dataPath("models"))
-        .filter((file) => file.endsWith(".param"))
-        .map((file) => `models/${file}`),
-      "golden/off-kl-320.param",
-    ]
-  : [];
-const zoo = hasData
-  ? readdirSync(dataPath("models/benchncnn")).map((file) => `models/benchncnn/${file}`)
-  : [];
+import { dataBytes, dataFiles, dataText, describeData } from "../../data.ts";
 
 /** Without what a rewrite may spell differently: floats, columns, and lines beyond the declared layer count. */
 const normalise = (text: string): string =>
@@ -45,7 +32,9 @@ const normalise = (text: string): string =>
 const bitsAsFloats = (token: string): string =>
   token.replace(/(?<=[,=])\d{9,10}(?=,|$)/g, (bits) => String(bitsToF32(Number(bits))));
 
-describe.skipIf(!hasData)("real ncnn models", () => {
+describeData("real ncnn models", () => {
+  const models = [...dataFiles("models", ".param"), "golden/off-kl-320.param"];
+  const zoo = dataFiles("models/benchncnn");
   it.each(models)("%s: written again, the .bin is byte-identical and the .param too", (file) => {
     const text = dataText(file);
     const bin = dataBytes(file.replace(".param", ".bin"));

@@ -1,11 +1,11 @@
 /** A real exported detector on real pictures: as few layers as its author's conversion, outputs as onnxruntime's. */
 import { readFileSync } from "node:fs";
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { runReference } from "../../../src/engine/reference.ts";
 import { parseParam } from "../../../src/formats/ncnn/index.ts";
 import { readOnnx } from "../../../src/formats/onnx/index.ts";
 import { optimize, runPasses } from "../../../src/passes/index.ts";
-import { dataBytes, dataText, hasData, readNpy } from "../../data.ts";
+import { dataBytes, dataText, describeData, readNpy } from "../../data.ts";
 import type { Sample } from "./_fixtures.ts";
 
 /** Made by scripts/onnx-fixtures.py. */
@@ -26,7 +26,7 @@ function picture(file: string): Float32Array {
   return out;
 }
 
-describe.skipIf(!hasData)("FastestDet", () => {
+describeData("FastestDet", () => {
   const { graph, report, inputSize } = readOnnx(dataBytes("models/FastestDet.onnx"), "FastestDet.onnx");
   runPasses(graph, optimize);
   test("has no more layers than the author's conversion", () => {

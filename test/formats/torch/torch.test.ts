@@ -9,7 +9,7 @@ import { readTorch, type TorchModel } from "../../../src/formats/torch/index.ts"
 import type { Graph } from "../../../src/ir/graph.ts";
 import { weightToFloat32 } from "../../../src/ir/weight.ts";
 import { foldBatchNorm } from "../../../src/passes/index.ts";
-import { dataBytes, hasData, readNpy } from "../../data.ts";
+import { dataBytes, describeData, readNpy } from "../../data.ts";
 
 const data = (name: string): Uint8Array =>
   new Uint8Array(readFileSync(path.join(import.meta.dirname, "data", name)));
@@ -124,7 +124,7 @@ describe("fixtures", () => {
   });
 });
 
-describe.skipIf(!hasData)("real checkpoints", () => {
+describeData("real checkpoints", () => {
   const load = (name: string) => readTorch(dataBytes(`models/${name}`), name);
 
   test("yolov5ss.pt computes what PyTorch computes", () => {
