@@ -12,8 +12,8 @@ Writes the binary [ncnnproto].bin, the indices of layers and blobs as a C++ head
 Example:
   ncnnkit ncnn2mem yolov5ss.param yolov5ss.bin yolov5ss.id.h yolov5ss.mem.h`,
   accepts: (count) => count === 4,
-  run: async ([param, bin, idHeader, memoryHeader]) => {
-    const graph = await readPair(param, bin);
+  run: async ([param, bin, idHeader, memoryHeader], terminal) => {
+    const graph = await readPair(param, bin, terminal);
     const paramBin = `${param}.bin`;
     const files = memoryFiles(graph, { param, paramBin, bin, idHeader, memoryHeader });
     await writePaths({

@@ -66,7 +66,7 @@ export const ncnn2tableCommand = officialCommand({
     const lists = withoutData ? undefined : rest[0];
     const [tableFile, ...pairs] = withoutData ? rest : rest.slice(1);
     const settings = parseSettings(pairs, terminal);
-    const graph = await readPair(param, bin);
+    const graph = await readPair(param, bin, terminal);
     const others = weightOnlyLines(graph);
     if (lists === undefined) {
       await writePaths({ [tableFile]: others });

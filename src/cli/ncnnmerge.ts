@@ -13,7 +13,7 @@ Layers and blobs of a.param are called a/NAME in the result; the models do not f
 Example:
   ncnnkit ncnnmerge detect.param detect.bin classify.param classify.bin both.param both.bin`,
   accepts: (count) => count >= 6 && count % 2 === 0,
-  run: async (words) => {
+  run: async (words, terminal) => {
     const files = words.slice(0, -2);
     const [outParam, outBin] = words.slice(-2);
     const parts = [];
@@ -21,7 +21,7 @@ Example:
       const name = path.basename(files[i]);
       const dot = name.lastIndexOf(".");
       const namespace = dot >= 0 ? name.slice(0, dot) : name;
-      parts.push({ namespace, graph: await readPair(files[i], files[i + 1]) });
+      parts.push({ namespace, graph: await readPair(files[i], files[i + 1], terminal) });
     }
     const graph = mergeModels(parts);
     await writePaths({ [outParam]: printParam(graph), [outBin]: writeWeights(graph) });

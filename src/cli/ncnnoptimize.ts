@@ -20,7 +20,7 @@ Example:
     if (!/^[+-]?\d{1,9}$/.test(flag)) {
       throw new UsageError(`flag is "${flag}", expected 0 (float32), 1 or 65536 (float16)`);
     }
-    const before = await readPair(param, bin);
+    const before = await readPair(param, bin, terminal);
     const graph = ncnnoptimize(before, {
       fp16: fp16Flags.includes(Number(flag)),
       ...(cutStart !== undefined && { cutStart }),

@@ -1,7 +1,7 @@
 /** What the official tools have in common: arguments by position, usage on misuse, files by name wherever they are. */
 import type { Command } from "commander";
 import { type Graph, inventWeights, readBytes, readNcnn, UsageError } from "../node.ts";
-import type { Terminal } from "./terminal.ts";
+import { type Terminal, warn } from "./terminal.ts";
 
 export interface OfficialTool {
   readonly name: string;
@@ -40,8 +40,8 @@ export function officialCommand(tool: OfficialTool): (program: Command, terminal
 }
 
 /** The graph of a `.param` (text or binary) and a `.bin`; `null` as `.bin` is random weights. Throws with the file's name. */
-export async function readPair(param: string, bin: string): Promise<Graph> {
+export async function readPair(param: string, bin: string, terminal: Terminal): Promise<Graph> {
   const bytes = await readBytes(param);
   if (bin === "null") return inventWeights(new TextDecoder().decode(bytes), param);
-  return readNcnn(bytes, await readBytes(bin), param, bin);
+  return readNcnn(bytes, await readBytes(bin), param, bin, (message) => warn(terminal, `${param}: ${message}`));
 }

@@ -18,7 +18,7 @@ export interface OpenedModel {
   format: string;
   graph: Graph;
   manifest: Manifest;
-  /** What the files do not say and was assumed, a sentence each. */
+  /** What the files do not say and was assumed, and what in them had to be changed, a sentence each. */
   assumptions: string[];
   /** What the reader did that a curious person may want to know, a line each. */
   details?: string[];

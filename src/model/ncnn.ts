@@ -14,9 +14,9 @@ export const openManifest: Opener = async (file, folder, options) => {
   const manifest = parseManifest(new TextDecoder().decode(file.bytes), where);
   const bytes = await requireFile(folder, manifest.param, `which ${where} names`);
   const param = { name: manifest.param, bytes };
-  const { graph, hasWeights } = await readGraph(param, manifest.bin, folder, options);
+  const { graph, hasWeights, warnings } = await readGraph(param, manifest.bin, folder, options);
   checkManifest(manifest, graph, where);
-  return { graph, manifest, assumptions: [], raw: false, hasWeights };
+  return { graph, manifest, assumptions: warnings, raw: false, hasWeights };
 };
 
 /** A `.param` (text or binary) or its `.bin`; a manifest of the same name is used if it is there. */
@@ -24,10 +24,16 @@ export const openNcnn: Opener = async (file, folder, options) => {
   const { name, param, bin } = pairOf(file.name);
   const bytes =
     param === file.name ? file.bytes : await requireFile(folder, param, `and ${file.name} needs it`);
-  const { graph, hasWeights } = await readGraph({ name: param, bytes }, bin, folder, options);
+  const { graph, hasWeights, warnings } = await readGraph({ name: param, bytes }, bin, folder, options);
   const beside = await manifestBeside(name, param, graph, folder, options);
   const { manifest, assumptions } = beside ?? (await assume(name, graph, folder, options));
-  return { graph, manifest: { ...manifest, param, bin }, assumptions, raw: false, hasWeights };
+  return {
+    graph,
+    manifest: { ...manifest, param, bin },
+    assumptions: [...warnings, ...assumptions],
+    raw: false,
+    hasWeights,
+  };
 };
 
 /** Names of the two files of an ncnn model, from either: `a.param`/`a.bin`, or `a.param.bin`/`a.bin`. */
@@ -45,17 +51,18 @@ async function readGraph(
   binName: string,
   folder: Folder,
   options: OpenOptions,
-): Promise<{ graph: Graph; hasWeights: boolean }> {
+): Promise<{ graph: Graph; hasWeights: boolean; warnings: string[] }> {
   const where = folder.describe(param.name);
+  const warnings: string[] = [];
   const graph = isBinaryParam(param.bytes)
     ? parseBinaryParam(param.bytes, where)
-    : parseParam(new TextDecoder().decode(param.bytes), where);
+    : parseParam(new TextDecoder().decode(param.bytes), where, (message) => warnings.push(message));
   const bin = await folder.read(binName);
   if (bin) readWeights(graph, bin, folder.describe(binName));
   else if (!options.weightsOptional) {
     await requireFile(folder, binName, `and ${where} needs its weights`);
   }
-  return { graph, hasWeights: bin !== undefined };
+  return { graph, hasWeights: bin !== undefined, warnings };
 }
 
 /** Facts from `NAME.json` beside a `.param`, if it is there and the manifest of this very file. */

@@ -11,18 +11,19 @@ export { withSplits as writtenNodes } from "./split.ts";
 
 /**
  * A complete graph from the bytes of a `.param` file (text or binary) and its `.bin`.
- * Throws FormatError or GraphError that begins with the file's name.
+ * `warn` is that of `parseParam`. Throws FormatError or GraphError that begins with the file's name.
  */
 export function readNcnn(
   param: Uint8Array | string,
   bin: Uint8Array,
   paramName = "param",
   binName = "bin",
+  warn?: (message: string) => void,
 ): Graph {
   let graph: Graph;
-  if (typeof param === "string") graph = parseParam(param, paramName);
+  if (typeof param === "string") graph = parseParam(param, paramName, warn);
   else if (isBinaryParam(param)) graph = parseBinaryParam(param, paramName);
-  else graph = parseParam(new TextDecoder().decode(param), paramName);
+  else graph = parseParam(new TextDecoder().decode(param), paramName, warn);
   readWeights(graph, bin, binName);
   return graph;
 }

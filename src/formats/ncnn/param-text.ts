@@ -79,12 +79,15 @@ class Tokens {
   }
 }
 
-/** Graph of a `.param` text, without weights. `where` names it in errors. Throws FormatError, GraphError. */
-export function parseParam(text: string, where = "param"): Graph {
-  return inContext(where, () => readGraph(new Tokens(text)));
+/**
+ * Graph of a `.param` text, without weights. `where` names it in errors. `warn` takes a sentence for everything in the text
+ * that native ncnn lets pass and that had to be changed. Throws FormatError, GraphError.
+ */
+export function parseParam(text: string, where = "param", warn?: (message: string) => void): Graph {
+  return inContext(where, () => readGraph(new Tokens(text), warn));
 }
 
-function readGraph(tokens: Tokens): Graph {
+function readGraph(tokens: Tokens, warn?: (message: string) => void): Graph {
   const found = tokens.next("the magic number");
   if (found !== magic) {
     tokens.fail(`starts with "${found.slice(0, 40)}", expected ${magic}: this is not an ncnn .param text`);
@@ -102,9 +105,34 @@ function readGraph(tokens: Tokens): Graph {
   if (blobs.size > blobCount) {
     tokens.fail(`the layers have ${blobs.size} blobs, but the header declares ${blobCount}`);
   }
+  makeNamesUnique(graph, warn);
   dropSplits(graph);
   verify(graph, ops, { weights: false });
   return graph;
+}
+
+/** Native ncnn never looks a layer up by its name, so files with equal names work there. The first one keeps its name. */
+function makeNamesUnique({ nodes }: Graph, warn?: (message: string) => void): void {
+  const taken = new Set(nodes.map((node) => node.name));
+  if (taken.size === nodes.length) return;
+  const seen = new Set<string>();
+  const numbers = new Map<string, number>();
+  const renamed: string[] = [];
+  for (const node of nodes) {
+    const { name } = node;
+    if (seen.has(name)) {
+      const stem = name.slice(0, maxNameLength - 15);
+      let number = numbers.get(stem) ?? 1;
+      while (taken.has(`${stem}_${number}`)) number++;
+      numbers.set(stem, number);
+      node.name = `${stem}_${number}`;
+      taken.add(node.name);
+      renamed.push(`${node.type} "${name}" is now "${node.name}"`);
+    }
+    seen.add(node.name);
+  }
+  const more = renamed.length > 3 ? ` and ${renamed.length - 3} more` : "";
+  warn?.(`several layers have one name: ${renamed.slice(0, 3).join(", ")}${more}`);
 }
 
 function readNode(tokens: Tokens): Node {
