@@ -114,7 +114,7 @@ export { type MemoryFiles, type MemoryNames, memoryFiles } from "./model/memory.
 export { mergeModels } from "./model/merge.ts";
 export { Model, type ModelDetectOptions } from "./model/model.ts";
 export { type NcnnoptimizeOptions, ncnnoptimize } from "./model/optimize.ts";
-export { quantizeModel } from "./model/quantize.ts";
+export { quantizeModel, withoutVectorConvolutions } from "./model/quantize.ts";
 export {
   type RegistryEntry,
   type RegistryFile,

@@ -7,6 +7,7 @@ import {
   quantizableLayers,
   quantizeGraph,
   readBytes,
+  withoutVectorConvolutions,
   writePaths,
   writeWeights,
 } from "../node.ts";
@@ -28,7 +29,7 @@ Example:
     const table = tableFile
       ? parseTable(new TextDecoder().decode(await readBytes(tableFile)), tableFile)
       : { weights: new Map(), activations: new Map() };
-    const float = await readPair(param, bin, terminal);
+    const float = withoutVectorConvolutions(await readPair(param, bin, terminal));
     const graph = quantizeGraph(float, withoutWeightOnly(table, float, terminal));
     const int8 = graph.nodes.filter(({ params }) => params.int8_scale_term);
     for (const { type, name } of int8) terminal.err(`quantize_${type.toLowerCase()} ${name}\n`);

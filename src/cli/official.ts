@@ -43,5 +43,7 @@ export function officialCommand(tool: OfficialTool): (program: Command, terminal
 export async function readPair(param: string, bin: string, terminal: Terminal): Promise<Graph> {
   const bytes = await readBytes(param);
   if (bin === "null") return inventWeights(new TextDecoder().decode(bytes), param);
-  return readNcnn(bytes, await readBytes(bin), param, bin, (message) => warn(terminal, `${param}: ${message}`));
+  return readNcnn(bytes, await readBytes(bin), param, bin, (message) =>
+    warn(terminal, `${param}: ${message}`),
+  );
 }

@@ -399,9 +399,9 @@ export class Lowering {
   }
 
   private lowerConvolution(node: Node, p: P): boolean {
-    const isFull = node.type === "InnerProduct";
-    if (node.type !== "Convolution" && node.type !== "ConvolutionDepthWise" && !isFull) return false;
     const inputShape = this.shapeOf(node.inputs[0]);
+    const isFull = node.type === "InnerProduct" || (node.type === "Convolution" && inputShape.length === 1);
+    if (node.type !== "Convolution" && node.type !== "ConvolutionDepthWise" && !isFull) return false;
     if (isFull && inputShape.length === 2) return false;
     if (p.pad_value) return false;
     const [from] = node.inputs;

@@ -8,7 +8,7 @@
  * - a blob may have any number of readers. ncnn's `Split` layers do not occur: the `.param` reader drops them, the
  *   writer puts them back (`formats/ncnn/split.ts`).
  */
-import { GraphError } from "../base/errors.ts";
+import { GraphError, NcnnkitError } from "../base/errors.ts";
 import { commonParams, type Op, type OpTable, type Params, type ParamValues, resolveParams } from "./op.ts";
 import { elementCount, formatShape, type Shape } from "./tensor.ts";
 import type { Weights } from "./weight.ts";
@@ -192,7 +192,7 @@ export function inferShapes(
             node.outputs.length,
           );
     } catch (error) {
-      if (!(error instanceof GraphError)) throw error;
+      if (!(error instanceof NcnnkitError)) throw error;
       const given = node.inputs.map((blob) => `${blob} ${formatShape(shapes.get(blob)!)}`).join(", ");
       error.message = `node ${node.type} "${node.name}" (${given || "no inputs"}): ${error.message}`;
       throw error;

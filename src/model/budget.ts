@@ -9,6 +9,7 @@ import { ops } from "../ops/index.ts";
 import { type Corrections, type Loss, quantizeGraph, sensitivity } from "../quantize/index.ts";
 import { type EvaluationItem, evaluateModels } from "./evaluate.ts";
 import { Model } from "./model.ts";
+import { withoutVectorConvolutions } from "./quantize.ts";
 
 export interface Budget {
   /** Most AP50-95 that may be lost, as a fraction: 0.003 for 0.3 AP. */
@@ -67,7 +68,8 @@ export const detectionLoss: Loss = (float, int8) => {
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 
 /** Chooses by measured sensitivity. Throws UsageError for a budget of AP without labelled pictures. */
-export async function keepWithinBudget(input: BudgetInput): Promise<BudgetResult> {
+export async function keepWithinBudget(given: BudgetInput): Promise<BudgetResult> {
+  const input = { ...given, graph: withoutVectorConvolutions(given.graph) };
   const { graph, table, budget, onProgress, items } = input;
   if (budget.ap !== undefined && !items) {
     throw new UsageError("a budget of AP needs labelled pictures to measure it on");

@@ -2,7 +2,17 @@
 import type { CalibrationTable } from "../formats/table.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Manifest, QuantizationRecord } from "../ir/manifest.ts";
+import { replaceVectorConvolution } from "../passes/index.ts";
 import { type QuantizeOptions, quantize } from "../quantize/index.ts";
+
+/**
+ * The graph with 1×1 convolutions of vectors as InnerProduct, under the same names: native ncnn takes them for that in float
+ * only. A copy where there are any.
+ */
+export function withoutVectorConvolutions(graph: Graph): Graph {
+  const copy = graph.clone();
+  return replaceVectorConvolution.run(copy) ? copy : graph;
+}
 
 /**
  * The int8 model named `name`. With an equalized `graph` and `corrections` from `calibrate`, the manifest is that of the
@@ -13,7 +23,7 @@ export function quantizeModel(
   table: CalibrationTable,
   options: QuantizeOptions & { name: string },
 ): { graph: Graph; manifest: Manifest & { quantization: QuantizationRecord } } {
-  const { graph: int8, record } = quantize(graph, table, options);
+  const { graph: int8, record } = quantize(withoutVectorConvolutions(graph), table, options);
   const { provenance } = manifest;
   return {
     graph: int8,

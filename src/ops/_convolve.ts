@@ -4,7 +4,7 @@
  */
 import { GraphError } from "../base/errors.ts";
 import { int, type ParamValues, type WeightSpec } from "../ir/op.ts";
-import type { Shape, Tensor } from "../ir/tensor.ts";
+import { elementCount, type Shape, type Tensor } from "../ir/tensor.ts";
 import { type Weight, type Weights, weightToFloat32 } from "../ir/weight.ts";
 import { activationFunction, activationParams } from "./_activation.ts";
 import { dequantize, dequantizeInSteps, dequantizeScale, quantize, quantizeArray } from "./_int8.ts";
@@ -50,7 +50,7 @@ export function convolutionShape([input]: readonly Shape[], p: P, group: number)
 }
 
 export function convolutionMacs(output: Shape, p: P): number {
-  return p.weight_data_size * output[1] * output[2];
+  return p.weight_data_size * elementCount(output.slice(1));
 }
 
 /**

@@ -30,27 +30,29 @@ export const innerProduct = defineOp({
     }
     return specs;
   },
-  shape: ([input], p) => {
-    if (p.num_output < 1) throw new GraphError(`num_output is ${p.num_output}, expected at least 1`);
-    activationFunction(p.activation_type, p.activation_params);
-    const size = p.weight_data_size / p.num_output;
-    if (isPerRow(input, size)) return [[input[0], p.num_output]];
-    if (elementCount(input) !== size) {
-      throw new GraphError(
-        `weight_data_size ${p.weight_data_size} calls for ${size} inputs, but ${formatShape(input)} has ${elementCount(input)}`,
-      );
-    }
-    return [[p.num_output]];
-  },
+  shape: ([input], p) => [productShape(input, p)],
   reference: ([input], p, weights, [shape]) => [{ shape, data: multiply(input, p, weights) }],
   macs: ([input], _, p) =>
     p.weight_data_size * (isPerRow(input, p.weight_data_size / p.num_output) ? input[0] : 1),
 });
 
+export function productShape(input: Shape, p: P): Shape {
+  if (p.num_output < 1) throw new GraphError(`num_output is ${p.num_output}, expected at least 1`);
+  activationFunction(p.activation_type, p.activation_params);
+  const size = p.weight_data_size / p.num_output;
+  if (isPerRow(input, size)) return [input[0], p.num_output];
+  if (elementCount(input) !== size) {
+    throw new GraphError(
+      `weight_data_size ${p.weight_data_size} calls for ${size} inputs, but ${formatShape(input)} has ${elementCount(input)}`,
+    );
+  }
+  return [p.num_output];
+}
+
 /** Rank 2 with rows of the right size: the layer is applied to every row. */
 const isPerRow = (input: Shape, size: number): boolean => input.length === 2 && input[1] === size;
 
-function multiply(input: Tensor, p: P, weights: Weights): Float32Array {
+export function multiply(input: Tensor, p: P, weights: Weights): Float32Array {
   const size = p.weight_data_size / p.num_output;
   const rows = input.data.length / size;
   const scales = p.int8_scale_term ? weightToFloat32(weights.weight_scales) : undefined;

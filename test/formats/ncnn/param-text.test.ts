@@ -31,7 +31,12 @@ describe("layers that have one name", () => {
         "Concat c 2 1 x y out",
       ),
     );
-    expect(graph.nodes.map(({ name, inputs }) => `${name}:${inputs}`)).toEqual(["a:", "a_2:a", "a_3:a", "c:x,y"]);
+    expect(graph.nodes.map(({ name, inputs }) => `${name}:${inputs}`)).toEqual([
+      "a:",
+      "a_2:a",
+      "a_3:a",
+      "c:x,y",
+    ]);
   });
   it("are renamed in linear time, within ncnn's limit on names", () => {
     const name = "n".repeat(255);
