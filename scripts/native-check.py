@@ -66,7 +66,7 @@ def main():
                 node("bin/ncnnkit.js", "convert", checkpoint, "-o", work, "--name", name, *flags)
                 for backend in ("reference", "wasm"):
                     dump = work / f"{name}-{backend}"
-                    node("scripts/dump-outputs.mjs", work / f"{name}.json", picture, dump, options.size, backend)
+                    node("scripts/dump-outputs.ts", work / f"{name}.json", picture, dump, "--size", options.size, "--backend", backend)
                     index = json.loads((dump / "index.json").read_text())
                     values = read(dump, index["input"]["blob"], index["input"]["shape"])
                     found = native(work / name, values, index["input"]["blob"], index["outputs"])

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def compare(checkpoint: Path, picture: Path, size: int, folder: Path) -> list[float]:
     """The largest absolute difference of every head, whose layout in ncnnkit is `[anchors, h * w, 5 + classes]`."""
-    dump = ["node", str(ROOT / "scripts/dump-outputs.mjs"), str(checkpoint), str(picture), str(folder), str(size)]
+    dump = ["node", str(ROOT / "scripts/dump-outputs.ts"), str(checkpoint), str(picture), str(folder), "--size", str(size)]
     subprocess.run(dump, check=True)
     index = json.loads((folder / "index.json").read_text())
 

@@ -3,19 +3,23 @@
  * detects and while it converts, memory over time, and the engine against onnxruntime-web in one page.
  *
  *   npm run build && npm run build:web && npm --prefix bench ci --ignore-scripts
- *   node bench/page.mjs [--seconds 10] [--minutes 0] [--threads 1,2] [--only REGEXP] [--json results.json]
+ *   node bench/page.ts [--seconds 10] [--minutes 0] [--threads 1,2] [--only REGEXP] [--json results.json]
  *
  * `--minutes` watches memory that long with the first model. Models are the shipped one and, from NCNNKIT_DATA (default ../shared),
  * yolov5ss; Chromium is /usr/bin/chromium or NCNNKIT_CHROMIUM. The camera shows photographs of 1280×720 at 30 frames a second.
  */
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { createServer } from "node:http";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import type { AddressInfo } from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { chromium } from "playwright-core";
+import { serve } from "@hono/node-server";
+import { serveStatic } from "@hono/node-server/serve-static";
+import { Hono } from "hono";
+import { chromium, type Page } from "playwright-core";
 import sharp from "sharp";
+import { data, median } from "./_peer.ts";
 
 const { values: options } = parseArgs({
   options: {
@@ -27,53 +31,40 @@ const { values: options } = parseArgs({
   },
 });
 const root = path.resolve(import.meta.dirname, "..");
-const data = path.resolve(process.env.NCNNKIT_DATA ?? path.join(root, "../shared"));
 const scratch = mkdtempSync(path.join(os.tmpdir(), "ncnnkit-page-"));
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 // ---- what is served: the page, data, the repository (for onnxruntime-web and the library), all isolated
 
-const types = {
-  ".js": "text/javascript",
-  ".mjs": "text/javascript",
-  ".css": "text/css",
-  ".html": "text/html",
-};
-Object.assign(types, { ".json": "application/json", ".svg": "image/svg+xml", ".wasm": "application/wasm" });
 const roots = {
   page: path.join(root, "dist-web"),
   data,
   made: scratch,
   ort: path.join(import.meta.dirname, "node_modules/onnxruntime-web/dist"),
 };
-const server = createServer((request, response) => {
-  const [, mount, rest] = /^\/([^/]+)\/(.*)$/.exec(new URL(request.url, "http://x").pathname) ?? [];
-  const base = roots[mount];
-  const file = base && path.resolve(base, decodeURIComponent(rest || "index.html"));
-  const headers = {
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-embedder-policy": "require-corp",
-  };
-  if (!file?.startsWith(base) || !existsSync(file) || !statSync(file).isFile()) {
-    response.writeHead(404).end();
-    return;
-  }
-  headers["content-type"] = types[path.extname(file)] ?? "application/octet-stream";
-  response.writeHead(200, headers).end(readFileSync(file));
+const app = new Hono();
+app.use(async (context, next) => {
+  await next();
+  context.header("cross-origin-opener-policy", "same-origin");
+  context.header("cross-origin-embedder-policy", "require-corp");
 });
-await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-const url = (where) => `http://127.0.0.1:${server.address().port}/${where}`;
+for (const [mount, folder] of Object.entries(roots)) {
+  const rewriteRequestPath = (where: string): string => where.slice(mount.length + 1);
+  app.use(`/${mount}/*`, serveStatic({ root: folder, rewriteRequestPath }));
+}
+const server = serve({ fetch: app.fetch, port: 0, hostname: "127.0.0.1" });
+await new Promise((resolve) => server.once("listening", resolve));
+const url = (where: string): string => `http://127.0.0.1:${(server.address() as AddressInfo).port}/${where}`;
 
-const photographs = (part, count) => {
+const photographs = (part: string, count: number): string[] => {
   const folder = path.join(data, "coco/images", part);
   const names = readdirSync(folder).sort().slice(0, count);
   return names.map((name) => path.join(folder, name));
 };
 
 /** Motion JPEG, which Chromium's fake camera plays in a circle. */
-async function cameraFile() {
-  const frames = [];
+async function cameraFile(): Promise<string> {
+  const frames: Buffer[] = [];
   for (const file of photographs("val2017", 6)) {
     const frame = await sharp(file).resize(1280, 720, { fit: "cover" }).jpeg().toBuffer();
     for (let i = 0; i < 15; i++) frames.push(frame);
@@ -83,11 +74,18 @@ async function cameraFile() {
   return file;
 }
 
+interface PageModel {
+  name: string;
+  precision: string;
+  /** Where the server has its manifest. */
+  model: string;
+}
+
 /** fp32 and int8 of a checkpoint, made by the command line; the folder's name is the model's. */
-function deployed(checkpoint) {
+function deployed(checkpoint: string): PageModel[] {
   const name = path.basename(checkpoint, ".pt");
   const out = path.join(scratch, name);
-  const cli = (...args) =>
+  const cli = (...args: string[]): Buffer =>
     execFileSync(process.execPath, [path.join(root, "bin/ncnnkit.js"), ...args], { stdio: "ignore" });
   cli("convert", checkpoint, "-o", path.join(out, "fp32"));
   const calibration = path.join(scratch, "calibration.txt");
@@ -113,65 +111,74 @@ const browser = await chromium.launch({
 });
 
 /** A page that counts its tasks above 50 ms. */
-async function open(where) {
+async function open(where: string): Promise<Page> {
   const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
   page.setDefaultTimeout(600_000);
   page.on("pageerror", (error) => console.error(`page: ${error.message}`));
   await page.addInitScript(() => {
-    globalThis.longTasks = [];
+    const longTasks: number[] = [];
+    Object.assign(globalThis, { longTasks });
     new PerformanceObserver((list) => {
-      for (const entry of list.getEntries()) globalThis.longTasks.push(Math.round(entry.duration));
+      for (const entry of list.getEntries()) longTasks.push(Math.round(entry.duration));
     }).observe({ entryTypes: ["longtask"] });
   });
   await page.goto(url(where));
   return page;
 }
-const clearLongTasks = (page) => page.evaluate(() => globalThis.longTasks.splice(0));
-const numbers = (page) =>
-  page.evaluate(() =>
-    Object.fromEntries(
-      ["rate", "ms-pre", "ms-inference", "ms-post"].map((id) => [
-        id,
-        Number(document.getElementById(id).textContent),
-      ]),
-    ),
+const clearLongTasks = (page: Page): Promise<number[]> =>
+  page.evaluate(() => (globalThis as unknown as { longTasks: number[] }).longTasks.splice(0));
+/** Elements of the page that show frames a second and milliseconds. */
+const meters = ["rate", "ms-pre", "ms-inference", "ms-post"] as const;
+type Numbers = Record<(typeof meters)[number], number>;
+const numbers = (page: Page): Promise<Numbers> =>
+  page.evaluate(
+    (ids) =>
+      Object.fromEntries(ids.map((id) => [id, Number(document.getElementById(id)?.textContent)])) as Numbers,
+    meters,
   );
 
-async function openModel(model, threads) {
+async function openModel(model: string, threads: number): Promise<Page> {
   const page = await open(`page/?model=${encodeURIComponent(url(model))}&size=320&threads=${threads}`);
   await page.waitForSelector(".model .badge");
   await page.click("#use-camera");
-  await page.waitForFunction(() => Number(document.getElementById("rate").textContent) > 0);
+  await page.waitForFunction(() => Number(document.getElementById("rate")?.textContent) > 0);
   await sleep(4000);
   await clearLongTasks(page);
   return page;
 }
 
-async function frameRate({ name, precision, model }, threads) {
+type Row = Omit<PageModel, "model"> & Numbers & { threads: number; longTasks: number[] };
+
+async function frameRate({ name, precision, model }: PageModel, threads: number): Promise<Row> {
   const page = await openModel(model, threads);
-  const samples = [];
+  const samples: Numbers[] = [];
   for (let i = 0; i < Number(options.seconds); i++) {
     await sleep(1000);
     samples.push(await numbers(page));
   }
-  const row = { name, precision, threads };
-  for (const id of Object.keys(samples[0])) row[id] = median(samples.map((sample) => sample[id]));
-  row.longTasks = await clearLongTasks(page);
+  const middle = Object.fromEntries(meters.map((id) => [id, median(samples.map((each) => each[id]))]));
+  const longTasks = await clearLongTasks(page);
   await page.close();
-  return row;
+  return { name, precision, threads, ...(middle as Numbers), longTasks };
 }
 
 /** Megabytes of the page with its workers, once a minute. */
-async function memory({ model }) {
+async function memory({ model }: PageModel): Promise<{ series: number[]; longTasks: number[] }> {
   const page = await openModel(model, 1);
-  const measure = () =>
-    page.evaluate(async () => (await performance.measureUserAgentSpecificMemory()).bytes / 2 ** 20);
+  const measure = (): Promise<number> =>
+    page.evaluate(async () => {
+      // Not in the DOM's types: https://wicg.github.io/performance-measure-memory/
+      const { measureUserAgentSpecificMemory } = performance as unknown as {
+        measureUserAgentSpecificMemory(): Promise<{ bytes: number }>;
+      };
+      return (await measureUserAgentSpecificMemory.call(performance)).bytes / 2 ** 20;
+    });
   const series = [await measure()];
   for (let i = 0; i < Number(options.minutes); i++) {
     await sleep(60_000);
     series.push(await measure());
     const { rate } = await numbers(page);
-    console.log(`minute ${i + 1}: ${series.at(-1).toFixed(1)} MB, ${rate} frames/s`);
+    console.log(`minute ${i + 1}: ${series.at(-1)?.toFixed(1)} MB, ${rate} frames/s`);
   }
   const longTasks = await clearLongTasks(page);
   await page.close();
@@ -179,11 +186,14 @@ async function memory({ model }) {
 }
 
 /** Tasks above 50 ms and seconds while the page converts and quantizes. */
-async function converting(checkpoint, pictures) {
+async function converting(
+  checkpoint: string,
+  pictures: readonly string[],
+): Promise<{ pictures: number; seconds: number; longTasks: number[] }> {
   const page = await open("page/");
-  const choose = async (selector, files) => {
+  const choose = async (selector: string, files: readonly string[]): Promise<void> => {
     const [chooser] = await Promise.all([page.waitForEvent("filechooser"), page.click(selector)]);
-    await chooser.setFiles(files);
+    await chooser.setFiles([...files]);
   };
   await page.click("#tab-convert");
   await choose("#pick-convert-model", [checkpoint]);
@@ -201,7 +211,12 @@ async function converting(checkpoint, pictures) {
 }
 
 /** FastestDet in both engines in one page, in turns. */
-async function againstOnnxruntime() {
+async function againstOnnxruntime(): Promise<{
+  ours: number;
+  theirs: number;
+  difference: number;
+  version?: string;
+}> {
   const { build } = await import("vite");
   const entry = path.join(root, "src/index.ts");
   await build({
@@ -215,8 +230,8 @@ async function againstOnnxruntime() {
   const page = await open("page/");
   const result = await page.evaluate(
     async ({ kitUrl, ortUrl, wasmUrl, onnxUrl }) => {
-      const kit = await import(kitUrl);
-      const ort = await import(ortUrl);
+      const kit: typeof import("../dist/index.js") = await import(kitUrl);
+      const ort: typeof import("onnxruntime-web").default = await import(ortUrl);
       ort.env.wasm.numThreads = 1;
       ort.env.wasm.wasmPaths = wasmUrl;
       const bytes = new Uint8Array(await (await fetch(onnxUrl)).arrayBuffer());
@@ -227,10 +242,10 @@ async function againstOnnxruntime() {
       const feeds = {
         [session.inputNames[0]]: new ort.Tensor("float32", tensor.data, [1, ...tensor.shape]),
       };
-      const times = { ours: [], theirs: [] };
+      const times: Record<"ours" | "theirs", number[]> = { ours: [], theirs: [] };
       let difference = 0;
       for (let i = 0; i < 30; i++) {
-        let start = performance.now();
+        const start = performance.now();
         const ours = await model.run({ [blob]: tensor });
         const middle = performance.now();
         const theirs = await session.run(feeds);
@@ -239,7 +254,6 @@ async function againstOnnxruntime() {
           times.ours.push(middle - start);
           times.theirs.push(end - middle);
         }
-        start = end;
         const [mine] = Object.values(ours);
         const [other] = Object.values(theirs);
         for (let j = 0; j < mine.data.length; j++) {
@@ -260,38 +274,43 @@ async function againstOnnxruntime() {
 }
 
 try {
-  const shipped = JSON.parse(readFileSync(path.join(roots.page, "models.json"), "utf8")).models.map(
-    ({ name, url: where, precision }) => ({ name, precision, model: `page/${where}` }),
+  const { models: listed }: { models: { name: string; url: string; precision: string }[] } = JSON.parse(
+    readFileSync(path.join(roots.page, "models.json"), "utf8"),
+  );
+  const shipped = listed.map(
+    ({ name, url: where, precision }): PageModel => ({ name, precision, model: `page/${where}` }),
   );
   const only = new RegExp(options.only);
   const others = only.test("yolov5ss") ? deployed(path.join(data, "models/yolov5ss.pt")) : [];
   const models = [...shipped.filter(({ name }) => only.test(name)), ...others];
-  const results = { browser: `Chromium ${browser.version()}`, cpu: os.cpus()[0].model, rows: [] };
-  console.log(`${results.browser}, ${results.cpu}`);
+  const browserName = `Chromium ${browser.version()}`;
+  const cpu = os.cpus()[0].model;
+  console.log(`${browserName}, ${cpu}`);
+  const rows: Row[] = [];
   for (const model of models) {
     for (const threads of options.threads.split(",").map(Number)) {
       const row = await frameRate(model, threads);
-      results.rows.push(row);
+      rows.push(row);
       console.log(
         `${row.name} ${row.precision}, ${threads} thread(s): ${row.rate} frames/s; pre ${row["ms-pre"]}, inference ${row["ms-inference"]}, post ${row["ms-post"]} ms; tasks above 50 ms: ${row.longTasks.join(" ") || "none"}`,
       );
     }
   }
-  results.onnxruntime = await againstOnnxruntime();
-  const { ours, theirs, difference } = results.onnxruntime;
+  const onnxruntime = await againstOnnxruntime();
+  const { ours, theirs, difference } = onnxruntime;
   console.log(
     `FastestDet: ncnnkit ${ours.toFixed(1)} ms, onnxruntime-web ${theirs.toFixed(1)} ms, greatest difference ${difference.toExponential(1)}`,
   );
-  results.converting = await converting(path.join(data, "models/yolov5ss.pt"), photographs("train2017", 30));
-  const { seconds, longTasks } = results.converting;
+  const conversion = await converting(path.join(data, "models/yolov5ss.pt"), photographs("train2017", 30));
   console.log(
-    `converting with 30 pictures: ${seconds.toFixed(0)} s; tasks above 50 ms: ${longTasks.join(" ") || "none"}`,
+    `converting with 30 pictures: ${conversion.seconds.toFixed(0)} s; tasks above 50 ms: ${conversion.longTasks.join(" ") || "none"}`,
   );
-  if (Number(options.minutes)) results.memory = await memory(models[0]);
+  const watched = Number(options.minutes) ? await memory(models[0]) : undefined;
+  const results = { browser: browserName, cpu, rows, onnxruntime, converting: conversion, memory: watched };
   if (options.json) writeFileSync(options.json, `${JSON.stringify(results, null, 2)}\n`);
 } finally {
   await browser.close();
-  server.closeAllConnections();
+  if ("closeAllConnections" in server) server.closeAllConnections();
   server.close();
   rmSync(scratch, { recursive: true, force: true });
 }

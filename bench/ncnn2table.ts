@@ -3,7 +3,7 @@
  * command, and how many scales of activations agree within 1 %. Rounds alternate; medians count.
  *
  *   npm run build
- *   node bench/ncnn2table.mjs PATH/TO/ncnn2table [--threads 1] [--rounds 3] [--method kl]
+ *   node bench/ncnn2table.ts PATH/TO/ncnn2table [--threads 1] [--rounds 3] [--method kl]
  *
  * ncnn2table is built from ncnn's sources: cmake -DNCNN_BUILD_TOOLS=ON -DNCNN_SIMPLEOCV=ON -DNCNN_VULKAN=OFF, make ncnn2table.
  */
@@ -12,6 +12,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import os from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
+import { data, median } from "./_peer.ts";
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -22,9 +23,8 @@ const { values: options, positionals } = parseArgs({
   },
 });
 const [tool] = positionals;
-if (!tool) throw new Error("where is ncnn2table? node bench/ncnn2table.mjs PATH/TO/ncnn2table");
+if (!tool) throw new Error("where is ncnn2table? node bench/ncnn2table.ts PATH/TO/ncnn2table");
 const root = path.resolve(import.meta.dirname, "..");
-const data = path.resolve(process.env.NCNNKIT_DATA ?? path.join(root, "../shared"));
 const scratch = mkdtempSync(path.join(os.tmpdir(), "ncnnkit-table-"));
 const model = path.join(data, "models/yolov5ss");
 const images = path.join(data, "coco/images/train2017");
@@ -33,7 +33,7 @@ const list = path.join(scratch, "pictures.txt");
 writeFileSync(list, `${pictures.map((name) => path.join(images, name)).join("\n")}\n`);
 
 /** Seconds of a command, which must succeed. */
-function seconds(command, args) {
+function seconds(command: string, args: readonly string[]): number {
   const start = performance.now();
   const { status, stderr } = spawnSync(command, args, { stdio: ["ignore", "ignore", "pipe"] });
   if (status !== 0) throw new Error(`${command} ended with ${status}: ${stderr.toString().slice(-500)}`);
@@ -41,34 +41,36 @@ function seconds(command, args) {
 }
 const tables = { native: path.join(scratch, "native.table"), ours: path.join(scratch, "ours.table") };
 /** Both take the same arguments. */
-const run = (table, command, ...before) =>
+const run = (table: string, command: string, ...before: string[]): number =>
   seconds(command, [
     ...[...before, `${model}.param`, `${model}.bin`, list, table],
     ...["mean=[0,0,0]", "norm=[0.00392157,0.00392157,0.00392157]", "shape=[320,320,3]", "pixel=RGB"],
     ...[`thread=${options.threads}`, `method=${options.method}`],
   ]);
-const native = () => run(tables.native, tool);
-const ours = () => run(tables.ours, process.execPath, path.join(root, "bin/ncnnkit.js"), "ncnn2table");
-const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1];
+const native = (): number => run(tables.native, tool);
+const ours = (): number =>
+  run(tables.ours, process.execPath, path.join(root, "bin/ncnnkit.js"), "ncnn2table");
 /** Scales of activations: the lines with one number. */
-const scales = (file) =>
+const scales = (file: string): Map<string, number> =>
   new Map(
     readFileSync(file, "utf8")
       .split("\n")
       .map((line) => line.trim().split(/\s+/))
       .filter((words) => words.length === 2)
-      .map(([name, scale]) => [name, Number(scale)]),
+      .map(([name, scale]) => [name, Number(scale)] as const),
   );
 
 try {
-  const times = { native: [], ours: [] };
+  const times: { native: number[]; ours: number[] } = { native: [], ours: [] };
   for (let round = 0; round < Number(options.rounds); round++) {
     times.native.push(native());
     times.ours.push(ours());
   }
   const [a, b] = [median(times.native), median(times.ours)];
   const [theirs, mine] = [scales(tables.native), scales(tables.ours)];
-  const near = [...theirs].filter(([name, scale]) => Math.abs(mine.get(name) / scale - 1) <= 0.01).length;
+  const near = [...theirs].filter(
+    ([name, scale]) => Math.abs((mine.get(name) ?? 0) / scale - 1) <= 0.01,
+  ).length;
   console.log(
     `${options.method}, ${pictures.length} pictures at 320x320, ${options.threads} thread(s), Node ${process.versions.node}, ${os.cpus()[0].model}`,
   );

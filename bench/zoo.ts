@@ -1,0 +1,168 @@
+/**
+ * The networks of `ncnnkit benchncnn` here, in native ncnn (through its Python package) and, where they have a form in ONNX, in
+ * onnxruntime-web: the same invented weights, the same loops, network by network. Results go to bench/results/zoo.json;
+ * `node bench/chart.ts` draws them.
+ *
+ *   npm run build && npm --prefix bench ci --ignore-scripts
+ *   node bench/zoo.ts [--loops 4] [--rounds 2] [--threads 1] [--only REGEXP] [--out bench/results/zoo.json]
+ *
+ * Each round runs all engines, and a network beside its int8 twin; of each the round with the least median counts, since a shared
+ * machine's speed changes from minute to minute.
+ *
+ * Needs `pip install ncnn numpy` for the native column; a column whose package is missing stays empty.
+ */
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { parseArgs } from "node:util";
+import {
+  type BenchmarkNetwork,
+  benchmarkNetwork,
+  benchmarkNetworks,
+  exportModel,
+  type Manifest,
+  type NetworkTiming,
+  networkFiles,
+  readNcnn,
+  UnsupportedError,
+} from "../dist/node.js";
+import { environment, median, type Peer, startNative, startPeer } from "./_peer.ts";
+import { type PeerName, peerNames, type ZooResults, type ZooRow } from "./_results.ts";
+
+const { values: options } = parseArgs({
+  options: {
+    loops: { type: "string", default: "4" },
+    rounds: { type: "string", default: "2" },
+    threads: { type: "string", default: "1" },
+    only: { type: "string", default: "." },
+    out: { type: "string", default: path.join(import.meta.dirname, "results", "zoo.json") },
+  },
+});
+const loops = Number(options.loops);
+const threads = Number(options.threads);
+/** Runs of a peer before those that count, as in ncnn's own benchmark. */
+const warmup = 8;
+
+interface PeerTimes {
+  version: string;
+  min: number;
+  median: number;
+}
+
+/** Times of the only model of a peer after `warmup` runs; undefined where the peer does not start or ends early. */
+async function timesOf(starting: Promise<Peer | undefined>): Promise<PeerTimes | undefined> {
+  const peer = await starting;
+  if (!peer) return undefined;
+  const times: number[] = [];
+  for (let i = 0; i < warmup + loops; i++) {
+    const time = await peer.time(0);
+    if (time === undefined) return undefined;
+    if (i >= warmup) times.push(time);
+  }
+  peer.close();
+  return { version: peer.version, min: Math.min(...times), median: median(times) };
+}
+
+function native(network: BenchmarkNetwork, base: string): Promise<PeerTimes | undefined> {
+  const { inputs, outputs } = network.build();
+  return timesOf(startNative([{ base, size: network.shapes[0][1], input: inputs[0], outputs }], threads));
+}
+
+/** The same weights, exported to ONNX; undefined for networks with layers that ONNX has no form of (int8, box detection). */
+async function onnxruntimeWeb(network: BenchmarkNetwork, base: string): Promise<PeerTimes | undefined> {
+  const [[channels, height, width]] = network.shapes;
+  const graph = readNcnn(readFileSync(`${base}.param`, "utf8"), readFileSync(`${base}.bin`));
+  const manifest: Manifest = {
+    ...{ version: 1, name: network.name, param: "", bin: "", heads: [], labels: [] },
+    input: {
+      ...{ blob: graph.inputs[0], width, height, stride: 1, channels: channels === 1 ? 1 : 3 },
+      ...{ pixel: "RGB", mean: [0, 0, 0], norm: [1, 1, 1], resize: "stretch", letterboxColor: 0 },
+    },
+    provenance: { tool: "", passes: [] },
+  };
+  try {
+    writeFileSync(`${base}.onnx`, await exportModel({ graph, manifest }));
+  } catch (error) {
+    if (error instanceof UnsupportedError) return undefined;
+    throw error;
+  }
+  const script = path.join(import.meta.dirname, "onnxruntime-web.ts");
+  return timesOf(startPeer(process.execPath, [script, String(threads), `${base}.onnx`, String(height)]));
+}
+
+/** Runs the peers on the network's files, one after the other. */
+async function peersOf(network: BenchmarkNetwork): Promise<Record<PeerName, PeerTimes | undefined>> {
+  const folder = mkdtempSync(path.join(os.tmpdir(), "ncnnkit-zoo-"));
+  try {
+    const base = path.join(folder, "network");
+    const { param, bin } = networkFiles(network);
+    writeFileSync(`${base}.param`, param);
+    writeFileSync(`${base}.bin`, bin);
+    return { native: await native(network, base), onnxruntimeWeb: await onnxruntimeWeb(network, base) };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const versions: Partial<Record<PeerName, string>> = {};
+
+/** The best of all rounds, for a network and its int8 twin in turns. */
+async function measure(networks: readonly BenchmarkNetwork[]): Promise<ZooRow[]> {
+  const better = <T extends { median: number }>(a: T, b: T | undefined): T =>
+    b && b.median < a.median ? b : a;
+  const ours: NetworkTiming[] = [];
+  const peers = networks.map((): Partial<Record<PeerName, PeerTimes>> => ({}));
+  for (let round = 0; round < Number(options.rounds); round++) {
+    for (const [i, network] of networks.entries()) {
+      ours[i] = better(await benchmarkNetwork(network, { loops, threads }), ours[i]);
+      const times = await peersOf(network);
+      for (const name of peerNames) {
+        const found = times[name];
+        if (!found) continue;
+        versions[name] ??= found.version;
+        peers[i][name] = better(found, peers[i][name]);
+      }
+    }
+  }
+  return ours.map((row, i) => {
+    const columns = peerNames.flatMap((name) => {
+      const peer = peers[i][name];
+      return peer ? [[name, { min: peer.min, median: peer.median }] as const] : [];
+    });
+    return { ...row, ...Object.fromEntries(columns) };
+  });
+}
+
+const only = new RegExp(options.only);
+const wanted = benchmarkNetworks.filter(({ name }) => only.test(name));
+const isTwin = ({ name }: BenchmarkNetwork, { name: other }: BenchmarkNetwork): boolean =>
+  other === `${name}_int8`;
+const groups = wanted
+  .filter((network) => !wanted.some((other) => isTwin(other, network)))
+  .map((network) => [network, ...wanted.filter((other) => isTwin(network, other))]);
+const rows: ZooRow[] = [];
+console.log("network                   ours ms  native ms  ratio  onnxruntime-web ms  ratio");
+for (const networks of groups) {
+  for (const row of await measure(networks)) {
+    rows.push(row);
+    const columns = peerNames.flatMap((name) => {
+      const peer = row[name];
+      return peer ? [peer.median, row.median / peer.median] : [undefined, undefined];
+    });
+    const text = [row.median, ...columns].map((x) => (x === undefined ? "-" : x.toFixed(2)).padStart(9));
+    console.log(row.name.padEnd(22), ...text);
+  }
+}
+const results: ZooResults = {
+  environment: {
+    ...environment(),
+    threads,
+    loops,
+    native: versions.native ? `ncnn ${versions.native} (Python package)` : "not installed",
+    "onnxruntime-web": versions.onnxruntimeWeb ? `${versions.onnxruntimeWeb} (wasm)` : "not installed",
+    date: new Date().toISOString().slice(0, 10),
+  },
+  rows,
+};
+mkdirSync(path.dirname(options.out), { recursive: true });
+writeFileSync(options.out, `${JSON.stringify(results, null, 2)}\n`);
