@@ -408,7 +408,7 @@ export class Lowering {
     let input: PictureView;
     let axes: { y: WindowAxis; x: WindowAxis };
     if (isFull) {
-      input = this.flattenedPicture(from, p.int8_scale_term !== 0);
+      input = this.flattenedPicture(from);
       axes = { y: fullAxis(input.height), x: fullAxis(input.width) };
     } else {
       if (inputShape.length !== 3) return false;
@@ -492,7 +492,7 @@ export class Lowering {
   }
 
   /** The picture whose flattening a fully connected layer reads. */
-  private flattenedPicture(blob: string, toInt8: boolean): PictureView {
+  private flattenedPicture(blob: string): PictureView {
     const view = this.view(blob);
     if (view.kind === "picture") return view;
     // A flattened picture in natural order: go back to the picture instead of copying it.
@@ -508,21 +508,7 @@ export class Lowering {
     ) {
       return pictureOf(value);
     }
-    const dense = this.linear(blob);
-    if (!toInt8) return pictureOf(dense);
-    // Dense tensors are float: a step has to make the integers.
-    const output = this.value(`${blob}.quantized`, dense.channels, 1, 1);
-    output.order.tie(dense.order);
-    this.add({
-      kind: "elementwise",
-      nodes: [],
-      operator: "add",
-      a: dense,
-      b: { kind: "none" },
-      fused: [],
-      output,
-    });
-    return pictureOf(output);
+    return pictureOf(this.linear(blob));
   }
 
   /**

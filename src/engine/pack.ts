@@ -113,6 +113,8 @@ export interface EpilogueData {
   readonly bias?: Float32Array;
   readonly int8?: Int8Scales;
   readonly correction?: Int32Array;
+  /** What is written; all representations when absent. */
+  readonly stores?: readonly Representation[];
 }
 
 /**
@@ -123,7 +125,7 @@ export function packEpilogue(
   data: StaticData,
   spec: EpilogueSpec,
   output: Value,
-  { bias, int8, correction }: EpilogueData,
+  { bias, int8, correction, stores = output.representations }: EpilogueData,
   blockGroups = 1,
 ): number {
   const vectors = epilogueVectors(spec);
@@ -141,7 +143,7 @@ export function packEpilogue(
       else if (vector === "correction") integers[at] = correction![channel];
       else {
         const store = Number(vector.slice("requantize".length));
-        out[at] = output.representations[store].scales![channel];
+        out[at] = stores[store].scales![channel];
       }
     });
   });

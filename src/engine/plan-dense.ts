@@ -30,7 +30,7 @@ function planNormalized(
   second: number | "scratch",
 ): PlanStep {
   const source = floatOf(input);
-  const epilogue = epilogueOf(fused, output, "none");
+  const epilogue = epilogueOf(fused, output.representations, "none");
   const spec: LayerNormSpec | LrnSpec = {
     ...what,
     rows: output.height,

@@ -186,7 +186,11 @@ class Planner {
     );
     this.data = new StaticData(align(arena.end + slack));
     for (const value of live) packConstant(this.data, value);
-    const steps = this.steps.filter(isLive).map((step) => this.planStep(step));
+    const steps = this.planConversions([...this.lowered.inputs.values()].map(({ value }) => value));
+    for (const step of this.steps.filter(isLive)) {
+      steps.push(this.planStep(step));
+      if (!writesBytes.has(step.kind)) steps.push(...this.planConversions(outputsOf(step)));
+    }
     const scratchAddress = align(this.data.end + slack);
     return {
       steps,
@@ -220,7 +224,18 @@ class Planner {
         scale: isInt8 ? view.view.int8Scale! : 0,
       });
     }
-    for (let i = end - 1; i >= 0; i--) if (isLive(this.steps[i])) this.addNeeds(this.steps[i], i);
+    // Where a float32 kernel makes what is read as bytes, a conversion behind it reads its floats.
+    const makeFloats = (value: Value, i: number): void => {
+      if (value.needs.some((need) => need.dtype === "i8"))
+        value.needs.push({ step: i, dtype: "f32", scale: 0 });
+    };
+    for (let i = end - 1; i >= 0; i--) {
+      const step = this.steps[i];
+      if (!isLive(step)) continue;
+      if (!writesBytes.has(step.kind)) for (const value of outputsOf(step)) makeFloats(value, i);
+      this.addNeeds(step, i);
+    }
+    for (const { value } of this.lowered.inputs.values()) makeFloats(value, value.producer);
   }
 
   private addNeeds(step: Step, i: number): void {
@@ -386,6 +401,41 @@ class Planner {
     }
   }
 
+  /** The int8 representations of values whose float32 ones have just been written by kernels that can make no other. */
+  private planConversions(values: readonly Value[]): PlanStep[] {
+    return values.flatMap((value) => {
+      const stores = value.representations.filter((r) => r.dtype === "i8");
+      if (stores.length === 0) return [];
+      const source = floatOf(value);
+      const epilogue = epilogueOf([], stores, "none");
+      const spec: ElementwiseSpec = {
+        kind: "elementwise",
+        operator: "add",
+        rows: value.height,
+        width: value.width,
+        vectors: value.slotCount / 4,
+        a: { pixelBytes: source.pixelBytes, rowBytes: source.rowBytes, splat: false },
+        b: { kind: "none" },
+        epilogue,
+      };
+      const constants = packEpilogue(this.data, epilogue, value, { stores });
+      return {
+        nodes: [],
+        label: `quantize ${value.channels} ${value.width}x${value.height}`,
+        macs: 0,
+        bytes: writeBytes(value),
+        calls: [
+          {
+            spec,
+            args: [origin(source), 0, constants, ...stores.map(origin)],
+            total: value.height,
+            unit: 1,
+          },
+        ],
+      };
+    });
+  }
+
   private planConvolution(step: ConvolutionStep): PlanStep {
     const { output, int8, x, y } = step;
     const runs = inputRuns(step);
@@ -401,7 +451,7 @@ class Planner {
       [...allNearEachOther, ...residuals].every((r) => r.rowBytes === r.value.width * r.pixelBytes);
     const rows = flat ? 1 : y.output;
     const width = flat ? y.output * x.output : x.output;
-    const epilogue = epilogueOf(step.fused, output, int8 ? "i32" : "f32", {
+    const epilogue = epilogueOf(step.fused, output.representations, int8 ? "i32" : "f32", {
       correction: runs.some((run) => run.representation.zeroPoint > 0),
       roundOnce: int8 !== undefined && step.roundOnce,
     });
@@ -464,7 +514,7 @@ class Planner {
   private planDepthwise(step: DepthwiseStep): PlanStep {
     const { input, output, int8, x, y } = step;
     const source = input.find(int8 ? "i8" : "f32", int8?.inputScale ?? 0, 0);
-    const epilogue = epilogueOf(step.fused, output, int8 ? "i32" : "f32");
+    const epilogue = epilogueOf(step.fused, output.representations, int8 ? "i32" : "f32");
     const { weights, tapGroups } = packDepthwise(this.data, step, source, this.lowestOf(input) === 0);
     const spec: DepthwiseSpec = {
       kind: "depthwise",
@@ -512,7 +562,7 @@ class Planner {
   private planPooling(step: PoolingStep): PlanStep {
     const { input, output, x, y } = step;
     const source = step.int8 ? input.find("i8", soleScale(output.needs)!, 0) : floatOf(input);
-    const epilogue = epilogueOf(step.fused, output, "none");
+    const epilogue = epilogueOf(step.fused, output.representations, "none");
     const spec: PoolingSpec = {
       kind: "pooling",
       operator: step.operator,
@@ -554,7 +604,7 @@ class Planner {
   private planElementwise(step: ElementwiseStep): PlanStep {
     const { a, b, output } = step;
     const source = floatOf(a);
-    const epilogue = epilogueOf(step.fused, output, "none");
+    const epilogue = epilogueOf(step.fused, output.representations, "none");
     let operand: ElementwiseSpec["b"] = { kind: "none" };
     if (b.kind === "constant") operand = { kind: "constant", value: Math.fround(b.value) };
     if (b.kind === "value") {
@@ -595,7 +645,7 @@ class Planner {
   private planResize(step: ResizeStep): PlanStep {
     const { input, output } = step;
     const source = floatOf(input);
-    const epilogue = epilogueOf(step.fused, output, "none");
+    const epilogue = epilogueOf(step.fused, output.representations, "none");
     const spec: ResizeSpec = {
       kind: "resize",
       rows: output.height,
@@ -684,7 +734,7 @@ class Planner {
 
   private planImport(step: ImportStep): PlanStep {
     const { input, output } = step;
-    const epilogue = epilogueOf([], output, "none");
+    const epilogue = epilogueOf([], output.representations, "none");
     const spec: ImportSpec = {
       kind: "import",
       channels: output.channels,
@@ -760,9 +810,25 @@ export function align(bytes: number, to = 64): number {
   return Math.ceil(bytes / to) * to;
 }
 
+/** Kinds whose kernels write every representation of their result; all others write float32 only. */
+const writesBytes: ReadonlySet<Step["kind"]> = new Set<Step["kind"]>([
+  "convolution",
+  "depthwise",
+  "pooling",
+  "elementwise",
+  "resize",
+  "gather",
+  "import",
+  "layerNorm",
+  "lrn",
+]);
+
+function outputsOf(step: Step): Value[] {
+  return step.kind === "reference" ? step.outputs.map(({ value }) => value) : [step.output];
+}
+
 function isLive(step: Step): boolean {
-  const outputs = step.kind === "reference" ? step.outputs.map(({ value }) => value) : [step.output];
-  return outputs.some((value) => value.needs.length > 0);
+  return outputsOf(step).some((value) => value.needs.length > 0);
 }
 
 function needChannels(refs: readonly ChannelRef[], step: number, dtype: Need["dtype"], scale: number): void {
@@ -915,11 +981,11 @@ function epilogueStep(done: FusedStep): EpilogueStep {
 
 export function epilogueOf(
   fused: readonly FusedStep[],
-  output: Value,
+  representations: readonly Representation[],
   accumulator: EpilogueSpec["accumulator"],
   { correction = false, roundOnce = false } = {},
 ): EpilogueSpec {
-  const stores = output.representations.map(
+  const stores = representations.map(
     ({ dtype, pixelBytes, rowBytes, zeroPoint }): StoreSpec => ({ dtype, pixelBytes, rowBytes, zeroPoint }),
   );
   return { accumulator, correction, roundOnce, steps: fused.map(epilogueStep), stores };

@@ -143,3 +143,18 @@ describeData("real networks on the engine", () => {
     }
   });
 });
+
+describeData("an int8 layer behind Softmax", () => {
+  it.each(["int8/softmax-int8", "int8b/two-int8"])("%s: as natively", async (model) => {
+    const file = `trials/softmax-int8/${model}`;
+    const graph = readNcnn(dataText(`${file}.param`), dataBytes(`${file}.bin`));
+    const { buffer } = dataBytes("trials/softmax-int8/in.f32").slice();
+    const inputs = { images: { shape: [3, 32, 32], data: new Float32Array(buffer) } };
+    const native = 7.989951;
+    expect(runReference(graph, inputs).out.data[0]).toBeCloseTo(native, 6);
+    for (const [name, target] of int8Machines) {
+      const { outputs } = await runEngine(graph, inputs, target);
+      expect(outputs.out.data[0], name).toBeCloseTo(native, 6);
+    }
+  });
+});

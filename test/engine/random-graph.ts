@@ -64,7 +64,7 @@ function sizeWeights(graph: Graph, inputs: Record<string, Shape>): void {
   }
 }
 
-const positive = ["variance", "slope", "scale"];
+const positive = ["variance", "slope"];
 
 function makeWeight(node: Node, { name, count }: WeightSpec, random: Random, options: WeightOptions): Weight {
   const p = paramsOf(node, ops) as Record<string, number>;
@@ -81,6 +81,10 @@ function makeWeight(node: Node, { name, count }: WeightSpec, random: Random, opt
     case "top_scale":
       // Some layers agree on a scale, some do not.
       return f32Weight([random.pick([32, 47.3, random.uniform(20, 60)])]);
+    case "scale":
+      return f32Weight(
+        random.floats(count, ...((node.type === "Quantize" ? [20, 60] : [0.5, 2]) as [number, number])),
+      );
     default:
       if (positive.includes(name)) return f32Weight(random.floats(count, 0.5, 2));
       return f32Weight(random.floats(count, -0.5, 0.5));
