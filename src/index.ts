@@ -34,7 +34,7 @@ export {
 } from "./evaluate/dataset.ts";
 export type { Fidelity, ScoreChange, ScorePair, SizeClass } from "./evaluate/fidelity.ts";
 export { printParam, readNcnn, writeWeights } from "./formats/ncnn/index.ts";
-export { type CalibrationTable, parseTable, printTable } from "./formats/table.ts";
+export { type CalibrationTable, parseTable, printedScales, printTable } from "./formats/table.ts";
 export type { Graph, Node } from "./ir/graph.ts";
 export type * from "./ir/manifest.ts";
 export { formatShape, type Shape, type Tensor, tensor } from "./ir/tensor.ts";
@@ -67,7 +67,6 @@ export {
   graphDigest,
   isCorrected,
   type ModelCalibration,
-  printedScales,
 } from "./model/calibration.ts";
 export { cocoLabels } from "./model/coco-labels.ts";
 export { type BlobComparison, compareModels } from "./model/compare.ts";

@@ -2,16 +2,15 @@
 import {
   type CalibrationTable,
   type Graph,
-  parseTable,
   printParam,
   quantizableLayers,
   quantizeGraph,
-  readBytes,
   withoutVectorConvolutions,
   writePaths,
   writeWeights,
 } from "../node.ts";
 import { officialCommand, readPair } from "./official.ts";
+import { inTable, readTable } from "./options.ts";
 import { type Terminal, warn } from "./terminal.ts";
 
 export const ncnn2int8Command = officialCommand({
@@ -27,10 +26,12 @@ Example:
   accepts: (count) => count === 4 || count === 5,
   run: async ([param, bin, outParam, outBin, tableFile], terminal) => {
     const table = tableFile
-      ? parseTable(new TextDecoder().decode(await readBytes(tableFile)), tableFile)
+      ? await readTable(tableFile, terminal)
       : { weights: new Map(), activations: new Map() };
     const float = withoutVectorConvolutions(await readPair(param, bin, terminal));
-    const graph = quantizeGraph(float, withoutWeightOnly(table, float, terminal));
+    const graph = inTable(tableFile ?? "", () =>
+      quantizeGraph(float, withoutWeightOnly(table, float, terminal)),
+    );
     const int8 = graph.nodes.filter(({ params }) => params.int8_scale_term);
     for (const { type, name } of int8) terminal.err(`quantize_${type.toLowerCase()} ${name}\n`);
     for (const { name, params } of int8) {

@@ -1,6 +1,15 @@
 /** Options that several commands share, and how their values are read. */
 import { type Command, InvalidArgumentError } from "commander";
-import { type LoadOptions, type OpenOptions, readBytes, UsageError } from "../node.ts";
+import {
+  type CalibrationTable,
+  GraphError,
+  type LoadOptions,
+  type OpenOptions,
+  parseTable,
+  readBytes,
+  UsageError,
+} from "../node.ts";
+import { type Terminal, warn } from "./terminal.ts";
 
 /** A parser for a number in a range, for commander. */
 export function numberIn(least: number, most: number, whole = false): (text: string) => number {
@@ -95,4 +104,21 @@ function parseBackend(text: string): (typeof backends)[number] {
   const backend = backends.find((name) => name === text);
   if (backend) return backend;
   throw new InvalidArgumentError(`Allowed: ${backends.join(", ")}.`);
+}
+
+/** A calibration table from a file; what in it silences a layer is warned of. Throws with the file's name. */
+export async function readTable(file: string, terminal: Terminal): Promise<CalibrationTable> {
+  const text = new TextDecoder().decode(await readBytes(file));
+  return parseTable(text, file, (message) => warn(terminal, `${file}: ${message}`));
+}
+
+/** Errors about the table name its file. */
+export function inTable<T>(file: string, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    if (error instanceof GraphError && error.message.startsWith("the table"))
+      error.message = `${file}: ${error.message}`;
+    throw error;
+  }
 }

@@ -4,10 +4,10 @@ import type { Command } from "commander";
 import {
   type Budget,
   type CalibratedNote,
+  type CalibrationTable,
   convert,
   type EvaluationItem,
   type Graph,
-  GraphError,
   graphDigest,
   InputError,
   keepWithinBudget,
@@ -16,7 +16,6 @@ import {
   open,
   openDataset,
   openPictures,
-  parseTable,
   printedScales,
   quantizableLayers,
   quantizeModel,
@@ -28,7 +27,15 @@ import {
   writeFiles,
 } from "../node.ts";
 import { addNameOptions, type NameOptions, openNamed } from "./names.ts";
-import { addFactOptions, type FactOptions, knownFacts, numberIn, parsePercent } from "./options.ts";
+import {
+  addFactOptions,
+  type FactOptions,
+  inTable,
+  knownFacts,
+  numberIn,
+  parsePercent,
+  readTable,
+} from "./options.ts";
 import { startProgress, type Terminal, table as textTable, warn } from "./terminal.ts";
 
 interface Options extends FactOptions, NameOptions {
@@ -85,19 +92,18 @@ export function quantizeCommand(program: Command, terminal: Terminal): void {
 interface Parts {
   graph: Graph;
   manifest: Manifest;
-  table: string;
+  table: CalibrationTable;
   method?: string;
   images?: number;
 }
 
 async function run(file: string, options: Options, terminal: Terminal): Promise<void> {
   const { graph, manifest, table, ...known } = await partsOf(file, options, terminal);
-  const parsed = inTable(options.table, () => parseTable(table, options.table));
   const reasons = new Map((options.keepFloat ?? []).map((name) => [name, "asked for"]));
   const name = options.name ?? `${manifest.name}-int8`;
   const make = () =>
     inTable(options.table, () =>
-      quantizeModel({ graph, manifest }, parsed, { ...known, name, keepFloat: [...reasons.keys()], reasons }),
+      quantizeModel({ graph, manifest }, table, { ...known, name, keepFloat: [...reasons.keys()], reasons }),
     );
   make(); // a wrong table is found before the pictures are looked at
   const budget = budgetOf(options);
@@ -130,17 +136,6 @@ async function run(file: string, options: Options, terminal: Terminal): Promise<
   terminal.out(textTable(written));
 }
 
-/** Errors about the table name its file. */
-function inTable<T>(file: string, run: () => T): T {
-  try {
-    return run();
-  } catch (error) {
-    if (error instanceof GraphError && error.message.startsWith("the table"))
-      error.message = `${file}: ${error.message}`;
-    throw error;
-  }
-}
-
 /** The float model and the table to use: those given, or the better ones that calibrate left beside the table. */
 async function partsOf(file: string, options: Options, terminal: Terminal): Promise<Parts> {
   const opened = await openNamed(file, terminal, {
@@ -150,7 +145,7 @@ async function partsOf(file: string, options: Options, terminal: Terminal): Prom
   for (const text of opened.assumptions) warn(terminal, `${file}: ${text}`);
   const { graph, manifest } = opened.raw ? convert(opened) : opened;
   quantizableLayers(graph);
-  const table = new TextDecoder().decode(await readBytes(options.table));
+  const table = await readTable(options.table, terminal);
   const plain: Parts = { graph, manifest, table };
   const { dir, name } = path.parse(options.table);
   const beside = path.join(dir, `${name}-calibrated`);
@@ -175,7 +170,7 @@ async function partsOf(file: string, options: Options, terminal: Terminal): Prom
     return plain;
   }
   terminal.err(`using the corrections in ${beside}.json\n`);
-  const whole = new TextDecoder().decode(await readBytes(`${beside}.table`));
+  const whole = await readTable(`${beside}.table`, terminal);
   return {
     graph: calibrated.graph,
     manifest,
@@ -186,11 +181,11 @@ async function partsOf(file: string, options: Options, terminal: Terminal): Prom
   };
 }
 
-function withoutLayers(table: string, keep: (layer: string) => boolean): string {
-  return table
-    .split("\n")
-    .filter((line) => !line || keep(line.split(" ")[0].replace(/_param_0$/, "")))
-    .join("\n");
+function withoutLayers(table: CalibrationTable, keep: (layer: string) => boolean): CalibrationTable {
+  return {
+    weights: new Map([...table.weights].filter(([layer]) => keep(layer))),
+    activations: new Map([...table.activations].filter(([layer]) => keep(layer))),
+  };
 }
 
 function budgetOf({ budgetAp, budgetTime }: Options): Budget | undefined {
@@ -233,7 +228,7 @@ async function spend(
   try {
     const result = await keepWithinBudget({
       ...{ graph, manifest, budget, inputs, keepFloat, threads, size },
-      table: parseTable(table),
+      table,
       items: budget.ap === undefined ? undefined : items,
       onProgress: (what, done) => {
         if (what === "sensitivity") progress.step(done);

@@ -23,12 +23,17 @@ export function emptyTable(): CalibrationTable {
 }
 
 /**
- * Reads a table as ncnn2int8 does: an empty line ends it, the last of several records with one key counts, and a
- * layer whose line is commented out with `#` has no record. Throws FormatError with the line number.
+ * Reads a table as ncnn2int8 does: the last of several records with one key counts, and a layer whose line is commented out
+ * with `#` has no record. Empty lines mean nothing. `warn` takes a sentence for every scale that the tools write, but that
+ * silences a layer or a channel. Throws FormatError with the line number, also for an input's scale of 0, which no data has.
  */
-export function parseTable(text: string, where = "table"): CalibrationTable {
+export function parseTable(
+  text: string,
+  where = "table",
+  warn?: (message: string) => void,
+): CalibrationTable {
   const table = emptyTable();
-  let start = 0;
+  let start = text.startsWith("\uFEFF") ? 1 : 0;
   for (let line = 1; start < text.length; line++) {
     const newline = text.indexOf("\n", start);
     const end = newline < 0 ? text.length : newline;
@@ -40,10 +45,10 @@ export function parseTable(text: string, where = "table"): CalibrationTable {
       .slice(start, end)
       .split(/[ \t\r]+/)
       .filter((token) => token !== "");
-    if (tokens.length === 0) break;
-    addRecord(table, tokens, at);
+    if (tokens.length > 0) addRecord(table, tokens, at);
     start = end + 1;
   }
+  if (warn) doubts(table).forEach(warn);
   return table;
 }
 
@@ -65,6 +70,11 @@ function addRecord(table: CalibrationTable, [key, ...values]: readonly string[],
   if (scales.length !== 1) {
     throw new FormatError(`${at}: ${key} has ${scales.length} scales, expected one for the layer's input`);
   }
+  if (scales[0] === 0) {
+    throw new FormatError(
+      `${at}: ${key}: the scale of the layer's input is ${values[0].slice(0, 40)}, expected more than 0; calibrate again, or delete the line to keep the layer float`,
+    );
+  }
   table.activations.set(key, scales[0]);
 }
 
@@ -75,6 +85,22 @@ function parseScale(token: string, at: string): number {
     throw new FormatError(`${at}: scale "${token.slice(0, 40)}", expected a number of at least 0 or inf`);
   }
   return value;
+}
+
+/** Scales that say that a layer or channel gives its bias only; right where the calibrated data was all zero. */
+function doubts(table: CalibrationTable): string[] {
+  const silent = [...table.activations].filter(([, scale]) => scale === Number.POSITIVE_INFINITY);
+  const zero = [...table.weights].filter(([, scales]) => scales.includes(0));
+  return [
+    ...silent.map(
+      ([name]) =>
+        `layer ${name}: the scale of its input is inf: it was 0 in every calibration picture, so the int8 layer gives its bias only`,
+    ),
+    ...zero.map(
+      ([name, scales]) =>
+        `layer ${name}: ${scales.filter((scale) => scale === 0).length} of ${scales.length} weight scales are 0: these channels give their bias only`,
+    ),
+  ];
 }
 
 /** The table as ncnn2table prints it: all weight records, then all activation records. Throws UnsupportedError. */
@@ -108,6 +134,11 @@ function printScale(value: number): string {
   const isTie = Math.abs((scale * 128) % 2) === 1;
   const isOdd = "13579".includes(text[text.length - 1]);
   return isTie && isOdd ? (Number(text) - 1e-6).toFixed(6) : text;
+}
+
+/** Scales of inputs by layer, as printed. */
+export function printedScales(table: CalibrationTable): Record<string, string> {
+  return Object.fromEntries([...table.activations].map(([layer, scale]) => [layer, printScale(scale)]));
 }
 
 /** The scales as a reader of the printed table gets them: six decimals, then float32. */

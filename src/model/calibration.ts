@@ -2,7 +2,7 @@
 import { InputError } from "../base/errors.ts";
 import { toTensor } from "../detect/letterbox.ts";
 import { printParam, writeWeights } from "../formats/ncnn/index.ts";
-import { printTable } from "../formats/table.ts";
+import { parseTable, printedScales, printTable } from "../formats/table.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Manifest, ModelInput } from "../ir/manifest.ts";
 import {
@@ -95,7 +95,7 @@ export async function calibratedModel(
     model: await graphDigest(original.graph),
     method: result.method,
     images: result.images,
-    scales: printedScales(result.plainTable),
+    scales: printedScales(parseTable(result.plainTable)),
   };
   const { provenance } = original.manifest;
   const manifest: Manifest = {
@@ -116,15 +116,4 @@ export async function graphDigest(graph: Graph): Promise<string> {
   all.set(param);
   all.set(bin, param.length);
   return (await sha256(all)) ?? "";
-}
-
-/** Activation records of a printed table: layer to number as it stands there. */
-export function printedScales(table: string): Record<string, string> {
-  const scales: Record<string, string> = {};
-  for (const line of table.split("\n")) {
-    const words = line.trim().split(/\s+/);
-    if (words.length === 2 && !words[0].startsWith("#") && !words[0].includes("_param_"))
-      scales[words[0]] = words[1];
-  }
-  return scales;
 }

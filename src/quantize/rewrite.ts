@@ -69,13 +69,13 @@ export function checkTable(table: CalibrationTable, layers: readonly Quantizable
       `the table belongs to another model: ${unknown.length} of its ${names.length} layers are not in the graph (${unknown.slice(0, 8).join(", ")}${unknown.length > 8 ? ", …" : ""}); ${someNames(layers)}`,
     );
   }
-  for (const [name, scales] of table.weights) {
-    const expected = byName.get(name)?.scaleCount;
-    if (scales.length !== expected) {
-      throw new GraphError(
-        `the table belongs to another model: layer "${name}" has ${expected} weight scales, the table gives ${scales.length}`,
-      );
-    }
+  const wrong = [...table.weights].filter(([name, { length }]) => byName.get(name)?.scaleCount !== length);
+  if (wrong.length > 0) {
+    const isOld = [...table.weights.values()].every(({ length }) => length === 1);
+    const [name, { length }] = wrong[0];
+    throw new GraphError(
+      `${isOld ? "the table is of an old ncnn, which had one weight scale a layer; make it anew" : "the table belongs to another model or is cut off"}: layer "${name}" has ${byName.get(name)?.scaleCount} weight scales, the table gives ${length}`,
+    );
   }
   for (const name of table.activations.keys()) {
     if (!table.weights.has(name)) {

@@ -13,9 +13,24 @@ describe("reading a calibration table", () => {
     expect(table.activations.get("conv")).toBe(Math.fround(127.1));
   });
 
-  it("stops at an empty line, takes the last duplicate, skips comments, reads CRLF", () => {
-    const table = parseTable("#a 9 \na 1 \r\na 2 \n\nb 3 \n");
-    expect([...table.activations]).toEqual([["a", 2]]);
+  it("skips empty lines and comments, takes the last duplicate, reads CRLF and a byte order mark", () => {
+    const table = parseTable("\uFEFF#a 9 \na 1 \r\na 2 \n\n \t\r\nb 3 \n\n");
+    expect([...table.activations]).toEqual([
+      ["a", 2],
+      ["b", 3],
+    ]);
+  });
+
+  it("warns of scales that silence a layer or a channel", () => {
+    const warnings: string[] = [];
+    const table = parseTable("a_param_0 0 inf 3 0 \na inf \nb 2 \n", "t", (message) =>
+      warnings.push(message),
+    );
+    expect(table.activations.get("a")).toBe(Number.POSITIVE_INFINITY);
+    expect(warnings).toEqual([
+      expect.stringMatching(/^layer a: the scale of its input is inf: it was 0 in every calibration picture/),
+      expect.stringMatching(/^layer a: 2 of 4 weight scales are 0/),
+    ]);
   });
 
   it.each([
@@ -24,6 +39,10 @@ describe("reading a calibration table", () => {
     ["x_param_0 ", "line 1: x_param_0 has no scales"],
     ["a 1\nb nan", 'line 2: b: scale "nan"'],
     ["a -1", 'scale "-1"'],
+    ["a -nan", 'a: scale "-nan", expected a number of at least 0 or inf'],
+    ["a -inf", 'scale "-inf"'],
+    ["a 0.000000", "line 1: a: the scale of the layer's input is 0.000000, expected more than 0"],
+    ["\n\na 1e-50", "line 3: a: the scale of the layer's input is 1e-50"],
     ["a 1e", 'scale "1e"'],
     ["a 0x10", 'scale "0x10"'],
     [`${"n".repeat(256)} 1`, "256 characters"],
