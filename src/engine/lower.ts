@@ -15,7 +15,7 @@ import { binaryOpTypes, broadcast } from "../ops/binary-op.ts";
 import { cropBox } from "../ops/crop.ts";
 import { eltwiseTypes } from "../ops/eltwise.ts";
 import { ops } from "../ops/index.ts";
-import { axisTaps, resizeTypes } from "../ops/interp.ts";
+import { interpTaps, resizeTypes } from "../ops/interp.ts";
 import { permutation } from "../ops/permute.ts";
 import { padModes, poolingTypes } from "../ops/pooling.ts";
 import {
@@ -744,10 +744,9 @@ export class Lowering {
     const [, height, width] = this.shapeOf(from);
     const [channels, outH, outW] = this.shapeOf(to);
     const view = this.picture(from);
-    const given = !p.dynamic_target_size && p.output_height > 0 && p.output_width > 0;
-    const y = axisTaps(height, outH, p as never, p.height_scale, given);
-    const x = axisTaps(width, outW, p as never, p.width_scale, given);
-    if (p.resize_type === resizeTypes.nearest) {
+    const [y, x] = interpTaps(p as never, [height, width], [outH, outW]);
+    const isCopy = height === outH && width === outW;
+    if (p.resize_type === resizeTypes.nearest || isCopy) {
       const [scaleY, scaleX] = [outH / height, outW / width];
       const isWhole =
         Number.isInteger(scaleY) &&

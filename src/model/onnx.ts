@@ -26,7 +26,7 @@ export const openOnnx: Opener = async (file, folder, options) => {
   const { manifest, assumptions } = assumeManifest(graph, splitName(file.name).stem, known);
   manifest.provenance.source = file.name;
   manifest.provenance.sha256 = await sha256(file.bytes);
-  const doubts = heads ? assumptions : [...notes, ...assumptions];
+  const doubts = [...report.warnings, ...(heads ? [] : notes), ...assumptions];
   const details = [
     ...describeImport(report, decodeRemoved ?? false),
     ...(dynamic ? [`${dynamic} sizes of layers follow the input size`] : []),

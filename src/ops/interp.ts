@@ -71,10 +71,37 @@ function makeTaps(outputs: number, count: number, at: (o: number) => readonly [n
 }
 
 /**
+ * Taps of rows and columns of a picture `[h, w]` resized to `[outH, outW]`. A picture that keeps its size is copied, at any factor;
+ * the native bilinear code does so for each axis.
+ */
+export function interpTaps(p: P, [h, w]: readonly number[], [outH, outW]: readonly number[]): [Taps, Taps] {
+  const fromSize = !p.dynamic_target_size && p.output_height > 0 && p.output_width > 0;
+  const isCopy = h === outH && w === outW;
+  const axis = (n: number, out: number, scale: number): Taps =>
+    isCopy || (n === out && p.resize_type === resizeTypes.bilinear)
+      ? copyTaps(n, p)
+      : axisTaps(n, out, p, scale, fromSize);
+  return [axis(h, outH, p.height_scale), axis(w, outW, p.width_scale)];
+}
+
+/** As many taps as the other axis has: the second of two has no weight. */
+function copyTaps(n: number, { resize_type }: P): Taps {
+  const isLinear = resize_type === resizeTypes.bilinear;
+  return makeTaps(n, isLinear ? 2 : 1, (o) =>
+    isLinear
+      ? [
+          [o, o],
+          [1, 0],
+        ]
+      : [[o], [1]],
+  );
+}
+
+/**
  * Source positions of `out` samples of an axis of `n`. Steps are those of the scale, not of the sizes, unless the
  * output size is given (`fromSize`): 7 columns scaled by 1.3 become 9 that are 1/1.3 apart, not 7/9.
  */
-export function axisTaps(n: number, out: number, p: P, scale: number, fromSize: boolean): Taps {
+function axisTaps(n: number, out: number, p: P, scale: number, fromSize: boolean): Taps {
   if (p.resize_type === resizeTypes.nearest) {
     const ratio = fromSize ? fround(n / out) : fround(1 / scale);
     return makeTaps(out, 1, (o) => [[Math.min(Math.trunc(fround(o * ratio)), n - 1)], [1]]);
@@ -127,9 +154,7 @@ function resize(input: Tensor, p: P, shape: Shape): Tensor {
   const [outH, outW] = shape.length === 3 ? shape.slice(1) : [1, shape[1]];
   if (isPicture && h === outH && w === outW) return input;
   if (p.resize_type !== resizeTypes.nearest) requireFloat("interpolation", input);
-  const fromSize = !p.dynamic_target_size && p.output_height > 0 && p.output_width > 0;
-  const y = axisTaps(h, outH, p, p.height_scale, fromSize);
-  const x = axisTaps(w, outW, p, p.width_scale, fromSize);
+  const [y, x] = interpTaps(p, [h, w], [outH, outW]);
   const data =
     p.resize_type === resizeTypes.nearest
       ? emptyLike(input.data, shape[0] * outH * outW)

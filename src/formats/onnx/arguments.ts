@@ -4,7 +4,7 @@
  * a GraphError.
  */
 import { GraphError } from "../../base/errors.ts";
-import { intsAttribute, type OnnxNode, type OnnxTensor, tensorNumbers } from "./model.ts";
+import { floatAttribute, intsAttribute, type OnnxNode, type OnnxTensor, tensorNumbers } from "./model.ts";
 
 export function count(dims: readonly number[]): number {
   return dims.reduce((a, b) => a * b, 1);
@@ -134,3 +134,6 @@ export function flattenDims(dims: readonly number[], axis: number): number[] {
   const at = axis < 0 ? axis + dims.length : axis;
   return [count(dims.slice(0, at)), count(dims.slice(at))];
 }
+
+/** Epsilon of normalizations. */
+export const epsilonOf = (node: OnnxNode): number => floatAttribute(node, "epsilon", 1e-5);

@@ -1,5 +1,5 @@
 /** BatchNormalization after Conv: y = s·(Wx + b − mean)/√(var + eps) + bias is another convolution. */
-import { epsilonOf } from "./infer.ts";
+import { epsilonOf } from "./arguments.ts";
 import { makeTensor, type OnnxGraph, type OnnxNode, type OnnxTensor, tensorNumbers } from "./model.ts";
 
 /** Folds where the convolution's result has no other reader; returns how many were folded. */

@@ -39,6 +39,8 @@ export interface OnnxReport {
   readonly layers: number;
   /** How often each pattern of several operators became one layer. */
   readonly patterns: ReadonlyMap<string, number>;
+  /** Where the result depends on what runs it. */
+  readonly warnings: readonly string[];
 }
 
 export interface OnnxImport extends OnnxFacts {
@@ -72,7 +74,7 @@ export function importOnnx(model: OnnxModel, options: ReadOnnxOptions = {}): Onn
   const facts: OnnxFacts = recognizeHeads(simple, shapes, options.keepDecode);
   removeDead(simple.graph);
   const patterns = fusePatterns(simple, shapes);
-  const { graph, outputs } = lowerNodes(simple, shapes, types);
+  const { graph, outputs, warnings } = lowerNodes(simple, shapes, types);
   const heads = facts.heads?.map(
     (head): OnnxHead => ({ ...head, blob: outputs.get(head.blob) ?? head.blob }),
   );
@@ -87,6 +89,7 @@ export function importOnnx(model: OnnxModel, options: ReadOnnxOptions = {}): Onn
       simplified,
       layers: graph.nodes.length,
       patterns,
+      warnings,
     },
   };
 }

@@ -17,7 +17,6 @@ import { addDims, allKnown, broadcastDims, divideDims, multiplyDims, symbolFor }
 import { type ElementType, elementTypeOf } from "./elements.ts";
 import {
   type Dim,
-  floatAttribute,
   intAttribute,
   intsAttribute,
   type OnnxNode,
@@ -25,6 +24,7 @@ import {
   stringAttribute,
   tensorNumbers,
 } from "./model.ts";
+import { isOldResize, resizedShape } from "./resize.ts";
 
 export type OnnxShape = readonly Dim[];
 
@@ -302,30 +302,12 @@ const pad: Rule = (c) => {
 const resize: Rule = (c) => {
   const x = c.shape(0);
   if (!x) return undefined;
-  const isOld = c.node.opType === "Upsample" || c.opset < 11;
+  const isOld = isOldResize(c.node, c.opset);
   const sizes = isOld ? undefined : c.data(3);
-  const axes = intsAttribute(c.node, "axes")?.map((a) => normalizeAxis(a, x.length)) ?? x.map((_, i) => i);
-  const result = [...x];
-  if (sizes?.length) {
-    if (sizes.length !== axes.length) throw new GraphError(`sizes [${sizes}] for ${axes.length} axes`);
-    axes.forEach((axis, i) => {
-      result[axis] = sizes[i];
-    });
-    return [result];
-  }
-  if (!isOld && c.node.inputs[3]) return undefined;
+  if (sizes?.length) return [resizedShape(c.node, x, sizes, undefined).shape];
+  if (!isOld && c.node.inputs[3] && !sizes) return undefined;
   const scales = numbers(c.constant(isOld ? 1 : 2));
-  if (!scales || scales.length !== axes.length) return undefined;
-  axes.forEach((axis, i) => {
-    const d = result[axis];
-    if (typeof d === "number") result[axis] = Math.floor(d * scales[i]);
-    else if (scales[i] !== 1) {
-      result[axis] = Number.isInteger(scales[i])
-        ? multiplyDims([d, scales[i]])
-        : symbolFor(`${d}x${scales[i]}`);
-    }
-  });
-  return [result];
+  return scales?.length ? [resizedShape(c.node, x, undefined, scales).shape] : undefined;
 };
 
 const matMul: Rule = (c) => {
@@ -513,6 +495,3 @@ export function inferType(c: InferContext, output: number): ElementType | undefi
   }
   return c.type(0);
 }
-
-/** Epsilon of normalizations. */
-export const epsilonOf = (node: OnnxNode): number => floatAttribute(node, "epsilon", 1e-5);

@@ -25,6 +25,7 @@ export interface Lowered {
   readonly graph: Graph;
   /** Blob of every graph output, by ONNX name, in the order of the model. */
   readonly outputs: ReadonlyMap<string, string>;
+  readonly warnings: readonly string[];
 }
 
 /**
@@ -43,7 +44,7 @@ export function lowerNodes(
   for (const { name } of model.graph.outputs) outputs.set(name, finishOutput(l, name, outputs));
   cropsToSlices(l);
   verify(l.graph, ops);
-  return { graph: l.graph, outputs };
+  return { graph: l.graph, outputs, warnings: l.warnings };
 }
 
 function ruleOf(node: OnnxNode, opset: number): Lower {

@@ -121,8 +121,7 @@ const interp: ExportRule = (e) => {
   const shape = inputShape(e);
   if (shape.length !== 3 || e.number("dynamic_target_size"))
     e.unsupported("resizing to a size from another blob");
-  const [, h, w] = shape;
-  const [, outH, outW] = outputShape(e);
+  const [c, outH, outW] = outputShape(e);
   const isFixed = e.number("output_height") > 0 && e.number("output_width") > 0;
   if (isFixed && e.dynamic) e.unsupported("a fixed target size");
   const type = e.number("resize_type");
@@ -133,7 +132,11 @@ const interp: ExportRule = (e) => {
     ),
   };
   if (type === 1) attributes.nearest_mode = text("floor");
-  const scales = isFixed ? [outH / h, outW / w] : [e.number("height_scale"), e.number("width_scale")];
+  if (isFixed) {
+    e.result("Resize", [input(e), "", "", e.ints("sizes", [1, c, outH, outW])], attributes);
+    return;
+  }
+  const scales = [e.number("height_scale"), e.number("width_scale")];
   e.result("Resize", [input(e), "", e.floats("scales", [4], [1, 1, ...scales])], attributes);
 };
 

@@ -39,6 +39,8 @@ const maxName = 255;
 
 export class Lowering {
   readonly graph = new Graph();
+  /** What the user should know of the result, a line each. */
+  readonly warnings: string[] = [];
   readonly opset: number;
   private readonly model: OnnxModel;
   private readonly shapes: Map<string, OnnxShape>;
@@ -75,6 +77,9 @@ export class Lowering {
     }
   }
 
+  warn(problem: string): void {
+    this.warnings.push(`${describeNode(this.node)}: ${problem}`);
+  }
   unsupported(problem: string, instead: string): never {
     throw new UnsupportedError(`${problem} cannot be lowered to ncnn; supported: ${instead}`);
   }

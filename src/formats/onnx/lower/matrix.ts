@@ -2,9 +2,8 @@
 import type { Params } from "../../../ir/op.ts";
 import type { Shape } from "../../../ir/tensor.ts";
 import type { Weights } from "../../../ir/weight.ts";
-import { axesOf, normalizeAxis } from "../arguments.ts";
+import { axesOf, epsilonOf, normalizeAxis } from "../arguments.ts";
 import { transposeTensor } from "../evaluate.ts";
-import { epsilonOf } from "../infer.ts";
 import { floatAttribute, intAttribute, type OnnxNode, type OnnxTensor, tensorNumbers } from "../model.ts";
 import type { Lower, Lowering, Value } from "./context.ts";
 import { axisInBlob, blobShapeOf, count } from "./layout.ts";

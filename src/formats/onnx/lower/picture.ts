@@ -1,8 +1,9 @@
 /** Layers that slide over pictures: convolutions, pooling, resizing, padding, and per-channel normalization. */
 import type { Params } from "../../../ir/op.ts";
 import type { Weight, Weights } from "../../../ir/weight.ts";
+import { epsilonOf } from "../arguments.ts";
 import { type ElementType, toNumbers } from "../elements.ts";
-import { epsilonOf, type Window, windowOf } from "../infer.ts";
+import { type Window, windowOf } from "../infer.ts";
 import {
   floatAttribute,
   intAttribute,
@@ -14,6 +15,7 @@ import {
 import type { Lower, Lowering } from "./context.ts";
 import { channelsFirst } from "./elementwise.ts";
 import { count } from "./layout.ts";
+import { resize } from "./resize.ts";
 
 /** Weights in the precision of the file: half floats stay half floats. */
 export function weightOf(tensor: OnnxTensor): Weight {
@@ -243,83 +245,6 @@ const globalPool =
     const { blob } = l.picture(node.inputs[0]);
     l.result("Pooling", [blob], { ...(type === "avg" ? { pooling_type: 1 } : {}), global_pooling: 1 });
   };
-
-/** Source index of every output sample as ONNX computes it (nearest). */
-function onnxNearest(node: OnnxNode, input: number, output: number, scale: number): number[] {
-  const mode = stringAttribute(node, "coordinate_transformation_mode", "half_pixel");
-  const rounding = stringAttribute(node, "nearest_mode", "round_prefer_floor");
-  return Array.from({ length: output }, (_, o) => {
-    let x = o / scale;
-    if (mode === "half_pixel" || mode === "half_pixel_symmetric") x = (o + 0.5) / scale - 0.5;
-    else if (mode === "pytorch_half_pixel") x = output > 1 ? (o + 0.5) / scale - 0.5 : 0;
-    else if (mode === "align_corners") x = output > 1 ? (o * (input - 1)) / (output - 1) : 0;
-    let index = Math.floor(x);
-    if (rounding === "ceil") index = Math.ceil(x);
-    else if (rounding === "round_prefer_ceil") index = Math.floor(x + 0.5);
-    else if (rounding === "round_prefer_floor") index = Math.ceil(x - 0.5);
-    return Math.min(Math.max(index, 0), input - 1);
-  });
-}
-
-const resize: Lower = (l, node) => {
-  const isOld = node.opType === "Upsample" || l.opset < 11;
-  const { blob, shape } = l.picture(node.inputs[0]);
-  const [, h, w] = shape;
-  const [n, c, outH, outW] = l.shapeOf(node.outputs[0]);
-  if (n !== 1 || c !== shape[0]) l.unsupported("resizing of channels", "resizing of height and width");
-  const given = l.optionalNumbers(node.inputs[isOld ? 1 : 2]);
-  const scales = given?.length ? given.slice(-2) : [outH / h, outW / w];
-  const mode = stringAttribute(node, "mode", "nearest");
-  const coordinates = isOld
-    ? "asymmetric"
-    : stringAttribute(node, "coordinate_transformation_mode", "half_pixel");
-  if (intAttribute(node, "antialias", 0)) l.unsupported("antialiased resizing", "antialias=0");
-  if (intAttribute(node, "exclude_outside", 0)) l.unsupported("exclude_outside=1", "exclude_outside=0");
-  const params = resizeParams([h, w], [outH, outW]);
-  if (mode === "nearest") {
-    params.resize_type = 1;
-    const isNcnn = [h, w].every((extent, i) => {
-      const out = [outH, outW][i];
-      if (isOld) return true;
-      const wanted = onnxNearest(node, extent, out, scales[i]);
-      return wanted.every(
-        (index, o) => index === Math.min(Math.floor((o * extent) / out + 1e-6), extent - 1),
-      );
-    });
-    if (!isNcnn) {
-      l.unsupported(
-        `nearest resizing with ${coordinates}`,
-        "asymmetric with floor, or whole factors upwards",
-      );
-    }
-  } else if (mode === "linear" || mode === "cubic") {
-    params.resize_type = mode === "linear" ? 2 : 3;
-    if (mode === "cubic" && Math.abs(floatAttribute(node, "cubic_coeff_a", -0.75) + 0.75) > 1e-6) {
-      l.unsupported("a cubic coefficient other than -0.75", "cubic_coeff_a=-0.75");
-    }
-    if (coordinates === "align_corners") params.align_corner = 1;
-    else if (
-      coordinates !== "half_pixel" &&
-      coordinates !== "pytorch_half_pixel" &&
-      !(outH === h && outW === w)
-    ) {
-      l.unsupported(
-        `${mode} resizing with ${coordinates}`,
-        "half_pixel, pytorch_half_pixel or align_corners, which opset 11 and newer have",
-      );
-    }
-  } else l.unsupported(`resizing by ${mode}`, "nearest, linear or cubic");
-  const { resize_type, ...rest } = params;
-  l.result("Interp", [blob], { resize_type, ...rest });
-};
-
-/** Factors where they are whole, or whole parts, so that the layer works at any size; else the size itself. */
-function resizeParams([h, w]: number[], [outH, outW]: number[]): Params {
-  const [sh, sw] = [outH / h, outW / w];
-  const isClean = [sh, sw].every((s) => Number.isInteger(s * 16) || Number.isInteger(16 / s));
-  if (!isClean) return { output_height: outH, output_width: outW };
-  return { ...(sh !== 1 ? { height_scale: sh } : {}), ...(sw !== 1 ? { width_scale: sw } : {}) };
-}
 
 const padTypes: Record<string, number> = { constant: 0, edge: 1, reflect: 2 };
 
