@@ -2,12 +2,13 @@
  * Graph to steps: chooses a kernel for every node, turns data movement into views, and fuses activations and residual
  * additions into the steps that make their inputs. Nothing here knows an address or an order of channels.
  */
+import type { Activation } from "../base/activation.ts";
 import { GraphError, UnsupportedError } from "../base/errors.ts";
 import { type Graph, inferShapes, type Node, opOf } from "../ir/graph.ts";
 import { type Op, resolveParams } from "../ir/op.ts";
 import { elementCount, type Shape, sameShape } from "../ir/tensor.ts";
 import { weightToFloat32 } from "../ir/weight.ts";
-import type { Activation, BinaryOperator } from "../kernels/wasm/index.ts";
+import type { BinaryOperator } from "../kernels/wasm/index.ts";
 import { activationTypes } from "../ops/_activation.ts";
 import { quantize } from "../ops/_int8.ts";
 import { type WindowAxis, type WindowParams, windowAxes } from "../ops/_spatial.ts";

@@ -1,8 +1,9 @@
 /** What the engine does, one record per kernel call to come. Made by `lower`, given memory by `plan`, run as wasm. */
 
+import type { Activation } from "../base/activation.ts";
 import type { Node } from "../ir/graph.ts";
 import type { Shape } from "../ir/tensor.ts";
-import type { Activation, BinaryOperator } from "../kernels/wasm/index.ts";
+import type { BinaryOperator } from "../kernels/wasm/index.ts";
 import type { WindowAxis } from "../ops/_spatial.ts";
 import type { DenseView, PictureView, Value } from "./layout.ts";
 

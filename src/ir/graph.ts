@@ -9,7 +9,16 @@
  *   writer puts them back (`formats/ncnn/split.ts`).
  */
 import { GraphError, NcnnkitError } from "../base/errors.ts";
-import { commonParams, type Op, type OpTable, type Params, type ParamValues, resolveParams } from "./op.ts";
+import {
+  commonParams,
+  inputType,
+  type Op,
+  type OpTable,
+  type ParamSpecs,
+  type Params,
+  type ParamValues,
+  resolveParams,
+} from "./op.ts";
 import { elementCount, formatShape, type Shape } from "./tensor.ts";
 import type { Weights } from "./weight.ts";
 
@@ -44,7 +53,7 @@ export class Graph {
   }
   /** Blobs that the caller feeds: the outputs of all Input nodes. */
   get inputs(): string[] {
-    return this.nodes.filter((node) => node.type === "Input").flatMap((node) => node.outputs);
+    return this.nodes.filter((node) => node.type === inputType).flatMap((node) => node.outputs);
   }
   /** Blobs that nobody reads, in node order. */
   get outputs(): string[] {
@@ -100,6 +109,11 @@ export function opOf(node: Node, ops: OpTable): Op {
   const op = ops.get(node.type);
   if (!op) throw new GraphError(`node "${node.name}": unknown layer type ${node.type}`);
   return op;
+}
+
+/** All parameters of a node with defaults filled in, typed, if it is a layer of type `op`. */
+export function match<S extends ParamSpecs>(node: Node | undefined, op: Op<S>): ParamValues<S> | undefined {
+  return node?.type === op.type ? resolveParams(op, node.params) : undefined;
 }
 
 /** All parameters of a node with defaults filled in. */
@@ -181,7 +195,7 @@ export function inferShapes(
   for (const node of graph.nodes) {
     const op = opOf(node, ops);
     const p = resolveParams(op, node.params);
-    const fed = node.type === "Input" ? inputShapes[node.outputs[0]] : undefined;
+    const fed = node.type === inputType ? inputShapes[node.outputs[0]] : undefined;
     let outputs: Shape[];
     try {
       outputs = fed

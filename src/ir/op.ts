@@ -2,6 +2,7 @@
  * What an operator description says. One object per ncnn layer type (`ops/`), from which the `.param` reader and
  * writer, the verifier, shape inference, the reference backend and the documentation tables all derive.
  */
+import type { Activation } from "../base/activation.ts";
 import type { Shape, Tensor } from "./tensor.ts";
 import type { Weights } from "./weight.ts";
 
@@ -41,6 +42,9 @@ export const ints = (id: number): ParamSpec<"ints"> => ({ id, kind: "ints", defa
 export const floats = (id: number): ParamSpec<"floats"> => ({ id, kind: "floats", default: [] });
 export const string = (id: number): ParamSpec<"string"> => ({ id, kind: "string", default: "" });
 
+/** The layer type of the blobs that a caller feeds, which the graph itself must know. */
+export const inputType = "Input";
+
 /** Ids that every layer has: shape hints of its outputs and a mask of features to switch off. */
 export const commonParams = { shape_hints: ints(30), feature_mask: int(31, 0) } satisfies ParamSpecs;
 
@@ -52,6 +56,39 @@ export interface WeightSpec {
   readonly kind: "tagged" | "raw";
 }
 
+/** One axis of a window that slides over a picture. */
+export interface WindowAxis {
+  readonly kernel: number;
+  readonly stride: number;
+  readonly dilation: number;
+  /** Cells before and after the input. */
+  readonly padBefore: number;
+  readonly padAfter: number;
+  readonly input: number;
+  readonly output: number;
+}
+
+/** How a layer with weights `[outputs, inputs / groups, …]` becomes int8. */
+export interface Int8Form {
+  /** Input and output channels are split into so many groups. */
+  readonly groups: number;
+  /** Weight scales: one for every so many rows of the weights, in order. */
+  readonly scaleCount: number;
+  /** `int8_scale_term` of the layer with a float result. */
+  readonly scaleTerm: number;
+  /** Its result may be int8 too (`int8_scale_term` + 100). */
+  readonly requantizes: boolean;
+  /**
+   * 3×3, stride 1, dilation 1, one group: native ncnn runs it by int8 Winograd, which is exact only while accumulators
+   * stay small, so that ncnn2table gives its weights 6 bits (±31).
+   */
+  readonly isWinograd: boolean;
+}
+
+/**
+ * A layer type: how it is written and what it computes, and then the facts that others ask for, so that no code outside
+ * `ops/` needs a list of types.
+ */
 export interface Op<S extends ParamSpecs = ParamSpecs> {
   /** ncnn's layer type name. */
   readonly type: string;
@@ -82,19 +119,35 @@ export interface Op<S extends ParamSpecs = ParamSpecs> {
    * `reference` may return fewer, even none.
    */
   readonly dynamicRows?: true;
+  /** Nothing in the graph makes its output: the caller feeds it, or it is a constant of the file. */
+  readonly source?: "caller" | "constant";
+  /** Every value of the outputs is one of the inputs', moved or repeated; none is computed. */
+  readonly moves?: true;
+  /** One input, one output of its shape: each value is a function of the value at its place alone. */
+  readonly pointwise?: true;
+  /** Of one input, treats each channel by itself, and f(a·x) = a·f(x) for every a > 0. */
+  readonly homogeneous?: true;
+  /** A weighted sum plus a bias for each of `num_output` channels: `weight` begins with them, `bias` has one for each. */
+  readonly linear?: true;
+  /** The activation that this layer is, where kernels know it. */
+  activation?(p: ParamValues<S>): Activation | undefined;
+  /** The window that slides over an input `[channels, height, width]`. Throws GraphError. */
+  window?(input: Shape, p: ParamValues<S>): { readonly y: WindowAxis; readonly x: WindowAxis };
+  /** How its float form becomes int8. */
+  int8Form?(p: ParamValues<S>): Int8Form;
   /** Multiply-accumulates of one run; 0 when absent (only convolution-like layers count). */
   macs?(inputs: readonly Shape[], outputs: readonly Shape[], p: ParamValues<S>): number;
 }
 
-/** Checks the types of a description and forgets them, so that all operators fit one table. */
-export function defineOp<S extends ParamSpecs>(op: Op<S>): Op {
-  return op as unknown as Op;
+/** Checks the types of a description and keeps those of its parameters (`match`). */
+export function defineOp<S extends ParamSpecs>(op: Op<S>): Op<S> {
+  return op;
 }
 
 export type OpTable = ReadonlyMap<string, Op>;
 
 /** Values of all parameters: those given, else the defaults, which may refer to other parameters. */
-export function resolveParams(op: Op, given: Params): ParamValues<ParamSpecs> {
+export function resolveParams<S extends ParamSpecs>(op: Op<S>, given: Params): ParamValues<S> {
   const values: Record<string, ParamValue> = {};
   const resolve = (name: string): ParamValue => {
     const known = values[name] ?? given[name];
@@ -104,5 +157,5 @@ export function resolveParams(op: Op, given: Params): ParamValues<ParamSpecs> {
     return isReference ? resolve(spec.default as string) : spec.default;
   };
   for (const name of Object.keys(op.params)) values[name] = resolve(name);
-  return values as ParamValues<ParamSpecs>;
+  return values as ParamValues<S>;
 }

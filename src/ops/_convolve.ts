@@ -49,6 +49,19 @@ export function convolutionShape([input]: readonly Shape[], p: P, group: number)
   return [[p.num_output, y.output, x.output]];
 }
 
+/** A 3×3 window moved by one pixel, without gaps. */
+export function isPlain3x3(p: P): boolean {
+  const { kernel_w, kernel_h, stride_w, stride_h, dilation_w, dilation_h } = p;
+  return (
+    kernel_w === 3 &&
+    kernel_h === 3 &&
+    stride_w === 1 &&
+    stride_h === 1 &&
+    dilation_w === 1 &&
+    dilation_h === 1
+  );
+}
+
 export function convolutionMacs(output: Shape, p: P): number {
   return p.weight_data_size * elementCount(output.slice(1));
 }

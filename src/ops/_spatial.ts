@@ -1,7 +1,9 @@
 /** Windows that slide over a picture: parameters, padding and output extents shared by convolution layers. */
 import { GraphError } from "../base/errors.ts";
-import { float, int, type ParamValues } from "../ir/op.ts";
+import { float, int, type ParamValues, type WindowAxis } from "../ir/op.ts";
 import { formatShape, type Shape } from "../ir/tensor.ts";
+
+export type { WindowAxis } from "../ir/op.ts";
 
 /** Special pad values that ask for TensorFlow's SAME padding. */
 export const padSameUpper = -233;
@@ -28,18 +30,6 @@ export type WindowParams = Omit<
   ParamValues<typeof windowParams>,
   "num_output" | "bias_term" | "weight_data_size" | "pad_value"
 >;
-
-/** Geometry of one axis. */
-export interface WindowAxis {
-  readonly kernel: number;
-  readonly stride: number;
-  readonly dilation: number;
-  /** Cells before and after the input. */
-  readonly padBefore: number;
-  readonly padAfter: number;
-  readonly input: number;
-  readonly output: number;
-}
 
 /** Both axes of a sliding window over `[c, h, w]`, explicit or SAME padding resolved. Throws GraphError. */
 export function windowAxes(shape: Shape, p: WindowParams): { y: WindowAxis; x: WindowAxis } {

@@ -11,4 +11,5 @@ export const clip = elementwise(
   ({ min, max }) =>
     (x) =>
       Math.min(Math.max(x, min), max),
+  { activation: ({ min, max }) => ({ kind: "clip", min, max }) },
 );

@@ -8,6 +8,7 @@ export const concat = defineOp({
   type: "Concat",
   typeIndex: 5,
   int8Inputs: true,
+  moves: true,
   params: { axis: int(0) },
   inputs: [1, Number.POSITIVE_INFINITY],
   shape: (inputs, { axis: given }) => {

@@ -11,6 +11,7 @@ import {
 export const convolution1D = defineOp({
   type: "Convolution1D",
   typeIndex: 81,
+  linear: true,
   params: convolution1DParams,
   weights: convolution1DWeights,
   shape: (inputs, p) => convolution1DShape(inputs, p, 1),

@@ -12,6 +12,7 @@ import {
 export const convolutionDepthWise1D = defineOp({
   type: "ConvolutionDepthWise1D",
   typeIndex: 83,
+  linear: true,
   params: { ...convolution1DParams, group: int(7, 1) },
   weights: (p) => convolution1DWeights(p),
   shape: (inputs, p) => {

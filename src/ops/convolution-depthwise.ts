@@ -8,10 +8,17 @@ import {
   convolutionWeights,
   convolve,
 } from "./_convolve.ts";
+import { windowAxes } from "./_spatial.ts";
 
 export const convolutionDepthWise = defineOp({
   type: "ConvolutionDepthWise",
   typeIndex: 42,
+  linear: true,
+  window: windowAxes,
+  int8Form: ({ group }) => ({
+    ...{ groups: group, scaleCount: group, scaleTerm: 1 },
+    ...{ requantizes: true, isWinograd: false },
+  }),
   int8Inputs: true,
   params: { ...convolutionParams, group: int(7, 1) },
   // int8_scale_term 1 / 101: one weight scale per group; 2 / 102: a single one for all groups.

@@ -12,7 +12,9 @@ import {
   convolutionShape,
   convolutionWeights,
   convolve,
+  isPlain3x3,
 } from "./_convolve.ts";
+import { windowAxes } from "./_spatial.ts";
 import { multiply, productShape } from "./inner-product.ts";
 
 /** Whether it works on a vector, as InnerProduct does. */
@@ -26,6 +28,12 @@ function isProduct(
 export const convolution = defineOp({
   type: "Convolution",
   typeIndex: 6,
+  linear: true,
+  window: windowAxes,
+  int8Form: (p) => ({
+    ...{ groups: 1, scaleCount: p.num_output, scaleTerm: 2, requantizes: true },
+    isWinograd: isPlain3x3(p),
+  }),
   int8Inputs: true,
   params: convolutionParams,
   weights: (p) => convolutionWeights(p, p.num_output),

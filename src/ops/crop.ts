@@ -36,6 +36,7 @@ export const crop = defineOp({
   type: "Crop",
   typeIndex: 7,
   int8Inputs: true,
+  moves: true,
   params: cropParams,
   inputs: [1, 2],
   shape: (inputs, p) => [cropBox(inputs, p).shape],

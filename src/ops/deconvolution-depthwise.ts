@@ -11,6 +11,7 @@ import {
 export const deconvolutionDepthWise = defineOp({
   type: "DeconvolutionDepthWise",
   typeIndex: 51,
+  linear: true,
   params: { ...deconvolutionParams, group: int(7, 1) },
   weights: (p) => deconvolutionWeights(p),
   shape: (inputs, p) => deconvolutionShape(inputs, p, p.group),

@@ -11,6 +11,7 @@ import {
 export const deconvolution = defineOp({
   type: "Deconvolution",
   typeIndex: 8,
+  linear: true,
   params: deconvolutionParams,
   weights: deconvolutionWeights,
   shape: (inputs, p) => deconvolutionShape(inputs, p, 1),

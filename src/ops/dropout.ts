@@ -9,4 +9,5 @@ export const dropout = elementwise(
   ({ scale }) =>
     (x) =>
       x * scale,
+  { homogeneous: true },
 );

@@ -7,6 +7,7 @@ export const expandDims = defineOp({
   type: "ExpandDims",
   typeIndex: 45,
   int8Inputs: true,
+  moves: true,
   params: { axes: ints(3) },
   shape: ([input], { axes }) => {
     const rank = input.length + axes.length;

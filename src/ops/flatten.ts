@@ -6,6 +6,7 @@ export const flatten = defineOp({
   type: "Flatten",
   typeIndex: 14,
   int8Inputs: true,
+  moves: true,
   params: {},
   shape: ([input]) => [[elementCount(input)]],
   reference: ([input], _p, _w, [shape]) => [{ shape, data: input.data }],

@@ -6,6 +6,7 @@ export const flip = defineOp({
   type: "Flip",
   typeIndex: 107,
   int8Inputs: true,
+  moves: true,
   params: { axes: ints(0) },
   shape: ([input], { axes }) => {
     for (const axis of axes) resolveAxis(axis, input.length);

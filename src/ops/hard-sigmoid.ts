@@ -12,4 +12,5 @@ export const hardSigmoid = elementwise(
   ({ alpha, beta }) =>
     (x) =>
       f(x, alpha, beta),
+  { activation: ({ alpha, beta }) => ({ kind: "hardSigmoid", alpha, beta }) },
 );

@@ -10,4 +10,5 @@ export const hardSwish = elementwise(
   ({ alpha, beta }) =>
     (x) =>
       x * hardSigmoid(x, alpha, beta),
+  { activation: ({ alpha, beta }) => ({ kind: "hardSwish", alpha, beta }) },
 );

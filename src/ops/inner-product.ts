@@ -18,6 +18,11 @@ type P = ParamValues<typeof innerProductParams>;
 export const innerProduct = defineOp({
   type: "InnerProduct",
   typeIndex: 15,
+  linear: true,
+  int8Form: ({ num_output }) => ({
+    ...{ groups: 1, scaleCount: num_output, scaleTerm: 2 },
+    ...{ requantizes: false, isWinograd: false },
+  }),
   int8Inputs: true,
   params: innerProductParams,
   // Weight layout: [num_output, input].

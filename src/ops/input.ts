@@ -1,10 +1,11 @@
 /** Input: a blob that the caller feeds. Extents of 0 are unknown until then. */
 import { GraphError } from "../base/errors.ts";
-import { defineOp, int } from "../ir/op.ts";
+import { defineOp, inputType, int } from "../ir/op.ts";
 
 export const input = defineOp({
-  type: "Input",
+  type: inputType,
   typeIndex: 16,
+  source: "caller",
   params: { w: int(0), h: int(1), d: int(11), c: int(2) },
   inputs: [0, 0],
   shape: (_, p) => {

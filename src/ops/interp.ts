@@ -24,6 +24,7 @@ export const interp = defineOp({
   type: "Interp",
   typeIndex: 50,
   int8Inputs: true,
+  homogeneous: true,
   params: interpParams,
   inputs: [1, 2],
   shape: (inputs, p) => {

@@ -12,6 +12,7 @@ const extents = (p: ParamValues<typeof memoryParams>): number[] =>
 export const memoryData = defineOp({
   type: "MemoryData",
   typeIndex: 19,
+  source: "constant",
   params: memoryParams,
   inputs: [0, 0],
   weights: (p) => {

@@ -6,6 +6,7 @@ export const noop = defineOp({
   type: "Noop",
   typeIndex: 68,
   int8Inputs: true,
+  moves: true,
   params: {},
   inputs: [0, Number.POSITIVE_INFINITY],
   outputs: [0, Number.POSITIVE_INFINITY],

@@ -27,6 +27,7 @@ export const permute = defineOp({
   type: "Permute",
   typeIndex: 47,
   int8Inputs: true,
+  moves: true,
   params: { order_type: int(0) },
   shape: ([input], { order_type }) => [permuted(input, permutation(order_type, input.length))],
   reference: ([{ shape, data }], { order_type }, _, [outShape]) => [

@@ -7,6 +7,7 @@ export const pixelShuffle = defineOp({
   type: "PixelShuffle",
   typeIndex: 69,
   int8Inputs: true,
+  moves: true,
   // Mode 0: input channel p·r² + sh·r + sw; mode 1: (sh·r + sw)·outputChannels + p.
   params: { upscale_factor: int(0, 1), mode: int(1) },
   shape: ([input], { upscale_factor: r }) => {

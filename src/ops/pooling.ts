@@ -37,6 +37,7 @@ export const pooling = defineOp({
   type: "Pooling",
   typeIndex: 21,
   int8Inputs: true,
+  homogeneous: true,
   params: poolingParams,
   shape: ([input], p) => [poolingShape(input, p)],
   reference: ([input], p, _, [shape]) => [pool(input, p, shape)],

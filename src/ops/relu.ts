@@ -5,6 +5,9 @@ export const relu = defineOp({
   type: "ReLU",
   typeIndex: 26,
   int8Inputs: true,
+  pointwise: true,
+  homogeneous: true,
+  activation: ({ slope }) => (slope === 0 ? { kind: "relu" } : { kind: "leakyRelu", slope }),
   params: { slope: float(0) },
   shape: ([input]) => [input],
   reference: ([input], { slope }) => [

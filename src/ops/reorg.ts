@@ -7,6 +7,7 @@ export const reorg = defineOp({
   type: "Reorg",
   typeIndex: 55,
   int8Inputs: true,
+  moves: true,
   // Mode 0: output channel c·s² + sh·s + sw; mode 1: (sh·s + sw)·inputChannels + c.
   params: { stride: int(0, 1), mode: int(1) },
   shape: ([input], { stride: s }) => {

@@ -11,6 +11,7 @@ export const reshape = defineOp({
   type: "Reshape",
   typeIndex: 27,
   int8Inputs: true,
+  moves: true,
   params: {
     w: int(0, absent),
     h: int(1, absent),

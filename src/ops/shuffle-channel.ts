@@ -17,6 +17,7 @@ export const shuffleChannel = defineOp({
   type: "ShuffleChannel",
   typeIndex: 52,
   int8Inputs: true,
+  moves: true,
   params: shuffleParams,
   shape: ([input], p) => {
     requireRank(input, [3]);

@@ -16,6 +16,7 @@ export const slice = defineOp({
   type: "Slice",
   typeIndex: 31,
   int8Inputs: true,
+  moves: true,
   params: { slices: ints(0), axis: int(1), indices: ints(2) },
   outputs: [1, Number.POSITIVE_INFINITY],
   shape: ([input], p, outputs) => {

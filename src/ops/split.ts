@@ -5,6 +5,7 @@ export const split = defineOp({
   type: "Split",
   typeIndex: 33,
   int8Inputs: true,
+  moves: true,
   params: {},
   outputs: [1, Number.POSITIVE_INFINITY],
   shape: ([input], _, outputs) => new Array(outputs).fill(input),

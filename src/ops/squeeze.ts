@@ -6,6 +6,7 @@ export const squeeze = defineOp({
   type: "Squeeze",
   typeIndex: 44,
   int8Inputs: true,
+  moves: true,
   params: { squeeze_w: int(0), squeeze_h: int(1), squeeze_d: int(11), squeeze_c: int(2), axes: ints(3) },
   shape: ([input], p) => {
     const rank = input.length;

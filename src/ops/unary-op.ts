@@ -50,6 +50,7 @@ function unaryFunction(opType: number): (x: number) => number {
 export const unaryOp = defineOp({
   type: "UnaryOp",
   typeIndex: 41,
+  pointwise: true,
   params: { op_type: int(0) },
   shape: ([input], { op_type }) => {
     unaryFunction(op_type);

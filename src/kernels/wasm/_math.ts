@@ -1,9 +1,10 @@
 /**
  * Vector functions of one f32x4, emitted inline. Each takes its argument in a local and leaves the result on the stack.
  */
+import type { Activation } from "../../base/activation.ts";
 import type { Func, Local } from "../../wasm/index.ts";
 import { temp } from "./_temp.ts";
-import type { Activation, Target } from "./spec.ts";
+import type { Target } from "./spec.ts";
 
 /**
  * a·b + c from three locals, rounded once: where the machine does not fuse, by way of doubles, in which the product of two

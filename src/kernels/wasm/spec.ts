@@ -5,12 +5,7 @@
  * that vectors of four channels may be stored without masks. Byte strides are constants of the kernel; base addresses are
  * arguments.
  */
-
-export type Activation =
-  | { readonly kind: "relu" | "sigmoid" | "swish" | "mish" | "tanh" | "gelu" }
-  | { readonly kind: "leakyRelu"; readonly slope: number }
-  | { readonly kind: "clip"; readonly min: number; readonly max: number }
-  | { readonly kind: "hardSwish" | "hardSigmoid"; readonly alpha: number; readonly beta: number };
+import type { Activation } from "../../base/activation.ts";
 
 /** Where a kernel writes its result. A kernel may write several representations of the same values. */
 export interface StoreSpec {
