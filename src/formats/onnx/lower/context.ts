@@ -141,6 +141,7 @@ export class Lowering {
     if (count(shape) !== count(value.blobShape)) {
       throw new GraphError(`blob ${formatShape(value.blobShape)} cannot be seen as ${formatShape(shape)}`);
     }
+    if (shape.length > 4) this.unsupported(`a blob of rank ${shape.length}, [${shape}],`, "ranks up to 4");
     const key = `${value.blob} ${formatShape(shape)}`;
     const known = this.reshaped.get(key);
     if (known) return known;

@@ -2,7 +2,7 @@
  * Shapes as ONNX has them (with a batch axis and any rank) against shapes as blobs have them (rank 1 to 4). Both are
  * row-major, so any two shapes with the same number of elements are views of the same data.
  */
-import { GraphError } from "../../../base/errors.ts";
+import { GraphError, UnsupportedError } from "../../../base/errors.ts";
 import type { Shape } from "../../../ir/tensor.ts";
 
 export const count = (dims: Shape): number => dims.reduce((a, b) => a * b, 1);
@@ -28,7 +28,8 @@ export function blobShapeOf(shape: Shape, keep: ReadonlySet<number> = new Set())
   while (axes.length > 4) {
     let at = axes.length - 2;
     while (at >= 0 && (axes[at].kept || axes[at + 1].kept)) at--;
-    if (at < 0) throw new GraphError(`shape [${shape}] does not fit ncnn's rank 4`);
+    if (at < 0)
+      throw new UnsupportedError(`the shape [${shape}] of rank ${shape.length} does not fit ncnn's rank 4`);
     axes.splice(at, 2, { extent: axes[at].extent * axes[at + 1].extent, kept: false });
   }
   return axes.length > 0 ? axes.map(({ extent }) => extent) : [1];
@@ -59,6 +60,71 @@ export function reduceTranspose(shape: Shape, perm: readonly number[]): ReducedT
   };
 }
 
+/** More axes than this that all travel alone are no network's. */
+const maxTransposeAxes = 8;
+
+/**
+ * A reduced transpose as transposes of rank ≤ 4, each of the data as the one before left it; undefined for more than 8 axes. A step
+ * permutes up to four runs of neighbouring axes; of all such the one is taken that brings most axes together for the rest.
+ */
+export function transposeSteps(transpose: ReducedTranspose): ReducedTranspose[] | undefined {
+  if (transpose.from.length > maxTransposeAxes) return undefined;
+  const steps: ReducedTranspose[] = [];
+  let rest = transpose;
+  while (rest.from.length > 4) {
+    // The first of the best: fewer runs are tried first, and of those with as many the ones that keep the innermost in place.
+    const moves = runPermutations(rest.from.length).map((runs) => moveRuns(rest, runs));
+    const best = moves.reduce((a, b) => (b.rest.from.length < a.rest.from.length ? b : a));
+    steps.push(best.step);
+    rest = best.rest;
+  }
+  return [...steps, rest];
+}
+
+/** Ways to reorder 2 to 4 runs of `count` axes: lists of runs of axis numbers in their new order. */
+function runPermutations(axes: number): number[][][] {
+  const all = Array.from({ length: axes }, (_, i) => i);
+  const cut = (from: number, runs: number): number[][][] =>
+    runs === 1
+      ? [[all.slice(from)]]
+      : all
+          .slice(from + 1, axes - runs + 2)
+          .flatMap((to) => cut(to, runs - 1).map((rest) => [all.slice(from, to), ...rest]));
+  return [2, 3, 4].flatMap((runs) => {
+    const orders = permutationsOf(runs);
+    return cut(0, runs).flatMap((parts) => orders.map((order) => order.map((run) => parts[run])));
+  });
+}
+
+/** All orders of 0 … n − 1 but that one, those that end in n − 1 first. */
+function permutationsOf(n: number): number[][] {
+  const grow = (left: readonly number[]): number[][] =>
+    left.length === 0
+      ? [[]]
+      : left
+          .toReversed()
+          .flatMap((last) => grow(left.filter((i) => i !== last)).map((order) => [...order, last]));
+  const isSorted = (order: readonly number[]): boolean => order.every((v, i) => v === i);
+  return grow(Array.from({ length: n }, (_, i) => i)).filter((order) => !isSorted(order));
+}
+
+/** The step that puts runs of axes in their order, and the transpose that is left then. */
+function moveRuns(
+  { from, perm }: ReducedTranspose,
+  runs: readonly (readonly number[])[],
+): { step: ReducedTranspose; rest: ReducedTranspose } {
+  const order = runs.flat();
+  const extentOf = (run: readonly number[]): number => count(run.map((axis) => from[axis]));
+  const sorted = runs.toSorted((a, b) => a[0] - b[0]);
+  return {
+    step: { from: sorted.map(extentOf), perm: runs.map((run) => sorted.indexOf(run)) },
+    rest: reduceTranspose(
+      order.map((axis) => from[axis]),
+      perm.map((axis) => order.indexOf(axis)),
+    ),
+  };
+}
+
 /** Broadcasting of two shapes as two shapes of one rank ≤ 4: common 1s removed, axes with the same roles joined. */
 export function alignBroadcast(a: Shape, b: Shape): { a: number[]; b: number[] } {
   const rank = Math.max(a.length, b.length);
@@ -70,7 +136,7 @@ export function alignBroadcast(a: Shape, b: Shape): { a: number[]; b: number[] }
   while (axes.length > 4) {
     let at = axes.length - 2;
     while (at >= 0 && role(axes[at]) !== role(axes[at + 1])) at--;
-    if (at < 0) throw new GraphError(`broadcasting [${a}] with [${b}] does not fit ncnn's rank 4`);
+    if (at < 0) throw new UnsupportedError(`broadcasting [${a}] with [${b}] does not fit ncnn's rank 4`);
     axes.splice(at, 2, { x: axes[at].x * axes[at + 1].x, y: axes[at].y * axes[at + 1].y });
   }
   if (axes.length === 0) axes = [{ x: 1, y: 1 }];

@@ -4,7 +4,7 @@ import type { Shape } from "../../../ir/tensor.ts";
 import { normalizeAxis, sliceArguments, sliceRange, splitSizes, transposePerm } from "../arguments.ts";
 import { intAttribute, type OnnxNode, tensorNumbers } from "../model.ts";
 import type { Lower, Lowering, Value } from "./context.ts";
-import { axisInBlob, blobShapeOf, count, permuteOrder, reduceTranspose } from "./layout.ts";
+import { axisInBlob, blobShapeOf, count, permuteOrder, reduceTranspose, transposeSteps } from "./layout.ts";
 
 /** Crop's marker for "to the end". */
 const toEnd = -233;
@@ -21,13 +21,25 @@ const sameList = (a: readonly number[], b: readonly number[]): boolean =>
 
 const transpose: Lower = (l, node) => {
   const value = l.value(node.inputs[0]);
-  const { from, perm } = reduceTranspose(value.shape, transposePerm(node, value.shape.length));
+  const given = transposePerm(node, value.shape.length);
+  const { from, perm } = reduceTranspose(value.shape, given);
   if (perm.every((axis, i) => axis === i)) {
     l.alias(node.outputs[0], value);
     return;
   }
   if (value.blobShape.length === 3 && transposeChannels(l, value, from, perm)) return;
-  l.result("Permute", [l.as(value, from)], { order_type: permuteOrder(perm) });
+  const steps =
+    transposeSteps({ from, perm }) ??
+    l.unsupported(
+      `a transpose of rank ${given.length} by [${given}] of [${value.shape}]`,
+      "up to 8 axes that do not stay side by side",
+    );
+  const last = steps.length - 1;
+  const moved = steps.slice(0, last).reduce((current, step) => {
+    const [blob] = l.layer("Permute", [l.as(current, step.from)], { order_type: permuteOrder(step.perm) });
+    return l.view(blob, value.shape);
+  }, value);
+  l.result("Permute", [l.as(moved, steps[last].from)], { order_type: permuteOrder(steps[last].perm) });
 };
 
 /** Transposes that are one layer on pictures: ShuffleChannel, PixelShuffle and Reorg. */
