@@ -1,3 +1,5 @@
+import { message as printed } from "./text.ts";
+
 /**
  * The few error classes of the kit. A message names what, where, what was found, what was expected and what to do;
  * the command line prints it as it is and exits with `exitCode`. Anything else that is thrown is a defect.
@@ -5,31 +7,55 @@
 export class NcnnkitError extends Error {
   /** Process exit status when this reaches the command line: 1 failed, 2 misused. */
   readonly exitCode: 1 | 2 = 1;
+  /** The message as one line that is safe to show: what it repeats of a file or an argument is made visible and cut. */
+  constructor(message: string, options?: ErrorOptions) {
+    super(printed(message), options);
+  }
+  // Written out in each class: a minifier renames the classes, not the strings.
   override get name(): string {
-    return this.constructor.name;
+    return "NcnnkitError";
   }
 }
 
 /** Bytes or text that are not what the format says. */
-export class FormatError extends NcnnkitError {}
+export class FormatError extends NcnnkitError {
+  override get name(): string {
+    return "FormatError";
+  }
+}
 
 /** A graph that breaks a rule: shapes that do not fit, missing blobs, cycles, wrong weight counts. */
-export class GraphError extends NcnnkitError {}
+export class GraphError extends NcnnkitError {
+  override get name(): string {
+    return "GraphError";
+  }
+}
 
 /** A valid input that asks for something the kit does not do. Never a silent wrong answer instead. */
-export class UnsupportedError extends NcnnkitError {}
+export class UnsupportedError extends NcnnkitError {
+  override get name(): string {
+    return "UnsupportedError";
+  }
+}
 
 /** A file, URL, picture or folder that cannot be read or written. */
-export class InputError extends NcnnkitError {}
+export class InputError extends NcnnkitError {
+  override get name(): string {
+    return "InputError";
+  }
+}
 
 /** Wrong options or arguments. */
 export class UsageError extends NcnnkitError {
   override readonly exitCode = 2;
+  override get name(): string {
+    return "UsageError";
+  }
 }
 
 /** A message with the place put in front, keeping the class of the error: `a.param: line 3: …`. */
 export function withContext(where: string, error: unknown): unknown {
-  if (error instanceof NcnnkitError) error.message = `${where}: ${error.message}`;
+  if (error instanceof NcnnkitError) error.message = printed(`${where}: ${error.message}`);
   return error;
 }
 

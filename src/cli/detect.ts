@@ -1,7 +1,7 @@
 /** `ncnnkit detect`: boxes on pictures. */
 import path from "node:path";
 import { type Command, Option } from "commander";
-import { counted } from "../base/text.ts";
+import { counted, fileSafe, visible } from "../base/text.ts";
 import {
   cocoLabels,
   cocoRows,
@@ -203,7 +203,8 @@ function rescale(detections: readonly Detection[], sx: number, sy: number): Dete
  */
 function outputNames(files: readonly FoundFile[], out: string): string[] {
   const used = new Set<string>();
-  return files.map(({ name, path: source }) => {
+  return files.map(({ name: given, path: source }) => {
+    const name = fileSafe(given);
     const extension = path.extname(name);
     const stem = name.slice(0, name.length - extension.length);
     let target = name;
@@ -243,7 +244,7 @@ function boxLines({ file, detections }: Result, several: boolean): string {
   return detections
     .map(({ label, score, box }) => {
       const numbers = [box.x, box.y, box.width, box.height].map((value) => value.toFixed(1));
-      return `${several ? `${file}: ` : ""}${label} ${score.toFixed(3)} ${numbers.join(" ")}\n`;
+      return `${several ? `${visible(file)}: ` : ""}${visible(label)} ${score.toFixed(3)} ${numbers.join(" ")}\n`;
     })
     .join("");
 }

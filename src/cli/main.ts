@@ -22,7 +22,7 @@ import { pullCommand } from "./pull.ts";
 import { quantizeCommand } from "./quantize.ts";
 import { servePageCommand } from "./serve-page.ts";
 import { simplifyCommand } from "./simplify.ts";
-import { paint, processTerminal, type Terminal } from "./terminal.ts";
+import { guarded, processTerminal, type Terminal } from "./terminal.ts";
 
 /** Adds one command to the program; in the order in which help lists them. */
 const commands: readonly ((program: Command, terminal: Terminal) => void)[] = [
@@ -55,7 +55,8 @@ const commands: readonly ((program: Command, terminal: Terminal) => void)[] = [
  * Results go to stdout, everything else to stderr. A defect of the kit itself shows its stack; a bad input does not,
  * unless `--debug` is given.
  */
-export async function main(argv: readonly string[], terminal: Terminal = processTerminal()): Promise<number> {
+export async function main(argv: readonly string[], screen: Terminal = processTerminal()): Promise<number> {
+  const terminal = guarded(screen);
   const program = buildProgram(terminal);
   try {
     await program.parseAsync([...argv], { from: "user" });
@@ -63,7 +64,7 @@ export async function main(argv: readonly string[], terminal: Terminal = process
   } catch (error) {
     if (error instanceof CommanderError)
       return error.code === "commander.helpDisplayed" || error.code === "commander.version" ? 0 : 2;
-    terminal.err(`${paint(terminal.color.err).red("error:")} ${describe(error, argv.includes("--debug"))}\n`);
+    terminal.err(`error: ${describe(error, argv.includes("--debug"))}\n`);
     return error instanceof NcnnkitError ? error.exitCode : 1;
   }
 }

@@ -1,6 +1,10 @@
-/** Where a command writes: results to `out`, everything said to a person to `err`. */
+/**
+ * Where a command writes: results to `out`, everything said to a person to `err`. Names of layers, classes and files are other people's:
+ * what reaches a terminal goes through `guarded`, which lets no control character by.
+ */
 import cliProgress from "cli-progress";
 import pc from "picocolors";
+import { message, visible } from "../base/text.ts";
 
 export interface Terminal {
   /** Results; nothing else. */
@@ -29,12 +33,27 @@ export function processTerminal(): Terminal {
   };
 }
 
-export function paint(on: boolean): ReturnType<typeof pc.createColors> {
-  return pc.createColors(on);
+/**
+ * The terminal with every control character but line ends and tabs written out, as JSON writes it, so that JSON text still means the
+ * same. `error:` and `warning:` at the beginning of a message get their colours here, behind that.
+ */
+export function guarded(terminal: Terminal): Terminal {
+  const { red, yellow } = pc.createColors(terminal.color.err);
+  const kept = "\n\t";
+  return {
+    ...terminal,
+    out: (text) => terminal.out(visible(text, kept)),
+    err: (text) =>
+      terminal.err(
+        visible(text, kept)
+          .replace(/^error:/, red)
+          .replace(/^warning:/, yellow),
+      ),
+  };
 }
 
-export function warn(terminal: Terminal, message: string): void {
-  terminal.err(`${paint(terminal.color.err).yellow("warning:")} ${message}\n`);
+export function warn(terminal: Terminal, text: string): void {
+  terminal.err(`warning: ${message(text)}\n`);
 }
 
 export interface Progress {
@@ -49,8 +68,9 @@ const plainInterval = 10;
 
 /** Progress of `total` steps on stderr: a bar with rate and time left, or now and then a line. */
 export function startProgress(terminal: Terminal, what: string, total: number): Progress {
+  // The bar writes to the screen by itself.
   return terminal.live && total > 1
-    ? liveProgress(terminal, what, total)
+    ? liveProgress(terminal, visible(what), total)
     : plainProgress(terminal, what, total);
 }
 
@@ -73,8 +93,9 @@ function liveProgress(terminal: Terminal, what: string, total: number): Progress
       shown = done;
       bar.update(done, rate());
     },
-    say: (message) => {
-      terminal.err(`\r\x1b[K${message}\n`);
+    say: (text) => {
+      process.stderr.write("\r\x1b[K");
+      terminal.err(`${text}\n`);
       bar.update(shown, rate());
     },
     stop: () => bar.stop(),
@@ -97,8 +118,9 @@ function plainProgress(terminal: Terminal, what: string, total: number): Progres
   };
 }
 
-/** Lines of columns, padded so that they line up; numbers to the right. */
-export function table(rows: readonly (readonly (string | number)[])[], gap = "  "): string {
+/** Lines of columns, padded so that they line up; numbers to the right; a row stays a line whatever its cells hold. */
+export function table(content: readonly (readonly (string | number)[])[], gap = "  "): string {
+  const rows = content.map((row) => row.map((cell) => (typeof cell === "string" ? visible(cell) : cell)));
   const widths: number[] = [];
   for (const row of rows) {
     row.forEach((cell, i) => {

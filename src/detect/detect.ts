@@ -1,5 +1,7 @@
 /** Model outputs to detections in the original picture: decode, suppress, map back, clip. */
+
 import { GraphError, UsageError } from "../base/errors.ts";
+import { brief } from "../base/text.ts";
 import type { Manifest } from "../ir/manifest.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { Candidates, decodeHead } from "./decode.ts";
@@ -79,7 +81,9 @@ export function postprocess(
   for (const head of heads) {
     const output = outputs[head.blob];
     if (!output)
-      throw new GraphError(`head "${head.blob}": not among the outputs ${Object.keys(outputs).join(", ")}`);
+      throw new GraphError(
+        `head "${head.blob}": not among the outputs ${brief(Object.keys(outputs).join(", "))}`,
+      );
     decodeHead(head, output, labels.length, { confidence, multiLabel, allowed, width, height }, candidates);
   }
   const kept = nms(candidates, { iou, maxDetections, agnostic });
@@ -119,7 +123,7 @@ function allowedClasses(
     const id = typeof wanted === "number" ? wanted : labels.indexOf(wanted);
     if (!Number.isInteger(id) || id < 0 || id >= labels.length) {
       throw new UsageError(
-        `class ${JSON.stringify(wanted)}: the model has classes 0 to ${labels.length - 1}: ${labels.slice(0, 100).join(", ")}`,
+        `class ${JSON.stringify(wanted)}: the model has classes 0 to ${labels.length - 1}: ${brief(labels.slice(0, 100).join(", "))}`,
       );
     }
     allowed[id] = 1;

@@ -4,6 +4,7 @@
  */
 import type { Activation } from "../base/activation.ts";
 import { GraphError, UnsupportedError } from "../base/errors.ts";
+import { brief } from "../base/text.ts";
 import { type Graph, inferShapes, type Node, opOf } from "../ir/graph.ts";
 import { type Op, resolveParams } from "../ir/op.ts";
 import { elementCount, type Shape, sameShape } from "../ir/tensor.ts";
@@ -94,7 +95,7 @@ export class Lowering {
   run(): Lowered {
     for (const blob of this.wanted) {
       if (!this.shapes.has(blob)) {
-        throw new GraphError(`no blob "${blob}"; the outputs are ${this.graph.outputs.join(", ")}`);
+        throw new GraphError(`no blob "${blob}"; the outputs are ${brief(this.graph.outputs.join(", "))}`);
       }
     }
     const needed = neededNodes(this.graph, this.wanted);

@@ -1,5 +1,7 @@
 /** The reference backend: runs a graph node by node on the plain kernels of `ops/`. Slow, and the definition of right. */
+
 import { GraphError } from "../base/errors.ts";
+import { brief } from "../base/text.ts";
 import { type Graph, inferShapes, opOf } from "../ir/graph.ts";
 import { resolveParams } from "../ir/op.ts";
 import { formatShape, type Shape, type Tensor } from "../ir/tensor.ts";
@@ -19,7 +21,7 @@ export function runReference(
   const shapes = inferShapes(graph, ops, checkInputs(graph, inputs));
   for (const blob of outputs) {
     if (!shapes.has(blob)) {
-      throw new GraphError(`no blob "${blob}"; the outputs are ${graph.outputs.join(", ")}`);
+      throw new GraphError(`no blob "${blob}"; the outputs are ${brief(graph.outputs.join(", "))}`);
     }
   }
   const readersLeft = new Map([...graph.consumers()].map(([blob, list]) => [blob, list.length]));
@@ -62,7 +64,7 @@ export function checkInputs(graph: Graph, inputs: Record<string, Tensor>): Recor
   for (const name of expected) {
     const value = inputs[name];
     if (!value) {
-      throw new GraphError(`input "${name}" is missing; the inputs are ${expected.join(", ")}`);
+      throw new GraphError(`input "${name}" is missing; the inputs are ${brief(expected.join(", "))}`);
     }
     const count = value.shape.reduce((a, b) => a * b, 1);
     if (count !== value.data.length) {
@@ -74,7 +76,7 @@ export function checkInputs(graph: Graph, inputs: Record<string, Tensor>): Recor
   }
   const surplus = Object.keys(inputs).find((name) => !expected.includes(name));
   if (surplus !== undefined) {
-    throw new GraphError(`no input "${surplus}"; the inputs are ${expected.join(", ")}`);
+    throw new GraphError(`no input "${surplus}"; the inputs are ${brief(expected.join(", "))}`);
   }
   return shapes;
 }

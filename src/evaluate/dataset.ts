@@ -1,6 +1,8 @@
 /** Ground truth from the text of label files: YOLO label files, COCO `instances_*.json`, and YOLOv5's dataset yaml. */
+
 import * as z from "zod/mini";
 import { FormatError } from "../base/errors.ts";
+import { brief } from "../base/text.ts";
 import type { GroundTruth, ImageId } from "./coco-ap.ts";
 
 /**
@@ -145,7 +147,7 @@ export function matchCategories(
         .map(({ name }) => `"${name}"`)
         .join(
           ", ",
-        )}${unknown.length > 5 ? ", …" : ""} are no labels of the model, which has ${labels.slice(0, 5).join(", ")}${labels.length > 5 ? ", …" : ""}`,
+        )}${unknown.length > 5 ? ", …" : ""} are no labels of the model, which has ${brief(labels.slice(0, 5).join(", "))}${labels.length > 5 ? ", …" : ""}`,
     );
   }
   return new Map(

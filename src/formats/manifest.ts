@@ -4,6 +4,7 @@
  */
 import * as z from "zod/mini";
 import { FormatError, GraphError } from "../base/errors.ts";
+import { isFileName } from "../base/text.ts";
 import { type Graph, inferShapes } from "../ir/graph.ts";
 import type { Head, Manifest } from "../ir/manifest.ts";
 import { formatShape, type Shape } from "../ir/tensor.ts";
@@ -25,8 +26,8 @@ const positive = z.number().check(z.positive());
 /** A scale is 0 for a channel without weights. */
 const scale = z.number().check(z.minimum(0));
 const fileName = text.check(
-  z.refine((name) => !/[/\\\0]/.test(name) && name !== "." && name !== "..", {
-    error: "a plain file name in the manifest's own folder",
+  z.refine((name) => isFileName(name), {
+    error: "a plain file name in the manifest's own folder, without control characters",
   }),
 );
 const blobName = text.check(z.refine((name) => !/\s/.test(name), { error: "a blob name without spaces" }));
@@ -101,7 +102,8 @@ const quantizationSchema = z.looseObject({
 const schema = z
   .strictObject({
     version: z.literal(1),
-    name: text,
+    // Files are named after it: NAME.json, NAME.h, NAME-int8.param.
+    name: fileName,
     param: fileName,
     bin: fileName,
     input: inputSchema,

@@ -8,7 +8,7 @@
  * - a blob may have any number of readers. ncnn's `Split` layers do not occur: the `.param` reader drops them, the
  *   writer puts them back (`formats/ncnn/split.ts`).
  */
-import { GraphError, NcnnkitError } from "../base/errors.ts";
+import { GraphError, NcnnkitError, withContext } from "../base/errors.ts";
 import {
   commonParams,
   inputType,
@@ -208,8 +208,7 @@ export function inferShapes(
     } catch (error) {
       if (!(error instanceof NcnnkitError)) throw error;
       const given = node.inputs.map((blob) => `${blob} ${formatShape(shapes.get(blob)!)}`).join(", ");
-      error.message = `node ${node.type} "${node.name}" (${given || "no inputs"}): ${error.message}`;
-      throw error;
+      throw withContext(`node ${node.type} "${node.name}" (${given || "no inputs"})`, error);
     }
     node.outputs.forEach((blob, i) => {
       const shape = outputs[i];

@@ -1,5 +1,6 @@
 /** From an opened model to the files of an ncnn model. */
 import { UsageError } from "../base/errors.ts";
+import { isFileName, quote } from "../base/text.ts";
 import { checkManifest, manifestHeader, printManifest } from "../formats/manifest.ts";
 import { printParam, writeWeights } from "../formats/ncnn/index.ts";
 import type { Graph } from "../ir/graph.ts";
@@ -40,8 +41,10 @@ export interface ConvertedModel {
  */
 export function convert(opened: OpenedModel, options: ConvertOptions = {}): ConvertedModel {
   const name = options.name ?? opened.manifest.name;
-  if (!/^[^/\\\0]+$/.test(name) || name.startsWith(".")) {
-    throw new UsageError(`name ${JSON.stringify(name)}: expected a file name without folder or extension`);
+  if (!isFileName(name) || name.startsWith(".")) {
+    throw new UsageError(
+      `name ${quote(name)}: expected a file name without folder, extension or control characters`,
+    );
   }
   const graph = opened.graph.clone();
   const rewrites = rewrite(graph, opened.manifest, options);

@@ -1,5 +1,7 @@
 /** ONNX out: a model as an export of a training framework would be, and ONNX files simplified. */
+
 import { inContext, UsageError } from "../base/errors.ts";
+import { brief } from "../base/text.ts";
 import type { Dim } from "../formats/onnx/model.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Manifest } from "../ir/manifest.ts";
@@ -99,13 +101,15 @@ function shapesByName(
   for (const [key, shape] of Object.entries(given)) {
     if (key === "" && names.length !== 1) {
       throw new UsageError(
-        `the model has ${names.length} inputs (${names.join(", ")}): give each shape with its name`,
+        `the model has ${names.length} inputs (${brief(names.join(", "))}): give each shape with its name`,
       );
     }
     const name = key || names[0];
     const input = inputs.find((info) => info.name === name);
     if (!input)
-      throw new UsageError(`there is no input "${name}"; the inputs are ${names.join(", ") || "none"}`);
+      throw new UsageError(
+        `there is no input "${name}"; the inputs are ${brief(names.join(", ")) || "none"}`,
+      );
     if (input.shape && input.shape.length !== shape.length) {
       throw new UsageError(
         `input "${name}" has ${input.shape.length} axes, but the given shape ${shape.join(",")} has ${shape.length}`,
@@ -123,7 +127,7 @@ function keptOutputs(
   if (!unused?.length) return undefined;
   const unknown = unused.find((name) => !names.includes(name));
   if (unknown !== undefined) {
-    throw new UsageError(`there is no output "${unknown}"; the outputs are ${names.join(", ")}`);
+    throw new UsageError(`there is no output "${unknown}"; the outputs are ${brief(names.join(", "))}`);
   }
   const kept = names.filter((name) => !unused.includes(name));
   if (!kept.length) throw new UsageError("all outputs are unused: nothing would be left");

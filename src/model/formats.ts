@@ -1,5 +1,7 @@
 /** The formats that a model can be opened from, tried by file extension, then by content. */
+
 import { FormatError, InputError } from "../base/errors.ts";
+import { brief } from "../base/text.ts";
 import { isBinaryParam } from "../formats/ncnn/index.ts";
 import type { OpenedModel, Opener, OpenOptions } from "./format.ts";
 import { openManifest, openNcnn } from "./ncnn.ts";
@@ -91,7 +93,7 @@ export async function mainFile(folder: Folder, folderName: string): Promise<stri
     const found = files(extension);
     if (found.length === 1) return found[0];
     if (found.length > 1) {
-      throw new InputError(`${folderName}: several models, name one of them: ${found.join(", ")}`);
+      throw new InputError(`${folderName}: several models, name one of them: ${brief(found.join(", "))}`);
     }
   }
   throw new InputError(

@@ -1,5 +1,7 @@
 /** A loaded model: a graph in a session, with the facts that turn pictures into its input and its outputs into boxes. */
+
 import { InputError, UnsupportedError } from "../base/errors.ts";
+import { brief } from "../base/text.ts";
 import { type Detection, type DetectOptions, postprocess } from "../detect/detect.ts";
 import { toTensor } from "../detect/letterbox.ts";
 import type { Picture } from "../detect/picture.ts";
@@ -80,7 +82,7 @@ export class Model {
   requireHeads(): void {
     if (this.manifest.heads.length) return;
     throw new UnsupportedError(
-      `${this.manifest.name} is no detector that can be decoded: no YOLOv5 heads with anchors are known among its outputs (${this.graph.outputs.join(", ")})`,
+      `${this.manifest.name} is no detector that can be decoded: no YOLOv5 heads with anchors are known among its outputs (${brief(this.graph.outputs.join(", "))})`,
     );
   }
 

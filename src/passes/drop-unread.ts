@@ -1,5 +1,7 @@
 /** Nodes whose results nobody wants. */
+
 import { GraphError } from "../base/errors.ts";
+import { brief } from "../base/text.ts";
 import type { Pass } from "./pass.ts";
 
 /** Constants without a reader. (Any other blob without a reader is an output of the graph.) */
@@ -25,7 +27,7 @@ export function keepOutputs(outputs: readonly string[]): Pass {
       const producers = graph.producers();
       const missing = outputs.find((blob) => !producers.has(blob));
       if (missing !== undefined) {
-        throw new GraphError(`no blob "${missing}"; the outputs are ${graph.outputs.join(", ")}`);
+        throw new GraphError(`no blob "${missing}"; the outputs are ${brief(graph.outputs.join(", "))}`);
       }
       const dead = graph.nodes.toReversed().filter((node) => {
         if (node.type === "Input" || node.outputs.some((blob) => wanted.has(blob))) {

@@ -177,9 +177,8 @@ export function observe(observations: Observations, blobs: Record<string, Tensor
     try {
       observation.add(value);
     } catch (error) {
-      if (error instanceof GraphError)
-        error.message = `blob "${blob}": ${error.message}; the model is broken`;
-      throw error;
+      if (!(error instanceof GraphError)) throw error;
+      throw new GraphError(`blob "${blob}": ${error.message}; the model is broken`);
     }
   }
 }

@@ -8,6 +8,7 @@
 
 import { GraphError, UsageError } from "../base/errors.ts";
 import { float32ToFp16Array } from "../base/fp16.ts";
+import { brief } from "../base/text.ts";
 import type { CalibrationTable } from "../formats/table.ts";
 import { type Graph, type Node, paramsOf } from "../ir/graph.ts";
 import { type Op, type Params, resolveParams } from "../ir/op.ts";
@@ -56,7 +57,7 @@ export function quantizeGraph(graph: Graph, table: CalibrationTable, options: Re
 
 function someNames(layers: readonly QuantizableLayer[]): string {
   const names = layers.map((layer) => layer.name);
-  return `the layers are ${names.slice(0, 8).join(", ")}${names.length > 8 ? `, … (${names.length})` : ""}`;
+  return `the layers are ${brief(names.slice(0, 8).join(", "))}${names.length > 8 ? `, … (${names.length})` : ""}`;
 }
 
 /** A table must name only layers of this graph, with the right number of scales. */
@@ -66,7 +67,7 @@ export function checkTable(table: CalibrationTable, layers: readonly Quantizable
   const unknown = names.filter((name) => !byName.has(name));
   if (unknown.length > 0) {
     throw new GraphError(
-      `the table belongs to another model: ${unknown.length} of its ${names.length} layers are not in the graph (${unknown.slice(0, 8).join(", ")}${unknown.length > 8 ? ", …" : ""}); ${someNames(layers)}`,
+      `the table belongs to another model: ${unknown.length} of its ${names.length} layers are not in the graph (${brief(unknown.slice(0, 8).join(", "))}${unknown.length > 8 ? ", …" : ""}); ${someNames(layers)}`,
     );
   }
   const wrong = [...table.weights].filter(([name, { length }]) => byName.get(name)?.scaleCount !== length);

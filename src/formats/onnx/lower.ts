@@ -2,7 +2,9 @@
  * ONNX to ncnn layers. Input is a simplified model with concrete shapes and fused patterns; output a `Graph` of plain
  * layers that `passes/` then fuses further. The batch axis must be 1 and disappears.
  */
+
 import { UnsupportedError } from "../../base/errors.ts";
+import { brief } from "../../base/text.ts";
 import { type Graph, type Node, verify } from "../../ir/graph.ts";
 import type { Shape } from "../../ir/tensor.ts";
 import { ops } from "../../ops/index.ts";
@@ -53,7 +55,7 @@ function ruleOf(node: OnnxNode, opset: number): Lower {
   if (rule) return rule;
   const hint = hints[node.opType] ?? `the operators that are supported are ${supportedOperators.join(", ")}`;
   throw new UnsupportedError(
-    `${describeNode(node, opset)}: ${node.opType} cannot be lowered to ncnn; ${hint}`,
+    `${describeNode(node, opset)}: ${brief(node.opType)} cannot be lowered to ncnn; ${hint}`,
   );
 }
 

@@ -2,7 +2,9 @@
  * An ONNX file in memory: what readers, `simplify`, the lowering and the writer share. Only what those use; names follow
  * onnx.proto (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto).
  */
+
 import { UnsupportedError } from "../../base/errors.ts";
+import { brief, quote } from "../../base/text.ts";
 import { type Elements, type ElementType, fromNumbers, toNumbers } from "./elements.ts";
 
 /** An extent: a number, or the name of one that is only known at run time. */
@@ -70,9 +72,9 @@ export function opsetOf(model: OnnxModel): number {
 
 /** `Conv "/model.0/conv" (opset 17)`: how a node is named in errors. */
 export function describeNode(node: OnnxNode, opset?: number): string {
-  const domain = node.domain ? `${node.domain}.` : "";
+  const type = brief(node.domain ? `${node.domain}.${node.opType}` : node.opType);
   const label = node.name || node.outputs.find((name) => name) || "unnamed";
-  return `${domain}${node.opType} node "${label}"${opset === undefined ? "" : ` (opset ${opset})`}`;
+  return `${type} node ${quote(label)}${opset === undefined ? "" : ` (opset ${opset})`}`;
 }
 
 interface Values {

@@ -2,7 +2,9 @@
  * What `python -m onnxsim` does: shape inference, constant folding, removal of nodes that do nothing or that nobody
  * needs, BatchNormalization folded into convolutions. One pass forward over the sorted nodes, one backward.
  */
-import { GraphError, NcnnkitError, UnsupportedError } from "../../base/errors.ts";
+
+import { GraphError, UnsupportedError, withContext } from "../../base/errors.ts";
+import { brief } from "../../base/text.ts";
 import { sliceArguments } from "./arguments.ts";
 import { allKnown } from "./dims.ts";
 import type { ElementType } from "./elements.ts";
@@ -95,7 +97,7 @@ class Simplifier {
   private setInputs(overwrite: Readonly<Record<string, OnnxShape>>): void {
     for (const name of Object.keys(overwrite)) {
       if (!this.graph.inputs.some((input) => input.name === name)) {
-        const known = this.graph.inputs.map((input) => input.name).join(", ");
+        const known = brief(this.graph.inputs.map((input) => input.name).join(", "));
         throw new GraphError(`a shape is given for input "${name}", the model has: ${known}`);
       }
     }
@@ -124,9 +126,7 @@ class Simplifier {
         if (inlined) queue.splice(at + 1, 0, ...inlined);
         else if (!this.fold(node) && !this.infer(node) && !this.drop(node)) kept.push(node);
       } catch (error) {
-        if (error instanceof NcnnkitError)
-          error.message = `${describeNode(node, this.opset)}: ${error.message}`;
-        throw error;
+        throw withContext(describeNode(node, this.opset), error);
       }
     }
     this.graph.nodes = kept;

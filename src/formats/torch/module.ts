@@ -1,5 +1,7 @@
 /** A checked view of one pickled `torch.nn.Module`: its class, attributes, sub-modules and tensors, all read with errors. */
+
 import { FormatError, UnsupportedError } from "../../base/errors.ts";
+import { brief } from "../../base/text.ts";
 import type { TorchArchive } from "./archive.ts";
 import { describe, type PyDict, PyGlobal, PyObject, PyTensor, type PyValue } from "./values.ts";
 
@@ -28,16 +30,16 @@ export class TorchModule {
     }
     this.className = object.className;
     if (!(object.state instanceof Map)) {
-      throw new FormatError(`module "${path}" (${this.className}) has no attributes`);
+      throw new FormatError(`module "${path}" (${brief(this.className)}) has no attributes`);
     }
     this.state = object.state;
   }
 
   fail(message: string): never {
-    throw new FormatError(`module "${this.path}" (${this.className}): ${message}`);
+    throw new FormatError(`module "${this.path}" (${brief(this.className)}): ${message}`);
   }
   unsupported(message: string): never {
-    throw new UnsupportedError(`module "${this.path}" (${this.className}): ${message}`);
+    throw new UnsupportedError(`module "${this.path}" (${brief(this.className)}): ${message}`);
   }
 
   /** Path of a node made for `part` of this module. */

@@ -1,5 +1,6 @@
 /** What all lowering rules work with: the graph that grows, and for each ONNX value the blob that holds it. */
-import { GraphError, UnsupportedError } from "../../../base/errors.ts";
+import { GraphError, UnsupportedError, withContext } from "../../../base/errors.ts";
+import { message } from "../../../base/text.ts";
 import { Graph } from "../../../ir/graph.ts";
 import { type Params, resolveParams } from "../../../ir/op.ts";
 import { formatShape, type Shape, sameShape } from "../../../ir/tensor.ts";
@@ -70,8 +71,8 @@ export class Lowering {
       rule(this, node);
     } catch (error) {
       if (error instanceof GraphError || error instanceof UnsupportedError) {
-        const prefix = `${describeNode(node, this.opset)}: `;
-        if (!error.message.startsWith(prefix)) error.message = prefix + error.message;
+        const where = describeNode(node, this.opset);
+        if (!error.message.startsWith(message(`${where}: `))) withContext(where, error);
       }
       throw error;
     }
