@@ -128,7 +128,7 @@ async function run(file: string, options: Options, terminal: Terminal): Promise<
   warnMismatch(manifest.input, input, opened.assumptions.length > 0, file, terminal);
   const told = teller(terminal);
   const entries = options.images === undefined ? undefined : await picturesOf(options);
-  const source = entries && calibrationSource(entries, input, told.skip);
+  const source = entries && calibrationSource(entries, input, told.skip, undefined, told.warn);
   const note = JSON.stringify({ model: await graphDigest(graph), input });
   try {
     if (options.shard) {
@@ -241,6 +241,7 @@ function teller(terminal: Terminal): {
   expect(total: number): void;
   step(progress: CalibrateProgress): void;
   skip(message: string): void;
+  warn(message: string): void;
   stop(): void;
 } {
   let total = 0;
@@ -259,6 +260,7 @@ function teller(terminal: Terminal): {
       bar?.step(images);
     },
     skip: (message) => (bar ? bar.say(`skipped ${message}`) : terminal.err(`skipped ${message}\n`)),
+    warn: (message) => (bar ? bar.say(`warning: ${message}`) : warn(terminal, message)),
     stop: () => bar?.stop(),
   };
 }

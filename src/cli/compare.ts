@@ -13,7 +13,7 @@ import {
 } from "../node.ts";
 import { addNameOptions, loadNamed, type NameOptions } from "./names.ts";
 import { numberIn, parseSize } from "./options.ts";
-import { startProgress, type Terminal, table } from "./terminal.ts";
+import { type Progress, startProgress, type Terminal, table } from "./terminal.ts";
 
 interface CompareOptions extends NameOptions {
   input?: string;
@@ -60,7 +60,7 @@ export function compareCommand(program: Command, terminal: Terminal): void {
           reference,
           files.map((found) => found.path),
           options,
-          progress.step,
+          progress,
         );
         const rows = await compareModels(reference, candidate, tensors);
         if (options.order === "worst") rows.sort((a, b) => a.sqnr - b.sqnr);
@@ -78,11 +78,13 @@ async function* inputTensors(
   model: Model,
   files: readonly string[],
   { size }: CompareOptions,
-  done: (count: number) => void,
+  progress: Progress,
 ): AsyncGenerator<Tensor> {
   for (const [i, file] of files.entries()) {
-    yield toTensor(await readPicture(file), model.manifest.input, size ?? {}).tensor;
-    done(i + 1);
+    const picture = await readPicture(file);
+    if (picture.warning !== undefined) progress.say(`warning: ${picture.warning}`);
+    yield toTensor(picture, model.manifest.input, size ?? {}).tensor;
+    progress.step(i + 1);
   }
 }
 

@@ -161,6 +161,7 @@ export function spread<T>(items: readonly T[], most: number): T[] {
 function teller(terminal: Terminal): {
   onProgress: (progress: DeployProgress) => void;
   onSkip: (message: string) => void;
+  onWarning: (message: string) => void;
   stop: () => void;
 } {
   let stage: DeployStage | undefined;
@@ -180,6 +181,7 @@ function teller(terminal: Terminal): {
       bar?.step(progress.done);
     },
     onSkip: (message) => (bar ? bar.say(`skipped ${message}`) : terminal.err(`skipped ${message}\n`)),
+    onWarning: (message) => (bar ? bar.say(`warning: ${message}`) : warn(terminal, message)),
     stop,
   };
 }

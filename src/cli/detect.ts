@@ -132,6 +132,7 @@ async function detectAll(
         progress.say(`skipped ${error}`);
       });
       if (picture) {
+        if (picture.warning !== undefined) progress.say(`warning: ${picture.warning}`);
         const result = await detectOne(model, file, picture, options);
         results.push(result);
         if (options.out && targets) result.written = await writeOne(result, picture, options, targets[i]);

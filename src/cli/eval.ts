@@ -103,9 +103,10 @@ async function evaluate(
     skipped.push(message);
     progress.say(`skipped ${message}`);
   };
+  const damaged = (message: string): void => progress.say(`warning: ${message}`);
   let result: Evaluation;
   try {
-    result = await evaluateModels(models, readEntries(dataset.entries, skip), {
+    result = await evaluateModels(models, readEntries(dataset.entries, skip, damaged), {
       size: options.size,
       onProgress: (done) => progress.step(done + skipped.length),
     });

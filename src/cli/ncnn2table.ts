@@ -23,7 +23,7 @@ import {
   writePaths,
 } from "../node.ts";
 import { officialCommand, readPair } from "./official.ts";
-import { startProgress, type Terminal, warn } from "./terminal.ts";
+import { startProgress, type Terminal, warn, warner } from "./terminal.ts";
 
 const usage = `Usage: ncnn2table [ncnnparam] [ncnnbin] [list,...] [ncnntable] [(key=value)...]
   mean=[104.0,117.0,123.0],...
@@ -79,7 +79,7 @@ export const ncnn2tableCommand = officialCommand({
     const files = await readLists(lists.split(","));
     const table = await calibrate(
       graph,
-      sourceOf(graph, files, settings),
+      sourceOf(graph, files, settings, warner(terminal)),
       files[0].length,
       settings,
       terminal,
@@ -275,7 +275,12 @@ async function readList(list: string): Promise<string[]> {
   });
 }
 
-function sourceOf(graph: Graph, files: readonly string[][], settings: Settings): CalibrationSource {
+function sourceOf(
+  graph: Graph,
+  files: readonly string[][],
+  settings: Settings,
+  warned: (message: string) => void,
+): CalibrationSource {
   return async function* tensors() {
     for (let i = 0; i < files[0].length; i++) {
       const entries = graph.inputs.map(async (blob, k): Promise<[string, Tensor]> => {
@@ -284,7 +289,7 @@ function sourceOf(graph: Graph, files: readonly string[][], settings: Settings):
           blob,
           settings.arrays
             ? await arrayTensor(file, settings.shape[k])
-            : await pictureTensor(file, settings, k),
+            : await pictureTensor(file, settings, k, warned),
         ];
       });
       yield Object.fromEntries(await Promise.all(entries));
@@ -296,10 +301,13 @@ async function pictureTensor(
   file: string,
   { mean, norm, shape, pixel }: Settings,
   k: number,
+  warned: (message: string) => void,
 ): Promise<Tensor> {
   const [width, height] = shape[k];
   const input: TableInput = { pixel: pixel[k], mean: mean[k], norm: norm[k], width, height };
-  return tableTensor(await readPicture(file), input);
+  const picture = await readPicture(file);
+  if (picture.warning !== undefined) warned(picture.warning);
+  return tableTensor(picture, input);
 }
 
 /** `shape` is w, h, c: numpy's the other way round. */

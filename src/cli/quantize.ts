@@ -36,7 +36,7 @@ import {
   parsePercent,
   readTable,
 } from "./options.ts";
-import { startProgress, type Terminal, table as textTable, warn } from "./terminal.ts";
+import { startProgress, type Terminal, table as textTable, warn, warner } from "./terminal.ts";
 
 interface Options extends FactOptions, NameOptions {
   table: string;
@@ -216,7 +216,8 @@ async function spend(
     if (!skipped.has(message)) terminal.err(`skipped ${message}\n`);
     skipped.add(message);
   };
-  const items = (): AsyncIterable<EvaluationItem> => readEntries(dataset.entries, skip);
+  const damaged = warner(terminal);
+  const items = (): AsyncIterable<EvaluationItem> => readEntries(dataset.entries, skip, damaged);
   const inputs: Record<string, Tensor>[] = [];
   for await (const { picture } of items()) {
     inputs.push({ [manifest.input.blob]: toTensor(picture, manifest.input, size).tensor });

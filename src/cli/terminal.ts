@@ -56,6 +56,15 @@ export function warn(terminal: Terminal, text: string): void {
   terminal.err(`warning: ${message(text)}\n`);
 }
 
+/** Warnings that come again each time that a picture is read, said once each. */
+export function warner(terminal: Terminal): (message: string) => void {
+  const said = new Set<string>();
+  return (message) => {
+    if (!said.has(message)) warn(terminal, message);
+    said.add(message);
+  };
+}
+
 export interface Progress {
   step(done: number): void;
   /** Says something without tearing the bar. */

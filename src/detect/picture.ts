@@ -8,6 +8,8 @@ export interface Picture {
   readonly data: Uint8Array | Uint8ClampedArray;
   /** 4 when absent, as in `ImageData`. Alpha is ignored on reading. */
   readonly channels?: 3 | 4;
+  /** What is wrong with the file that it was read from, where it could be read nevertheless: a line that names the file. */
+  readonly warning?: string;
 }
 
 /** Longest side that is accepted: more is a broken header, not a photograph. */

@@ -18,19 +18,26 @@ import { bothSides, type KnownFacts } from "./assume.ts";
 import type { EvaluationEntry } from "./evaluate.ts";
 import { sha256 } from "./format.ts";
 
-/** The pictures as input tensors, each time anew; those that cannot be read are told to `skip`, once. */
+/**
+ * The pictures as input tensors, each time anew; those that cannot be read are told to `skip`, once, and damaged ones to `warn`,
+ * once.
+ */
 export function calibrationSource(
   entries: readonly EvaluationEntry[],
   input: ModelInput,
   skip: (message: string) => void,
   size?: KnownFacts["size"],
+  warn: (message: string) => void = () => {},
 ): CalibrationSource {
   const broken = new Set<EvaluationEntry>();
+  const warned = new Set<EvaluationEntry>();
   return async function* tensors() {
     for (const entry of entries) {
       if (broken.has(entry)) continue;
       try {
         const { picture } = await entry.read();
+        if (picture.warning !== undefined && !warned.has(entry)) warn(picture.warning);
+        warned.add(entry);
         yield { [input.blob]: toTensor(picture, input, bothSides(size)).tensor };
       } catch (error) {
         if (!(error instanceof InputError)) throw error;

@@ -82,6 +82,8 @@ export interface DeployOptions {
   onProgress?: (progress: DeployProgress) => void;
   /** Told of pictures that cannot be read; they are left out. */
   onSkip?: (message: string) => void;
+  /** Told of pictures that are damaged, and were read as far as they go. */
+  onWarning?: (message: string) => void;
   signal?: AbortSignal;
 }
 
@@ -143,6 +145,7 @@ class Job {
   private readonly measuredOn: string;
   private readonly notes: string[];
   private readonly skipped = new Set<string>();
+  private readonly damaged = new Set<string>();
   private readonly models: Model[] = [];
 
   constructor(opened: OpenedModel, pictures: DeployPictures, options: DeployOptions) {
@@ -175,6 +178,16 @@ class Job {
     this.options.onSkip?.(message);
   };
 
+  private warn = (message: string): void => {
+    if (this.damaged.has(message)) return;
+    this.damaged.add(message);
+    this.options.onWarning?.(message);
+  };
+
+  private items(entries: readonly EvaluationEntry[]): AsyncIterable<EvaluationItem> {
+    return readEntries(entries, this.skip, this.warn);
+  }
+
   private progress(stage: DeployStage, done: number, total?: number): void {
     this.options.onProgress?.({ stage, done, total });
   }
@@ -199,7 +212,7 @@ class Job {
     }
     const int8 = this.quantize(calibrated, kept);
     const models = [float, await this.start(this.half), await this.start(int8)];
-    const evaluation = await evaluateModels(models, readEntries(this.evaluation, this.skip), {
+    const evaluation = await evaluateModels(models, this.items(this.evaluation), {
       size: this.size,
       signal: this.options.signal,
       onProgress: (done) => this.progress("evaluate", done, this.evaluation.length),
@@ -227,7 +240,7 @@ class Job {
   }
 
   private source(): CalibrationSource {
-    return calibrationSource(this.calibration, this.float.manifest.input, this.skip);
+    return calibrationSource(this.calibration, this.float.manifest.input, this.skip, undefined, this.warn);
   }
 
   private calibrateOptions(): CalibrateOptions {
@@ -259,7 +272,7 @@ class Job {
       ...{ graph, table, corrections, keepFloat, budget, threads, size: this.size },
       manifest: this.float.manifest,
       inputs: await this.tensors(comparedPictures),
-      items: labelled ? () => readEntries(this.evaluation, this.skip) : undefined,
+      items: labelled ? () => this.items(this.evaluation) : undefined,
       onProgress: (what, done, total) => this.progress(what, done, total),
     });
     for (const [name, reason] of result.reasons) reasons.set(name, reason);
@@ -290,7 +303,7 @@ class Job {
     });
     const step = Math.max(1, Math.floor(this.calibration.length / fidelityPictures));
     const some = this.calibration.filter((_, i) => i % step === 0).slice(0, fidelityPictures);
-    const { models: measured } = await evaluateModels([float, int8], readEntries(some, this.skip), {
+    const { models: measured } = await evaluateModels([float, int8], this.items(some), {
       size: this.size,
       signal: this.options.signal,
       onProgress: (done) => this.progress("accuracy", done, some.length),
@@ -318,7 +331,7 @@ class Job {
   private async tensors(count: number): Promise<Record<string, Tensor>[]> {
     const { input } = this.float.manifest;
     const out: Record<string, Tensor>[] = [];
-    for await (const { picture } of readEntries(this.calibration, this.skip)) {
+    for await (const { picture } of this.items(this.calibration)) {
       out.push({ [input.blob]: toTensor(picture, input).tensor });
       if (out.length === count) break;
     }
@@ -394,7 +407,7 @@ class Job {
     examples: readonly ReportExample[],
   ): ReportData {
     const { machine = "this machine", threads = 1, date = new Date() } = this.options;
-    const skipped = this.skipped.size;
+    const [skipped, damaged] = [this.skipped.size, this.damaged.size];
     const names = ["fp32", "fp16", "int8"];
     return {
       name: this.name,
@@ -415,7 +428,11 @@ class Job {
       layers: layerRows(calibrated, int8.quantization, rows),
       examples,
       provenance: provenanceRows(int8, calibrated),
-      notes: [...this.notes, ...(skipped ? [`${counted(skipped, "picture")} could not be read.`] : [])],
+      notes: [
+        ...this.notes,
+        ...(skipped ? [`${counted(skipped, "picture")} could not be read.`] : []),
+        ...(damaged ? [`${counted(damaged, "picture")} damaged, read as far as possible.`] : []),
+      ],
     };
   }
 }

@@ -38,10 +38,11 @@ export interface EvaluationEntry {
   read(): Promise<EvaluationItem>;
 }
 
-/** The pictures in order; those that cannot be read are told to `skip` and left out. */
+/** The pictures in order; those that cannot be read are told to `skip` and left out, damaged ones are told to `warn`. */
 export async function* readEntries(
   entries: readonly EvaluationEntry[],
   skip: (message: string) => void,
+  warn: (message: string) => void = () => {},
 ): AsyncGenerator<EvaluationItem> {
   for (const entry of entries) {
     let item: EvaluationItem;
@@ -52,6 +53,7 @@ export async function* readEntries(
       skip(error.message);
       continue;
     }
+    if (item.picture.warning !== undefined) warn(item.picture.warning);
     yield item;
   }
 }

@@ -1,8 +1,12 @@
 /** Picture files through `sharp`: decoding with bounded memory, upright as the camera's EXIF note says, and encoding. */
 import path from "node:path";
 import sharp, { type Sharp } from "sharp";
-import { InputError, type Picture } from "../index.ts";
+import { FormatError, InputError, type Picture } from "../index.ts";
+import { decodeBmp, isBmp } from "./bmp.ts";
 import { readBytes } from "./files.ts";
+import { hasScanData, jpegInksToRgb } from "./jpeg.ts";
+import { decodePnm, isPnm } from "./pnm.ts";
+import { isTiff, type TiffReading, tiffReading } from "./tiff.ts";
 
 /**
  * Most pixels that a file may have: 23000x23000. Such a picture is decoded row by row and shrunk on the way, so memory
@@ -15,15 +19,8 @@ const maxWholePixels = 100_000_000;
 const maxSide = 8192;
 /** File extensions that are taken for pictures in a folder. */
 export const pictureExtensions: readonly string[] = [
-  "jpg",
-  "jpeg",
-  "png",
-  "webp",
-  "bmp",
-  "gif",
-  "tif",
-  "tiff",
-  "avif",
+  ...["jpg", "jpeg", "jpe", "jfif", "mpo", "png", "webp", "bmp", "dib", "gif", "tif", "tiff", "avif"],
+  ...["ppm", "pgm", "pbm", "pnm"],
 ];
 
 /** A picture from a file, and the size that it has there: larger than the picture if it had to be shrunk. */
@@ -34,30 +31,59 @@ export interface FilePicture extends Picture {
 }
 
 /**
- * Decodes a picture file to RGB, upright (EXIF orientation applied), alpha dropped. Sides above 8192 pixels are shrunk to
- * that. Throws InputError when the file is missing, no picture, broken, or larger than 23000x23000 pixels (10000x10000 where
- * it can only be decoded as a whole).
+ * Decodes a picture file to RGB, upright (EXIF orientation applied), alpha dropped; its content tells the format, not its name.
+ * Levels are those of OpenCV's `imread`, with which detectors are trained: colour profiles are ignored, of 16 bits the upper 8
+ * are taken. Sides above 8192 pixels are shrunk to that. A damaged JPEG is read as far as it goes, and the picture's `warning`
+ * says so. Throws InputError when the file is missing, no picture, broken, of samples without defined levels, or
+ * larger than 23000x23000 pixels (10000x10000 where it can only be decoded as a whole).
  */
 export async function readPicture(file: string): Promise<FilePicture> {
   const bytes = await readBytes(file);
   if (bytes.length === 0) throw new InputError(`${file}: the file is empty, not a picture`);
   try {
-    return await decode(bytes, file);
+    const own = decodeOurselves(bytes, file);
+    return own ? await fitted(own) : await decode(bytes, file);
   } catch (error) {
     if (error instanceof InputError) throw error;
-    const reason = error instanceof Error ? error.message.split("\n")[0] : String(error);
-    throw new InputError(`${file}: not a picture that can be decoded: ${reason}`, { cause: error });
+    if (error instanceof FormatError) throw new InputError(error.message, { cause: error }); // one kind for all formats
+    throw new InputError(`${file}: not a picture that can be decoded: ${reasonOf(error)}`, { cause: error });
   }
 }
 
+const reasonOf = (error: unknown): string =>
+  (error instanceof Error ? error.message : String(error)).split("\n")[0].replace(/^VipsJpeg: /, "");
+
+/** Formats that sharp does not read. */
+function decodeOurselves(bytes: Uint8Array, file: string): Picture | undefined {
+  if (isBmp(bytes)) return decodeBmp(bytes, file, maxWholePixels);
+  if (isPnm(bytes)) return decodePnm(bytes, file, maxWholePixels);
+  return undefined;
+}
+
+const shrink = { width: maxSide, height: maxSide, fit: "inside", withoutEnlargement: true } as const;
+
+async function fitted({ width, height, data }: Picture): Promise<FilePicture> {
+  const size = { fileWidth: width, fileHeight: height };
+  if (Math.max(width, height) <= maxSide) return { width, height, channels: 3, data, ...size };
+  const image = sharp(data, { raw: { width, height, channels: 3 }, limitInputPixels: maxPixels });
+  const { data: small, info } = await image.resize(shrink).raw().toBuffer({ resolveWithObject: true });
+  return { width: info.width, height: info.height, channels: 3, data: bytesOf(small), ...size };
+}
+
+const bytesOf = ({ buffer, byteOffset, byteLength }: Uint8Array): Uint8Array =>
+  new Uint8Array(buffer, byteOffset, byteLength);
+
+/** Which samples are asked of sharp, and how they become RGB where they are not. */
+interface Reading {
+  readonly bytes: Uint8Array;
+  readonly space: "srgb" | "cmyk" | "rgb16";
+  readonly toRgb?: TiffReading["toRgb"];
+}
+
 async function decode(bytes: Uint8Array, file: string): Promise<FilePicture> {
-  // Colour profiles are ignored, as by OpenCV, with which detectors are trained and calibrated: applying them moves levels
-  // by up to 9 in the mean of a picture.
-  const open = (): Sharp =>
-    sharp(bytes, { limitInputPixels: maxPixels, sequentialRead: true, ignoreIcc: true });
-  const { width, height, format, isProgressive, autoOrient } = await sharp(bytes, {
-    limitInputPixels: false,
-  }).metadata();
+  const tiff = isTiff(bytes) ? tiffReading(bytes, file) : undefined;
+  const metadata = await sharp(tiff?.bytes ?? bytes, { limitInputPixels: false, failOn: "none" }).metadata();
+  const { width, height, format, isProgressive, space } = metadata;
   const byRow = (format === "jpeg" || format === "png") && !isProgressive;
   const limit = byRow ? maxPixels : maxWholePixels;
   if (width * height > limit) {
@@ -66,25 +92,49 @@ async function decode(bytes: Uint8Array, file: string): Promise<FilePicture> {
     );
   }
   if (format === "svg" || format === "pdf") throw new InputError(`${file}: ${format} is not a pixel format`);
-  const upright = open().autoOrient();
-  const fitting =
-    Math.max(width, height) > maxSide
-      ? upright.resize({ width: maxSide, height: maxSide, fit: "inside", withoutEnlargement: true })
-      : upright;
-  const { data, info } = await fitting
-    .toColourspace("srgb")
-    .removeAlpha()
-    .raw({ depth: "uchar" })
+  const large = Math.max(width, height) > maxSide;
+  if (large && tiff && !tiff.linear) {
+    throw new InputError(
+      `${file}: above ${maxSide} pixels a tiff file must be RGB; make it smaller or save it as RGB`,
+    );
+  }
+  const reading: Reading = tiff
+    ? { ...tiff, space: tiff.bits === 16 ? "rgb16" : "srgb" }
+    : format === "jpeg" && space === "cmyk"
+      ? { bytes, space: "cmyk", toRgb: jpegInksToRgb }
+      : { bytes, space: "srgb" };
+  const { autoOrient } = metadata;
+  const size = { fileWidth: autoOrient.width, fileHeight: autoOrient.height };
+  try {
+    // Warnings about tiff files are about tags that do not touch the pixels.
+    return { ...(await samples(reading, large, format === "tiff" ? "error" : "warning", file)), ...size };
+  } catch (error) {
+    if (format !== "jpeg" || !hasScanData(bytes)) throw error;
+    const picture = await samples(reading, large, "none", file);
+    return { ...picture, ...size, warning: `${file}: damaged, read as far as it goes: ${reasonOf(error)}` };
+  }
+}
+
+async function samples(
+  { bytes, space, toRgb }: Reading,
+  large: boolean,
+  failOn: "warning" | "error" | "none",
+  file: string,
+): Promise<Picture & { channels: 3 }> {
+  // Colour profiles are ignored, as by OpenCV: applying them moves levels by up to 9 in the mean of a picture.
+  const options = { limitInputPixels: maxPixels, sequentialRead: true, ignoreIcc: true, failOn };
+  const upright = sharp(bytes, options).autoOrient().pipelineColourspace(space).toColourspace(space);
+  const fitting = large ? upright.resize(shrink) : upright;
+  const depth = space === "rgb16" ? "ushort" : "uchar";
+  const { data, info } = await (toRgb ? fitting : fitting.removeAlpha())
+    .raw({ depth })
     .toBuffer({ resolveWithObject: true });
-  if (info.channels !== 3) throw new InputError(`${file}: decoded to ${info.channels} channels, expected 3`);
-  return {
-    width: info.width,
-    height: info.height,
-    channels: 3,
-    data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
-    fileWidth: autoOrient.width,
-    fileHeight: autoOrient.height,
-  };
+  const { width, height, channels } = info;
+  if (!toRgb && channels !== 3) throw new InputError(`${file}: decoded to ${channels} channels, expected 3`);
+  const plain = bytesOf(data);
+  if (!toRgb) return { width, height, channels: 3, data: plain };
+  const wide = depth === "ushort" ? new Uint16Array(plain.slice().buffer) : plain;
+  return { width, height, channels: 3, data: toRgb(wide, channels) };
 }
 
 /** How a picture is written, by file extension. JPEG has no colour subsampling, which keeps thin box lines clear. */

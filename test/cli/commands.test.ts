@@ -43,6 +43,19 @@ test("detect --json prints JSON only, with what was skipped", async () => {
   expect(result.failed).toMatchObject([{ file: path.join(pictures, "broken.png") }]);
 });
 
+test("detect goes on after a damaged picture, and warns", async () => {
+  const square = sharp({ create: { width: 64, height: 64, channels: 3, background: "#000" } });
+  const whole = new Uint8Array(await square.jpeg().toBuffer());
+  const damaged = path.join(folder, "damaged");
+  mkdirSync(damaged);
+  put(damaged, { "a.jpg": whole.subarray(0, -2), "b.jpe": whole, "c.jfif": whole.subarray(0, 90) });
+  const { code, out, err } = await run("detect", manifest, damaged, "--json");
+  expect(code).toBe(0);
+  expect(JSON.parse(out).images).toHaveLength(2);
+  expect(err).toMatch(/warning: .*a\.jpg: damaged, read as far as it goes: premature end/);
+  expect(err).toMatch(/skipped .*c\.jfif: not a picture/);
+});
+
 test.each([
   ["*.png", ["a.png", "b.png"]],
   ["**/*.png", ["a.png", "b.png", path.join("deep", "c.png")]],
