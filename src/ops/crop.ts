@@ -5,6 +5,7 @@
 import { GraphError, UnsupportedError } from "../base/errors.ts";
 import { defineOp, int, ints, type ParamValues, string } from "../ir/op.ts";
 import type { Shape } from "../ir/tensor.ts";
+import { evaluateSizes } from "./_expression.ts";
 import { axisNames, gather, namedExtents, resolveAxis, stridesOf } from "./_shape.ts";
 
 /** As an extent: all that is left; as a start or end: open. */
@@ -38,7 +39,7 @@ export const crop = defineOp({
   int8Inputs: true,
   moves: true,
   params: cropParams,
-  inputs: [1, 2],
+  inputs: [1, 10],
   shape: (inputs, p) => [cropBox(inputs, p).shape],
   reference: (inputs, p) => {
     const [{ shape: from, data }] = inputs;
@@ -57,14 +58,10 @@ export interface Box {
   shape: number[];
 }
 
-export function cropBox([input, target]: readonly Shape[], p: P): Box {
-  if (p.starts_expr || p.ends_expr || p.axes_expr) {
-    throw new UnsupportedError(
-      "Crop expressions (19, 20, 21) are not supported: use constant starts and ends (9, 10)",
-    );
-  }
-  const numpyStyle = p.starts.length > 0 && p.ends.length > 0;
-  const box = numpyStyle ? slicedBox(input, p) : offsetBox(input, p, target);
+export function cropBox(inputs: readonly Shape[], p: P): Box {
+  const [input, target] = inputs;
+  const slices = slicesOf(inputs, p);
+  const box = slices ? slicedBox(input, slices) : offsetBox(input, p, target);
   box.shape.forEach((extent, i) => {
     if (extent < 1 || box.starts[i] < 0 || box.starts[i] + extent > input[i]) {
       throw new GraphError(
@@ -75,7 +72,23 @@ export function cropBox([input, target]: readonly Shape[], p: P): Box {
   return box;
 }
 
-function slicedBox(input: Shape, p: P): Box {
+type Slices = Pick<P, "starts" | "ends" | "axes">;
+
+/** Starts, ends and axes in the style of numpy, where they are given: as numbers, or all as expressions. */
+function slicesOf(inputs: readonly Shape[], p: P): Slices | undefined {
+  if (!p.starts_expr && !p.ends_expr && !p.axes_expr) {
+    return p.starts.length > 0 && p.ends.length > 0 ? p : undefined;
+  }
+  if (!p.starts_expr || !p.ends_expr || p.starts.length || p.ends.length || p.axes.length) {
+    throw new GraphError(
+      "expressions (19, 20, 21) beside numbers (9, 10, 11): expected starts, ends and axes of one kind",
+    );
+  }
+  const [starts, ends] = [evaluateSizes(p.starts_expr, inputs), evaluateSizes(p.ends_expr, inputs)];
+  return { starts, ends, axes: p.axes_expr ? evaluateSizes(p.axes_expr, inputs) : [] };
+}
+
+function slicedBox(input: Shape, p: Slices): Box {
   const box = { starts: input.map(() => 0), shape: [...input] };
   const axes = p.axes.length ? p.axes : p.starts.map((_, i) => i);
   if (p.starts.length !== axes.length || p.ends.length !== axes.length) {

@@ -1,7 +1,8 @@
 /** Interp: nearest, bilinear and bicubic resizing of pictures. Source: ncnn src/layer/interp.cpp. */
-import { GraphError, UnsupportedError } from "../base/errors.ts";
+import { GraphError } from "../base/errors.ts";
 import { defineOp, float, int, type ParamValues, string } from "../ir/op.ts";
 import type { Shape, Tensor } from "../ir/tensor.ts";
+import { evaluateSizes } from "./_expression.ts";
 import { emptyLike, namedExtents, requireFloat, requireRank } from "./_shape.ts";
 
 export const resizeTypes = { nearest: 1, bilinear: 2, bicubic: 3 } as const;
@@ -26,7 +27,7 @@ export const interp = defineOp({
   int8Inputs: true,
   homogeneous: true,
   params: interpParams,
-  inputs: [1, 2],
+  inputs: [1, 10],
   shape: (inputs, p) => {
     const [input] = inputs;
     requireRank(input, [1, 2, 3]);
@@ -35,7 +36,6 @@ export const interp = defineOp({
         `resize_type is ${p.resize_type}, expected 1 (nearest), 2 (bilinear) or 3 (bicubic)`,
       );
     }
-    if (p.size_expr) throw new UnsupportedError("Interp with a size expression (9) is not supported");
     const { h, w } = targetSize(inputs, p);
     return [input.length === 2 ? [input[0], w] : [input[0], h, w]];
   },
@@ -44,15 +44,27 @@ export const interp = defineOp({
 
 function targetSize(inputs: readonly Shape[], p: P): { h: number; w: number } {
   const [input, target] = inputs;
+  // Rank 1 holds one pixel for every channel.
+  const { h, w } = input.length === 1 ? { h: 1, w: 1 } : namedExtents(input);
+  if (p.size_expr) {
+    const sizes = evaluateSizes(p.size_expr, inputs);
+    if (sizes.length > 2) {
+      throw new GraphError(`size expression "${p.size_expr}" has ${sizes.length} extents, expected w and h`);
+    }
+    return { w: sizes[0], h: sizes[1] ?? h };
+  }
   if (p.dynamic_target_size) {
     if (!target) throw new GraphError("dynamic_target_size (5=1) calls for a second input");
     return namedExtents(target);
   }
   if (p.output_height && p.output_width) return { h: p.output_height, w: p.output_width };
-  // Rank 1 holds one pixel for every channel.
-  const { h, w } = input.length === 1 ? { h: 1, w: 1 } : namedExtents(input);
   return { h: Math.trunc(fround(h * p.height_scale)), w: Math.trunc(fround(w * p.width_scale)) };
 }
+
+/** Whether the output's size is given, not a scale: the steps between samples follow from it. */
+export const isSized = (
+  p: Pick<P, "size_expr" | "dynamic_target_size" | "output_height" | "output_width">,
+): boolean => p.size_expr !== "" || (!p.dynamic_target_size && p.output_height > 0 && p.output_width > 0);
 
 /** For every output position of an axis up to four input positions, and their weights. */
 export interface Taps {
@@ -76,7 +88,7 @@ function makeTaps(outputs: number, count: number, at: (o: number) => readonly [n
  * the native bilinear code does so for each axis.
  */
 export function interpTaps(p: P, [h, w]: readonly number[], [outH, outW]: readonly number[]): [Taps, Taps] {
-  const fromSize = !p.dynamic_target_size && p.output_height > 0 && p.output_width > 0;
+  const fromSize = isSized(p);
   const isCopy = h === outH && w === outW;
   const axis = (n: number, out: number, scale: number): Taps =>
     isCopy || (n === out && p.resize_type === resizeTypes.bilinear)

@@ -153,6 +153,7 @@ const crop: Rule = (node, [{ rank, plane }], planes) => {
 };
 
 const reshape: Rule = (node, _, planes) => {
+  if (node.params.shape_expr) return undefined;
   const [w, h, d, c] = ["w", "h", "d", "c"].map((name) => num(node, name));
   const rank = c === -233 ? (h === -233 ? 1 : 2) : d === -233 ? 3 : 4;
   const outermost = [w, h, c, c][rank - 1];

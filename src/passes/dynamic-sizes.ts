@@ -36,6 +36,7 @@ function hasFixedTarget(node: Node): boolean {
   return (
     node.type === "Interp" &&
     node.inputs.length === 1 &&
+    !node.params.size_expr &&
     num(node, "output_height") > 0 &&
     num(node, "output_width") > 0
   );

@@ -36,7 +36,8 @@ export const mergeViews: Pass = {
           log?.(`"${second.name}" stays: it copies extents that "${first.name}" computes`);
           return;
         }
-        wiring.setInputs(second, first.inputs);
+        // Further inputs of the first gave sizes to its expression only.
+        wiring.setInputs(second, first.inputs.slice(0, 1));
         wiring.removeIfUnread(first);
         setParams(second, changes);
         wiring.rewrote();

@@ -230,6 +230,7 @@ function printParams(node: Node): string[] {
       const texts = values.map((v) => (kind === "floats" ? printFloat(v) : String(v)));
       return `${arrayBase - id}=${[values.length, ...texts].join(",")}`;
     }
+    if (kind === "string") return `${id}="${value}"`;
     return `${id}=${kind === "float" ? printFloat(value as number) : value}`;
   });
 }

@@ -12,6 +12,7 @@ const slice: ExportRule = (e) => {
 };
 
 const crop: ExportRule = (e) => {
+  if (e.dynamic && e.node.params.ends_expr) e.unsupported("a size expression with open sizes");
   const shape = inputShape(e);
   const shapes = e.node.inputs.map((blob) => e.shape(blob));
   const box = cropBox(shapes, e.params() as unknown as Parameters<typeof cropBox>[1]);
@@ -34,6 +35,7 @@ const crop: ExportRule = (e) => {
 };
 
 const reshape: ExportRule = (e) => {
+  if (e.dynamic && e.node.params.shape_expr) e.unsupported("a size expression with open sizes");
   const shape = outputShape(e);
   const names = ["w", "hw", "chw", "cdhw"][shape.length - 1];
   const from = inputShape(e);

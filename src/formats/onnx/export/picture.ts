@@ -1,6 +1,7 @@
 /** Layers that see pictures: convolutions, pooling, resizing, padding, blocks of pixels. */
 import type { Shape } from "../../../ir/tensor.ts";
 import { type WindowParams, windowAxes } from "../../../ops/_spatial.ts";
+import { isSized } from "../../../ops/interp.ts";
 import { poolingTypes } from "../../../ops/pooling.ts";
 import { float, int, ints, type OnnxAttribute } from "../model.ts";
 import { withActivation } from "./activation.ts";
@@ -21,6 +22,7 @@ const convolution: ExportRule = (e) => {
   if (e.number("int8_scale_term")) e.unsupported("an int8 layer; export the float model, it");
   if (e.number("pad_value")) e.unsupported("padding by another value than 0");
   const shape = inputShape(e);
+  if (shape.length === 1) return innerProduct(e);
   const group = e.node.type === "ConvolutionDepthWise" ? e.number("group") : 1;
   const outputs = e.number("num_output");
   const dims = [outputs, shape[0] / group, e.number("kernel_h"), e.number("kernel_w")];
@@ -122,7 +124,7 @@ const interp: ExportRule = (e) => {
   if (shape.length !== 3 || e.number("dynamic_target_size"))
     e.unsupported("resizing to a size from another blob");
   const [c, outH, outW] = outputShape(e);
-  const isFixed = e.number("output_height") > 0 && e.number("output_width") > 0;
+  const isFixed = isSized(e.params() as unknown as Parameters<typeof isSized>[0]);
   if (isFixed && e.dynamic) e.unsupported("a fixed target size");
   const type = e.number("resize_type");
   const attributes: Record<string, OnnxAttribute> = {
