@@ -75,8 +75,23 @@ test("what is packed", async () => {
   expect(folders).toContain("bin");
   expect(folders).toContain("README.md");
   const known = new Set([
-    ...["bin", "dist", "dist-web", "docs", "models"],
-    ...["LICENSE", "README.md", "package.json"],
+    ...["bin", "dist", "dist-web", "docs", "models", "scripts"],
+    ...["LICENSE", "NOTICE.md", "README.md", "SECURITY.md", "package.json"],
   ]);
   expect([...folders].filter((folder) => !known.has(String(folder)))).toEqual([]);
+  const paths = files.map((file: { path: string }) => file.path);
+  expect(paths.filter((file: string) => file.startsWith("scripts/"))).toEqual(["scripts/prepare.mjs"]);
+  // Maps without the sources lead a debugger to files that are not there.
+  expect(paths.filter((file: string) => file.endsWith(".map"))).toEqual([]);
+});
+
+test("an installed package has nothing to prepare, and says so by saying nothing", async () => {
+  mkdirSync(path.join(installed, "scripts"));
+  put(path.join(installed, "scripts"), {
+    "prepare.mjs": readFileSync(path.join(root, "scripts/prepare.mjs")),
+  });
+  expect(await run("npm", ["run", "--silent", "prepare"], { cwd: installed })).toEqual({
+    stdout: "",
+    stderr: "",
+  });
 });
