@@ -85,6 +85,14 @@ export interface Int8Form {
   readonly isWinograd: boolean;
 }
 
+/** Arithmetic on values at the same place, with broadcasting. */
+export interface Arithmetic {
+  /** A name of `binaryOpTypes` (`ops/binary-op.ts`); `add`, `mul` and `max` may take more than two inputs. */
+  readonly operator: string;
+  /** The second operand, where it is a constant instead of an input. */
+  readonly scalar?: number;
+}
+
 /**
  * A layer type: how it is written and what it computes, and then the facts that others ask for, so that no code outside
  * `ops/` needs a list of types.
@@ -129,6 +137,8 @@ export interface Op<S extends ParamSpecs = ParamSpecs> {
   readonly homogeneous?: true;
   /** A weighted sum plus a bias for each of `num_output` channels: `weight` begins with them, `bias` has one for each. */
   readonly linear?: true;
+  /** The arithmetic of its inputs that this layer is, where it does nothing else. */
+  arithmetic?(p: ParamValues<S>): Arithmetic | undefined;
   /** The activation that this layer is, where kernels know it. */
   activation?(p: ParamValues<S>): Activation | undefined;
   /** The window that slides over an input `[channels, height, width]`. Throws GraphError. */

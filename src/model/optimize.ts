@@ -1,6 +1,10 @@
 /** The official ncnnoptimize: its rewrites, its storage flag, its way of cutting, and a line for every rewrite as it prints them. */
 import { UsageError } from "../base/errors.ts";
-import type { Graph, Node } from "../ir/graph.ts";
+import { type Graph, match, type Node, opOf, paramsOf } from "../ir/graph.ts";
+import { inputType } from "../ir/op.ts";
+import { activationParamsOf } from "../ops/_activation.ts";
+import { binaryOp } from "../ops/binary-op.ts";
+import { ops } from "../ops/index.ts";
 import { ncnnoptimizePasses, runPasses } from "../passes/index.ts";
 
 export interface NcnnoptimizeOptions {
@@ -56,7 +60,9 @@ function cut(graph: Graph, kept: ReadonlySet<string>): void {
   graph.remove(outside);
   const read = new Set(graph.nodes.flatMap((node) => node.inputs));
   const names = new Set(graph.nodes.map((node) => node.name));
-  const constants = outside.filter((node) => node.type === "MemoryData" && read.has(node.outputs[0]));
+  const constants = outside.filter(
+    (node) => opOf(node, ops).source === "constant" && read.has(node.outputs[0]),
+  );
   const isConstant = new Set(constants.flatMap((node) => node.outputs));
   const inputs = outside
     .flatMap((node) => node.outputs)
@@ -65,12 +71,10 @@ function cut(graph: Graph, kept: ReadonlySet<string>): void {
       let name = blob;
       while (names.has(name)) name += "_input";
       names.add(name);
-      return { type: "Input", name, inputs: [], outputs: [blob], params: {}, weights: {} };
+      return { type: inputType, name, inputs: [], outputs: [blob], params: {}, weights: {} };
     });
   graph.nodes = [...inputs, ...constants, ...graph.nodes];
 }
-
-const activations = new Set(["ReLU", "Clip", "Sigmoid", "Mish", "HardSwish"]);
 
 /** What a pass did between two states of a graph, in the words of the official tool. */
 function changes(before: readonly Node[], graph: Graph, pass: string): string[] {
@@ -89,8 +93,10 @@ function changes(before: readonly Node[], graph: Graph, pass: string): string[] 
   });
 }
 
-function kind({ type, params }: Node): string {
-  if (activations.has(type)) return "activation";
-  if (type === "BinaryOp") return ["add", "sub", "mul"][Number(params.op_type ?? 0)] ?? "binaryop";
-  return type.toLowerCase();
+function kind(node: Node): string {
+  const activation = opOf(node, ops).activation?.(paramsOf(node, ops));
+  if (activation && activationParamsOf(activation)) return "activation";
+  const binary = match(node, binaryOp);
+  if (binary) return ["add", "sub", "mul"][binary.op_type] ?? "binaryop";
+  return node.type.toLowerCase();
 }

@@ -6,9 +6,11 @@ import { ByteReader } from "../base/bytes.ts";
 import { FormatError, UsageError } from "../base/errors.ts";
 import { normalize, place, stretchTransform } from "../detect/letterbox.ts";
 import type { Picture } from "../detect/picture.ts";
-import type { Graph, Node } from "../ir/graph.ts";
+import { type Graph, match, type Node } from "../ir/graph.ts";
 import { elementCount, type Tensor } from "../ir/tensor.ts";
 import { weightToFloat32 } from "../ir/weight.ts";
+import { embed } from "../ops/embed.ts";
+import { multiHeadAttention } from "../ops/multi-head-attention.ts";
 
 export const tablePixels = ["RGB", "BGR", "GRAY", "RGBA", "BGRA"] as const;
 export type TablePixel = (typeof tablePixels)[number];
@@ -110,7 +112,8 @@ export function weightOnlyLines(graph: Graph): string {
 }
 
 /** The list of scales of each weight: `127/absmax` of each row, or of the whole. */
-function weightOnlyScales({ type, weights }: Node): number[][] {
+function weightOnlyScales(node: Node): number[][] {
+  const { weights } = node;
   const rows = (name: string, count: number): number[] => {
     const data = weightToFloat32(weights[name]);
     const width = data.length / count;
@@ -121,8 +124,8 @@ function weightOnlyScales({ type, weights }: Node): number[][] {
       return absmax === 0 ? 1 : Math.fround(127 / absmax);
     });
   };
-  if (type === "Embed") return [rows("weight", 1)];
-  if (type !== "MultiHeadAttention") return [];
+  if (match(node, embed)) return [rows("weight", 1)];
+  if (!match(node, multiHeadAttention)) return [];
   const perRow = ["q", "k", "v"].map((name) => rows(`${name}_weight`, weights[`${name}_bias`].data.length));
   return [...perRow, rows("out_weight", 1)];
 }

@@ -115,6 +115,10 @@ export const binaryOp = defineOp({
   typeIndex: 40,
   params: { op_type: int(0), with_scalar: int(1), b: float(2) },
   inputs: [1, 2],
+  arithmetic: ({ op_type, with_scalar, b }) => ({
+    operator: binaryOpTypes[op_type],
+    ...(with_scalar && { scalar: b }),
+  }),
   shape: (inputs, p) => {
     binaryFunction(p.op_type);
     if (p.with_scalar) return [inputs[0]];

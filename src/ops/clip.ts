@@ -2,7 +2,8 @@
 import { float } from "../ir/op.ts";
 import { elementwise } from "./_elementwise.ts";
 
-const largest = 3.4028234663852886e38;
+/** The greatest float32, which stands for no limit. */
+export const largest = 3.4028234663852886e38;
 
 export const clip = elementwise(
   "Clip",

@@ -9,7 +9,7 @@ import { evaluateSizes } from "./_expression.ts";
 import { axisNames, gather, namedExtents, resolveAxis, stridesOf } from "./_shape.ts";
 
 /** As an extent: all that is left; as a start or end: open. */
-const open = -233;
+export const open = -233;
 
 const cropParams = {
   woffset: int(0),

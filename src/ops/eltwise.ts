@@ -5,11 +5,17 @@ import { formatShape, sameShape } from "../ir/tensor.ts";
 
 export const eltwiseTypes = { product: 0, sum: 1, max: 2 } as const;
 
+const operators = ["mul", "add", "max"];
+
 export const eltwise = defineOp({
   type: "Eltwise",
   typeIndex: 10,
   params: { op_type: int(0), coeffs: floats(1) },
   inputs: [2, Number.POSITIVE_INFINITY],
+  arithmetic: ({ op_type, coeffs }) => {
+    const isWeighted = op_type === eltwiseTypes.sum && coeffs.some((factor) => factor !== 1);
+    return isWeighted ? undefined : { operator: operators[op_type] };
+  },
   shape: (inputs, { op_type, coeffs }) => {
     if (![0, 1, 2].includes(op_type)) {
       throw new GraphError(`op_type is ${op_type}, expected 0 (product), 1 (sum) or 2 (max)`);

@@ -6,7 +6,7 @@ import { evaluateSizes } from "./_expression.ts";
 import { axisNames, namedExtents } from "./_shape.ts";
 
 /** An extent of this value is not there; which ones are there decides the rank. */
-const absent = -233;
+export const absent = -233;
 const noBatch = 233;
 
 type Extent = "w" | "h" | "d" | "c";

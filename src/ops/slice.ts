@@ -5,7 +5,7 @@ import type { Shape } from "../ir/tensor.ts";
 import { gather, resolveAxis, stridesOf } from "./_shape.ts";
 
 /** A part of this size takes an equal share of what is left. */
-const share = -233;
+export const share = -233;
 
 interface SliceParams {
   readonly slices: readonly number[];

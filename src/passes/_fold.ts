@@ -1,6 +1,9 @@
 /** The frame of all passes that move a factor and an offset into the layer before. */
-import type { Graph, Node } from "../ir/graph.ts";
-import { type Affine, foldAffine, foldObstacle, linearTypes } from "./_linear.ts";
+import { type Graph, match, type Node, opOf } from "../ir/graph.ts";
+import type { Op } from "../ir/op.ts";
+import { ops } from "../ops/index.ts";
+import { innerProduct } from "../ops/inner-product.ts";
+import { type Affine, foldAffine, foldObstacle } from "./_linear.ts";
 import { num } from "./_params.ts";
 import { type Sketch, sketchShapes } from "./_sketch.ts";
 import { Wiring } from "./_wiring.ts";
@@ -26,7 +29,7 @@ export function foldPass(name: string, affineOf: (reading: Reading) => Affine | 
       const wiring = new Wiring(graph);
       const sketches = sketchShapes(graph);
       for (const node of wiring.nodes()) {
-        if (!linearTypes.has(node.type)) continue;
+        if (!opOf(node, ops).linear) continue;
         while (foldReader(node, wiring, sketches, affineOf, log));
       }
       return wiring.commit();
@@ -66,19 +69,20 @@ function channelObstacle(node: Node, { channels }: Affine, { rank }: Sketch): st
   if (channels === undefined) return undefined;
   const outputs = num(node, "num_output");
   if (channels !== outputs) return `has ${outputs} output channels, not ${channels}`;
-  if (node.type === "InnerProduct" && rank !== 1) return "may work on rows";
+  if (match(node, innerProduct) && rank !== 1) return "may work on rows";
   return undefined;
 }
 
 /** Runs `rewrite` on every node of the given types. */
 export function eachNode(
   graph: Graph,
-  types: readonly string[],
+  types: readonly Op[],
   rewrite: (node: Node, wiring: Wiring, sketches: ReadonlyMap<string, Sketch>) => void,
 ): number {
-  if (!graph.nodes.some((node) => types.includes(node.type))) return 0;
+  const wanted = new Set(types.map(({ type }) => type));
+  if (!graph.nodes.some((node) => wanted.has(node.type))) return 0;
   const wiring = new Wiring(graph);
   const sketches = sketchShapes(graph);
-  for (const node of wiring.nodes()) if (types.includes(node.type)) rewrite(node, wiring, sketches);
+  for (const node of wiring.nodes()) if (wanted.has(node.type)) rewrite(node, wiring, sketches);
   return wiring.commit();
 }

@@ -3,18 +3,12 @@
  * channel, so a factor and an offset per channel behind them can move into the weights.
  */
 import type { Node } from "../ir/graph.ts";
+import type { Op } from "../ir/op.ts";
 import { f32Weight, weightToFloat32 } from "../ir/weight.ts";
+import { allOps } from "../ops/index.ts";
 import { num, setParams } from "./_params.ts";
 
-export const linearTypes: ReadonlySet<string> = new Set([
-  "Convolution",
-  "ConvolutionDepthWise",
-  "Convolution1D",
-  "ConvolutionDepthWise1D",
-  "Deconvolution",
-  "DeconvolutionDepthWise",
-  "InnerProduct",
-]);
+export const linearOps: readonly Op[] = allOps.filter(({ linear }) => linear);
 
 /** What a layer does to channel c of its input: `x·scale(c) + shift(c)`. */
 export interface Affine {

@@ -1,12 +1,17 @@
 /** Reading and changing the parameters of a node. */
 import { type Node, opOf, paramsOf } from "../ir/graph.ts";
-import { type Params, type ParamValue, resolveParams } from "../ir/op.ts";
+import { type Arithmetic, type Op, type Params, type ParamValue, resolveParams } from "../ir/op.ts";
 import { ops } from "../ops/index.ts";
 
 /** A numeric parameter with its default filled in; `fallback` for a layer that has no parameter of that name. */
 export function num(node: Node, name: string, fallback = 0): number {
   const value = paramsOf(node, ops)[name];
   return typeof value === "number" ? value : fallback;
+}
+
+/** The arithmetic that a layer is, if it is that (`Op.arithmetic`). */
+export function arithmetic(node: Node | undefined): Arithmetic | undefined {
+  return node && opOf(node, ops).arithmetic?.(paramsOf(node, ops));
 }
 
 /** An array parameter with its default filled in. */
@@ -32,8 +37,8 @@ export function setParams(node: Node, changes: Params): void {
 }
 
 /** Makes the node another layer, keeping its name and blobs. */
-export function become(node: Node, type: string, params: Params = {}): void {
-  node.type = type;
+export function become(node: Node, op: Op, params: Params = {}): void {
+  node.type = op.type;
   node.params = {};
   node.weights = {};
   setParams(node, params);

@@ -2,7 +2,40 @@
  * What is known of a blob's shape without the input's size: the rank, the channels, and whether two blobs have the same
  * plane. Detectors run at many sizes, so passes that depend on shapes ask this and leave alone what it cannot prove.
  */
-import type { Graph, Node } from "../ir/graph.ts";
+import { type Graph, type Node, opOf } from "../ir/graph.ts";
+import type { Op } from "../ir/op.ts";
+import { padSameLower, padSameUpper } from "../ops/_spatial.ts";
+import { batchNorm } from "../ops/batch-norm.ts";
+import { bias } from "../ops/bias.ts";
+import { binaryOp } from "../ops/binary-op.ts";
+import { concat as concatOp } from "../ops/concat.ts";
+import { convolution as convolutionOp } from "../ops/convolution.ts";
+import { convolution1D } from "../ops/convolution-1d.ts";
+import { convolutionDepthWise } from "../ops/convolution-depthwise.ts";
+import { convolutionDepthWise1D } from "../ops/convolution-depthwise-1d.ts";
+import { crop as cropOp } from "../ops/crop.ts";
+import { deconvolution } from "../ops/deconvolution.ts";
+import { deconvolutionDepthWise } from "../ops/deconvolution-depthwise.ts";
+import { eltwise } from "../ops/eltwise.ts";
+import { flatten } from "../ops/flatten.ts";
+import { ops } from "../ops/index.ts";
+import { innerProduct as innerProductOp } from "../ops/inner-product.ts";
+import { input as inputOp } from "../ops/input.ts";
+import { interp } from "../ops/interp.ts";
+import { lrn } from "../ops/lrn.ts";
+import { memoryData } from "../ops/memory-data.ts";
+import { noop } from "../ops/noop.ts";
+import { padding } from "../ops/padding.ts";
+import { permute } from "../ops/permute.ts";
+import { pixelShuffle } from "../ops/pixel-shuffle.ts";
+import { pooling as poolingOp } from "../ops/pooling.ts";
+import { prelu } from "../ops/prelu.ts";
+import { reorg } from "../ops/reorg.ts";
+import { absent, reshape as reshapeOp } from "../ops/reshape.ts";
+import { scale } from "../ops/scale.ts";
+import { shuffleChannel } from "../ops/shuffle-channel.ts";
+import { slice as sliceOp } from "../ops/slice.ts";
+import { softmax } from "../ops/softmax.ts";
 import { list, num } from "./_params.ts";
 
 export interface Sketch {
@@ -19,7 +52,7 @@ export function sketchShapes(graph: Graph): Map<string, Sketch> {
   const sketches = new Map<string, Sketch>();
   for (const node of graph.nodes) {
     const inputs = node.inputs.map((blob) => sketches.get(blob)!);
-    const rule = rules.get(node.type);
+    const rule = ruleOf(node);
     node.outputs.forEach((blob, i) => {
       sketches.set(blob, rule?.(node, inputs, planes, i) ?? planes.unknown());
     });
@@ -82,7 +115,7 @@ function windowPlane(node: Node, input: Sketch, planes: Planes): number {
   ): number[] => {
     const extent = num(node, dilation, 1) * (num(node, kernel) - 1) + 1;
     const [a, b] = [num(node, before), num(node, after)];
-    const isSame = a === b && (a === -233 || a === -234);
+    const isSame = a === b && (a === padSameUpper || a === padSameLower);
     return [
       num(node, stride),
       isSame ? a : extent - a - b,
@@ -155,7 +188,7 @@ const crop: Rule = (node, [{ rank, plane }], planes) => {
 const reshape: Rule = (node, _, planes) => {
   if (node.params.shape_expr) return undefined;
   const [w, h, d, c] = ["w", "h", "d", "c"].map((name) => num(node, name));
-  const rank = c === -233 ? (h === -233 ? 1 : 2) : d === -233 ? 3 : 4;
+  const rank = c === absent ? (h === absent ? 1 : 2) : d === absent ? 3 : 4;
   const outermost = [w, h, c, c][rank - 1];
   const inner = [[], [w], [h, w], [d, h, w]][rank - 1];
   const isFixed = inner.every((extent) => extent > 0);
@@ -178,37 +211,53 @@ const binary: Rule = (node, inputs, planes) => {
   return { rank, channels: undefined, plane: planes.fresh() };
 };
 
-const elementwiseTypes =
-  "BatchNorm Bias Clip Dropout ELU Eltwise GELU HardSigmoid HardSwish LRN Mish Noop PReLU ReLU SELU Scale ShuffleChannel Sigmoid Softmax Swish TanH UnaryOp";
+/** Layers whose result has the shape of their first input, besides the pointwise ones. */
+const shapeKeeping: readonly Op[] = [
+  batchNorm,
+  bias,
+  eltwise,
+  lrn,
+  noop,
+  prelu,
+  scale,
+  shuffleChannel,
+  softmax,
+];
 
-const rules = new Map<string, Rule>([
-  ["Input", written],
-  ["MemoryData", written],
-  ...elementwiseTypes.split(" ").map((type): [string, Rule] => [type, same]),
-  ["Convolution", convolution],
-  ["ConvolutionDepthWise", convolution],
-  ["Convolution1D", derived(2, numOutput)],
-  ["ConvolutionDepthWise1D", derived(2, numOutput)],
-  ["Deconvolution", derived(3, numOutput)],
-  ["DeconvolutionDepthWise", derived(3, numOutput)],
-  ["InnerProduct", innerProduct],
-  ["Pooling", pooling],
-  [
-    "Interp",
-    (node, ...rest) => (node.inputs.length === 1 ? derived("same", keepChannels)(node, ...rest) : undefined),
-  ],
-  ["Reorg", derived(3, () => undefined)],
-  ["PixelShuffle", derived(3, () => undefined)],
-  ["Padding", derived("same", () => undefined)],
-  ["Concat", concat],
-  ["Slice", slice],
-  ["Crop", crop],
-  ["Reshape", reshape],
-  [
-    "Flatten",
-    (_n, [input], planes) =>
-      input.rank === 1 ? input : { rank: 1, channels: undefined, plane: planes.of("") },
-  ],
-  ["Permute", ((_n, [{ rank }], planes) => ({ rank, channels: undefined, plane: planes.fresh() })) as Rule],
-  ["BinaryOp", binary],
-]);
+const resized = derived("same", keepChannels);
+const flattened: Rule = (_, [input], planes) =>
+  input.rank === 1 ? input : { rank: 1, channels: undefined, plane: planes.of("") };
+const permuted: Rule = (_, [{ rank }], planes) => ({ rank, channels: undefined, plane: planes.fresh() });
+
+const rules = new Map<string, Rule>(
+  (
+    [
+      [inputOp, written],
+      [memoryData, written],
+      ...shapeKeeping.map((op) => [op, same] as const),
+      [convolutionOp, convolution],
+      [convolutionDepthWise, convolution],
+      [convolution1D, derived(2, numOutput)],
+      [convolutionDepthWise1D, derived(2, numOutput)],
+      [deconvolution, derived(3, numOutput)],
+      [deconvolutionDepthWise, derived(3, numOutput)],
+      [innerProductOp, innerProduct],
+      [poolingOp, pooling],
+      [interp, (node, ...rest) => (node.inputs.length === 1 ? resized(node, ...rest) : undefined)],
+      [reorg, derived(3, () => undefined)],
+      [pixelShuffle, derived(3, () => undefined)],
+      [padding, derived("same", () => undefined)],
+      [concatOp, concat],
+      [sliceOp, slice],
+      [cropOp, crop],
+      [reshapeOp, reshape],
+      [flatten, flattened],
+      [permute, permuted],
+      [binaryOp, binary],
+    ] as readonly (readonly [Op, Rule])[]
+  ).map(([{ type }, rule]) => [type, rule]),
+);
+
+function ruleOf(node: Node): Rule | undefined {
+  return rules.get(node.type) ?? (opOf(node, ops).pointwise ? same : undefined);
+}

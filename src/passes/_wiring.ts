@@ -1,7 +1,6 @@
 /** Who makes and who reads every blob, kept up to date while a pass rewrites, so that a pass stays linear in time. */
-import type { Graph, Node } from "../ir/graph.ts";
-
-const sourceTypes: readonly string[] = ["Input", "MemoryData"];
+import { type Graph, type Node, opOf } from "../ir/graph.ts";
+import { ops } from "../ops/index.ts";
 
 export class Wiring {
   private readonly graph: Graph;
@@ -66,7 +65,7 @@ export class Wiring {
     const readers = this.readers(to);
     if (readers.length === 0) {
       const producer = this.producers.get(from);
-      if (!producer || sourceTypes.includes(producer.type) || this.readers(from).length !== 1) return false;
+      if (!producer || opOf(producer, ops).source || this.readers(from).length !== 1) return false;
       this.remove(node);
       this.rename(producer, to, from);
     } else {
@@ -94,7 +93,7 @@ export class Wiring {
     for (const blob of node.inputs) {
       this.removeReader(blob, node);
       const producer = this.producers.get(blob);
-      if (producer?.type === "MemoryData") this.removeIfUnread(producer);
+      if (producer && opOf(producer, ops).source === "constant") this.removeIfUnread(producer);
     }
   }
   /** Removes a node that has lost its last reader. */

@@ -1,4 +1,5 @@
 /** Reshape of a vector to 1×1×C before a BinaryOp with a picture of C channels: ncnn broadcasts the vector itself so. */
+import { binaryOp } from "../ops/binary-op.ts";
 import { eachNode } from "./_fold.ts";
 import { num } from "./_params.ts";
 import type { Pass } from "./pass.ts";
@@ -7,7 +8,7 @@ import { isPixelReshape } from "./sink-vector-reshape.ts";
 export const dropBroadcastReshape: Pass = {
   name: "drop-broadcast-reshape",
   run: (graph, log) =>
-    eachNode(graph, ["BinaryOp"], (node, wiring, sketches) => {
+    eachNode(graph, [binaryOp], (node, wiring, sketches) => {
       if (num(node, "with_scalar") || node.inputs.length !== 2) return;
       for (const index of [0, 1]) {
         const reshape = wiring.producer(node.inputs[index]);

@@ -2,6 +2,8 @@
 
 import { GraphError } from "../base/errors.ts";
 import { brief } from "../base/text.ts";
+import { opOf } from "../ir/graph.ts";
+import { ops } from "../ops/index.ts";
 import type { Pass } from "./pass.ts";
 
 /** Constants without a reader. (Any other blob without a reader is an output of the graph.) */
@@ -10,7 +12,9 @@ export const dropUnreadConstants: Pass = {
   run(graph) {
     const unread = new Set(graph.outputs);
     const before = graph.nodes.length;
-    graph.remove(graph.nodes.filter((node) => node.type === "MemoryData" && unread.has(node.outputs[0])));
+    graph.remove(
+      graph.nodes.filter((node) => opOf(node, ops).source === "constant" && unread.has(node.outputs[0])),
+    );
     return before - graph.nodes.length;
   },
 };
@@ -30,7 +34,7 @@ export function keepOutputs(outputs: readonly string[]): Pass {
         throw new GraphError(`no blob "${missing}"; the outputs are ${brief(graph.outputs.join(", "))}`);
       }
       const dead = graph.nodes.toReversed().filter((node) => {
-        if (node.type === "Input" || node.outputs.some((blob) => wanted.has(blob))) {
+        if (opOf(node, ops).source === "caller" || node.outputs.some((blob) => wanted.has(blob))) {
           for (const blob of node.inputs) wanted.add(blob);
           return false;
         }

@@ -3,9 +3,11 @@
  * A Reshape extent becomes -1, or 0 (copied) where two of them depend on the size; an Interp target becomes a scale.
  */
 import { GraphError } from "../base/errors.ts";
-import { type Graph, inferShapes, type Node, opOf, paramsOf } from "../ir/graph.ts";
+import { type Graph, inferShapes, match, type Node, opOf, paramsOf } from "../ir/graph.ts";
 import { elementCount, formatShape, type Shape } from "../ir/tensor.ts";
 import { ops } from "../ops/index.ts";
+import { interp } from "../ops/interp.ts";
+import { reshape } from "../ops/reshape.ts";
 import { num, setParams } from "./_params.ts";
 import type { Log, Pass } from "./pass.ts";
 
@@ -28,18 +30,15 @@ export function makeSizesDynamic(inputShapes: Record<string, Shape> = {}): Pass 
 }
 
 function hasFixedExtents(node: Node): boolean {
-  const extents = Object.values(node.params);
-  return node.type === "Reshape" && !node.params.shape_expr && !extents.includes(-1) && !extents.includes(0);
+  const p = match(node, reshape);
+  if (!p || p.shape_expr) return false;
+  return ![p.w, p.h, p.d, p.c].some((extent) => extent === -1 || extent === 0);
 }
 
 function hasFixedTarget(node: Node): boolean {
-  return (
-    node.type === "Interp" &&
-    node.inputs.length === 1 &&
-    !node.params.size_expr &&
-    num(node, "output_height") > 0 &&
-    num(node, "output_width") > 0
-  );
+  const p = match(node, interp);
+  if (!p || node.inputs.length !== 1 || p.size_expr) return false;
+  return p.output_height > 0 && p.output_width > 0;
 }
 
 function shapesOf(graph: Graph, inputShapes: Record<string, Shape>, log?: Log): Shapes | undefined {
@@ -80,7 +79,7 @@ function rewriteSizes(graph: Graph, shapes: Shapes, log?: Log): number {
 
 /** Shapes of a node's outputs at the larger size; false where the graph does not work at that size. */
 function addShapes(node: Node, larger: Map<string, Shape>, shapes: Shapes, log?: Log): boolean {
-  if (node.type === "Input") {
+  if (opOf(node, ops).source === "caller") {
     const shape = shapes.get(node.outputs[0])!;
     larger.set(node.outputs[0], shape.length === 3 ? [shape[0], shape[1] * 2, shape[2] * 2] : shape);
     return true;

@@ -2,12 +2,12 @@
  * conv(x) with a constant added, subtracted, multiplied or divided by, one value or one per channel: moves into the
  * weights and the bias. The constant is a scalar parameter or a MemoryData blob.
  */
-import type { Node } from "../ir/graph.ts";
+import { match, type Node } from "../ir/graph.ts";
 import { weightToFloat32 } from "../ir/weight.ts";
-import { binaryOpTypes } from "../ops/binary-op.ts";
+import { binaryOp, binaryOpTypes } from "../ops/binary-op.ts";
+import { memoryData } from "../ops/memory-data.ts";
 import { foldPass, type Reading } from "./_fold.ts";
 import type { Affine } from "./_linear.ts";
-import { num } from "./_params.ts";
 
 /** What x becomes, for the constant k; the `r` forms have the operands swapped. */
 const affines: Record<string, (k: number) => readonly [scale: number, shift: number]> = {
@@ -20,8 +20,9 @@ const affines: Record<string, (k: number) => readonly [scale: number, shift: num
 const whenSwapped: Record<string, string> = { add: "add", sub: "rsub", rsub: "sub", mul: "mul", div: "rdiv" };
 
 function affineOfBlob({ reader, blob, sketch, wiring }: Reading): Affine | undefined {
-  if (reader.type !== "BinaryOp" || num(reader, "with_scalar")) return undefined;
-  const type = binaryOpTypes[num(reader, "op_type")];
+  const p = match(reader, binaryOp);
+  if (!p || p.with_scalar) return undefined;
+  const type = binaryOpTypes[p.op_type];
   const isSwapped = reader.inputs[0] !== blob;
   const memory = wiring.producer(reader.inputs[isSwapped ? 0 : 1]);
   const values = memory && perChannel(memory, sketch.rank);
@@ -29,8 +30,8 @@ function affineOfBlob({ reader, blob, sketch, wiring }: Reading): Affine | undef
 }
 
 function affineOfScalar({ reader }: Reading): Affine | undefined {
-  if (reader.type !== "BinaryOp" || !num(reader, "with_scalar")) return undefined;
-  return affine(binaryOpTypes[num(reader, "op_type")], undefined, () => num(reader, "b"));
+  const p = match(reader, binaryOp);
+  return p?.with_scalar ? affine(binaryOpTypes[p.op_type], undefined, () => p.b) : undefined;
 }
 
 function affine(
@@ -45,8 +46,9 @@ function affine(
 
 /** The values of a constant that has only an outermost extent and does not raise the rank of what it meets. */
 function perChannel(memory: Node, rank: number | undefined): Float32Array | undefined {
-  if (memory.type !== "MemoryData") return undefined;
-  const shape = ["c", "d", "h", "w"].map((name) => num(memory, name)).filter((extent) => extent > 0);
+  const p = match(memory, memoryData);
+  if (!p) return undefined;
+  const shape = [p.c, p.d, p.h, p.w].filter((extent) => extent > 0);
   if (shape.length === 0 || rank === undefined || shape.length > rank) return undefined;
   return shape.slice(1).every((extent) => extent === 1) ? weightToFloat32(memory.weights.data) : undefined;
 }

@@ -1,9 +1,10 @@
 /** fc(x) → Dropout, which is a factor at inference: moves into the weights. */
+import { match } from "../ir/graph.ts";
+import { dropout } from "../ops/dropout.ts";
 import { foldPass } from "./_fold.ts";
-import { num } from "./_params.ts";
 
 export const foldDropout = foldPass("fold-dropout", ({ reader }) => {
-  if (reader.type !== "Dropout") return undefined;
-  const scale = num(reader, "scale");
+  const scale = match(reader, dropout)?.scale;
+  if (scale === undefined) return undefined;
   return { channels: undefined, scale: () => scale, shift: () => 0 };
 });

@@ -1,7 +1,8 @@
 /** BinaryOp with a constant of one value → BinaryOp with a scalar parameter. */
-import type { Node } from "../ir/graph.ts";
+import { match, type Node } from "../ir/graph.ts";
 import { weightToFloat32 } from "../ir/weight.ts";
-import { binaryOpTypes } from "../ops/binary-op.ts";
+import { binaryOp, binaryOpTypes } from "../ops/binary-op.ts";
+import { memoryData } from "../ops/memory-data.ts";
 import { eachNode } from "./_fold.ts";
 import { num, setParams } from "./_params.ts";
 import type { Wiring } from "./_wiring.ts";
@@ -19,8 +20,8 @@ function swapped(opType: number): number {
 
 /** A constant that is one value of rank 1, so that it changes no shape. */
 function scalarValue(node: Node | undefined): number | undefined {
-  if (node?.type !== "MemoryData" || num(node, "w") !== 1) return undefined;
-  if (num(node, "h") || num(node, "d") || num(node, "c")) return undefined;
+  const p = match(node, memoryData);
+  if (!node || !p || p.w !== 1 || p.h || p.d || p.c) return undefined;
   return weightToFloat32(node.weights.data)[0];
 }
 
@@ -42,7 +43,7 @@ function fuse(node: Node, wiring: Wiring): void {
 export const fuseScalarOperand: Pass = {
   name: "fuse-scalar-operand",
   run: (graph) =>
-    eachNode(graph, ["BinaryOp"], (node, wiring) => {
+    eachNode(graph, [binaryOp], (node, wiring) => {
       if (!num(node, "with_scalar") && node.inputs.length === 2) fuse(node, wiring);
     }),
 };

@@ -1,24 +1,29 @@
 /** x · sigmoid(x) → Swish; x · hardsigmoid(x) → HardSwish, with the same alpha and beta. */
 import type { Node } from "../ir/graph.ts";
-import { binaryOpTypes } from "../ops/binary-op.ts";
-import { eltwiseTypes } from "../ops/eltwise.ts";
+import { binaryOp } from "../ops/binary-op.ts";
+import { eltwise } from "../ops/eltwise.ts";
+import { hardSigmoid } from "../ops/hard-sigmoid.ts";
+import { hardSwish } from "../ops/hard-swish.ts";
+import { sigmoid } from "../ops/sigmoid.ts";
+import { swish } from "../ops/swish.ts";
 import { eachNode } from "./_fold.ts";
-import { become, num } from "./_params.ts";
+import { arithmetic, become } from "./_params.ts";
 import type { Pass } from "./pass.ts";
 
-const gates: Record<string, string> = { Sigmoid: "Swish", HardSigmoid: "HardSwish" };
+const gates = new Map([
+  [sigmoid.type, swish],
+  [hardSigmoid.type, hardSwish],
+]);
 
 function isProduct(node: Node): boolean {
-  if (node.inputs.length !== 2) return false;
-  return node.type === "Eltwise"
-    ? num(node, "op_type") === eltwiseTypes.product
-    : !num(node, "with_scalar") && binaryOpTypes[num(node, "op_type")] === "mul";
+  const { operator, scalar } = arithmetic(node) ?? {};
+  return node.inputs.length === 2 && operator === "mul" && scalar === undefined;
 }
 
 export const fuseSelfGate: Pass = {
   name: "fuse-self-gate",
   run: (graph, log) =>
-    eachNode(graph, ["BinaryOp", "Eltwise"], (node, wiring) => {
+    eachNode(graph, [binaryOp, eltwise], (node, wiring) => {
       if (!isProduct(node)) return;
       const [a, b] = node.inputs;
       for (const [x, gated] of [
@@ -26,14 +31,15 @@ export const fuseSelfGate: Pass = {
         [b, a],
       ]) {
         const gate = wiring.producer(gated);
-        if (!gate || !(gate.type in gates) || gate.inputs[0] !== x) continue;
+        const whole = gate && gates.get(gate.type);
+        if (!gate || !whole || gate.inputs[0] !== x) continue;
         if (wiring.soleReader(gate) !== node) {
           log?.(`"${node.name}" stays: ${gate.type} "${gate.name}" has other readers`);
           continue;
         }
         wiring.remove(gate);
         wiring.setInputs(node, [x]);
-        become(node, gates[gate.type], gate.params);
+        become(node, whole, gate.params);
         wiring.rewrote();
         return;
       }

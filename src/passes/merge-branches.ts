@@ -3,26 +3,24 @@
  * conv_k×k(x) + conv_1×1(x) + BatchNorm(x) + x. The smaller kernel is laid into the larger one where both read the same
  * pixels; BatchNorm and identity are 1×1 kernels with a diagonal.
  */
-import type { Node } from "../ir/graph.ts";
+import { match, type Node } from "../ir/graph.ts";
 import { f32Weight, weightToFloat32 } from "../ir/weight.ts";
-import { batchNormAffine } from "../ops/batch-norm.ts";
-import { binaryOpTypes } from "../ops/binary-op.ts";
-import { eltwiseTypes } from "../ops/eltwise.ts";
+import { batchNorm, batchNormAffine } from "../ops/batch-norm.ts";
+import { binaryOp } from "../ops/binary-op.ts";
+import { convolution } from "../ops/convolution.ts";
+import { convolutionDepthWise } from "../ops/convolution-depthwise.ts";
+import { eltwise } from "../ops/eltwise.ts";
 import { eachNode } from "./_fold.ts";
 import { biasOf, foldObstacle, setBias } from "./_linear.ts";
-import { list, num, setParams } from "./_params.ts";
+import { arithmetic, num, setParams } from "./_params.ts";
 import type { Wiring } from "./_wiring.ts";
 import type { Log, Pass } from "./pass.ts";
 
-const hostTypes = ["Convolution", "ConvolutionDepthWise"];
+const isHost = (node: Node): boolean => [convolution.type, convolutionDepthWise.type].includes(node.type);
 
 function isSum(node: Node): boolean {
-  if (node.type === "Eltwise") {
-    return num(node, "op_type") === eltwiseTypes.sum && list(node, "coeffs").every((factor) => factor === 1);
-  }
-  return (
-    node.inputs.length === 2 && !num(node, "with_scalar") && binaryOpTypes[num(node, "op_type")] === "add"
-  );
+  const { operator, scalar } = arithmetic(node) ?? {};
+  return node.inputs.length >= 2 && operator === "add" && scalar === undefined;
 }
 
 /** Kernel size, first tap's position relative to the window of stride 1, and step between taps, along one axis. */
@@ -142,10 +140,11 @@ function guestOf(
   }
   const node = wiring.producer(blob);
   if (!node || node.inputs[0] !== source || wiring.soleReader(node) !== sum) return undefined;
-  if (hostTypes.includes(node.type)) return branchObstacle(node) ?? branchOf(node);
-  if (node.type !== "BatchNorm") return undefined;
+  if (isHost(node)) return branchObstacle(node) ?? branchOf(node);
+  const p = match(node, batchNorm);
+  if (!p) return undefined;
   if (host.inputsPerGroup * host.group !== host.outputs) return "channels of input and output differ";
-  const { scale, bias } = batchNormAffine(node.weights, num(node, "eps"));
+  const { scale, bias } = batchNormAffine(node.weights, p.eps);
   return diagonal(host, scale, bias);
 }
 
@@ -182,7 +181,7 @@ function mergeOne(sum: Node, hostNode: Node, wiring: Wiring, log?: Log): boolean
 function hostsOf(sum: Node, wiring: Wiring): Node[] {
   const nodes = sum.inputs.map((blob) => wiring.producer(blob)).filter((node) => node !== undefined);
   const hosts = nodes.filter(
-    (node) => hostTypes.includes(node.type) && wiring.soleReader(node) === sum && !branchObstacle(node),
+    (node) => isHost(node) && wiring.soleReader(node) === sum && !branchObstacle(node),
   );
   const area = (node: Node): number => num(node, "kernel_w") * num(node, "kernel_h");
   return hosts.sort((a, b) => area(b) - area(a));
@@ -191,7 +190,7 @@ function hostsOf(sum: Node, wiring: Wiring): Node[] {
 export const mergeBranches: Pass = {
   name: "merge-branches",
   run: (graph, log) =>
-    eachNode(graph, ["BinaryOp", "Eltwise"], (sum, wiring) => {
+    eachNode(graph, [binaryOp, eltwise], (sum, wiring) => {
       if (!isSum(sum)) return;
       for (const host of hostsOf(sum, wiring)) {
         if (wiring.producer(host.outputs[0]) !== host || !sum.inputs.includes(host.outputs[0])) continue;

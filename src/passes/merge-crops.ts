@@ -1,7 +1,8 @@
 /** Crop → Crop of other axes: one box. Slices of several axes are exported one after the other. */
-import type { Node } from "../ir/graph.ts";
+import { match, type Node } from "../ir/graph.ts";
+import { crop } from "../ops/crop.ts";
 import { eachNode } from "./_fold.ts";
-import { list, setParams } from "./_params.ts";
+import { setParams } from "./_params.ts";
 import type { Pass } from "./pass.ts";
 
 interface Cut {
@@ -12,17 +13,18 @@ interface Cut {
 
 /** What a Crop in the style of numpy cuts off each axis; nothing for other styles and for axes counted from the end. */
 function cutsOf(node: Node): Cut[] | undefined {
-  const [starts, ends, axes] = ["starts", "ends", "axes"].map((name) => list(node, name));
+  const p = match(node, crop);
+  if (!p || node.inputs.length !== 1) return undefined;
+  const { starts, ends, axes } = p;
   const isComplete = axes.length > 0 && starts.length === axes.length && ends.length === axes.length;
-  if (node.type !== "Crop" || node.inputs.length !== 1 || !isComplete || axes.some((axis) => axis < 0))
-    return;
+  if (!isComplete || axes.some((axis) => axis < 0)) return undefined;
   return axes.map((axis, i) => ({ axis, start: starts[i], end: ends[i] }));
 }
 
 export const mergeCrops: Pass = {
   name: "merge-crops",
   run: (graph) =>
-    eachNode(graph, ["Crop"], (first, wiring) => {
+    eachNode(graph, [crop], (first, wiring) => {
       for (;;) {
         const second = wiring.soleReader(first);
         const [before, after] = [first, second].map((node) => node && cutsOf(node));

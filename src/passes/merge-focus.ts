@@ -6,8 +6,10 @@
  * multiples of 32.
  */
 import { float32ToFp16Array } from "../base/fp16.ts";
-import type { Node } from "../ir/graph.ts";
+import { match, type Node } from "../ir/graph.ts";
 import { f32Weight, weightToFloat32 } from "../ir/weight.ts";
+import { convolution } from "../ops/convolution.ts";
+import { reorg } from "../ops/reorg.ts";
 import { eachNode } from "./_fold.ts";
 import { isInt8 } from "./_linear.ts";
 import { num, setParams } from "./_params.ts";
@@ -15,7 +17,7 @@ import type { Pass } from "./pass.ts";
 
 /** Why the convolution cannot read the pixels themselves, or undefined. */
 function obstacle(node: Node): string | undefined {
-  if (node.type !== "Convolution") return `${node.type} "${node.name}" reads it`;
+  if (!match(node, convolution)) return `${node.type} "${node.name}" reads it`;
   if (isInt8(node)) return `"${node.name}" is an int8 layer`;
   if (num(node, "dynamic_weight")) return `"${node.name}" takes its weights from other layers`;
   if (num(node, "dilation_w") !== 1 || num(node, "dilation_h") !== 1) return `"${node.name}" is dilated`;
@@ -76,19 +78,19 @@ function readPixels(node: Node, r: number, mode: number): void {
 export const mergeFocus: Pass = {
   name: "merge-focus",
   run: (graph, log) =>
-    eachNode(graph, ["Reorg"], (reorg, wiring) => {
-      const readers = new Set(wiring.readers(reorg.outputs[0]));
+    eachNode(graph, [reorg], (node, wiring) => {
+      const readers = new Set(wiring.readers(node.outputs[0]));
       if (readers.size === 0) return;
       const found = [...readers].map(obstacle).find(Boolean);
       if (found) {
-        log?.(`Reorg "${reorg.name}" stays: ${found}`);
+        log?.(`Reorg "${node.name}" stays: ${found}`);
         return;
       }
       for (const reader of readers) {
-        readPixels(reader, num(reorg, "stride"), num(reorg, "mode"));
-        wiring.setInputs(reader, reorg.inputs);
+        readPixels(reader, num(node, "stride"), num(node, "mode"));
+        wiring.setInputs(reader, node.inputs);
         wiring.rewrote();
       }
-      wiring.remove(reorg);
+      wiring.remove(node);
     }),
 };

@@ -1,5 +1,6 @@
 /** Permute → Permute: one transposition, or none. */
-import { permutation } from "../ops/permute.ts";
+import { match } from "../ir/graph.ts";
+import { permutation, permute } from "../ops/permute.ts";
 import { eachNode } from "./_fold.ts";
 import { num, setParams } from "./_params.ts";
 import type { Pass } from "./pass.ts";
@@ -17,17 +18,18 @@ function composed(first: number, second: number, rank: number): number {
 export const mergePermutes: Pass = {
   name: "merge-permutes",
   run: (graph, log) =>
-    eachNode(graph, ["Permute"], (second, wiring, sketches) => {
+    eachNode(graph, [permute], (second, wiring, sketches) => {
       for (;;) {
         const first = wiring.producer(second.inputs[0]);
-        if (first?.type !== "Permute") return;
+        const before = match(first, permute);
+        if (!first || !before) return;
         const rank = sketches.get(first.inputs[0])?.rank;
         if (rank === undefined) {
           log?.(`"${second.name}" stays: the rank of "${first.inputs[0]}" is not known`);
           return;
         }
         setParams(second, {
-          order_type: composed(num(first, "order_type"), num(second, "order_type"), rank),
+          order_type: composed(before.order_type, num(second, "order_type"), rank),
         });
         wiring.setInputs(second, first.inputs);
         wiring.removeIfUnread(first);

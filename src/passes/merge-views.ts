@@ -1,11 +1,15 @@
 /** Reshape → Reshape, Flatten → Reshape, Reshape → Flatten, …: the second alone decides the extents. */
-import type { Node } from "../ir/graph.ts";
+import { match, type Node } from "../ir/graph.ts";
 import type { Params } from "../ir/op.ts";
+import { expandDims } from "../ops/expand-dims.ts";
+import { flatten } from "../ops/flatten.ts";
+import { reshape } from "../ops/reshape.ts";
+import { squeeze } from "../ops/squeeze.ts";
 import { eachNode } from "./_fold.ts";
 import { num, setParams } from "./_params.ts";
 import type { Pass } from "./pass.ts";
 
-const views = ["Reshape", "Flatten", "Squeeze", "ExpandDims"];
+const views = [reshape, flatten, squeeze, expandDims].map(({ type }) => type);
 const names = ["w", "h", "d", "c"];
 
 /**
@@ -13,11 +17,11 @@ const names = ["w", "h", "d", "c"];
  * Undefined where such an extent is not known.
  */
 function withoutCopies(first: Node, second: Node): Params | undefined {
-  if (second.type === "Flatten") return {};
+  if (match(second, flatten)) return {};
   const changes: Params = {};
   for (const name of names) {
     if (num(second, name) !== 0) continue;
-    const extent = first.type === "Reshape" ? num(first, name) : 0;
+    const extent = match(first, reshape) ? num(first, name) : 0;
     if (extent <= 0) return undefined;
     changes[name] = extent;
   }
@@ -27,7 +31,7 @@ function withoutCopies(first: Node, second: Node): Params | undefined {
 export const mergeViews: Pass = {
   name: "merge-views",
   run: (graph, log) =>
-    eachNode(graph, ["Reshape", "Flatten"], (second, wiring) => {
+    eachNode(graph, [reshape, flatten], (second, wiring) => {
       for (;;) {
         const first = wiring.producer(second.inputs[0]);
         if (!first || !views.includes(first.type)) return;

@@ -2,19 +2,20 @@
  * The mean over the whole picture, as one Reduction or as one over w and another over h → global average Pooling, with a
  * Reshape behind it where the axes were kept.
  */
-import type { Node } from "../ir/graph.ts";
-import { poolingTypes } from "../ops/pooling.ts";
-import { reductionTypes } from "../ops/reduction.ts";
+import { match, type Node } from "../ir/graph.ts";
+import { pooling, poolingTypes } from "../ops/pooling.ts";
+import { reduction, reductionTypes } from "../ops/reduction.ts";
+import { reshape } from "../ops/reshape.ts";
 import { eachNode } from "./_fold.ts";
-import { become, list, num, setParams } from "./_params.ts";
+import { become, num, setParams } from "./_params.ts";
 import type { Wiring } from "./_wiring.ts";
 import type { Pass } from "./pass.ts";
 
 /** Axes of a plain mean over an input of that rank, sorted; undefined for other reductions. */
 function meanAxes(node: Node, rank: number): number[] | undefined {
-  if (node.type !== "Reduction" || reductionTypes[num(node, "operation")] !== "mean") return undefined;
-  if (num(node, "reduce_all") || num(node, "coeff") !== 1) return undefined;
-  const axes = list(node, "axes").map((axis) => (axis < 0 ? axis + rank : axis));
+  const p = match(node, reduction);
+  if (!p || reductionTypes[p.operation] !== "mean" || p.reduce_all || p.coeff !== 1) return undefined;
+  const axes = p.axes.map((axis) => (axis < 0 ? axis + rank : axis));
   return axes.sort((a, b) => a - b);
 }
 
@@ -42,38 +43,38 @@ function replaceMean(node: Node, wiring: Wiring): void {
     wiring.absorb(node, second);
     node.name = second.name;
   } else wiring.rewrote();
-  become(node, "Pooling", { pooling_type: poolingTypes.average, global_pooling: 1 });
+  become(node, pooling, { pooling_type: poolingTypes.average, global_pooling: 1 });
   if (keepsAxes) appendReshape(node, wiring);
 }
 
-function pooling(accepts: (node: Node, wiring: Wiring) => boolean): Pass {
+function poolingMeans(accepts: (node: Node, wiring: Wiring) => boolean): Pass {
   return {
     name: "pool-means",
     run: (graph) =>
-      eachNode(graph, ["Reduction"], (node, wiring, sketches) => {
+      eachNode(graph, [reduction], (node, wiring, sketches) => {
         if (sketches.get(node.inputs[0])?.rank === 3 && accepts(node, wiring)) replaceMean(node, wiring);
       }),
   };
 }
 
-export const poolMeans = pooling(() => true);
+export const poolMeans = poolingMeans(() => true);
 /** Only what ncnnoptimize knows: two reductions that drop their axes. */
-export const poolOfficialMeans = pooling(
+export const poolOfficialMeans = poolingMeans(
   (node, wiring) => secondMean(node, wiring) !== undefined && num(node, "keepdims") === 0,
 );
 
 function appendReshape(node: Node, wiring: Wiring): void {
   const [blob] = node.outputs;
   const vector = `${blob}_vector`;
-  const reshape: Node = {
-    type: "Reshape",
+  const toPixel: Node = {
+    type: reshape.type,
     name: `${node.name}_keepdims`,
     inputs: [vector],
     outputs: [blob],
     params: {},
     weights: {},
   };
-  setParams(reshape, { w: 1, h: 1, c: -1 });
+  setParams(toPixel, { w: 1, h: 1, c: -1 });
   wiring.setOutput(node, vector);
-  wiring.insertBehind(node, reshape);
+  wiring.insertBehind(node, toPixel);
 }

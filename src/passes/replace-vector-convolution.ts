@@ -1,5 +1,7 @@
 /** A 1×1 convolution of a vector (what global pooling and InnerProduct give) → InnerProduct. */
 import type { Node } from "../ir/graph.ts";
+import { convolution } from "../ops/convolution.ts";
+import { innerProduct } from "../ops/inner-product.ts";
 import { eachNode } from "./_fold.ts";
 import { isInt8 } from "./_linear.ts";
 import { become, list, num } from "./_params.ts";
@@ -20,14 +22,14 @@ export function becomeInnerProduct(node: Node): void {
   const { weights } = node;
   const names = ["num_output", "bias_term", "weight_data_size", "activation_type"];
   const params = Object.fromEntries(names.map((name) => [name, num(node, name)]));
-  become(node, "InnerProduct", { ...params, activation_params: list(node, "activation_params") });
+  become(node, innerProduct, { ...params, activation_params: list(node, "activation_params") });
   node.weights = weights;
 }
 
 export const replaceVectorConvolution: Pass = {
   name: "replace-vector-convolution",
   run: (graph, log) =>
-    eachNode(graph, ["Convolution"], (node, wiring, sketches) => {
+    eachNode(graph, [convolution], (node, wiring, sketches) => {
       if (sketches.get(node.inputs[0])?.rank !== 1) return;
       const obstacle = vectorObstacle(node);
       if (obstacle) {

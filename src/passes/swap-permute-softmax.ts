@@ -1,5 +1,7 @@
 /** Permute → Softmax → Permute: the Softmax goes first, along the axis that it has there, so that the two Permutes meet. */
-import { permutation } from "../ops/permute.ts";
+import { match } from "../ir/graph.ts";
+import { permutation, permute } from "../ops/permute.ts";
+import { softmax } from "../ops/softmax.ts";
 import { eachNode } from "./_fold.ts";
 import { num, setParams } from "./_params.ts";
 import type { Pass } from "./pass.ts";
@@ -7,25 +9,24 @@ import type { Pass } from "./pass.ts";
 export const swapPermuteSoftmax: Pass = {
   name: "swap-permute-softmax",
   run: (graph, log) =>
-    eachNode(graph, ["Permute"], (permute, wiring, sketches) => {
-      const softmax = wiring.soleReader(permute);
-      if (softmax?.type !== "Softmax" || wiring.soleReader(softmax)?.type !== "Permute") return;
-      const rank = sketches.get(permute.inputs[0])?.rank;
+    eachNode(graph, [permute], (first, wiring, sketches) => {
+      const middle = wiring.soleReader(first);
+      const p = match(middle, softmax);
+      if (!middle || !p || !match(wiring.soleReader(middle), permute)) return;
+      const rank = sketches.get(first.inputs[0])?.rank;
       if (rank === undefined) {
-        log?.(`"${softmax.name}" stays: the rank of "${permute.inputs[0]}" is not known`);
+        log?.(`"${middle.name}" stays: the rank of "${first.inputs[0]}" is not known`);
         return;
       }
-      const axis = num(softmax, "axis");
-      const [between] = permute.outputs;
-      const [after] = softmax.outputs;
-      setParams(softmax, {
-        axis: permutation(num(permute, "order_type"), rank)[axis < 0 ? axis + rank : axis],
-      });
-      wiring.setInputs(softmax, permute.inputs);
-      wiring.setOutput(softmax, between);
-      wiring.setInputs(permute, [between]);
-      wiring.setOutput(permute, after);
-      wiring.moveBehind(softmax, permute);
+      const [between] = first.outputs;
+      const [after] = middle.outputs;
+      const axis = p.axis < 0 ? p.axis + rank : p.axis;
+      setParams(middle, { axis: permutation(num(first, "order_type"), rank)[axis] });
+      wiring.setInputs(middle, first.inputs);
+      wiring.setOutput(middle, between);
+      wiring.setInputs(first, [between]);
+      wiring.setOutput(first, after);
+      wiring.moveBehind(middle, first);
       wiring.rewrote();
     }),
 };

@@ -35,7 +35,7 @@ export class EqSamples {
   constructor(layers: readonly QuantizableLayer[]) {
     this.layers = layers.map((layer) => ({
       layer,
-      groups: layer.node.type === "ConvolutionDepthWise" ? layer.scaleCount : 1,
+      groups: layer.groups,
       length: layer.weights.length / layer.outputChannels,
       patches: [],
     }));

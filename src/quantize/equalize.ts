@@ -7,7 +7,7 @@
  * of real activations, and channels followed through data movement.
  */
 import { GraphError } from "../base/errors.ts";
-import { type Graph, inferShapes, type Node, paramsOf } from "../ir/graph.ts";
+import { type Graph, inferShapes, type Node, opOf, paramsOf } from "../ir/graph.ts";
 import { elementCount, type Shape, sameShape } from "../ir/tensor.ts";
 import { f32Weight, weightToFloat32 } from "../ir/weight.ts";
 import { activationTypes } from "../ops/_activation.ts";
@@ -47,11 +47,6 @@ const homogeneous: readonly number[] = [
   activationTypes.relu,
   activationTypes.leakyRelu,
 ];
-/** Layers that only move whole channels about: run on channel numbers they tell where each goes. */
-const movers = new Set(["Concat", "Slice", "Crop", "ShuffleChannel", "Noop"]);
-/** Layers that treat each channel by itself and for which f(a·x) = a·f(x), a > 0. */
-const channelwise = new Set(["ReLU", "Pooling", "Interp", "Dropout"]);
-
 /** The channel class of every channel of every blob of rank 3. */
 function trace(graph: Graph, shapes: Map<string, Shape>, classes: ChannelClasses): Map<string, number[]> {
   const channels = new Map<string, number[]>();
@@ -84,18 +79,20 @@ function throughNode(
   outputShapes: readonly Shape[],
   classes: ChannelClasses,
 ): number[][] | undefined {
-  const p = paramsOf(node, ops) as Record<string, number>;
+  const op = opOf(node, ops);
   const isSpatial = [...inputShapes, ...outputShapes].every((shape) => shape.length === 3);
   if (!isSpatial || inputs.length === 0) return undefined;
   if (isScalable(node)) {
+    const p = paramsOf(node, ops);
     if (p.pad_value !== 0) classes.pin(inputs[0]);
     const made = classes.fresh(outputShapes[0][0]);
-    if (!homogeneous.includes(p.activation_type)) classes.pin(made);
+    if (!homogeneous.includes(p.activation_type as number)) classes.pin(made);
     return [made];
   }
-  if (channelwise.has(node.type)) return inputs.length === 1 ? [inputs[0]] : undefined;
-  if (movers.has(node.type)) return moved(node, inputs, outputShapes);
-  const isSum = node.type === "BinaryOp" && p.op_type === 0 && inputs.length === 2;
+  if (op.homogeneous) return inputs.length === 1 ? [inputs[0]] : undefined;
+  if (op.moves) return moved(node, inputs, outputShapes);
+  const arithmetic = op.arithmetic?.(paramsOf(node, ops));
+  const isSum = arithmetic?.operator === "add" && arithmetic.scalar === undefined && inputs.length === 2;
   if (isSum && sameShape(inputShapes[0], inputShapes[1])) {
     inputs[0].forEach((id, c) => classes.union(id, inputs[1][c]));
     return [inputs[0]];
@@ -103,18 +100,23 @@ function throughNode(
   return undefined;
 }
 
+/** Convolutions, whose weights take factors of both sides. */
 function isScalable(node: Node): boolean {
-  const isConvolution = node.type === "Convolution" || node.type === "ConvolutionDepthWise";
+  const { window, int8Form } = opOf(node, ops);
+  const isConvolution = window !== undefined && int8Form !== undefined;
   return isConvolution && node.inputs.length === 1 && node.weights.weight !== undefined;
 }
 
-/** Runs a data mover on channel numbers, one pixel a channel; undefined when it moves more than whole channels. */
+/**
+ * Runs a data mover on channel numbers, one pixel a channel, which tells where each goes; undefined when it moves more than
+ * whole channels.
+ */
 function moved(
   node: Node,
   inputs: readonly number[][],
   outputShapes: readonly Shape[],
 ): number[][] | undefined {
-  const op = ops.get(node.type)!;
+  const op = opOf(node, ops);
   const tensors = inputs.map((ids) => ({ shape: [ids.length, 1, 1], data: Float32Array.from(ids) }));
   try {
     const p = paramsOf(node, ops);

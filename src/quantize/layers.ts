@@ -1,30 +1,22 @@
 /** The layers that have an int8 form, and what quantization needs to know of each. */
 import { GraphError } from "../base/errors.ts";
-import { type Graph, type Node, paramsOf } from "../ir/graph.ts";
+import { type Graph, type Node, opOf, paramsOf } from "../ir/graph.ts";
+import type { Int8Form } from "../ir/op.ts";
 import { weightToFloat32 } from "../ir/weight.ts";
 import { ops } from "../ops/index.ts";
 
-const types = new Set(["Convolution", "ConvolutionDepthWise", "InnerProduct"]);
-
-export interface QuantizableLayer {
+export interface QuantizableLayer extends Int8Form {
   readonly node: Node;
   readonly name: string;
   /** The blob that it reads. */
   readonly input: string;
   readonly output: string;
   readonly outputChannels: number;
-  /** Weight scales that it has: one per output channel, for ConvolutionDepthWise one per group. */
-  readonly scaleCount: number;
   /** `[scaleCount, weightsPerScale]`; each row shares a scale. */
   readonly weights: Float32Array;
   readonly weightsPerScale: number;
   /** One per output channel, or undefined. */
   readonly bias: Float32Array | undefined;
-  /**
-   * 3×3, stride 1, dilation 1, one group: native ncnn runs it by int8 Winograd, which is exact only while accumulators
-   * stay small, so that ncnn2table gives its weights 6 bits (±31).
-   */
-  readonly isWinograd: boolean;
 }
 
 /**
@@ -38,7 +30,15 @@ export function quantizableLayers(graph: Graph): QuantizableLayer[] {
       `layer "${quantized.name}" is int8 already: calibrate and quantize the float model that it was made from`,
     );
   }
-  return graph.nodes.filter((node) => types.has(node.type) && node.inputs.length === 1).map(describe);
+  return graph.nodes.flatMap((node) => {
+    const form = node.inputs.length === 1 ? int8FormOf(node) : undefined;
+    return form ? [describe(node, form)] : [];
+  });
+}
+
+/** How a layer with weights becomes int8; undefined for one that has no int8 form. */
+export function int8FormOf(node: Node): Int8Form | undefined {
+  return opOf(node, ops).int8Form?.(paramsOf(node, ops));
 }
 
 /** Whether a layer is int8: by its parameter, or by the storage of its weights. */
@@ -46,21 +46,18 @@ export function isInt8(node: Node): boolean {
   return !!node.params.int8_scale_term || Object.values(node.weights).some((w) => w.storage === "i8");
 }
 
-function describe(node: Node): QuantizableLayer {
-  const p = paramsOf(node, ops) as Record<string, number>;
+function describe(node: Node, form: Int8Form): QuantizableLayer {
   const weights = finite(node, "weight");
-  const scaleCount = node.type === "ConvolutionDepthWise" ? p.group : p.num_output;
   return {
+    ...form,
     node,
     name: node.name,
     input: node.inputs[0],
     output: node.outputs[0],
-    outputChannels: p.num_output,
-    scaleCount,
+    outputChannels: paramsOf(node, ops).num_output as number,
     weights,
-    weightsPerScale: weights.length / scaleCount,
+    weightsPerScale: weights.length / form.scaleCount,
     bias: node.weights.bias && finite(node, "bias"),
-    isWinograd: node.type === "Convolution" && isPlain3x3(p),
   };
 }
 
@@ -73,17 +70,4 @@ function finite(node: Node, name: string): Float32Array {
     );
   }
   return values;
-}
-
-/** A 3×3 window moved by one pixel, without gaps; `p`: all parameters of a Convolution. */
-export function isPlain3x3(p: Record<string, number>): boolean {
-  const { kernel_w, kernel_h, stride_w, stride_h, dilation_w, dilation_h } = p;
-  return (
-    kernel_w === 3 &&
-    kernel_h === 3 &&
-    stride_w === 1 &&
-    stride_h === 1 &&
-    dilation_w === 1 &&
-    dilation_h === 1
-  );
 }

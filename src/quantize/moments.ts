@@ -3,10 +3,9 @@
  * A *patch* is the part of a layer's input that one row of its weights is multiplied with at one output position.
  */
 import type { Random } from "../base/random.ts";
-import { paramsOf } from "../ir/graph.ts";
+import { opOf, paramsOf } from "../ir/graph.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { quantize } from "../ops/_int8.ts";
-import { windowAxes } from "../ops/_spatial.ts";
 import { ops } from "../ops/index.ts";
 import type { QuantizableLayer } from "./layers.ts";
 
@@ -37,8 +36,7 @@ export class PatchMoments {
   constructor(layer: QuantizableLayer, scale: number) {
     this.layer = layer;
     this.scale = scale;
-    const p = paramsOf(layer.node, ops) as Record<string, number>;
-    this.groups = layer.node.type === "ConvolutionDepthWise" ? p.group : 1;
+    this.groups = layer.groups;
     this.length = layer.weights.length / layer.outputChannels;
     this.sum = new Float64Array(this.groups * this.length);
     this.roundedSum = new Float64Array(this.groups * this.length);
@@ -99,10 +97,11 @@ export interface PatchReader {
 
 /** Reads patches of one input of a layer; padding reads as 0. */
 export function patchReader(
-  { node, weightsPerScale }: QuantizableLayer,
+  { node, groups, weightsPerScale }: QuantizableLayer,
   { shape, data }: Tensor,
 ): PatchReader {
-  if (node.type === "InnerProduct") {
+  const window = opOf(node, ops).window?.(shape, paramsOf(node, ops));
+  if (!window) {
     return {
       positions: data.length / weightsPerScale,
       patch: (_, position, out) => {
@@ -110,10 +109,9 @@ export function patchReader(
       },
     };
   }
-  const p = paramsOf(node, ops) as Parameters<typeof windowAxes>[1] & { group?: number };
-  const { x, y } = windowAxes(shape, p);
+  const { x, y } = window;
   const [channels, height, width] = shape;
-  const groupIn = channels / (node.type === "ConvolutionDepthWise" ? (p.group ?? 1) : 1);
+  const groupIn = channels / groups;
   return {
     positions: y.output * x.output,
     patch: (group, position, out) => {
@@ -122,9 +120,9 @@ export function patchReader(
       let at = 0;
       for (let c = 0; c < groupIn; c++) {
         const plane = (group * groupIn + c) * height * width;
-        for (let ky = 0; ky < p.kernel_h; ky++) {
+        for (let ky = 0; ky < y.kernel; ky++) {
           const row = top + ky * y.dilation;
-          for (let kx = 0; kx < p.kernel_w; kx++) {
+          for (let kx = 0; kx < x.kernel; kx++) {
             const column = left + kx * x.dilation;
             const inside = row >= 0 && row < height && column >= 0 && column < width;
             out[at++] = inside ? data[plane + row * width + column] : 0;

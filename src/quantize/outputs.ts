@@ -18,18 +18,6 @@ import type { Blobs } from "./sensitivity.ts";
  */
 export type Importance = (blob: string, value: Tensor) => Float32Array | undefined;
 
-/** Layers that only move values about, so that an output value is one of a convolution's. */
-const movers = new Set([
-  "Reshape",
-  "Permute",
-  "Concat",
-  "Slice",
-  "Crop",
-  "Flatten",
-  "Noop",
-  "ShuffleChannel",
-]);
-
 /** Observations that a channel needs before its own shift counts as much as the mean of its layer. */
 const prior = 8;
 /** Observations that a layer needs before its mean counts as much as none: a few objects say little about the others. */
@@ -63,7 +51,7 @@ export class OutputShift {
     const labels = new Map<string, Tensor>();
     const tail = tailOf(graph);
     for (const node of graph.nodes.filter((candidate) => tail.has(candidate))) {
-      if (!movers.has(node.type)) {
+      if (!opOf(node, ops).moves) {
         const shape = shapes.get(node.outputs[0])!;
         labels.set(node.outputs[0], { shape, data: this.labelChannels(node.name, shape) });
         continue;
@@ -137,7 +125,7 @@ function tailOf(graph: Graph): Set<Node> {
     const node = producers.get(blob);
     if (!node || tail.has(node)) return;
     if (last.has(node) && paramsOf(node, ops).activation_type === activationTypes.none) tail.add(node);
-    else if (movers.has(node.type)) {
+    else if (opOf(node, ops).moves) {
       tail.add(node);
       for (const input of node.inputs) visit(input);
     }

@@ -15,7 +15,7 @@ import { type Op, type Params, resolveParams } from "../ir/op.ts";
 import { f32Weight, type Weight } from "../ir/weight.ts";
 import { quantize } from "../ops/_int8.ts";
 import { ops } from "../ops/index.ts";
-import { type QuantizableLayer, quantizableLayers } from "./layers.ts";
+import { int8FormOf, type QuantizableLayer, quantizableLayers } from "./layers.ts";
 import type { RoundedLayer } from "./round.ts";
 
 export interface RewriteOptions {
@@ -27,9 +27,7 @@ export interface RewriteOptions {
   floatStorage?: "f16" | "keep";
 }
 
-/** `int8_scale_term`: how many weight scales a layer has; 100 more when its output is int8 too. */
-const perChannel = 2;
-const perGroup = 1;
+/** Added to `int8_scale_term` when the layer's output is int8 too. */
 const requantized = 100;
 
 /**
@@ -86,7 +84,7 @@ export function checkTable(table: CalibrationTable, layers: readonly Quantizable
 }
 
 function quantizeLayer(
-  { node, name, weights, weightsPerScale, bias }: QuantizableLayer,
+  { node, name, weights, weightsPerScale, bias, scaleTerm }: QuantizableLayer,
   table: CalibrationTable,
   inputScale: number,
   { corrections }: RewriteOptions,
@@ -96,7 +94,7 @@ function quantizeLayer(
   const data =
     corrected?.weights ??
     Int8Array.from(weights, (w, i) => quantize(w, scales[Math.floor(i / weightsPerScale)]));
-  setParam(node, "int8_scale_term", node.type === "ConvolutionDepthWise" ? perGroup : perChannel);
+  setParam(node, "int8_scale_term", scaleTerm);
   node.weights.weight = { storage: "i8", data };
   if (corrected) setBias(node, corrected.bias);
   else if (bias) node.weights.bias = f32Weight(bias.map(withoutTiny));
@@ -148,9 +146,13 @@ export function requantizable(graph: Graph): Node[] {
   });
 }
 
+/** An int8 layer that reads and, where all its readers do, makes integers. */
 function isInt8Convolution(node: Node): boolean {
-  const isConvolution = node.type === "Convolution" || node.type === "ConvolutionDepthWise";
-  return isConvolution && node.inputs.length === 1 && !!paramsOf(node, ops).int8_scale_term;
+  return (
+    node.inputs.length === 1 &&
+    int8FormOf(node)?.requantizes === true &&
+    !!paramsOf(node, ops).int8_scale_term
+  );
 }
 
 function storeFloat16(node: Node): void {

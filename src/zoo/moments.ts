@@ -2,12 +2,18 @@
  * How large the values of blobs are, worked out from layer to layer without running the network: weights are scaled by it, and
  * int8 scales follow from it. Good enough for that; no more is claimed.
  */
-import type { Node } from "../ir/graph.ts";
+import { match, type Node } from "../ir/graph.ts";
 import { type Op, type ParamValues, resolveParams } from "../ir/op.ts";
 import { activationFunction } from "../ops/_activation.ts";
-import { binaryOpTypes } from "../ops/binary-op.ts";
-import { eltwiseTypes } from "../ops/eltwise.ts";
-import { poolingTypes } from "../ops/pooling.ts";
+import { batchNorm } from "../ops/batch-norm.ts";
+import { concat } from "../ops/concat.ts";
+import { eltwise } from "../ops/eltwise.ts";
+import { gemm } from "../ops/gemm.ts";
+import { layerNorm } from "../ops/layer-norm.ts";
+import { multiHeadAttention } from "../ops/multi-head-attention.ts";
+import { pooling as poolingOp, poolingTypes } from "../ops/pooling.ts";
+import { reduction } from "../ops/reduction.ts";
+import { softmax } from "../ops/softmax.ts";
 
 /** Of the values of a blob, taken as normally distributed. */
 export interface Moments {
@@ -24,47 +30,28 @@ export const inputMoments: Moments = { mean: 0, variance: 1 / 3 };
 /** Layers with weights are scaled to give this before their activation. */
 export const unit: Moments = { mean: 0, variance: 1 };
 
-/** Layers that compute one function of each value. */
-const elementwiseTypes = new Set(
-  "ReLU Swish HardSwish HardSigmoid Sigmoid GELU Clip TanH Mish ELU Softplus AbsVal Exp UnaryOp Power".split(
-    " ",
-  ),
-);
-const linearTypes = new Set(
-  "Convolution ConvolutionDepthWise Deconvolution DeconvolutionDepthWise InnerProduct Gemm BatchNorm LayerNorm".split(
-    " ",
-  ),
-);
+/** Layers with weights whose results are scaled, besides the linear ones. */
+const scaledTypes = new Set([gemm, batchNorm, layerNorm].map(({ type }) => type));
 
 /** The moments of a node's outputs. Types that are not known keep those of their first input. */
 export function propagate(node: Node, op: Op, inputs: readonly Moments[]): Moments {
   const p = resolveParams(op, node.params);
   const [first = unit] = inputs;
-  if (node.type === "Input") return inputMoments;
-  if (node.type === "MemoryData") return { mean: 0, variance: constantRange ** 2 / 3 };
-  if (linearTypes.has(node.type)) return activated(p);
-  if (elementwiseTypes.has(node.type) || p.with_scalar) return mapped(first, (x) => evaluate(op, p, x));
-  switch (node.type) {
-    case "MultiHeadAttention":
-      // Averages of about as many values as there are keys.
-      return { mean: 0, variance: 0.1 };
-    case "Pooling":
-    case "Reduction":
-      return pooled(node.type, first, p);
-    case "Concat":
-      return mixture(inputs);
-    case "Eltwise":
-      return p.op_type === eltwiseTypes.sum
-        ? sum(inputs)
-        : combined(p.op_type === eltwiseTypes.product, inputs);
-    case "BinaryOp":
-      if (binaryOpTypes[p.op_type as number] === "add") return sum(inputs);
-      return combined(binaryOpTypes[p.op_type as number] === "mul", inputs);
-    case "Softmax":
-      return { mean: 0.02, variance: 0.002 };
-    default:
-      return first;
-  }
+  if (op.source === "caller") return inputMoments;
+  if (op.source === "constant") return { mean: 0, variance: constantRange ** 2 / 3 };
+  if (op.linear || scaledTypes.has(op.type)) return activated(p);
+  const { operator, scalar } = op.arithmetic?.(p) ?? {};
+  if (op.pointwise || scalar !== undefined) return mapped(first, (x) => evaluate(op, p, x));
+  if (operator === "add") return sum(inputs);
+  if (operator !== undefined) return combined(operator === "mul", inputs);
+  // Averages of about as many values as there are keys.
+  if (match(node, multiHeadAttention)) return { mean: 0, variance: 0.1 };
+  if (match(node, softmax)) return { mean: 0.02, variance: 0.002 };
+  if (match(node, concat)) return mixture(inputs);
+  if (match(node, eltwise)) return sum(inputs);
+  const pooling = match(node, poolingOp);
+  if (pooling?.pooling_type === poolingTypes.max) return maximum(first, pooling.kernel_w * pooling.kernel_h);
+  return pooling || match(node, reduction) ? averaged(first) : first;
 }
 
 /** Constants are uniform in [-range, range]. */
@@ -75,16 +62,14 @@ function activated(p: ParamValues<Op["params"]>): Moments {
   return f ? mapped(unit, (x) => Float32Array.from(x, f)) : unit;
 }
 
-/** Neighbours are alike to some degree: a maximum of k is taken for one of √k, a mean keeps half of the variance. */
-function pooled(type: string, input: Moments, p: ParamValues<Op["params"]>): Moments {
-  const deviation = Math.sqrt(input.variance);
-  if (type === "Pooling" && p.pooling_type === poolingTypes.max) {
-    const window = (p.kernel_w as number) * (p.kernel_h as number);
-    const shift = Math.sqrt(Math.log(Math.max(window, 1))) * 0.7;
-    return { mean: input.mean + shift * deviation, variance: 0.6 * input.variance };
-  }
-  return { mean: input.mean, variance: 0.5 * input.variance };
+/** Neighbours are alike to some degree: a maximum of k is taken for one of √k, … */
+function maximum({ mean, variance }: Moments, window: number): Moments {
+  const shift = Math.sqrt(Math.log(Math.max(window, 1))) * 0.7;
+  return { mean: mean + shift * Math.sqrt(variance), variance: 0.6 * variance };
 }
+
+/** … and a mean keeps half of the variance. */
+const averaged = ({ mean, variance }: Moments): Moments => ({ mean, variance: 0.5 * variance });
 
 function mixture(inputs: readonly Moments[]): Moments {
   const mean = average(inputs.map((m) => m.mean));

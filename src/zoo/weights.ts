@@ -4,13 +4,18 @@
  */
 import { UnsupportedError } from "../base/errors.ts";
 import { Random } from "../base/random.ts";
-import { type Graph, inferShapes, type Node, opOf } from "../ir/graph.ts";
-import { type Op, type ParamValues, resolveParams, type WeightSpec } from "../ir/op.ts";
+import { type Graph, inferShapes, match, type Node, opOf } from "../ir/graph.ts";
+import { type Op, type ParamValues, resolveParams, type WeightSpec, type WindowAxis } from "../ir/op.ts";
 import type { Shape } from "../ir/tensor.ts";
 import { f32Weight, type Weight } from "../ir/weight.ts";
-import { type WindowAxis, type WindowParams, windowAxes } from "../ops/_spatial.ts";
+import { deconvolution } from "../ops/deconvolution.ts";
+import { deconvolutionDepthWise } from "../ops/deconvolution-depthwise.ts";
+import { detectionOutput } from "../ops/detection-output.ts";
 import { ops } from "../ops/index.ts";
-import { isPlain3x3 } from "../quantize/layers.ts";
+import { prelu } from "../ops/prelu.ts";
+import { softmax } from "../ops/softmax.ts";
+import { yoloDetectionOutput } from "../ops/yolo-detection-output.ts";
+import { yolov3DetectionOutput } from "../ops/yolov3-detection-output.ts";
 import { constantRange, type Moments, power, propagate, unit } from "./moments.ts";
 
 type P = ParamValues<Op["params"]> & Record<string, number>;
@@ -33,7 +38,7 @@ export function synthesize(graph: Graph, inputShapes: Record<string, Shape> = {}
     const p = resolveParams(op, node.params) as P;
     const gain = Math.max(
       1,
-      ...(readers.get(node.outputs[0]) ?? []).map(({ type }) => scoreGains[type] ?? 1),
+      ...(readers.get(node.outputs[0]) ?? []).map(({ type }) => scoreGains.get(type) ?? 1),
     );
     node.weights = {};
     for (const spec of op.weights?.(p) ?? []) {
@@ -54,7 +59,11 @@ export function synthesize(graph: Graph, inputShapes: Record<string, Shape> = {}
 }
 
 /** Scores that go into these layers are spread so much wider that some stand out. */
-const scoreGains: Record<string, number> = { Softmax: 4, YoloDetectionOutput: 2, Yolov3DetectionOutput: 2 };
+const scoreGains = new Map([
+  [softmax.type, 4],
+  [yoloDetectionOutput.type, 2],
+  [yolov3DetectionOutput.type, 2],
+]);
 
 interface Request {
   readonly node: Node;
@@ -93,7 +102,7 @@ function invent(request: Request): Weight {
     case "variance":
       return around(input.variance, 0.3 * input.variance);
     case "slope":
-      return node.type === "PReLU" ? around(0.25, 0.1) : around(1, 0.2);
+      return match(node, prelu) ? around(0.25, 0.1) : around(1, 0.2);
     case "gamma":
     case "scale":
       return around(1, 0.2);
@@ -110,10 +119,10 @@ function invent(request: Request): Weight {
 /** Inputs that meet in one output value, on average: at a border some of a window's are padding. */
 function fanIn({ node, p, inputShape }: Request): number {
   const each = p.weight_data_size / p.num_output;
-  if (node.type.startsWith("Deconvolution")) return Math.max(1, each / (p.stride_w * p.stride_h));
-  if (!node.type.startsWith("Convolution") || inputShape.length !== 3) return each;
-  const { y, x } = windowAxes(inputShape, p as unknown as WindowParams);
-  return each * insideShare(y) * insideShare(x);
+  const scattered = match(node, deconvolution) ?? match(node, deconvolutionDepthWise);
+  if (scattered) return Math.max(1, each / (scattered.stride_w * scattered.stride_h));
+  const window = inputShape.length === 3 ? opOf(node, ops).window?.(inputShape, p) : undefined;
+  return window ? each * insideShare(window.y) * insideShare(window.x) : each;
 }
 
 /** How much of the windows along an axis lies on the input. */
@@ -138,9 +147,9 @@ function linearWeight({ spec, random, input, gain }: Request, count: number): We
   return f32Weight(random.floats(spec.count, -limit, limit));
 }
 
-/** Greatest weight integer; see QuantizableLayer.isWinograd. */
+/** Greatest weight integer; see Int8Form.isWinograd. */
 function weightLimit(node: Node, p: P): number {
-  return node.type === "Convolution" && isPlain3x3(p) ? 31 : 127;
+  return opOf(node, ops).int8Form?.(p).isWinograd ? 31 : 127;
 }
 
 function int8Weight({ node, spec, p, random }: Request): Weight {
@@ -168,26 +177,25 @@ function activationScale({ mean, variance }: Moments): number {
 const quietness = { objectness: -4, background: 4 };
 
 function quietHeads(graph: Graph, node: Node): void {
-  const isYolo = node.type === "YoloDetectionOutput" || node.type === "Yolov3DetectionOutput";
-  if (!isYolo && node.type !== "DetectionOutput") return;
-  const p = resolveParams(opOf(node, ops), node.params) as P;
   const producers = graph.producers();
-  if (isYolo) {
-    for (const blob of node.inputs) shiftBias(producers.get(blob), 5 + p.num_class, 4, quietness.objectness);
-    return;
+  const yolo = match(node, yoloDetectionOutput) ?? match(node, yolov3DetectionOutput);
+  if (yolo) {
+    const period = 5 + yolo.num_class;
+    for (const blob of node.inputs) shiftBias(producers.get(blob), period, 4, quietness.objectness);
   }
-  for (const source of scoreSources(producers, node.inputs[1])) {
-    shiftBias(source, p.num_class, 0, quietness.background);
+  const ssd = match(node, detectionOutput);
+  for (const source of ssd ? scoreSources(producers, node.inputs[1]) : []) {
+    shiftBias(source, ssd!.num_class, 0, quietness.background);
   }
 }
 
-/** Layers that only move scores or turn them into probabilities. */
-const passing = new Set(["Flatten", "Reshape", "Permute", "Concat", "Softmax"]);
-
+/** What makes scores, before layers that only move them or turn them into probabilities. */
 function scoreSources(producers: ReadonlyMap<string, Node>, blob: string): Node[] {
   const node = producers.get(blob);
   if (!node) return [];
-  return passing.has(node.type) ? node.inputs.flatMap((input) => scoreSources(producers, input)) : [node];
+  return opOf(node, ops).moves || match(node, softmax)
+    ? node.inputs.flatMap((input) => scoreSources(producers, input))
+    : [node];
 }
 
 /** Adds to the bias of every `period`-th channel from `first` on. */

@@ -3,13 +3,15 @@
  * is the one place where Splits vanish (`dropSplits`) and come back (`withSplits`).
  */
 import type { Graph, Node } from "../../ir/graph.ts";
+import { noop } from "../../ops/noop.ts";
+import { split } from "../../ops/split.ts";
 
 /**
  * Removes the Split nodes of a freshly parsed graph, binding readers to the blob that was copied, and remembers their
  * spelling. A copy that nobody reads is an output of the network: it stays, as a Noop.
  */
 export function dropSplits(graph: Graph): void {
-  const splits = graph.nodes.filter((node) => node.type === "Split");
+  const splits = graph.nodes.filter((node) => node.type === split.type);
   if (splits.length === 0) return;
   const readers = new Map<string, string[]>();
   for (const node of graph.nodes) {
@@ -21,7 +23,7 @@ export function dropSplits(graph: Graph): void {
   const kept: Node[] = [];
   for (const node of graph.nodes) {
     node.inputs = node.inputs.map((blob) => source.get(blob) ?? blob);
-    if (node.type !== "Split") {
+    if (node.type !== split.type) {
       kept.push(node);
       continue;
     }
@@ -31,7 +33,7 @@ export function dropSplits(graph: Graph): void {
       if (topReaders[i].length > 0) source.set(top, blob);
       else
         kept.push({
-          type: "Noop",
+          type: noop.type,
           name: `${node.name}_${i}`,
           inputs: [blob],
           outputs: [top],
@@ -90,7 +92,7 @@ export function withSplits(graph: Graph): Node[] {
       for (const [i, reader] of list.entries()) reader.node.inputs[reader.index] = tops[i];
       const outputs = known && fits ? [...known.outputs] : tops.reverse();
       const params = known && fits ? known.params : {};
-      written.push({ type: "Split", name, inputs: [blob], outputs, params, weights: {} });
+      written.push({ type: split.type, name, inputs: [blob], outputs, params, weights: {} });
     }
   }
   return written;
