@@ -143,7 +143,7 @@ export {
   methods,
   type Observations,
   observeSource,
-  type Partial as PartialCalibration,
+  type PartialCalibration,
   quantizableLayers,
   quantizeGraph,
   readPartial,

@@ -1,5 +1,7 @@
 /** Raw head tensors to candidate boxes in pixels of the network's input. One function per decode kind. */
+
 import { GraphError } from "../base/errors.ts";
+import { sigmoid } from "../base/maths.ts";
 import type { Head, Yolov5Head } from "../ir/manifest.ts";
 import { formatShape, type Tensor } from "../ir/tensor.ts";
 
@@ -58,7 +60,6 @@ export function decodeHead(
   }
 }
 
-const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 /** Inverse of the sigmoid; below 0 and above 1 everything or nothing passes. */
 const logit = (p: number): number =>
   p <= 0 ? Number.NEGATIVE_INFINITY : p >= 1 ? Number.POSITIVE_INFINITY : Math.log(p / (1 - p));

@@ -1,5 +1,7 @@
 /** From a picture to the model's input tensor, and from its coordinates back: YOLOv5's letterbox, or a plain stretch. */
+
 import { UsageError } from "../base/errors.ts";
+import { roundHalfEven } from "../base/maths.ts";
 import type { ModelInput } from "../ir/manifest.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { checkPicture, type Picture } from "./picture.ts";
@@ -25,14 +27,6 @@ export interface InputOptions {
   height?: number;
   /** Letterbox only: pad to the next multiple of the stride instead of the full size, so that less border is computed. */
   rectangle?: boolean;
-}
-
-/** Nearest whole number, halves to even, as Python's `round`, which YOLOv5 uses here. */
-function roundHalfEven(x: number): number {
-  const floor = Math.floor(x);
-  const rest = x - floor;
-  if (rest !== 0.5) return Math.round(x);
-  return floor % 2 ? floor + 1 : floor;
 }
 
 /** Where YOLOv5's letterbox puts a picture of this size. The inner picture is at least one pixel in each direction. */

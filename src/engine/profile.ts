@@ -71,12 +71,6 @@ export async function warmUp(run: () => Promise<unknown>, least = 10): Promise<n
   }
 }
 
-export function median(values: ArrayLike<number>): number {
-  const sorted = Array.from(values).sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-}
-
 /** A plan as text, a step a line: number, kernel, layers, and where its result lies. */
 export function describePlan(plan: Plan): string {
   const lines = plan.steps.map(

@@ -1,8 +1,10 @@
 /** Speed of a model: how long it takes to start, to run, and where the time goes. */
+
 import { UnsupportedError } from "../base/errors.ts";
+import { median } from "../base/maths.ts";
 import { Random } from "../base/random.ts";
 import { makePlan } from "../engine/plan.ts";
-import { describePlan, median, type Profile, profileGraph, warmUp } from "../engine/profile.ts";
+import { describePlan, type Profile, profileGraph, warmUp } from "../engine/profile.ts";
 import { detectTarget } from "../engine/wasm.ts";
 import { elementCount, type Shape, type Tensor } from "../ir/tensor.ts";
 import type { Model } from "./model.ts";

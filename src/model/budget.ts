@@ -1,6 +1,8 @@
 /** Which layers stay float so that an int8 model stays within a budget of accuracy or of time. */
+
 import { UsageError } from "../base/errors.ts";
-import { median, warmUp } from "../engine/profile.ts";
+import { median, sigmoid } from "../base/maths.ts";
+import { warmUp } from "../engine/profile.ts";
 import { createSession } from "../engine/session.ts";
 import type { CalibrationTable } from "../formats/table.ts";
 import { type Graph, inferShapes, opOf, paramsOf } from "../ir/graph.ts";
@@ -64,8 +66,6 @@ export const detectionLoss: Loss = (float, int8) => {
   }
   return loss;
 };
-
-const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 
 /** Chooses by measured sensitivity. Throws UsageError for a budget of AP without labelled pictures. */
 export async function keepWithinBudget(given: BudgetInput): Promise<BudgetResult> {

@@ -3,12 +3,12 @@
  * real pictures. Data in, files out as bytes: where they come from and go to is the caller's, so it runs in a page too.
  */
 import { InputError, UsageError } from "../base/errors.ts";
+import { median } from "../base/maths.ts";
 import { counted } from "../base/text.ts";
 import { version } from "../base/version.ts";
 import { drawDetections } from "../detect/draw.ts";
 import { inputTransform, toTensor } from "../detect/letterbox.ts";
 import type { Picture } from "../detect/picture.ts";
-import { median } from "../engine/profile.ts";
 import { createSession } from "../engine/session.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Manifest, QuantizationRecord } from "../ir/manifest.ts";

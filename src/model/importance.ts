@@ -1,4 +1,5 @@
 /** What matters in a detector's outputs when its int8 form is corrected. */
+import { sigmoid } from "../base/maths.ts";
 import type { Manifest } from "../ir/manifest.ts";
 import type { Importance } from "../quantize/index.ts";
 
@@ -29,5 +30,3 @@ export function detectionImportance(manifest: Manifest): Importance | undefined 
     return weights;
   };
 }
-
-const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));

@@ -1,13 +1,8 @@
 /** UnaryOp: one function of every value. Source: ncnn src/layer/unaryop.h. */
-import { GraphError } from "../base/errors.ts";
-import { defineOp, int } from "../ir/op.ts";
 
-/** Half to even, as the default rounding mode has it. */
-function roundHalfEven(x: number): number {
-  const floor = Math.floor(x);
-  const rest = x - floor;
-  return rest > 0.5 || (rest === 0.5 && floor % 2 !== 0) ? floor + 1 : floor;
-}
+import { GraphError } from "../base/errors.ts";
+import { roundHalfEven } from "../base/maths.ts";
+import { defineOp, int } from "../ir/op.ts";
 
 /** Name and function by `op_type`. */
 export const unaryOpTypes: readonly (readonly [name: string, f: (x: number) => number])[] = [

@@ -22,7 +22,7 @@ export { equalize } from "./equalize.ts";
 export { isInt8, type QuantizableLayer, quantizableLayers } from "./layers.ts";
 export { BlobObservation, mergeObservations, type Observations } from "./observe.ts";
 export type { Importance } from "./outputs.ts";
-export { type Partial, readPartial, writePartial } from "./partial.ts";
+export { type PartialCalibration, readPartial, writePartial } from "./partial.ts";
 export type { LayerReport } from "./report.ts";
 export { quantizeGraph } from "./rewrite.ts";
 export {

@@ -10,13 +10,13 @@ import { BlobObservation, binCount, type Observations } from "./observe.ts";
 const magic = 0x6f6b636e; // "ncko"
 const version = 1;
 
-export interface Partial {
+export interface PartialCalibration {
   /** Says how the pictures were prepared and which model saw them; partials with different notes do not merge. */
   note: string;
   observations: Observations;
 }
 
-export function writePartial({ note, observations }: Partial): Uint8Array {
+export function writePartial({ note, observations }: PartialCalibration): Uint8Array {
   const writer = new ByteWriter().u32(magic).u32(version);
   writeText(writer, note);
   writer.u32(observations.size);
@@ -64,7 +64,7 @@ function usedRuns(bins: ArrayLike<number>): [number, number][] {
 }
 
 /** Reads a partial. Throws FormatError. */
-export function readPartial(bytes: Uint8Array, where = "partial"): Partial {
+export function readPartial(bytes: Uint8Array, where = "partial"): PartialCalibration {
   const reader: ByteReader = new ByteReader(bytes, where);
   if (bytes.length < 8 || reader.u32("magic") !== magic) {
     throw new FormatError(`${where}: not a partial calibration; make one with calibrate --shard`);

@@ -2,7 +2,9 @@
  * Constant evaluation: what shape arithmetic, anchor grids and masks are made of. Every function takes all inputs as
  * constants and gives all outputs. Results are limited in size, since a few bytes can ask for any amount.
  */
+
 import { GraphError } from "../../base/errors.ts";
+import { roundHalfEven } from "../../base/maths.ts";
 import { erf } from "../../ops/_erf.ts";
 import {
   axesOf,
@@ -378,13 +380,6 @@ const withDims =
     if (count(result) !== tensorSize(x)) throw new GraphError(`[${x.dims}] cannot become [${result}]`);
     return [{ ...x, dims: result }];
   };
-
-function roundHalfEven(x: number): number {
-  const floor = Math.floor(x);
-  const rest = x - floor;
-  if (rest !== 0.5) return Math.round(x);
-  return floor % 2 === 0 ? floor : floor + 1;
-}
 
 const compare = (f: (a: number, b: number) => boolean): Evaluate =>
   binary((a, b) => (f(a, b) ? 1 : 0), "bool");
