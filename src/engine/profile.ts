@@ -1,4 +1,5 @@
 /** Where the time of a network goes: every step of a compiled program, timed. */
+import { median } from "../base/maths.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Shape, Tensor } from "../ir/tensor.ts";
 import type { Plan } from "./plan.ts";
