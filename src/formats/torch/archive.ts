@@ -50,6 +50,12 @@ export class TorchArchive {
     const known = this.tensors.get(tensor);
     if (known) return known;
     const count = tensor.shape.reduce((a, b) => a * b, 1);
+    // A view that repeats values, as the grids that Detect keeps after it ran; no weight is one.
+    if (count > tensor.storage.count) {
+      throw new FormatError(
+        `${this.what}: a weight of shape [${tensor.shape}] repeats the ${tensor.storage.count} values of its storage`,
+      );
+    }
     const source = this.storage(tensor.storage);
     const result = isContiguous(tensor)
       ? source.subarray(tensor.offset, tensor.offset + count)

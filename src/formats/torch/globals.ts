@@ -5,6 +5,7 @@
  * Sources: what torch.save of PyTorch 1.6–2.x and YOLOv5 3.0–7.0 / YOLOv5-Lite training write.
  */
 import {
+  PyGlobal,
   PyObject,
   PySet,
   PyStorage,
@@ -49,8 +50,15 @@ const table: ReadonlyMap<string, Global> = new Map<string, Global>([
   ["numpy.core.multiarray.scalar", record],
   ["numpy._core.multiarray._reconstruct", record],
   ["numpy._core.multiarray.scalar", record],
-  ["pathlib.PosixPath", record],
-  ["pathlib.WindowsPath", record],
+  // Python 3.13 keeps them in `pathlib._local`.
+  ...["pathlib", "pathlib._local"].flatMap((module) =>
+    ["Path", "PosixPath", "WindowsPath", "PurePath", "PurePosixPath", "PureWindowsPath"].map(
+      (name): [string, Global] => [`${module}.${name}`, record],
+    ),
+  ),
+  // DetectMultiBackend keeps its local variables, among them this function.
+  ["utils.downloads.attempt_download", constant],
+  ["utils.google_utils.attempt_download", constant],
   ["argparse.Namespace", classRecord],
   ...Object.keys(storageTypes).map((name): [string, Global] => [`torch.${name}`, constant]),
   ...["float32", "float16", "bfloat16", "float64", "int64", "int32", "int16", "int8", "uint8", "bool"].map(
@@ -60,7 +68,7 @@ const table: ReadonlyMap<string, Global> = new Map<string, Global>([
 
 /** Modules (Python files) of which every class may occur as a record. Which of them can be converted is decided later. */
 const modulePattern =
-  /^(torch\.nn\.modules\.[a-z_]+|models\.(common|yolo|experimental)|utils\.activations)\.[A-Za-z_]\w*$/;
+  /^(torch\.nn\.modules\.[a-z_]+|torch\.nn\.parallel\.(data_parallel|distributed)|torch\.distributed\.algorithms\.join|models\.(common|yolo|experimental)|utils\.activations)\.[A-Za-z_]\w*$/;
 
 const maxNameLength = 128;
 
@@ -78,6 +86,9 @@ export function refusalHint(module: string): string {
   if (module.startsWith("ultralytics.")) {
     return "this is a checkpoint of the ultralytics package (YOLOv8 or later): export it to ONNX and convert that";
   }
+  if (module.startsWith("torch._dynamo")) {
+    return 'the model was saved as torch.compile wrapped it: save the model inside, torch.save({"model": model._orig_mod}, "model.pt")';
+  }
   return "nothing in a checkpoint is ever executed, and only names that YOLOv5 checkpoints need are allowed; if you trust the file, load it in PyTorch and export it to ONNX";
 }
 
@@ -91,11 +102,14 @@ function makeSet([items = []]: readonly PyValue[]): PyValue {
   return new PySet(items);
 }
 
+/** Of a module, or of a class, as Segment keeps Detect's. */
 function boundForward([object, method]: readonly PyValue[]): PyValue {
-  if (!(object instanceof PyObject && typeof method === "string" && forwardNames.has(method))) {
+  const isClass = object instanceof PyGlobal && modulePattern.test(object.name);
+  const className = isClass ? object.name : object instanceof PyObject ? object.className : undefined;
+  if (className === undefined || typeof method !== "string" || !forwardNames.has(method)) {
     throw new ArgumentError("getattr() is allowed only for the forward method of a module");
   }
-  return new PyObject(`${object.className}.${method}`, null);
+  return new PyObject(`${className}.${method}`, null);
 }
 
 /** A persistent id of torch.save: `("storage", torch.XStorage, key, location, element count)`. */
@@ -122,8 +136,7 @@ function rebuildTensor([storage, offset, shape, strides]: readonly PyValue[]): P
   }
   const count = shape.reduce((a, b) => a * b, 1);
   const last = shape.reduce((at, extent, i) => at + (extent - 1) * strides[i], offset);
-  // Broadcast views (stride 0) are larger than their storage; no weight is one.
-  if (count > 0 && (count > storage.count || last >= storage.count)) {
+  if (count > 0 && last >= storage.count) {
     throw new ArgumentError(
       `tensor of shape [${shape}] at ${offset} does not fit its storage of ${storage.count} elements`,
     );

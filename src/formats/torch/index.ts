@@ -46,6 +46,29 @@ export interface TorchModel {
 
 export const torchInputBlob = "images";
 
+/** Classes around a model that PyTorch and YOLOv5 have, and the name of what is inside. */
+const wrappers: ReadonlyMap<string, string> = new Map([
+  ["models.common.AutoShape", "model"],
+  ["models.common.autoShape", "model"],
+  ["models.common.DetectMultiBackend", "model"],
+  ["torch.nn.parallel.data_parallel.DataParallel", "module"],
+  ["torch.nn.parallel.distributed.DistributedDataParallel", "module"],
+]);
+const maxWrappers = 8;
+
+/** Models and last modules that are no detector's, or another family's. */
+const otherKinds: ReadonlyMap<string, string> = new Map([
+  ["models.yolo.SegmentationModel", "a segmentation model"],
+  ["models.yolo.Segment", "a segmentation model"],
+  ["models.yolo.ClassificationModel", "a classification model"],
+  ["models.common.Classify", "a classification model"],
+  ...["IDetect", "IAuxDetect", "IBin"].map((name) => [`models.yolo.${name}`, "a YOLOv7 model"] as const),
+  ["models.yolo.IKeypoint", "a YOLOv7 pose model"],
+  ...["DDetect", "DualDetect", "DualDDetect", "TripleDetect", "TripleDDetect"].map(
+    (name) => [`models.yolo.${name}`, "a YOLOv9 model"] as const,
+  ),
+]);
+
 const yoloClasses = new Set(["models.yolo.Model", "models.yolo.DetectionModel"]);
 const detectClass = "models.yolo.Detect";
 /** Modules behind Detect that only post-process. */
@@ -62,7 +85,8 @@ export function readTorch(bytes: Uint8Array, fileName: string): TorchModel {
 
 function buildModel(archive: TorchArchive): TorchModel {
   const { object, part, checkpoint } = findModel(archive.root);
-  const root = new TorchModule(object, "", archive);
+  const root = new TorchModule(unwrap(object), "", archive);
+  refuseOtherKinds(root);
   const builder = new NetworkBuilder(new Map([...layerEmitters, ...blockEmitters]));
   const graph = builder.graph;
   const yaml = root.attribute("yaml");
@@ -104,6 +128,36 @@ function findModel(root: PyValue): { object: PyObject; part: "ema" | "model"; ch
   throw new UnsupportedError(
     `the checkpoint has no model: its keys are ${keys || "none"}, expected "model" or "ema"`,
   );
+}
+
+/** The model inside AutoShape, DataParallel and the like. */
+function unwrap(object: PyObject): PyObject {
+  let inner = object;
+  for (let depth = 0; depth < maxWrappers; depth++) {
+    const name = wrappers.get(inner.className);
+    if (name === undefined) return inner;
+    const modules = (inner.state as PyDict).get("_modules") as PyDict;
+    const next = modules.get(name);
+    if (!isModule(next)) {
+      throw new UnsupportedError(
+        `the checkpoint is a ${inner.className} around ${describe(next)}, expected a PyTorch model inside`,
+      );
+    }
+    inner = next;
+  }
+  throw new FormatError(`the model is wrapped more than ${maxWrappers} times`);
+}
+
+function refuseOtherKinds(root: TorchModule): void {
+  const layers = root.optionalChild("model")?.children() ?? [];
+  const classes = [root.className, ...layers.slice(-1).map(([, layer]) => layer.className)];
+  for (const className of classes) {
+    const kind = otherKinds.get(className);
+    if (!kind) continue;
+    throw new UnsupportedError(
+      `the checkpoint holds ${kind} (${className}); of checkpoints only YOLOv5 detectors are read: export it to ONNX in the project that trained it and convert that`,
+    );
+  }
 }
 
 function stateDictIn(root: PyDict): PyDict | undefined {
@@ -185,11 +239,19 @@ function readLabels(root: TorchModule, classes: number): string[] {
   const names = root.attribute("names");
   if (names === undefined || names === null) return Array.from({ length: classes }, (_, i) => `${i}`);
   const list = names instanceof Map ? Array.from({ length: names.size }, (_, i) => names.get(i)) : names;
-  if (!Array.isArray(list) || !list.every((name) => typeof name === "string")) {
-    return root.fail(`names is ${describe(names)}, expected class names`);
-  }
+  if (!Array.isArray(list)) return root.fail(`names is ${describe(names)}, expected class names`);
   if (list.length !== classes) root.fail(`${list.length} class names for ${classes} classes`);
-  return list;
+  return list.map(
+    (name, i) => labelText(name) ?? root.fail(`the name of class ${i} is ${describe(name)}, expected text`),
+  );
+}
+
+/** A class name as YOLOv5 prints it: without quotes, YAML reads 0, yes and ~ as a number, a boolean and nothing. */
+function labelText(name: PyValue | undefined): string | undefined {
+  if (typeof name === "string") return name;
+  if (typeof name === "number" || typeof name === "bigint") return String(name);
+  if (typeof name === "boolean") return name ? "True" : "False";
+  return name === null ? "None" : undefined;
 }
 
 function readProvenance(root: TorchModule, checkpoint: PyDict | undefined) {

@@ -70,7 +70,7 @@ export class PyStorage {
   }
 }
 
-/** A strided view of a storage; offset and strides count elements. Always inside the storage, and no larger than it. */
+/** A strided view of a storage; offset and strides count elements. Always inside the storage; larger than it where it repeats values. */
 export class PyTensor {
   readonly storage: PyStorage;
   readonly offset: number;

@@ -148,3 +148,39 @@ export function dict(p: Pickle, items: Record<string, (p: Pickle) => unknown>): 
   for (const [key, write] of Object.entries(items)) p.string(key).add(write);
   return p.op("u");
 }
+
+/** A Sequential whose sub-modules `write` puts into `_modules`. */
+export const sequential = (p: Pickle, write: (p: Pickle) => unknown) =>
+  module(p, "torch.nn.modules.container.Sequential", {
+    _modules: write,
+    _parameters: (q) => q.op("}"),
+    _buffers: (q) => q.op("}"),
+  });
+
+/** `_rebuild_tensor_v2(storage(key, count), offset, shape, strides, False, OrderedDict())`. */
+export function tensor(
+  p: Pickle,
+  key: string,
+  count: number,
+  shape: number[],
+  strides: number[],
+  offset = 0,
+): Pickle {
+  const tuple = (values: number[]) => (q: Pickle) => {
+    q.op("(");
+    for (const value of values) q.int(value);
+    q.op("t");
+  };
+  p.global("torch._utils", "_rebuild_tensor_v2").op("(");
+  p.op("(")
+    .string("storage")
+    .global("torch", "FloatStorage")
+    .string(key)
+    .string("cpu")
+    .int(count)
+    .op("t")
+    .op("Q");
+  p.int(offset).add(tuple(shape)).add(tuple(strides)).op(0x89);
+  p.global("collections", "OrderedDict").op(")").op("R");
+  return p.op("t").op("R");
+}
