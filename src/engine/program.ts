@@ -12,6 +12,7 @@ import {
   emitResize,
   emitSoftmax,
   emitStridedCopy,
+  type Target,
 } from "../kernels/wasm/index.ts";
 import { type FuncRef, Module } from "../wasm/index.ts";
 import type { KernelCall, KernelSpec, Plan, PlanTarget } from "./plan.ts";
@@ -70,7 +71,7 @@ export function compilePlan(plan: Plan, target: PlanTarget): CompiledPlan {
 
 const stepName = (i: number): string => `step${i}`;
 
-function emitKernel(m: Module, name: string, spec: KernelSpec, target: PlanTarget): FuncRef {
+export function emitKernel(m: Module, name: string, spec: KernelSpec, target: Target): FuncRef {
   switch (spec.kind) {
     case "convolution":
       return emitConvolution(m, name, spec, spec.units, target);
