@@ -24,9 +24,10 @@ import { mainFile, openModel } from "./model/formats.ts";
 import { startModel } from "./model/model.ts";
 import { knownNames } from "./model/registry.ts";
 import type { Folder } from "./model/source.ts";
-import { diskFolder, kindOf, writeFiles } from "./node/files.ts";
+import { diskFolder, kindOf } from "./node/files.ts";
 import { encodePicture } from "./node/picture.ts";
 import { namedFolder, type PullOptions } from "./node/pull.ts";
+import { writeFiles } from "./node/write.ts";
 
 export * from "./index.ts";
 export { modelCache } from "./node/cache.ts";
@@ -41,10 +42,9 @@ export {
   diskFolder,
   fileError,
   kindOf,
-  makeFolder,
   readBytes,
-  writeFiles,
-  writePaths,
+  readText,
+  sameFile,
 } from "./node/files.ts";
 export { checkReplaceable, replaceFolder } from "./node/folder.ts";
 export { expandPaths, type FoundFile } from "./node/paths.ts";
@@ -63,6 +63,7 @@ export {
   type PullOptions,
   pullModel,
 } from "./node/pull.ts";
+export { foldedName, makeFolder, writeFiles, writePaths } from "./node/write.ts";
 
 /**
  * Loads a model so that it can run: from a path on disk (a manifest, `.param`, `.bin`, `.pt`, `.onnx`, or a folder with a model in

@@ -7,7 +7,7 @@ import {
   benchmarkNetworks,
   type NetworkTiming,
   networkFromParam,
-  readBytes,
+  readText,
   type Shape,
   UsageError,
 } from "../node.ts";
@@ -119,7 +119,7 @@ async function readNetworks(pairs: readonly string[]): Promise<BenchmarkNetwork[
     if (file === undefined || shapes === undefined) {
       throw new UsageError(`expected param=FILE shape=[w,h,c],…, found "${pairs.slice(i, i + 2).join(" ")}"`);
     }
-    const text = new TextDecoder().decode(await readBytes(file));
+    const text = await readText(file);
     networks.push(networkFromParam(text, path.basename(file, ".param"), parseShapes(shapes)));
   }
   return networks;

@@ -1,9 +1,9 @@
 /** `ncnnkit convert`: a checkpoint or ONNX export to the files of an ncnn model. */
 import path from "node:path";
 import type { Command } from "commander";
-import { convert, modelFiles, summarize, UsageError, writeFiles } from "../node.ts";
+import { convert, modelFiles, summarize, writeFiles } from "../node.ts";
 import { addNameOptions, type NameOptions, openNamed } from "./names.ts";
-import { addFactOptions, type FactOptions, knownFacts } from "./options.ts";
+import { addFactOptions, type FactOptions, keepSource, knownFacts } from "./options.ts";
 import { type Terminal, table, warn } from "./terminal.ts";
 
 interface Options extends FactOptions, NameOptions {
@@ -67,10 +67,8 @@ async function run(file: string, options: Options, terminal: Terminal): Promise<
     log: options.verbose ? (message) => terminal.err(`${message}\n`) : undefined,
   });
   const files = modelFiles(graph, manifest);
-  for (const name of Object.keys(files)) {
-    if (path.resolve(options.out, name) !== path.resolve(file)) continue;
-    throw new UsageError(`${file} would be overwritten; choose another folder or --name`);
-  }
+  const outputs = Object.keys(files).map((name) => path.join(options.out, name));
+  keepSource(file, outputs, "choose another folder or --name");
   await writeFiles(options.out, files);
   const written = Object.entries(files).map(([name, content]) => ({
     file: path.join(options.out, name),

@@ -97,7 +97,7 @@ async function run(file: string, options: Options, terminal: Terminal): Promise<
   });
   const name = options.name ?? opened.manifest.name;
   const out = options.out ?? `${name}-deploy`;
-  checkReplaceable(out, ["report.html", "int8", "fp16"]);
+  checkReplaceable(out);
   for (const text of opened.assumptions) warn(terminal, `${file}: ${text}`);
   const { labels } = opened.manifest;
   const all = await openPictures(options.calib);
@@ -147,8 +147,11 @@ async function run(file: string, options: Options, terminal: Terminal): Promise<
   } finally {
     stop();
   }
-  await replaceFolder(out, result.files);
-  report(result, out, options, terminal);
+  const written = await replaceFolder(out, result.files);
+  if (written !== out) {
+    warn(terminal, `${out} holds files of yours where new ones would be; all is in ${written} instead`);
+  }
+  report(result, written, options, terminal);
 }
 
 /** `most` of the items, evenly spread. */

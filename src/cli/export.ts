@@ -1,9 +1,9 @@
 /** `ncnnkit export`: a model to an ONNX file, as `models/export.py` of YOLOv5 makes it. */
 import path from "node:path";
 import type { Command } from "commander";
-import { exportModel, UsageError, writePaths } from "../node.ts";
+import { exportModel, kindOf, UsageError, writePaths } from "../node.ts";
 import { addNameOptions, type NameOptions, openNamed } from "./names.ts";
-import { addFactOptions, type FactOptions, knownFacts } from "./options.ts";
+import { addFactOptions, type FactOptions, keepSource, knownFacts } from "./options.ts";
 import { type Terminal, warn } from "./terminal.ts";
 
 interface Options extends FactOptions, NameOptions {
@@ -26,7 +26,7 @@ export function exportCommand(program: Command, terminal: Terminal): void {
     .command("export")
     .description("turn a checkpoint or an ncnn model into an ONNX file")
     .argument("<model>", "anything that detect takes; float, not int8")
-    .option("-o, --out <file>", "file to write (default: NAME.onnx beside the model)")
+    .option("-o, --out <file>", "file to write (default: NAME.onnx beside the model, if there is none yet)")
     .option("--dynamic", "leave height and width open")
     .option("--static", "one size, the default")
     .option("--json", "print JSON only");
@@ -44,10 +44,12 @@ async function run(file: string, options: Options, terminal: Terminal): Promise<
   for (const text of opened.assumptions) warn(terminal, `${file}: ${text}`);
   const { manifest } = opened;
   const out = options.out ?? path.join(path.dirname(file), `${manifest.name}.onnx`);
-  if (path.resolve(out) === path.resolve(file))
-    throw new UsageError(`${file} would be overwritten; name another file`);
+  keepSource(file, [out], "name another file");
+  if (options.out === undefined && kindOf(out)) {
+    throw new UsageError(`${out} is there already; to replace it, name it with -o`);
+  }
   const bytes = await exportModel(opened, { size: options.size, dynamic: options.dynamic });
-  await writePaths({ [out]: bytes });
+  await writePaths([[out, bytes]]);
   const { width, height } = options.size ?? manifest.input;
   if (options.json) {
     const { heads, labels } = manifest;

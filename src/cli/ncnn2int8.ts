@@ -37,7 +37,10 @@ Example:
     for (const { name, params } of int8) {
       if (Number(params.int8_scale_term) > 100) terminal.err(`fuse_requantize ${name}\n`);
     }
-    await writePaths({ [outParam]: printParam(graph), [outBin]: writeWeights(graph) });
+    await writePaths([
+      [outParam, printParam(graph)],
+      [outBin, writeWeights(graph)],
+    ]);
     const reason =
       tableFile === undefined ? "without a table all stay float" : `${tableFile} has none of them`;
     if (!int8.length) warn(terminal, `no layer became int8: ${reason}`);

@@ -16,10 +16,10 @@ Example:
     const graph = await readPair(param, bin, terminal);
     const paramBin = `${param}.bin`;
     const files = memoryFiles(graph, { param, paramBin, bin, idHeader, memoryHeader });
-    await writePaths({
-      [paramBin]: files.paramBin,
-      [idHeader]: files.idHeader,
-      [memoryHeader]: files.memoryHeader,
-    });
+    await writePaths([
+      [paramBin, files.paramBin],
+      [idHeader, files.idHeader],
+      [memoryHeader, files.memoryHeader],
+    ]);
   },
 });

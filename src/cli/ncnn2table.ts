@@ -13,6 +13,7 @@ import {
   readBytes,
   readNpy,
   readPicture,
+  readText,
   type TableInput,
   type TablePixel,
   type Tensor,
@@ -69,7 +70,7 @@ export const ncnn2tableCommand = officialCommand({
     const graph = await readPair(param, bin, terminal);
     const others = weightOnlyLines(graph);
     if (lists === undefined) {
-      await writePaths({ [tableFile]: others });
+      await writePaths([[tableFile, others]]);
       if (!others)
         warn(terminal, "without pictures the table is empty: no layer is quantized by its weights alone");
       return;
@@ -84,7 +85,7 @@ export const ncnn2tableCommand = officialCommand({
       settings,
       terminal,
     );
-    await writePaths({ [tableFile]: table + others });
+    await writePaths([[tableFile, table + others]]);
   },
 });
 
@@ -264,7 +265,7 @@ async function readLists(lists: readonly string[]): Promise<string[][]> {
 }
 
 async function readList(list: string): Promise<string[]> {
-  const lines = new TextDecoder().decode(await readBytes(list)).split(/\r?\n/);
+  const lines = (await readText(list)).split(/\r?\n/);
   const files = lines.map((line) => line.trim()).filter((line) => line !== "");
   if (!files.length) throw new InputError(`${list}: the list is empty; expected a path a line`);
   return files.map((line) => {

@@ -24,6 +24,9 @@ Example:
       parts.push({ namespace, graph: await readPair(files[i], files[i + 1], terminal) });
     }
     const graph = mergeModels(parts);
-    await writePaths({ [outParam]: printParam(graph), [outBin]: writeWeights(graph) });
+    await writePaths([
+      [outParam, printParam(graph)],
+      [outBin, writeWeights(graph)],
+    ]);
   },
 });

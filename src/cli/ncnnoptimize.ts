@@ -27,7 +27,10 @@ Example:
       ...(cutEnd !== undefined && { cutEnd }),
       log: (message) => terminal.err(`${message}\n`),
     });
-    await writePaths({ [outParam]: printParam(graph), [outBin]: writeWeights(graph) });
+    await writePaths([
+      [outParam, printParam(graph)],
+      [outBin, writeWeights(graph)],
+    ]);
     terminal.err(`${graph.nodes.length} layers (from ${before.nodes.length})\n`);
   },
 });

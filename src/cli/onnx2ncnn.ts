@@ -18,6 +18,9 @@ Example:
     const { graph, details = [] } = await open(file, { keepDecode: true });
     for (const line of details) terminal.err(`${line}\n`);
     if (graph.outputs.length === 0) warn(terminal, `${file}: the graph has no outputs`);
-    await writePaths({ [param]: printParam(graph), [bin]: writeWeights(graph) });
+    await writePaths([
+      [param, printParam(graph)],
+      [bin, writeWeights(graph)],
+    ]);
   },
 });

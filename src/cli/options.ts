@@ -1,12 +1,15 @@
 /** Options that several commands share, and how their values are read. */
+import path from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import {
   type CalibrationTable,
   GraphError,
+  kindOf,
   type LoadOptions,
   type OpenOptions,
   parseTable,
-  readBytes,
+  readText,
+  sameFile,
   UsageError,
 } from "../node.ts";
 import { type Terminal, warn } from "./terminal.ts";
@@ -75,10 +78,22 @@ export async function knownFacts(options: FactOptions): Promise<OpenOptions> {
 
 async function readLabels(text: string): Promise<string[]> {
   if (text.includes(",")) return text.split(",").map((name) => name.trim());
-  const lines = new TextDecoder().decode(await readBytes(text)).split(/\r?\n/);
+  const lines = (await readText(text)).split(/\r?\n/);
   while (lines.length && lines.at(-1)?.trim() === "") lines.pop();
   if (!lines.length) throw new UsageError(`${text}: no class names in this file`);
   return lines.map((line) => line.trim());
+}
+
+/**
+ * Throws UsageError when one of the files to write is the one that was read, under whatever path, or is in the place of a file of
+ * the folder that was read.
+ */
+export function keepSource(source: string, outputs: readonly string[], advice: string): void {
+  const isFolder = kindOf(source) === "folder";
+  const hit = outputs.find(
+    (file) => sameFile(file, source) || (isFolder && kindOf(file) && sameFile(path.dirname(file), source)),
+  );
+  if (hit !== undefined) throw new UsageError(`${isFolder ? hit : source} would be overwritten; ${advice}`);
 }
 
 export interface EngineOptions {
@@ -108,7 +123,7 @@ function parseBackend(text: string): (typeof backends)[number] {
 
 /** A calibration table from a file; what in it silences a layer is warned of. Throws with the file's name. */
 export async function readTable(file: string, terminal: Terminal): Promise<CalibrationTable> {
-  const text = new TextDecoder().decode(await readBytes(file));
+  const text = await readText(file);
   return parseTable(text, file, (message) => warn(terminal, `${file}: ${message}`));
 }
 

@@ -31,6 +31,7 @@ import {
   addFactOptions,
   type FactOptions,
   inTable,
+  keepSource,
   knownFacts,
   numberIn,
   parsePercent,
@@ -114,9 +115,8 @@ async function run(file: string, options: Options, terminal: Terminal): Promise<
   }
   const int8 = make();
   const files = modelFiles(int8.graph, int8.manifest);
-  if (Object.keys(files).some((each) => path.resolve(options.out, each) === path.resolve(file))) {
-    throw new UsageError(`${file} would be overwritten; choose another folder or --name`);
-  }
+  const outputs = Object.keys(files).map((each) => path.join(options.out, each));
+  keepSource(file, outputs, "choose another folder or --name");
   await writeFiles(options.out, files);
   const record = int8.manifest.quantization;
   const written = Object.entries(files).map(([each, content]): [string, number] => [

@@ -1,7 +1,8 @@
 /** `ncnnkit simplify`: what `python -m onnxsim` does. */
 import path from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
-import { diskFolder, readBytes, simplifyModel, UsageError, writePaths } from "../node.ts";
+import { diskFolder, readBytes, simplifyModel, writePaths } from "../node.ts";
+import { keepSource } from "./options.ts";
 import { type Terminal, table } from "./terminal.ts";
 
 type Shapes = Record<string, number[]>;
@@ -50,16 +51,14 @@ function addShape(text: string, before: Shapes = {}): Shapes {
 }
 
 async function run(input: string, output: string, options: Options, terminal: Terminal): Promise<void> {
-  if (path.resolve(input) === path.resolve(output)) {
-    throw new UsageError(`${input} would be overwritten; name another file`);
-  }
+  keepSource(input, [output], "name another file");
   const bytes = await readBytes(input);
   const file = { name: path.basename(input), bytes };
   const result = await simplifyModel(file, diskFolder(path.dirname(input)), {
     ...(options.overwriteInputShape && { inputShapes: options.overwriteInputShape }),
     ...(options.unusedOutput && { unusedOutputs: options.unusedOutput }),
   });
-  await writePaths({ [output]: result.bytes });
+  await writePaths([[output, result.bytes]]);
   const { operators, inputs, outputs } = result;
   const sizes = { before: bytes.length, after: result.bytes.length };
   if (options.json) {

@@ -5,6 +5,7 @@
 import cliProgress from "cli-progress";
 import pc from "picocolors";
 import { message, visible } from "../base/text.ts";
+import { fileError } from "../node.ts";
 
 export interface Terminal {
   /** Results; nothing else. */
@@ -19,11 +20,14 @@ export interface Terminal {
 
 /** The terminal of this process. */
 export function processTerminal(): Terminal {
-  // A reader that has seen enough (`| head -1`) is no failure.
+  // A reader that has seen enough (`| head -1`) is no failure; a full disk is one.
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
-    process.exit(0);
+    if (error.code === "EPIPE") process.exit(0);
+    process.stderr.write(`error: ${fileError("write to", "the standard output", error).message}\n`);
+    process.exit(1);
   });
+  // Nobody can be told that messages do not arrive.
+  process.stderr.on("error", () => {});
   const wanted = pc.isColorSupported;
   return {
     out: (text) => void process.stdout.write(text),

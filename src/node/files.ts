@@ -1,12 +1,21 @@
-/** Files on disk: reading with clear errors, and sets of files that appear together or not at all. */
-import { mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+/** Reading from disk: the one place where files are opened, with clear errors and bounded memory. */
+import { constants, readdirSync, type Stats, statSync } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
 import path from "node:path";
 import { InputError } from "../index.ts";
 import type { Folder } from "../model/source.ts";
 
-/** Largest file that is read as a model or a picture, in bytes. */
-const maxFileBytes = 2 ** 31 - 1;
+const mebibyte = 2 ** 20;
+
+/** The most bytes that are read of a file, by what it is read for; a string of JavaScript holds no more than 2^29 - 24 characters. */
+const mostBytes = {
+  model: 2 ** 31 - 1,
+  picture: 1024 * mebibyte,
+  annotations: 2 ** 29 - 24,
+  text: 64 * mebibyte,
+} as const;
+
+export type FileUse = keyof typeof mostBytes;
 
 /** `cannot read a.pt: there is no such file`; the system's error code is kept where it says more. */
 export function fileError(action: string, file: string, error: unknown): InputError {
@@ -17,31 +26,81 @@ export function fileError(action: string, file: string, error: unknown): InputEr
     EISDIR: "it is a folder",
     EACCES: "permission denied",
     EPERM: "not permitted",
+    EBUSY: "another program has it open",
     EROFS: "the file system is read-only",
     ENOSPC: "no space left on the device",
     EEXIST: "something of that name is in the way",
     ENAMETOOLONG: "the name is too long",
     EMFILE: "too many open files",
+    ELOOP: "its links go in a circle",
+    EAGAIN: "it is no file of fixed content",
+    ENXIO: "it is a socket or a device, not a file",
   };
   const reason = reasons[code] ?? (error instanceof Error ? error.message : String(error));
   return new InputError(`cannot ${action} ${file}: ${reason}`, { cause: error });
 }
 
-/** All bytes of a file. Throws InputError. */
-export async function readBytes(file: string): Promise<Uint8Array> {
+/** What something is that is no regular file; nothing for one that is. */
+export function oddity(stats: Stats): string | undefined {
+  if (stats.isFile()) return undefined;
+  if (stats.isDirectory()) return "a folder";
+  if (stats.isFIFO()) return "a pipe";
+  if (stats.isSocket()) return "a socket";
+  return "a device";
+}
+
+/**
+ * All bytes of a regular file: a pipe or a device may never end, so it is refused, and nothing ever waits for one. `use` sets
+ * how large the file may be, whatever its size is said to be (in /proc it is 0). Throws InputError.
+ */
+export async function readBytes(file: string, use: FileUse = "model"): Promise<Uint8Array> {
+  let handle: FileHandle | undefined;
   try {
-    const { size } = statSync(file);
-    if (size > maxFileBytes) {
-      throw new InputError(`${file} has ${size} bytes; files above ${maxFileBytes} bytes are not read`);
-    }
-    const bytes = await readFile(file);
-    return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    // Without O_NONBLOCK, opening a pipe waits until somebody writes to it. Windows has neither.
+    handle = await open(file, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+    const stats = await handle.stat();
+    const odd = oddity(stats);
+    if (odd) throw new InputError(`cannot read ${file}: it is ${odd}, expected a regular file`);
+    return await readWhole(handle, stats.size, mostBytes[use], file);
   } catch (error) {
     throw error instanceof InputError ? error : fileError("read", file, error);
+  } finally {
+    await handle?.close().catch(() => {}); // what was read is there, and an error says more
   }
 }
 
-/** Whether the path is a folder, a file, or nothing that can be reached. */
+async function readWhole(handle: FileHandle, size: number, most: number, file: string): Promise<Uint8Array> {
+  const tooLarge = (bytes: string): InputError =>
+    new InputError(`${file} has ${bytes} bytes; files above ${most} bytes are not read for this`);
+  if (size > most) throw tooLarge(String(size));
+  let bytes = new Uint8Array(size);
+  let length = 0;
+  for (;;) {
+    if (length === bytes.length) {
+      // Usually the end: one small read tells.
+      const beyond = new Uint8Array(4096);
+      const { bytesRead } = await handle.read(beyond, 0, beyond.length);
+      if (bytesRead === 0) return bytes;
+      if (length + bytesRead > most) throw tooLarge(`more than ${most}`);
+      const longer = new Uint8Array(Math.min(most, Math.max(2 * length, 2 ** 16)));
+      longer.set(bytes);
+      longer.set(beyond.subarray(0, bytesRead), length);
+      bytes = longer;
+      length += bytesRead;
+    } else {
+      const { bytesRead } = await handle.read(bytes, length, bytes.length - length);
+      if (bytesRead === 0) return bytes.slice(0, length);
+      length += bytesRead;
+    }
+  }
+}
+
+/** The text of a file in UTF-8, at most 64 MiB. Throws InputError. */
+export async function readText(file: string, use: "text" | "annotations" = "text"): Promise<string> {
+  return new TextDecoder().decode(await readBytes(file, use));
+}
+
+/** Whether the path is a folder, a file (or pipe, or device), or nothing that can be reached. */
 export function kindOf(file: string): "folder" | "file" | undefined {
   try {
     return statSync(file).isDirectory() ? "folder" : "file";
@@ -71,95 +130,12 @@ export function listFolder(directory: string): string[] {
   }
 }
 
-/**
- * Writes files that belong together: all under temporary names first, then renamed in one go, so that a failure or Ctrl-C
- * leaves either the old files or the new ones, never half of one. Makes the folder when it is missing.
- * Throws InputError when something cannot be written; nothing new is left behind then.
- */
-export async function writeFiles(
-  directory: string,
-  files: Readonly<Record<string, Uint8Array | string>>,
-): Promise<void> {
-  const created = makeFolder(directory);
-  const names = Object.keys(files);
-  const temporary = (name: string): string => path.join(directory, `.${name}.${process.pid}.part`);
-  const undo = (): void => {
-    for (const name of names) rmSync(temporary(name), { force: true });
-    for (const folder of created) removeIfEmpty(folder);
-  };
-  let interrupted = false;
-  const release = onInterrupt(() => {
-    interrupted = true;
-    undo();
-  });
-  let at = directory;
+/** Whether two paths lead to one and the same file, by links or by the case of letters too. */
+export function sameFile(a: string, b: string): boolean {
   try {
-    for (const name of names) {
-      at = path.join(directory, name);
-      writeFileSync(temporary(name), files[name]);
-      await new Promise(setImmediate); // lets Ctrl-C through between files
-      if (interrupted) throw new Error("interrupted"); // somebody else keeps the process alive
-    }
-    for (const name of names) {
-      at = path.join(directory, name);
-      renameSync(temporary(name), at);
-    }
-  } catch (error) {
-    undo();
-    throw fileError("write", at, error);
-  } finally {
-    release();
-  }
-}
-
-/** Writes files in any folders: those of one folder appear together or not at all. Throws InputError. */
-export async function writePaths(files: Readonly<Record<string, Uint8Array | string>>): Promise<void> {
-  const folders = new Map<string, Record<string, Uint8Array | string>>();
-  for (const [file, content] of Object.entries(files)) {
-    const inside = folders.get(path.dirname(file)) ?? {};
-    folders.set(path.dirname(file), { ...inside, [path.basename(file)]: content });
-  }
-  for (const [folder, inside] of folders) await writeFiles(folder, inside);
-}
-
-/** Makes a folder and those above it; gives the ones that were new, innermost first. Throws InputError. */
-export function makeFolder(directory: string): string[] {
-  const created: string[] = [];
-  for (let folder = path.resolve(directory); kindOf(folder) === undefined; ) {
-    created.push(folder);
-    if (folder === path.dirname(folder)) break;
-    folder = path.dirname(folder);
-  }
-  // One by one: the recursive way of Node 20 tells a read-only file system as a missing folder.
-  for (const folder of created.length ? created.toReversed() : [directory]) {
-    try {
-      mkdirSync(folder);
-    } catch (error) {
-      if (kindOf(folder) !== "folder") throw fileError("make the folder", directory, error);
-    }
-  }
-  return created;
-}
-
-function removeIfEmpty(folder: string): void {
-  try {
-    rmdirSync(folder);
+    const [one, other] = [a, b].map((file) => statSync(file, { bigint: true }));
+    return one.ino === other.ino && one.dev === other.dev && one.ino !== 0n;
   } catch {
-    // Somebody put something there in the meantime: then it stays.
+    return path.resolve(a) === path.resolve(b);
   }
-}
-
-/** Runs `cleanup` if the process is told to stop before the returned function is called; the signal then takes its course. */
-export function onInterrupt(cleanup: () => void): () => void {
-  const signals = ["SIGINT", "SIGTERM"] as const;
-  const handler = (signal: NodeJS.Signals): void => {
-    cleanup();
-    release();
-    process.kill(process.pid, signal);
-  };
-  const release = (): void => {
-    for (const signal of signals) process.off(signal, handler);
-  };
-  for (const signal of signals) process.on(signal, handler);
-  return release;
 }

@@ -38,7 +38,7 @@ export interface FilePicture extends Picture {
  * larger than 23000x23000 pixels (10000x10000 where it can only be decoded as a whole).
  */
 export async function readPicture(file: string): Promise<FilePicture> {
-  const bytes = await readBytes(file);
+  const bytes = await readBytes(file, "picture");
   if (bytes.length === 0) throw new InputError(`${file}: the file is empty, not a picture`);
   try {
     const own = decodeOurselves(bytes, file);

@@ -10,7 +10,8 @@ import { type RegistryEntry, type RegistryFile, requireEntry } from "../model/re
 import type { Folder } from "../model/source.ts";
 import { modelCache } from "./cache.ts";
 import { type DownloadOptions, download } from "./download.ts";
-import { diskFolder, fileError, kindOf, makeFolder, readBytes, writeFiles } from "./files.ts";
+import { diskFolder, fileError, kindOf, readBytes } from "./files.ts";
+import { makeFolder, writeFiles } from "./write.ts";
 
 export interface PullOptions extends FetchOptions {
   /** Nothing is downloaded: a model that is not on this machine is an error. Default false. */

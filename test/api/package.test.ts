@@ -1,6 +1,6 @@
 /** The package as others get it: built, packed, installed elsewhere, run in fresh processes that must be silent. */
 import { execFile } from "node:child_process";
-import { mkdirSync, readFileSync, symlinkSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, symlinkSync } from "node:fs";
 import path from "node:path";
 import { promisify } from "node:util";
 import { beforeAll, expect, test } from "vitest";
@@ -66,6 +66,16 @@ test("the command runs, and a bad input ends it with status 1", async () => {
     stdout: "",
     stderr: expect.stringMatching(/^error: /),
   });
+});
+
+test.skipIf(!existsSync("/dev/full"))("a full disk behind stdout is one line and status 1", async () => {
+  const command = `"${process.execPath}" "${path.join(installed, "bin/ncnnkit.js")}" inspect tiny.json`;
+  await expect(run("sh", ["-c", `${command} > /dev/full`], { cwd: project })).rejects.toMatchObject({
+    code: 1,
+    stderr: "error: cannot write to the standard output: no space left on the device\n",
+  });
+  const { stdout, stderr } = await run("sh", ["-c", `${command} | head -1`], { cwd: project });
+  expect([stdout.split("\n").length, stderr]).toEqual([2, ""]);
 });
 
 test("what is packed", async () => {

@@ -6,8 +6,9 @@ import { InputError, registry } from "../../src/index.ts";
 import { modelExtensions } from "../../src/model/formats.ts";
 import type { RegistryEntry } from "../../src/model/registry.ts";
 import { modelCache } from "../../src/node/cache.ts";
-import { fileError, writeFiles } from "../../src/node/files.ts";
+import { fileError } from "../../src/node/files.ts";
 import { isHere, namedFolder, obtain, type Place, type PullOptions, placeOf } from "../../src/node/pull.ts";
+import { writeFiles } from "../../src/node/write.ts";
 import { temporaryFolder } from "../cli/_run.ts";
 import { breakOff, sendFile, startServer } from "./_server.ts";
 
