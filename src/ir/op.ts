@@ -139,6 +139,14 @@ export interface Op<S extends ParamSpecs = ParamSpecs> {
   readonly linear?: true;
   /** The arithmetic of its inputs that this layer is, where it does nothing else. */
   arithmetic?(p: ParamValues<S>): Arithmetic | undefined;
+  /**
+   * Every block of `size`×`size` pixels becomes channels: channel k of the output is pixel (y, x) of the blocks of one of the
+   * `channels` of the input.
+   */
+  blocks?(p: ParamValues<S>): {
+    readonly size: number;
+    source(k: number, channels: number): { readonly channel: number; readonly y: number; readonly x: number };
+  };
   /** The activation that this layer is, where kernels know it. */
   activation?(p: ParamValues<S>): Activation | undefined;
   /** The window that slides over an input `[channels, height, width]`. Throws GraphError. */

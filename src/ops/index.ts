@@ -81,6 +81,7 @@ import { threshold } from "./threshold.ts";
 import { tile } from "./tile.ts";
 import { unaryOp } from "./unary-op.ts";
 import { yoloDetectionOutput } from "./yolo-detection-output.ts";
+import { yoloV5Focus } from "./yolo-v5-focus.ts";
 import { yolov3DetectionOutput } from "./yolov3-detection-output.ts";
 
 export const allOps: readonly Op[] = [
@@ -165,6 +166,7 @@ export const allOps: readonly Op[] = [
   tile,
   unaryOp,
   yoloDetectionOutput,
+  yoloV5Focus,
   yolov3DetectionOutput,
 ];
 

@@ -36,6 +36,7 @@ import { scale } from "../ops/scale.ts";
 import { shuffleChannel } from "../ops/shuffle-channel.ts";
 import { slice as sliceOp } from "../ops/slice.ts";
 import { softmax } from "../ops/softmax.ts";
+import { yoloV5Focus } from "../ops/yolo-v5-focus.ts";
 import { list, num } from "./_params.ts";
 
 export interface Sketch {
@@ -245,6 +246,7 @@ const rules = new Map<string, Rule>(
       [poolingOp, pooling],
       [interp, (node, ...rest) => (node.inputs.length === 1 ? resized(node, ...rest) : undefined)],
       [reorg, derived(3, () => undefined)],
+      [yoloV5Focus, derived(3, () => undefined)],
       [pixelShuffle, derived(3, () => undefined)],
       [padding, derived("same", () => undefined)],
       [concatOp, concat],

@@ -126,6 +126,15 @@ describe("operators without native results", () => {
       [1, 2, 3],
     ]);
   });
+  it("YoloV5Focus stacks pixels as torch.cat of x[::2, ::2], x[1::2, ::2], x[::2, 1::2], x[1::2, 1::2] does", () => {
+    const x = tensor(
+      [2, 2, 4],
+      Float32Array.from({ length: 16 }, (_, i) => i),
+    );
+    const [y] = run("YoloV5Focus", {}, [x]);
+    expect(y.shape).toEqual([8, 1, 2]);
+    expect([...y.data]).toEqual([0, 2, 8, 10, 4, 6, 12, 14, 1, 3, 9, 11, 5, 7, 13, 15]);
+  });
   it("ArgMax gives values, then positions", () => {
     const x = tensor([2, 3], Float32Array.of(3, 9, 1, 7, 2, 8));
     expect([...run("ArgMax", { topk: 2 }, [x])[0].data]).toEqual([1, 5]);

@@ -571,6 +571,16 @@ test.each([
   expectSame(before, after, { x: shape }, 1e-6);
 });
 
+test("the custom layer YoloV5Focus and a convolution become one", () => {
+  const before = graphOf(`Input x 0 1 x
+     YoloV5Focus f 1 1 x a
+     Convolution c 1 1 a y 0=5 1=3 4=1 5=1 6=540 9=1`);
+  const after = before.clone();
+  expect(mergeFocus.run(after)).toBe(1);
+  expect(after.nodes.map((node) => node.type)).toEqual(["Input", "Convolution"]);
+  expectSame(before, after, { x: [3, 8, 12] }, 1e-6);
+});
+
 test("Focus of YOLOv5 as text", () => {
   check(
     mergeFocus,

@@ -139,7 +139,10 @@ function readNode(tokens: Tokens): Node {
   const type = tokens.next("a layer type");
   const op = ops.get(type);
   if (!op) {
-    tokens.fail(/^[-\d]+=/.test(type) ? `stray parameter ${type}` : `unknown layer type "${type}"`);
+    if (/^[-\d]+=/.test(type)) tokens.fail(`stray parameter ${type}`);
+    tokens.fail(
+      `unknown layer type "${type}"; a custom layer is code of the program that the file was made for: replace it by layers of ncnn`,
+    );
   }
   const name = nameToken(tokens, "a layer name");
   const inputCount = tokens.count(`the bottom count of "${name}"`, 4096);
