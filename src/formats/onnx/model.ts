@@ -25,6 +25,8 @@ export type OnnxAttribute =
   | { readonly kind: "floats"; readonly value: readonly number[] }
   | { readonly kind: "ints"; readonly value: readonly number[] }
   | { readonly kind: "strings"; readonly value: readonly string[] }
+  /** In a function: the attribute of that name of the call. None is left in a model that was read. */
+  | { readonly kind: "reference"; readonly value: string }
   /** A kind that nothing here uses; reading it is an error only when a node that has it is needed. */
   | { readonly kind: "other"; readonly value: number };
 
@@ -37,6 +39,8 @@ export interface OnnxNode {
   inputs: string[];
   outputs: string[];
   attributes: Record<string, OnnxAttribute>;
+  /** Which of several functions of one name is called. */
+  overload?: string;
 }
 
 export interface OnnxValueInfo {

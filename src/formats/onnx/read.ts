@@ -2,9 +2,10 @@
  * ONNX bytes to `OnnxModel`. Field numbers from onnx.proto; fields that are not listed are skipped.
  * Accepted: opset 9 and newer, tensors in `raw_data`, typed fields or external files.
  */
-import { FormatError, UnsupportedError } from "../../base/errors.ts";
+import { FormatError, inContext, UnsupportedError } from "../../base/errors.ts";
 import { type ElementType, elementTypeOf, elementTypes, fromNumbers, fromRaw } from "./elements.ts";
 import { type ExternalData, readExternal } from "./external.ts";
+import { inlineFunctions, type OnnxFunction } from "./functions.ts";
 import type {
   Dim,
   OnnxAttribute,
@@ -28,8 +29,8 @@ interface Source {
 
 /**
  * Reads a model. `what` names it in errors. `external` gives files that the model refers to by relative path.
- * Throws FormatError for damaged bytes, UnsupportedError for opsets before 9, element types without a meaning here and
- * model-local functions, InputError for external data that cannot be read.
+ * Throws FormatError for damaged bytes, UnsupportedError for opsets before 9, element types without a meaning here, GraphError for
+ * functions that cannot be inlined, InputError for external data that cannot be read.
  */
 export function readOnnxModel(bytes: Uint8Array, what: string, external?: ExternalData): OnnxModel {
   const wire = new WireReader(bytes, what);
@@ -41,6 +42,7 @@ export function readOnnxModel(bytes: Uint8Array, what: string, external?: Extern
     metadata: {},
     graph: emptyGraph(),
   };
+  const functions: OnnxFunction[] = [];
   let hasGraph = false;
   wire.fields((field) => {
     if (field === 1) model.irVersion = wire.int();
@@ -50,17 +52,15 @@ export function readOnnxModel(bytes: Uint8Array, what: string, external?: Extern
       hasGraph = true;
     } else if (field === 8) {
       const [domain, version] = readOpset(wire);
-      model.opsets[domain === "ai.onnx" ? "" : domain] = version;
+      model.opsets[standardDomain(domain)] = version;
     } else if (field === 14) {
       const [key, value] = readEntry(wire);
       model.metadata[key] = value;
-    } else if (field === 25) {
-      throw new UnsupportedError(
-        `${what}: model-local functions are not supported; export with them inlined`,
-      );
-    } else wire.skip();
+    } else if (field === 25) functions.push(readFunction(source));
+    else wire.skip();
   });
   if (!hasGraph) throw new FormatError(`${what}: no graph was found; the file is not an ONNX model`);
+  inContext(what, () => inlineFunctions(model, functions));
   const opset = model.opsets[""];
   if (opset === undefined || opset < oldestOpset) {
     throw new UnsupportedError(
@@ -96,6 +96,33 @@ function readEntry(wire: WireReader): [string, string] {
   return [key, value];
 }
 
+function readFunction(source: Source): OnnxFunction {
+  const { wire } = source;
+  const result: OnnxFunction = {
+    ...{ name: "", domain: "", overload: "", inputs: [], outputs: [] },
+    ...{ defaults: {}, opsets: {}, nodes: [] },
+  };
+  wire.message((field) => {
+    if (field === 1) result.name = wire.string();
+    else if (field === 4) result.inputs.push(wire.string());
+    else if (field === 5) result.outputs.push(wire.string());
+    else if (field === 7) result.nodes.push(readNode(source));
+    else if (field === 9) {
+      const [domain, version] = readOpset(wire);
+      result.opsets[standardDomain(domain)] = version;
+    } else if (field === 10) result.domain = standardDomain(wire.string());
+    else if (field === 11) {
+      const [name, value] = readAttribute(source);
+      result.defaults[name] = value;
+    } else if (field === 13) result.overload = wire.string();
+    else wire.skip();
+  });
+  return result;
+}
+
+/** The standard operator set has two spellings. */
+const standardDomain = (domain: string): string => (domain === "ai.onnx" ? "" : domain);
+
 function readGraph(source: Source): OnnxGraph {
   const { wire, what } = source;
   const graph = emptyGraph();
@@ -126,10 +153,10 @@ function readNode(source: Source): OnnxNode {
     else if (field === 5) {
       const [name, value] = readAttribute(source);
       node.attributes[name] = value;
-    } else if (field === 7) node.domain = wire.string();
+    } else if (field === 7) node.domain = standardDomain(wire.string());
+    else if (field === 8) node.overload = wire.string();
     else wire.skip();
   });
-  if (node.domain === "ai.onnx") node.domain = "";
   return node;
 }
 
@@ -152,6 +179,7 @@ function readAttribute(source: Source): [string, OnnxAttribute] {
   let float = 0;
   let int = 0;
   let text = "";
+  let reference = "";
   let tensor: OnnxTensor | undefined;
   let graph: OnnxGraph | undefined;
   const floats: number[] = [];
@@ -168,8 +196,10 @@ function readAttribute(source: Source): [string, OnnxAttribute] {
     else if (field === 8) wire.ints(ints);
     else if (field === 9) strings.push(wire.string());
     else if (field === 20) type = wire.int();
+    else if (field === 21) reference = wire.string();
     else wire.skip();
   });
+  if (reference) return [name, { kind: "reference", value: reference }];
   switch (attributeKinds[type]) {
     case "float":
       return [name, { kind: "float", value: float }];

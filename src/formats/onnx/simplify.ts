@@ -10,6 +10,7 @@ import { allKnown } from "./dims.ts";
 import type { ElementType } from "./elements.ts";
 import { evaluators, FoldRefused } from "./evaluate.ts";
 import { foldBatchNorm } from "./fold-batch-norm.ts";
+import { renameNode } from "./functions.ts";
 import { type InferContext, inferType, type OnnxShape, shapeRules } from "./infer.ts";
 import { dataRules } from "./infer-data.ts";
 import {
@@ -320,13 +321,11 @@ class Simplifier {
     const prefix = `${node.outputs[0]}/`;
     const inner = new Set(branch.nodes.flatMap((n) => n.outputs).concat([...branch.initializers.keys()]));
     const rename = (name: string): string =>
-      inner.has(name) ? prefix + name : (this.alias.get(name) ?? name);
+      name && inner.has(name) ? prefix + name : (this.alias.get(name) ?? name);
     for (const [name, tensor] of branch.initializers) this.setConstant(rename(name), tensor);
     const nodes = sortNodes(branch, false).map((n) => ({
-      ...n,
+      ...renameNode(n, rename),
       name: n.name && prefix + n.name,
-      inputs: n.inputs.map(rename),
-      outputs: n.outputs.map(rename),
     }));
     const results = branch.outputs.map((output, i) => identity(rename(output.name), node.outputs[i]));
     return [...nodes, ...results];
@@ -413,7 +412,10 @@ export function removeDead(graph: OnnxGraph): void {
 function capturedNames(node: OnnxNode): string[] {
   return Object.values(node.attributes).flatMap((attribute) =>
     attribute.kind === "graph"
-      ? attribute.value.nodes.flatMap((inner) => [...inner.inputs, ...capturedNames(inner)])
+      ? [
+          ...attribute.value.nodes.flatMap((inner) => [...inner.inputs, ...capturedNames(inner)]),
+          ...attribute.value.outputs.map(({ name }) => name),
+        ]
       : [],
   );
 }

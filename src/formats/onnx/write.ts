@@ -55,7 +55,7 @@ function writeNode(node: OnnxNode, w: PbfWriter): void {
 }
 
 function writeAttribute(name: string, attribute: OnnxAttribute, w: PbfWriter, node: OnnxNode): void {
-  if (attribute.kind === "other") {
+  if (attribute.kind === "other" || attribute.kind === "reference") {
     throw new UnsupportedError(`node "${node.name}": attribute ${name} is of a kind that cannot be written`);
   }
   w.writeStringField(1, name);

@@ -5,7 +5,7 @@ import { broadcastDims, divideDims, multiplyDims } from "../../../src/formats/on
 import { readOnnxModel, simplify } from "../../../src/formats/onnx/index.ts";
 import { int, ints, type OnnxAttribute, tensorNumbers } from "../../../src/formats/onnx/model.ts";
 import { fixtures } from "./_fixtures.ts";
-import { floats, int64s, type ModelLines, makeModel } from "./_model.ts";
+import { floats, int64s, type ModelLines, makeModel, type NodeLine } from "./_model.ts";
 
 const run = (lines: ModelLines, overwriteShapes?: Record<string, (number | string)[]>) => {
   const result = simplify(makeModel(lines), { overwriteShapes });
@@ -139,6 +139,28 @@ describe("If", () => {
       expect(types).toEqual([type]);
       expect(graph.nodes[0].outputs).toEqual(["y"]);
     }
+  });
+  test("in a branch, with values of the branch, some under a name that stands outside too", () => {
+    const graph = (nodes: NodeLine[], output: string): OnnxAttribute => ({
+      kind: "graph",
+      value: makeModel({ nodes, inputs: {}, outputs: [output] }).graph,
+    });
+    const inner = { then_branch: graph([["Neg", ["r"], ["q"]]], "q"), else_branch: branch("Sigmoid") };
+    const lines: NodeLine[] = [
+      ["Relu", ["x"], ["r"]],
+      ["If", ["c"], ["p"], inner],
+    ];
+    const outer = { then_branch: graph(lines, "p"), else_branch: branch("Sigmoid") };
+    const { graph: found } = run({
+      nodes: [
+        ["Abs", ["x"], ["r"]],
+        ["If", ["c"], ["t"], outer],
+        ["Add", ["t", "r"], ["y"]],
+      ],
+      constants: { c: { type: "bool", dims: [], data: Uint8Array.of(1) } },
+    });
+    const text = found.nodes.map(({ opType, inputs, outputs }) => `${opType} ${inputs} > ${outputs}`);
+    expect(text).toEqual(["Abs x > r", "Relu x > t/r", "Neg t/r > t/p/q", "Add t/p/q,r > y"]);
   });
   test("with another is an error that says what to do", () => {
     expect(() => run({ nodes: [["If", ["x"], ["y"], attributes]] })).toThrow(/If node "y".*fixed shapes/);
