@@ -6,16 +6,20 @@ import { opOf } from "../ir/graph.ts";
 import { ops } from "../ops/index.ts";
 import type { Pass } from "./pass.ts";
 
-/** Constants without a reader. (Any other blob without a reader is an output of the graph.) */
+/**
+ * Constants without a reader. (Any other blob without a reader is an output of the graph; where there is none, the
+ * constants are all that the graph gives, and stay.)
+ */
 export const dropUnreadConstants: Pass = {
   name: "drop-unread-constants",
   run(graph) {
     const unread = new Set(graph.outputs);
-    const before = graph.nodes.length;
-    graph.remove(
-      graph.nodes.filter((node) => opOf(node, ops).source === "constant" && unread.has(node.outputs[0])),
+    const idle = graph.nodes.filter(
+      (node) => opOf(node, ops).source === "constant" && unread.has(node.outputs[0]),
     );
-    return before - graph.nodes.length;
+    if (idle.length === unread.size) return 0;
+    graph.remove(idle);
+    return idle.length;
   },
 };
 

@@ -12,7 +12,8 @@ const commutative = ["add", "mul", "max", "min", "logaddexp"];
 
 /** The operation that computes `b op a`, or -1. */
 function swapped(opType: number): number {
-  const name: string = binaryOpTypes[opType];
+  const name: string | undefined = binaryOpTypes[opType];
+  if (name === undefined) return -1; // a wrong op_type: running the layer says so
   if (commutative.includes(name)) return opType;
   const names: readonly string[] = binaryOpTypes;
   return names.indexOf(name.startsWith("r") && name !== "remainder" ? name.slice(1) : `r${name}`);

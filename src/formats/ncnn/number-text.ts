@@ -1,5 +1,5 @@
 /** Numbers as ncnn's `.param` text spells them. Source: ncnn src/paramdict.cpp (facts: a token has at most 15 characters). */
-import { bitsToF32 } from "../../base/fp16.ts";
+import { bitsToF32, f32ToBits } from "../../base/fp16.ts";
 
 /** ncnn decides by spelling: a `.` or an exponent makes a float. */
 export function isFloatSpelling(token: string): boolean {
@@ -29,10 +29,12 @@ export function parseFloat32(token: string): number | undefined {
 
 /**
  * C's `%e` (seven significant digits, two exponent digits) where that gives the same float32 back, else as many digits
- * as it takes: nine always do, and `-1.66666667e-01` is just within ncnn's 15 characters.
+ * as it takes: nine always do, and `-1.66666667e-01` is just within ncnn's 15 characters. What is not finite has no
+ * spelling that ncnn reads, and is printed as the integer of its bits.
  */
 export function printFloat(value: number): string {
   const exact = Math.fround(value);
+  if (!Number.isFinite(exact)) return String(f32ToBits(exact) | 0);
   for (let digits = 6; ; digits++) {
     const text = exact
       .toExponential(digits)

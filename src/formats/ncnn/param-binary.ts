@@ -25,6 +25,7 @@ export function parseBinaryParam(bytes: Uint8Array, where = "param.bin"): Graph 
   if (reader.i32("magic") !== magic) reader.fail(`not a binary ncnn param file: magic is not ${magic}`, 0);
   const layerCount = reader.payFor(reader.i32("layer count"), 16, "layer count");
   const blobCount = reader.i32("blob count");
+  if (layerCount === 0 || blobCount <= 0) reader.fail("layer and blob count must not be 0");
   const byIndex = new Map(allOps.map((op) => [op.typeIndex, op]));
   const graph = new Graph();
   for (let i = 0; i < layerCount; i++) {

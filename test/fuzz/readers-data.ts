@@ -1,0 +1,321 @@
+/** Readers of what models are fed with and measured by: pictures, arrays, labels, datasets, lists, patterns. */
+import { mkdirSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import sharp from "sharp";
+import type { Random } from "../../src/base/random.ts";
+import { toTensor } from "../../src/detect/letterbox.ts";
+import { evaluateCoco } from "../../src/evaluate/coco-ap.ts";
+import { elementCount } from "../../src/ir/tensor.ts";
+import { yolov5Input } from "../../src/model/assume.ts";
+import {
+  expandPaths,
+  listPictures,
+  matchCategories,
+  openDataset,
+  openPictures,
+  parseCocoInstances,
+  parseDatasetYaml,
+  parseYoloLabels,
+  pictureExtensions,
+  readNpy,
+  readPicture,
+} from "../../src/node.ts";
+import { png } from "../cli/_tiny.ts";
+import { Broken } from "./deep.ts";
+import { mutateBytes, mutateText } from "./mutate.ts";
+import type { FuzzReader } from "./readers.ts";
+import { mutateJson } from "./structure.ts";
+
+const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
+
+const npy: FuzzReader = {
+  name: "npy",
+  share: 30,
+  prepare: async () => {
+    const header = (text: string): Uint8Array => {
+      const padded = `${text.padEnd(117 - (text.length > 117 ? 0 : 0))}\n`;
+      return Uint8Array.of(
+        ...utf8(""),
+        0x93,
+        ...utf8("NUMPY"),
+        1,
+        0,
+        padded.length & 255,
+        padded.length >> 8,
+        ...utf8(padded),
+      );
+    };
+    const make = (shape: string, count: number): Uint8Array =>
+      Uint8Array.of(
+        ...header(`{'descr': '<f4', 'fortran_order': False, 'shape': ${shape}, }`),
+        ...new Uint8Array(count * 4),
+      );
+    const files = [make("(2, 3, 4)", 24), make("(5,)", 5), make("(1, 1, 2, 2)", 4)];
+    return (random) => {
+      const bytes =
+        random.next() < 0.5
+          ? mutateBytes(random.pick(files), random)
+          : mutateHeader(random.pick(files), random);
+      return {
+        files: { "case.npy": bytes },
+        run: () => {
+          const { shape, data } = readNpy(bytes, "case.npy");
+          if (elementCount(shape) !== data.length)
+            throw new Broken(`shape ${shape} of ${data.length} values`);
+        },
+      };
+    };
+  },
+};
+
+function mutateHeader(bytes: Uint8Array, random: Random): Uint8Array {
+  const length = bytes[8] | (bytes[9] << 8);
+  const text = utf8(mutateText(new TextDecoder().decode(bytes.subarray(10, 10 + length)), random)).subarray(
+    0,
+    65535,
+  );
+  return Uint8Array.of(
+    ...bytes.subarray(0, 8),
+    text.length & 255,
+    text.length >> 8,
+    ...text,
+    ...bytes.subarray(10 + length),
+  );
+}
+
+const yamlTexts: readonly string[] = [
+  "path: ../data\ntrain: images/train\nval: images/val\nnames:\n  0: person\n  1: 'it''s'\n",
+  "train: [a, b]\nval:\n  - images/val\n  - images/test # more\nnc: 2\nnames: ['a', \"b, c\"]\n",
+  "# Roboflow\ntrain: ../train/images\nval: ../valid/images\ntest: ../test/images\n\nnc: 3\nnames: ['x', 'y', 'z']\nroboflow:\n  workspace: w\n",
+  "names: {0: a, 1: b}\nval: images\ndownload: |\n  import os\n  os.system('x')\n",
+  "base: &b {a: 1}\nnames: [1, true, ~]\nval: !!python/object/apply:os.system ['x']\n",
+];
+
+/** Paths that stay inside `folder` wherever a dataset resolves them: a case must not walk the whole disk. */
+function staysInside(folder: string, names: readonly (string | undefined)[]): boolean {
+  return names.every(
+    (name) =>
+      name === undefined ||
+      (!name.includes("..") &&
+        !path.isAbsolute(name) &&
+        !/^[~/\\]/.test(name) &&
+        path.resolve(folder, name).startsWith(folder)),
+  );
+}
+
+/** A small tree of pictures and labels. */
+function makeTree(folder: string): void {
+  for (const name of [
+    "images/val/a.png",
+    "images/val/b.png",
+    "images/train/c.png",
+    "a/d.png",
+    "deep/x/y/z/e.png",
+  ]) {
+    mkdirSync(path.dirname(path.join(folder, name)), { recursive: true });
+    writeFileSync(path.join(folder, name), png(4, 4));
+  }
+  mkdirSync(path.join(folder, "labels/val"), { recursive: true });
+  writeFileSync(path.join(folder, "labels/val/a.txt"), "0 0.5 0.5 0.2 0.2\n");
+}
+
+const yaml: FuzzReader = {
+  name: "yaml",
+  share: 60,
+  prepare: async (folder) => {
+    makeTree(folder);
+    const file = path.join(folder, "case.yaml");
+    return (random) => {
+      const text = mutateText(random.pick(yamlTexts), random, random.pick(yamlTexts));
+      const opens = random.int(0, 5) === 0;
+      return {
+        files: { "case.yaml": utf8(text) },
+        run: async () => {
+          const { names, ...paths } = parseDatasetYaml(text, "case.yaml");
+          matchCategories(
+            names.map((name, id) => ({ id, name })),
+            ["person", "a", "b"],
+            { partial: true },
+          );
+          if (!opens || !staysInside(folder, [paths.path, ...paths.train, ...paths.val, ...paths.test]))
+            return;
+          writeFileSync(file, text);
+          const { entries } = await openDataset(file, { labels: ["person", "a"], labelsOptional: true });
+          await entries[0]?.read();
+        },
+      };
+    };
+  },
+};
+
+const coco: FuzzReader = {
+  name: "coco",
+  share: 50,
+  prepare: async () => {
+    const text = JSON.stringify({
+      info: { year: 2017 },
+      images: [1, 2].map((id) => ({ id, file_name: `${id}.jpg`, width: 64, height: 48, license: 3 })),
+      categories: [
+        { id: 1, name: "person" },
+        { id: 90, name: "tooth brush" },
+      ],
+      annotations: [1, 2].map((id) => ({
+        id,
+        image_id: id,
+        category_id: 1,
+        bbox: [1, 2, 30, 40],
+        area: 1200,
+        iscrowd: id - 1,
+        segmentation: [[1, 2, 3, 4]],
+      })),
+    });
+    return (random) => {
+      const damaged = random.next() < 0.6 ? mutateJson(text, random) : mutateText(text, random);
+      return {
+        files: { "case.json": utf8(damaged) },
+        run: () => {
+          const { categories, groundTruth } = parseCocoInstances(damaged, "case.json");
+          matchCategories(categories, ["person", "tooth brush"], { partial: true });
+          evaluateCoco(groundTruth, [
+            { image: 1, category: 1, score: 0.5, box: { x: 1, y: 2, width: 30, height: 40 } },
+          ]);
+        },
+      };
+    };
+  },
+};
+
+const labels: FuzzReader = {
+  name: "labels",
+  share: 40,
+  prepare: async () => {
+    const texts = [
+      "0 0.5 0.5 0.2 0.3\n1 0.1 0.2 0.05 0.06\r\n79 1 1 0 0\n",
+      "2 0.1 0.1 0.9 0.1 0.9 0.9 0.1 0.9\n",
+      "0 0.5 0.5 0.2 0.2 0.97\n",
+    ];
+    return (random) => {
+      const text = mutateText(random.pick(texts), random, random.pick(texts));
+      return {
+        files: { "case.txt": utf8(text) },
+        run: () => {
+          const rows = parseYoloLabels(text, "case.txt", 1, { width: 640, height: 480 });
+          for (const { box } of rows) {
+            if (!Object.values(box).every(Number.isFinite))
+              throw new Broken(`a box of ${JSON.stringify(box)}`);
+          }
+        },
+      };
+    };
+  },
+};
+
+const lists: FuzzReader = {
+  name: "list",
+  share: 20,
+  prepare: async (folder) => {
+    makeTree(folder);
+    const text =
+      "images/val/a.png\n./images/val/b.png\r\n# none\nC:\\data\\x.jpg\nimages\\val\\a.png 3\n/abs/y.jpg\n";
+    const file = path.join(folder, "case.txt");
+    return (random) => {
+      const bytes = random.next() < 0.5 ? utf8(mutateText(text, random)) : mutateBytes(utf8(text), random);
+      return {
+        files: { "case.txt": bytes },
+        run: async () => {
+          writeFileSync(file, bytes);
+          for (const entry of (await openPictures(file)).slice(0, 2)) await entry.read();
+        },
+      };
+    };
+  },
+};
+
+const patterns: FuzzReader = {
+  name: "pattern",
+  share: 20,
+  prepare: async (folder) => {
+    makeTree(folder);
+    const texts = [
+      "images/**/*.png",
+      "**/[a-c]?(x).{png,jpg}",
+      "**/**/**/*",
+      "deep/{x,y}/*/**",
+      "images/val/[!a].png",
+    ];
+    return (random) => {
+      const text = mutateText(random.pick(texts), random, random.pick(texts));
+      return {
+        files: { "case.txt": utf8(text) },
+        run: async () => {
+          if (!staysInside(folder, [text])) return;
+          expandPaths([path.join(folder, "/", text)], pictureExtensions);
+          await listPictures(path.join(folder, "/", text));
+        },
+      };
+    };
+  },
+};
+
+const pictures: FuzzReader = {
+  name: "picture",
+  share: 30,
+  prepare: async (folder) => {
+    const raw = sharp(
+      new Uint8Array(24 * 18 * 3).map((_, i) => (i * 7919) >> 3),
+      { raw: { width: 24, height: 18, channels: 3 } },
+    );
+    const files = await Promise.all([
+      raw.clone().jpeg().toBuffer(),
+      raw.clone().jpeg({ progressive: true }).withMetadata({ orientation: 6 }).toBuffer(),
+      raw.clone().toColourspace("cmyk").jpeg().toBuffer(),
+      raw.clone().png().toBuffer(),
+      raw.clone().png({ palette: true, progressive: true }).toBuffer(),
+      raw.clone().webp().toBuffer(),
+      raw.clone().gif().toBuffer(),
+      raw.clone().tiff().toBuffer(),
+      bitmap(),
+    ]);
+    const corpus = files.map((bytes, i) => ({
+      bytes: new Uint8Array(bytes),
+      name: `case${i}.${["jpg", "jpg", "jpg", "png", "png", "webp", "gif", "tif", "bmp"][i]}`,
+    }));
+    return (random) => {
+      const { bytes, name } = random.pick(corpus);
+      const damaged = mutateBytes(bytes, random, random.pick(corpus).bytes);
+      const file = path.join(folder, name);
+      return {
+        files: { [name]: damaged },
+        run: async () => {
+          writeFileSync(file, damaged);
+          const picture = await readPicture(file);
+          if (picture.data.length !== picture.width * picture.height * 3)
+            throw new Broken("another number of pixels");
+          if (picture.width * picture.height < 10 ** 6)
+            toTensor(picture, yolov5Input("x", { width: 64, height: 64 }, 32));
+        },
+      };
+    };
+  },
+};
+
+/** A 24-bit Windows bitmap of 5x4 pixels. */
+function bitmap(): Uint8Array {
+  const bytes = new Uint8Array(54 + 16 * 4).fill(90, 54);
+  const view = new DataView(bytes.buffer);
+  bytes.set(utf8("BM"));
+  for (const [at, value] of [
+    [2, bytes.length],
+    [10, 54],
+    [14, 40],
+    [18, 5],
+    [22, 4],
+    [34, 64],
+  ])
+    view.setUint32(at, value, true);
+  view.setUint16(26, 1, true);
+  view.setUint16(28, 24, true);
+  return bytes;
+}
+
+export const datasetReaders: readonly FuzzReader[] = [npy, yaml, coco, labels, lists, patterns, pictures];
