@@ -37,7 +37,7 @@ export async function runCase(
 }
 
 /** Longest message; it is one line that a person reads. */
-const maxMessage = 50_000;
+const maxMessage = 500_000;
 
 /** What is wrong with the wording of a message, or nothing. */
 export function problemOf(message: string): string | undefined {

@@ -84,8 +84,8 @@ const peakBytes = (): number => process.resourceUsage().maxRSS * 1024;
 
 function problemOf(result: CaseResult, grown: number, limits: Limits): string | undefined {
   if (result.outcome === "defect") return "not an error of the kit";
-  if (result.milliseconds > limits.milliseconds) return `took ${Math.round(result.milliseconds)} ms`;
   if (grown > limits.bytes) return `memory grew by ${Math.round(grown / 2 ** 20)} MiB`;
+  if (result.milliseconds > limits.milliseconds) return `took ${Math.round(result.milliseconds)} ms`;
   return undefined;
 }
 

@@ -231,7 +231,7 @@ const lists: FuzzReader = {
   },
 };
 
-const patterns: FuzzReader = {
+export const patterns: FuzzReader = {
   name: "pattern",
   share: 20,
   prepare: async (folder) => {
@@ -318,4 +318,4 @@ function bitmap(): Uint8Array {
   return bytes;
 }
 
-export const datasetReaders: readonly FuzzReader[] = [npy, yaml, coco, labels, lists, patterns, pictures];
+export const datasetReaders: readonly FuzzReader[] = [npy, yaml, coco, labels, lists, pictures];

@@ -1,5 +1,6 @@
 /** Every reader of foreign bytes, with inputs to damage and what is done with what it accepts. */
 
+import { FormatError } from "../../src/base/errors.ts";
 import type { Random } from "../../src/base/random.ts";
 import { datasetReaders } from "./readers-data.ts";
 import { modelReaders } from "./readers-models.ts";
@@ -21,8 +22,32 @@ export interface FuzzReader {
 
 export const readers: readonly FuzzReader[] = [...modelReaders, ...datasetReaders];
 
+/** What the cases of `self-test` do, which is no reader: it shows that the campaign sees what it must. */
+const selfTestActions = {
+  fine: () => Promise.reject(new FormatError("fine")),
+  defect: () => (undefined as unknown as string).length,
+  slow: () => busyFor(2500),
+  hungry: () => new Uint8Array(1200 * 2 ** 20).fill(1).length,
+  endless: () => busyFor(Number.POSITIVE_INFINITY),
+  fatal: () => process.abort(),
+};
+type SelfTestAction = keyof typeof selfTestActions;
+
+export const selfTestAction = (random: Random): SelfTestAction =>
+  random.pick(Object.keys(selfTestActions) as SelfTestAction[]);
+
+const selfTest: FuzzReader = {
+  name: "self-test",
+  share: 1,
+  prepare: async () => (random) => ({ files: {}, run: selfTestActions[selfTestAction(random)] }),
+};
+
+function busyFor(milliseconds: number): void {
+  for (const start = performance.now(); performance.now() - start < milliseconds; );
+}
+
 export function readerOf(name: string): FuzzReader {
-  const found = readers.find((reader) => reader.name === name);
+  const found = [...readers, selfTest].find((reader) => reader.name === name);
   if (!found)
     throw new Error(`no reader "${name}"; there are ${readers.map((reader) => reader.name).join(", ")}`);
   return found;

@@ -310,6 +310,9 @@ test("a scalar constant with several readers, and one that is no scalar", () => 
   expectSame(before, after, { x: [3, 5, 7] });
   const text = "Input x 0 1 x\nMemoryData k 0 1 k 0=3\nBinaryOp b 2 1 x k y";
   check(fuseScalarOperand, text, text, [3, 5, 7]);
+  const wrong = graphOf("Input x 0 1 x\nMemoryData k 0 1 k 0=1\nBinaryOp b 2 1 k x y 0=99");
+  wrong.nodes[1].weights.data = f32Weight([1]);
+  expect(fuseScalarOperand.run(wrong)).toBe(0);
 });
 
 test("a weighted sum, only where the shapes are known to agree", () => {
@@ -717,6 +720,7 @@ test("nodes that nobody needs", () => {
     "Input x 0 1 x\nMemoryData k 0 1 k 0=1\nReLU r 1 1 x y",
     "Input x 0 1 x\nReLU r 1 1 x y",
   );
+  expect(dropUnreadConstants.run(graphOf("MemoryData k 0 1 k 0=1"))).toBe(0); // the network's only output
   const graph = graphOf("Input x 0 1 x\nReLU r 1 1 x a\nSigmoid s 1 1 a y\nTanH t 1 1 a z");
   expect(keepOutputs(["y"]).run(graph)).toBe(1);
   expect(graph.outputs).toEqual(["y"]);
