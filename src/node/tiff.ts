@@ -48,7 +48,8 @@ export function isTiff(bytes: Uint8Array): boolean {
  */
 export function tiffReading(bytes: Uint8Array, file: string): TiffReading | undefined {
   const entries = new Tags(bytes, file);
-  const kind = entries.numbers(tags.photometric)[0];
+  /** A file without it is broken; -1 is no kind that there is. */
+  const kind = entries.numbers(tags.photometric)[0] ?? -1;
   const bits = entries.numbers(tags.bits)[0] ?? 1;
   const format = entries.numbers(tags.format)[0] ?? 1;
   const samples = entries.numbers(tags.samples)[0] ?? 1;
@@ -65,18 +66,18 @@ export function tiffReading(bytes: Uint8Array, file: string): TiffReading | unde
 }
 
 function checkSamples(kind: number, bits: number, format: number, samples: number, file: string): void {
-  const what = { 2: "signed", 3: "floating-point", 4: "undefined", 5: "complex", 6: "complex" }[format];
+  const what = { 2: "signed", 3: "floating-point", 4: "untyped", 5: "complex", 6: "complex" }[format];
   if (what || bits > 16) {
     throw new InputError(
       `${file}: a tiff file of ${bits}-bit ${what ?? "whole"} samples: which of them is white is not defined, so it is not read; save it with 8 bits`,
     );
   }
   const known =
-    kind <= 3 || kind === photometric.separated || kind === photometric.ycc || kind === photometric.lab;
+    (kind >= 0 && kind <= 3) || kind === photometric.separated || kind === photometric.ycc || kind === photometric.lab;
   const needs16 = kind === photometric.separated || kind === photometric.ycc;
   if (known && !(needs16 && bits === 16) && samples <= 4) return;
   throw new InputError(
-    `${file}: a tiff file of colour kind ${kind} with ${samples} samples of ${bits} bits, which is not read; save it as 8-bit RGB`,
+    `${file}: a tiff file of ${kind < 0 ? "no stated colour kind" : `colour kind ${kind}`} with ${samples} samples of ${bits} bits, which is not read; save it as 8-bit RGB`,
   );
 }
 

@@ -31,18 +31,21 @@ export async function runCase(
   } catch (thrown) {
     error = thrown;
     const isOurs = thrown instanceof NcnnkitError && thrown.name !== "NcnnkitError";
-    outcome = isOurs && problemOf(thrown.message) === undefined ? thrown.name : "defect";
+    const problem = isOurs ? problemOf(thrown.message) : undefined;
+    outcome = isOurs && !problem ? thrown.name : "defect";
+    if (problem) error = new Error(problem, { cause: thrown });
   }
   return { outcome, error, files, milliseconds: performance.now() - start };
 }
 
-/** Longest message; it is one line that a person reads. */
-const maxMessage = 500_000;
+/** Longest message. */
+const maxMessage = 2000;
 
-/** What is wrong with the wording of a message, or nothing. */
+/** What is wrong with the wording of a message, which is one line that a person reads on a terminal, or nothing. */
 export function problemOf(message: string): string | undefined {
   if (message.trim() === "") return "an empty message";
   if (message.length > maxMessage) return `a message of ${message.length} characters`;
-  if (/undefined|\[object |\bNaN bytes/.test(message)) return "a message about undefined";
+  if (/[\p{Cc}\p{Bidi_Control}\p{Surrogate}]/u.test(message)) return "a message with control characters";
+  if (/\bundefined\b|\[object /.test(message)) return "a message about undefined";
   return undefined;
 }

@@ -21,6 +21,7 @@ import {
   readPicture,
 } from "../../src/node.ts";
 import { png } from "../cli/_tiny.ts";
+import { bmp, tiff } from "../node/_pictures.ts";
 import { Broken } from "./deep.ts";
 import { mutateBytes, mutateText } from "./mutate.ts";
 import type { FuzzReader } from "./readers.ts";
@@ -265,24 +266,26 @@ const pictures: FuzzReader = {
       new Uint8Array(24 * 18 * 3).map((_, i) => (i * 7919) >> 3),
       { raw: { width: 24, height: 18, channels: 3 } },
     );
-    const files = await Promise.all([
-      raw.clone().jpeg().toBuffer(),
-      raw.clone().jpeg({ progressive: true }).withMetadata({ orientation: 6 }).toBuffer(),
-      raw.clone().toColourspace("cmyk").jpeg().toBuffer(),
-      raw.clone().png().toBuffer(),
-      raw.clone().png({ palette: true, progressive: true }).toBuffer(),
-      raw.clone().webp().toBuffer(),
-      raw.clone().gif().toBuffer(),
-      raw.clone().tiff().toBuffer(),
-      bitmap(),
-    ]);
-    const corpus = files.map((bytes, i) => ({
+    const encoded: [extension: string, bytes: Uint8Array][] = [
+      ["jpg", await raw.clone().jpeg().toBuffer()],
+      ["jpg", await raw.clone().jpeg({ progressive: true }).withMetadata({ orientation: 6 }).toBuffer()],
+      ["jpg", await raw.clone().toColourspace("cmyk").jpeg().toBuffer()],
+      ["png", await raw.clone().png().toBuffer()],
+      ["png", await raw.clone().png({ palette: true, progressive: true }).toBuffer()],
+      ["webp", await raw.clone().webp().toBuffer()],
+      ["gif", await raw.clone().gif().toBuffer()],
+      ["tif", await raw.clone().tiff().toBuffer()],
+    ];
+    const corpus = [...encoded, ...handMade()].map(([extension, bytes], i) => ({
+      name: `case${i}.${extension}`,
       bytes: new Uint8Array(bytes),
-      name: `case${i}.${["jpg", "jpg", "jpg", "png", "png", "webp", "gif", "tif", "bmp"][i]}`,
     }));
     return (random) => {
       const { bytes, name } = random.pick(corpus);
-      const damaged = mutateBytes(bytes, random, random.pick(corpus).bytes);
+      const damaged =
+        name.endsWith("m") && random.next() < 0.7
+          ? utf8(mutateText(new TextDecoder().decode(bytes), random))
+          : mutateBytes(bytes, random, random.pick(corpus).bytes);
       const file = path.join(folder, name);
       return {
         files: { [name]: damaged },
@@ -299,23 +302,36 @@ const pictures: FuzzReader = {
   },
 };
 
-/** A 24-bit Windows bitmap of 5x4 pixels. */
-function bitmap(): Uint8Array {
-  const bytes = new Uint8Array(54 + 16 * 4).fill(90, 54);
-  const view = new DataView(bytes.buffer);
-  bytes.set(utf8("BM"));
-  for (const [at, value] of [
-    [2, bytes.length],
-    [10, 54],
-    [14, 40],
-    [18, 5],
-    [22, 4],
-    [34, 64],
-  ])
-    view.setUint32(at, value, true);
-  view.setUint16(26, 1, true);
-  view.setUint16(28, 24, true);
-  return bytes;
+/** The formats that are decoded here and not by sharp. */
+function handMade(): [extension: string, bytes: Uint8Array][] {
+  const grid = (count: number): number[] => Array.from({ length: count }, (_, i) => (i * 37) % 256);
+  const palette = grid(6).map((level) => [level, 255 - level, 9]);
+  const base = { width: 2, height: 2, bits: 8, samples: grid(16) };
+  return [
+    ["bmp", bmp({ width: 5, height: -4, bits: 24, data: grid(64) })],
+    ["bmp", bmp({ width: 4, height: 3, bits: 8, palette, data: grid(12).map((level) => level % 6) })],
+    [
+      "bmp",
+      bmp({ width: 4, height: 2, bits: 8, palette, compression: 1, data: [4, 1, 0, 0, 2, 3, 2, 5, 0, 1] }),
+    ],
+    [
+      "bmp",
+      bmp({ width: 2, height: 2, bits: 16, compression: 3, masks: [0xf800, 0x7e0, 0x1f], data: grid(8) }),
+    ],
+    ...[0, 2, 5, 6, 8].map((photometric): [string, Uint8Array] => [
+      "tif",
+      tiff({
+        ...base,
+        photometric,
+        samplesPerPixel: [1, 0, 3, 0, 0, 4, 3, 0, 3][photometric],
+        more: [[530, [1, 1]]],
+      }),
+    ]),
+    ["ppm", utf8("P3\n# two by two\n2 2\n255\n255 0 0 0 255 0\n0 0 255 9 9 9\n")],
+    ["ppm", Uint8Array.of(...utf8("P6 2 2 255\n"), ...grid(12))],
+    ["pgm", Uint8Array.of(...utf8("P5 3 2 65535\n"), ...grid(12))],
+    ["pbm", utf8("P1\n3 2\n1 0 1\n0 1 0\n")],
+  ];
 }
 
 export const datasetReaders: readonly FuzzReader[] = [npy, yaml, coco, labels, lists, pictures];

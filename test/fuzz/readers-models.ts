@@ -20,7 +20,6 @@ import { type Graph, paramsOf } from "../../src/ir/graph.ts";
 import { ops } from "../../src/ops/index.ts";
 import { BlobObservation, quantizeGraph, readPartial, writePartial } from "../../src/quantize/index.ts";
 import { tinyModel } from "../cli/_tiny.ts";
-import { dataRoot } from "../data.ts";
 import { fixtures } from "../formats/onnx/_fixtures.ts";
 import { checkpoint, type ZipEntry, zip } from "../formats/torch/_write.ts";
 import { loadCases } from "../ops/_cases.ts";
@@ -386,7 +385,8 @@ const foreign: FuzzReader = {
   name: "foreign",
   share: 15,
   prepare: async () => {
-    const root = path.join(dataRoot, "trials");
+    // Not by test/data.ts, which needs vitest.
+    const root = path.resolve(process.env.NCNNKIT_DATA ?? "../shared", "trials");
     const names = existsSync(root) ? (readdirSync(root, { recursive: true }) as string[]) : [];
     const files = names
       .filter(

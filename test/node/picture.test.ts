@@ -237,6 +237,12 @@ test.each<[string, Partial<TiffParts>, RegExp]>([
   await expect(read(`${name}.tif`, tiff(parts))).rejects.toThrow(message);
 });
 
+test("a tiff that does not say its colour kind is refused in words", async () => {
+  const bytes = tiff({ ...of4, photometric: 2, samplesPerPixel: 3 });
+  bytes[Buffer.from(bytes).indexOf(Buffer.from([6, 1, 3, 0]))] = 5; // tag 262 becomes 261
+  await expect(read("kind.tif", bytes)).rejects.toThrow(/no stated colour kind/);
+});
+
 test("a tiff cut anywhere is an error or a picture", async () => {
   const whole = tiff({ ...of4, photometric: 5 });
   for (const at of someOffsets(whole.length, 40)) {
