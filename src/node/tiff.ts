@@ -73,7 +73,10 @@ function checkSamples(kind: number, bits: number, format: number, samples: numbe
     );
   }
   const known =
-    (kind >= 0 && kind <= 3) || kind === photometric.separated || kind === photometric.ycc || kind === photometric.lab;
+    (kind >= 0 && kind <= 3) ||
+    kind === photometric.separated ||
+    kind === photometric.ycc ||
+    kind === photometric.lab;
   const needs16 = kind === photometric.separated || kind === photometric.ycc;
   if (known && !(needs16 && bits === 16) && samples <= 4) return;
   throw new InputError(
