@@ -7,9 +7,21 @@ import { message as printed } from "./text.ts";
 export class NcnnkitError extends Error {
   /** Process exit status when this reaches the command line: 1 failed, 2 misused. */
   readonly exitCode: 1 | 2 = 1;
+  /** The places that it was passed through, outermost first: `a.param`, `line 3`. The message begins with them. */
+  readonly where: readonly string[] = [];
+  /** What is wrong, without the places. */
+  readonly problem: string;
   /** The message as one line that is safe to show: what it repeats of a file or an argument is made visible and cut. */
   constructor(message: string, options?: ErrorOptions) {
     super(printed(message), options);
+    this.problem = message;
+  }
+
+  /** Puts a place in front, once: rules that run inside each other may each name the place where they are. */
+  addWhere(place: string): void {
+    if (this.where[0] === place) return;
+    (this as { where: readonly string[] }).where = [place, ...this.where];
+    this.message = printed([...this.where, this.problem].join(": "));
   }
   // Written out in each class: a minifier renames the classes, not the strings.
   override get name(): string {
@@ -55,7 +67,7 @@ export class UsageError extends NcnnkitError {
 
 /** A message with the place put in front, keeping the class of the error: `a.param: line 3: …`. */
 export function withContext(where: string, error: unknown): unknown {
-  if (error instanceof NcnnkitError) error.message = printed(`${where}: ${error.message}`);
+  if (error instanceof NcnnkitError) error.addWhere(where);
   return error;
 }
 

@@ -10,7 +10,7 @@ import {
   writeWeights,
 } from "../node.ts";
 import { officialCommand, readPair } from "./official.ts";
-import { inTable, readTable } from "./options.ts";
+import { readTable } from "./options.ts";
 import { type Terminal, warn } from "./terminal.ts";
 
 export const ncnn2int8Command = officialCommand({
@@ -29,9 +29,7 @@ Example:
       ? await readTable(tableFile, terminal)
       : { weights: new Map(), activations: new Map() };
     const float = withoutVectorConvolutions(await readPair(param, bin, terminal));
-    const graph = inTable(tableFile ?? "", () =>
-      quantizeGraph(float, withoutWeightOnly(table, float, terminal)),
-    );
+    const graph = quantizeGraph(float, withoutWeightOnly(table, float, terminal), { tableName: tableFile });
     const int8 = graph.nodes.filter(({ params }) => params.int8_scale_term);
     for (const { type, name } of int8) terminal.err(`quantize_${type.toLowerCase()} ${name}\n`);
     for (const { name, params } of int8) {

@@ -3,7 +3,6 @@ import path from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import {
   type CalibrationTable,
-  GraphError,
   kindOf,
   type LoadOptions,
   type OpenOptions,
@@ -125,15 +124,4 @@ function parseBackend(text: string): (typeof backends)[number] {
 export async function readTable(file: string, terminal: Terminal): Promise<CalibrationTable> {
   const text = await readText(file);
   return parseTable(text, file, (message) => warn(terminal, `${file}: ${message}`));
-}
-
-/** Errors about the table name its file. */
-export function inTable<T>(file: string, run: () => T): T {
-  try {
-    return run();
-  } catch (error) {
-    if (error instanceof GraphError && error.message.startsWith("the table"))
-      error.message = `${file}: ${error.message}`;
-    throw error;
-  }
 }

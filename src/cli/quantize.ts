@@ -30,7 +30,6 @@ import { addNameOptions, type NameOptions, openNamed } from "./names.ts";
 import {
   addFactOptions,
   type FactOptions,
-  inTable,
   keepSource,
   knownFacts,
   numberIn,
@@ -103,9 +102,9 @@ async function run(file: string, options: Options, terminal: Terminal): Promise<
   const reasons = new Map((options.keepFloat ?? []).map((name) => [name, "asked for"]));
   const name = options.name ?? `${manifest.name}-int8`;
   const make = () =>
-    inTable(options.table, () =>
-      quantizeModel({ graph, manifest }, table, { ...known, name, keepFloat: [...reasons.keys()], reasons }),
-    );
+    quantizeModel({ graph, manifest }, table, {
+      ...{ ...known, name, keepFloat: [...reasons.keys()], reasons, tableName: options.table },
+    });
   make(); // a wrong table is found before the pictures are looked at
   const budget = budgetOf(options);
   if (budget) {

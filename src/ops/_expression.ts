@@ -5,7 +5,7 @@
  * Values are int32 or float32, as they are written and computed; a float in the result loses its fraction. Brackets only help
  * the eye: every name takes as many values as it needs.
  */
-import { GraphError } from "../base/errors.ts";
+import { GraphError, withContext } from "../base/errors.ts";
 import type { Shape } from "../ir/tensor.ts";
 import { erf } from "./_erf.ts";
 import { namedExtents } from "./_shape.ts";
@@ -134,9 +134,7 @@ export function evaluateSizes(text: string, inputs: readonly Shape[]): number[] 
     }
     return stack.reverse().map(({ value }) => wholeOf(value).value);
   } catch (error) {
-    if (error instanceof GraphError)
-      error.message = `size expression "${text.slice(0, 80)}": ${error.message}`;
-    throw error;
+    throw withContext(`size expression "${text.slice(0, 80)}"`, error);
   }
 }
 

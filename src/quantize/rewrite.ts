@@ -6,7 +6,7 @@
  * misread it.
  */
 
-import { GraphError, UsageError } from "../base/errors.ts";
+import { GraphError, inContext, UsageError } from "../base/errors.ts";
 import { float32ToFp16Array } from "../base/fp16.ts";
 import { brief } from "../base/text.ts";
 import type { CalibrationTable } from "../formats/table.ts";
@@ -23,6 +23,8 @@ export interface RewriteOptions {
   keepFloat?: readonly string[];
   /** Better integer weights and biases than rounding gives, by layer name (`corrections.ts`). */
   corrections?: ReadonlyMap<string, RoundedLayer>;
+  /** What the table is called in errors: the name of its file. */
+  tableName?: string;
   /** Storage of weights that stay float: `f16` as ncnn2int8 does it (default), or as they are. */
   floatStorage?: "f16" | "keep";
 }
@@ -38,7 +40,8 @@ const requantized = 100;
 export function quantizeGraph(graph: Graph, table: CalibrationTable, options: RewriteOptions = {}): Graph {
   const out = graph.clone();
   const layers = quantizableLayers(out);
-  checkTable(table, layers);
+  if (options.tableName === undefined) checkTable(table, layers);
+  else inContext(options.tableName, () => checkTable(table, layers));
   const keep = new Set(options.keepFloat);
   for (const name of keep) {
     if (layers.some((layer) => layer.name === name)) continue;

@@ -19,7 +19,7 @@ test.each(Object.entries(classes))(
     const error = new Class("a.param: broken", { cause: 1 });
     expect([error.name, error.message, error.cause]).toEqual([name, "a.param: broken", 1]);
     expect(error.stack).toMatch(new RegExp(`^${name}: a.param: broken\n`));
-    expect(Object.keys(error)).toEqual(["exitCode"]);
+    expect(Object.keys(error)).toEqual(["exitCode", "where", "problem"]);
     expect(error.exitCode).toBe(name === "UsageError" ? 2 : 1);
   },
 );
@@ -49,4 +49,11 @@ test("what an error repeats is visible and cut, also what is put in front of it"
   withContext("dir\n/a.onnx", error);
   expect(error.message).toMatch(/^dir\\n\/a\.onnx: found /);
   expect(() => inContext("a", () => inContext("b", () => withContext("c", error)))).not.toThrow();
+});
+
+test("places are data, put in front in the order in which the error passes them, each once", () => {
+  const error = new FormatError("3 values, expected 4");
+  for (const place of ["line 7", "line 7", "a.param"]) withContext(place, error);
+  expect(error).toMatchObject({ where: ["a.param", "line 7"], problem: "3 values, expected 4" });
+  expect(error.message).toBe("a.param: line 7: 3 values, expected 4");
 });

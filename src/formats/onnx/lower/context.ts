@@ -1,6 +1,5 @@
 /** What all lowering rules work with: the graph that grows, and for each ONNX value the blob that holds it. */
 import { GraphError, UnsupportedError, withContext } from "../../../base/errors.ts";
-import { message } from "../../../base/text.ts";
 import { Graph } from "../../../ir/graph.ts";
 import { type Params, resolveParams } from "../../../ir/op.ts";
 import { formatShape, type Shape, sameShape } from "../../../ir/tensor.ts";
@@ -70,11 +69,7 @@ export class Lowering {
     try {
       rule(this, node);
     } catch (error) {
-      if (error instanceof GraphError || error instanceof UnsupportedError) {
-        const where = describeNode(node, this.opset);
-        if (!error.message.startsWith(message(`${where}: `))) withContext(where, error);
-      }
-      throw error;
+      throw withContext(describeNode(node, this.opset), error);
     }
   }
 
