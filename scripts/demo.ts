@@ -5,7 +5,7 @@
  *   npm run demo -- [--calibration 64] [--evaluation 64] [--out out/demo]
  */
 import { spawn } from "node:child_process";
-import { existsSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { drawDetections, listPictures, load, type Picture, readPicture, writePicture } from "ncnnkit/node";
@@ -37,14 +37,17 @@ for (const [name, set] of Object.entries(sets)) {
 
 const say = (text: string): void => void process.stderr.write(text);
 
-/** A folder of an earlier run, told by a file that only this script puts there. */
-function removeEarlier(folder: string, mark: string): void {
-  if (existsSync(path.join(folder, mark))) rmSync(folder, { recursive: true });
+/** Removes what an earlier run drew, and nothing else: its files are numbers of six digits. */
+function removeDrawn(...folders: string[]): void {
+  for (const folder of folders) {
+    const names = existsSync(folder) ? readdirSync(folder) : [];
+    for (const name of names) if (/^\d{6}\.(jpg|txt)$/.test(name)) rmSync(path.join(folder, name));
+  }
 }
 
 async function draw(name: keyof typeof sets): Promise<string> {
   const folder = path.join(out, name);
-  removeEarlier(folder, "codes.yaml");
+  removeDrawn(path.join(folder, "images"), path.join(folder, "labels"));
   const { count } = sets[name];
   let told = 0;
   await writeDataset(folder, {
@@ -83,7 +86,7 @@ function ncnnkit(...args: string[]): Promise<string> {
 /** Each picture twice, side by side: boxes of the float model and of the int8 model. */
 async function compare(pictures: readonly string[], folder: string, int8Folder: string): Promise<void> {
   const models = [await load("codefinder"), await load(int8Folder)];
-  removeEarlier(folder, path.basename(pictures[0]));
+  removeDrawn(folder);
   for (const file of pictures) {
     const picture = await readPicture(file);
     const large = enlarge(picture, 2);

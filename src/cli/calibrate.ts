@@ -32,7 +32,7 @@ import {
   writePartial,
 } from "../node.ts";
 import { addNameOptions, type NameOptions, openNamed } from "./names.ts";
-import { addFactOptions, type FactOptions, knownFacts, numberIn } from "./options.ts";
+import { addFactOptions, type FactOptions, keepOthers, knownFacts, numberIn } from "./options.ts";
 import { startProgress, type Terminal, table, warn } from "./terminal.ts";
 
 interface Options extends FactOptions, NameOptions {
@@ -121,6 +121,8 @@ async function run(file: string, options: Options, terminal: Terminal): Promise<
     offline: options.offline,
   });
   for (const text of opened.assumptions) warn(terminal, `${file}: ${text}`);
+  const { dir, name: stem } = path.parse(options.out);
+  await keepOthers(["json", "h"].map((extension) => path.join(dir, `${stem}-calibrated.${extension}`)));
   const { graph, manifest } = opened.raw ? convert(opened) : opened;
   quantizableLayers(graph); // says now what is wrong with the model, not after the pictures
   const size = options.size ?? { width: manifest.input.width, height: manifest.input.height };

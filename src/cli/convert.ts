@@ -3,7 +3,7 @@ import path from "node:path";
 import type { Command } from "commander";
 import { convert, modelFiles, summarize, writeFiles } from "../node.ts";
 import { addNameOptions, type NameOptions, openNamed } from "./names.ts";
-import { addFactOptions, type FactOptions, keepSource, knownFacts } from "./options.ts";
+import { addFactOptions, type FactOptions, keepOthers, keepSource, knownFacts } from "./options.ts";
 import { type Terminal, table, warn } from "./terminal.ts";
 
 interface Options extends FactOptions, NameOptions {
@@ -69,6 +69,7 @@ async function run(file: string, options: Options, terminal: Terminal): Promise<
   const files = modelFiles(graph, manifest);
   const outputs = Object.keys(files).map((name) => path.join(options.out, name));
   keepSource(file, outputs, "choose another folder or --name");
+  await keepOthers(outputs);
   await writeFiles(options.out, files);
   const written = Object.entries(files).map(([name, content]) => ({
     file: path.join(options.out, name),

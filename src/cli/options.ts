@@ -95,6 +95,26 @@ export function keepSource(source: string, outputs: readonly string[], advice: s
   if (hit !== undefined) throw new UsageError(`${isFolder ? hit : source} would be overwritten; ${advice}`);
 }
 
+/**
+ * Throws UsageError when a manifest or header would take the place of a file that is none: their names come from the model's, so a
+ * `package.json` may be hit by accident.
+ */
+export async function keepOthers(outputs: readonly string[]): Promise<void> {
+  for (const file of outputs) {
+    if (!/\.(json|h)$/.test(file) || kindOf(file) !== "file") continue;
+    const text = await readText(file);
+    if (
+      /\.h$/.test(file)
+        ? text.includes("from the model manifest; do not edit")
+        : /"provenance"\s*:/.test(text)
+    )
+      continue;
+    throw new UsageError(
+      `${file} is not from ncnnkit and would be overwritten; choose another folder or name`,
+    );
+  }
+}
+
 export interface EngineOptions {
   backend?: LoadOptions["backend"];
   threads?: number;

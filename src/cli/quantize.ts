@@ -30,6 +30,7 @@ import { addNameOptions, type NameOptions, openNamed } from "./names.ts";
 import {
   addFactOptions,
   type FactOptions,
+  keepOthers,
   keepSource,
   knownFacts,
   numberIn,
@@ -105,6 +106,9 @@ async function run(file: string, options: Options, terminal: Terminal): Promise<
     quantizeModel({ graph, manifest }, table, {
       ...{ ...known, name, keepFloat: [...reasons.keys()], reasons, tableName: options.table },
     });
+  const outputs = ["param", "bin", "json", "h"].map((each) => path.join(options.out, `${name}.${each}`));
+  keepSource(file, outputs, "choose another folder or --name");
+  await keepOthers(outputs);
   make(); // a wrong table is found before the pictures are looked at
   const budget = budgetOf(options);
   if (budget) {
@@ -114,8 +118,6 @@ async function run(file: string, options: Options, terminal: Terminal): Promise<
   }
   const int8 = make();
   const files = modelFiles(int8.graph, int8.manifest);
-  const outputs = Object.keys(files).map((each) => path.join(options.out, each));
-  keepSource(file, outputs, "choose another folder or --name");
   await writeFiles(options.out, files);
   const record = int8.manifest.quantization;
   const written = Object.entries(files).map(([each, content]): [string, number] => [

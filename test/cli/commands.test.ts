@@ -1,5 +1,5 @@
 /** What the commands print and write. */
-import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
 import path from "node:path";
 import sharp from "sharp";
 import { expect, test } from "vitest";
@@ -248,4 +248,26 @@ test("Ctrl-C while files are written leaves none of them", async () => {
   }
   expect(heard).toBeGreaterThan(0);
   expect(existsSync(path.join(folder, "deep"))).toBe(false);
+});
+
+test("convert and export keep what is not theirs to replace", async () => {
+  const into = path.join(folder, "keeps");
+  mkdirSync(into);
+  put(into, { "tiny.json": '{ "name": "a project" }' });
+  const refused = await run("convert", model, "-o", into);
+  expect(refused).toMatchObject({ code: 2, err: expect.stringContaining("tiny.json is not from ncnnkit") });
+  expect(readdirSync(into)).toEqual(["tiny.json"]);
+  const own = path.join(folder, "own");
+  for (let i = 0; i < 2; i++) expect((await run("convert", model, "-o", own)).code).toBe(0);
+  // The folder is what is read: its files must not be replaced, under any path to it.
+  symlinkSync(own, path.join(folder, "own-link"));
+  const same = await run("convert", own, "-o", path.join(folder, "own-link"));
+  expect(same).toMatchObject({ code: 2, err: expect.stringContaining("would be overwritten") });
+  const onnx = path.join(own, "tiny.onnx");
+  expect((await run("export", path.join(own, "tiny.json"))).code).toBe(0);
+  expect(await run("export", path.join(own, "tiny.json"))).toMatchObject({
+    code: 2,
+    err: expect.stringContaining("tiny.onnx is there already; to replace it, name it with -o"),
+  });
+  expect((await run("export", path.join(own, "tiny.json"), "-o", onnx)).code).toBe(0);
 });

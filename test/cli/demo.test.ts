@@ -27,7 +27,7 @@ test.skipIf(!hasModel)(
     const out = temporaryFolder();
     // Of an earlier run, and of somebody else.
     for (const folder of ["evaluation/images", "own"]) mkdirSync(path.join(out, folder), { recursive: true });
-    for (const file of ["evaluation/codes.yaml", "evaluation/images/stale.jpg", "own/notes.txt"]) {
+    for (const file of ["evaluation/codes.yaml", "evaluation/images/000099.jpg", "own/notes.txt"]) {
       writeFileSync(path.join(out, file), "");
     }
     const sizes = ["--calibration", "8", "--evaluation", "8", "--out", out];
