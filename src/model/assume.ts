@@ -28,8 +28,25 @@ const defaultAnchors = [
 ];
 /** What YOLOv5 models are trained and exported at unless told otherwise. */
 export const defaultSize = 640;
-/** Sizes that head shapes are looked for at: some graphs hold fixed sizes and run at one only. */
-const likelySizes = [defaultSize, 320, 416, 352, 512, 1280];
+/** Sizes that a graph is tried at, the likely ones first: some hold fixed sizes and run at one only. */
+const likelySizes: readonly { width: number; height: number }[] = [
+  ...new Set([defaultSize, 320, 416, 352, 512, 1280, ...Array.from({ length: 48 }, (_, i) => 32 * (i + 1))]),
+]
+  .map((side) => ({ width: side, height: side }))
+  .concat(
+    [
+      [640, 384],
+      [640, 352],
+      [640, 480],
+      [416, 256],
+      [320, 192],
+      [512, 288],
+      [1280, 736],
+    ].flatMap(([long, short]) => [
+      { width: long, height: short },
+      { width: short, height: long },
+    ]),
+  );
 
 export interface FoundHead {
   blob: string;
@@ -49,17 +66,13 @@ export interface FoundHeads {
  * smallest stride first. Gives the input size at which they were found; none if the graph has none.
  */
 export function findHeads(graph: Graph, size?: KnownFacts["size"]): FoundHeads | undefined {
-  const [blob] = graph.inputs;
-  if (blob === undefined) return undefined;
   const producers = graph.producers();
   const outputs = graph.outputs.filter((name) => {
     const node = producers.get(name);
     return node?.type === "Permute" && paramsOf(node, ops).order_type === 1;
   });
   if (!outputs.length) return undefined;
-  for (const { width, height } of sizesToTry(graph, size)) {
-    const shapes = shapesAt(graph, blob, [3, height, width]);
-    if (!shapes) continue;
+  for (const { width, height, shapes } of runnableSizes(graph, size)) {
     const heads = outputs.flatMap((name) => headOfShape(name, shapes.get(name)!, width, height) ?? []);
     if (!heads.length || heads.some((head) => head.classCount !== heads[0].classCount)) continue;
     return { width, height, heads: heads.sort((a, b) => a.stride - b.stride) };
@@ -67,10 +80,28 @@ export function findHeads(graph: Graph, size?: KnownFacts["size"]): FoundHeads |
   return undefined;
 }
 
+export interface RunnableSize {
+  width: number;
+  height: number;
+  /** Shapes of the inputs and of all blobs at this size. */
+  inputs: Record<string, Shape>;
+  shapes: Map<string, Shape>;
+}
+
+/** Sizes that a graph of one picture runs at: the one asked for, that of the Input layer, then likely ones. */
+export function* runnableSizes(graph: Graph, size?: KnownFacts["size"]): Generator<RunnableSize> {
+  const [blob] = graph.inputs;
+  if (blob === undefined) return;
+  for (const { width, height } of sizesToTry(graph, size)) {
+    const shape = [3, height, width];
+    const shapes = shapesAt(graph, blob, shape);
+    if (shapes) yield { width, height, inputs: { [blob]: shape }, shapes };
+  }
+}
+
 function sizesToTry(graph: Graph, size: KnownFacts["size"]): { width: number; height: number }[] {
-  const given = bothSides(size) ?? inputExtents(graph);
-  const square = likelySizes.map((side) => ({ width: side, height: side }));
-  return given ? [given, ...square] : square;
+  const given = [bothSides(size), inputExtents(graph)].filter((each) => each !== undefined);
+  return [...given, ...likelySizes];
 }
 
 export function bothSides(size: KnownFacts["size"]): { width: number; height: number } | undefined {

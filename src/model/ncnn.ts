@@ -3,8 +3,8 @@ import { NcnnkitError } from "../base/errors.ts";
 import { checkManifest, parseManifest } from "../formats/manifest.ts";
 import { isBinaryParam, parseBinaryParam, parseParam, readWeights } from "../formats/ncnn/index.ts";
 import type { Graph } from "../ir/graph.ts";
-import type { Manifest } from "../ir/manifest.ts";
 import { type Assumed, assumeManifest, findHeads, type KnownFacts } from "./assume.ts";
+import { completeHeads, followInputSize } from "./complete.ts";
 import type { Opener, OpenOptions } from "./format.ts";
 import { type Folder, type NamedBytes, requireFile } from "./source.ts";
 
@@ -26,11 +26,12 @@ export const openNcnn: Opener = async (file, folder, options) => {
     param === file.name ? file.bytes : await requireFile(folder, param, `and ${file.name} needs it`);
   const { graph, hasWeights, warnings } = await readGraph({ name: param, bytes }, bin, folder, options);
   const beside = await manifestBeside(name, param, graph, folder, options);
-  const { manifest, assumptions } = beside ?? (await assume(name, graph, folder, options));
+  const { manifest, assumptions, details } = beside ?? (await assume(name, graph, folder, options));
   return {
     graph,
     manifest: { ...manifest, param, bin },
     assumptions: [...warnings, ...assumptions],
+    details,
     raw: false,
     hasWeights,
   };
@@ -72,21 +73,38 @@ async function manifestBeside(
   graph: Graph,
   folder: Folder,
   known: KnownFacts,
-): Promise<{ manifest: Manifest; assumptions: string[] } | undefined> {
+): Promise<(Assumed & { details: string[] }) | undefined> {
   const bytes = await folder.read(`${name}.json`);
   if (!bytes || known.anchors || known.labels) return undefined;
   const where = folder.describe(`${name}.json`);
   const manifest = parseManifest(new TextDecoder().decode(bytes), where);
   if (manifest.param !== param) return undefined;
   checkManifest(manifest, graph, where);
-  return { manifest, assumptions: [] };
+  return { manifest, assumptions: [], details: [] };
+}
+
+/** A manifest for a bare graph, which gets what it lacks to be used like others. */
+async function assume(
+  name: string,
+  graph: Graph,
+  folder: Folder,
+  options: OpenOptions,
+): Promise<Assumed & { details: string[] }> {
+  const count = options.keepSizes ? 0 : followInputSize(graph, options);
+  const heads = completeHeads(graph, options);
+  const { manifest, assumptions } = await assumeFacts(name, graph, folder, options);
+  return {
+    manifest,
+    assumptions: [...heads, ...assumptions],
+    details: count ? [`${count} sizes of layers follow the input size`] : [],
+  };
 }
 
 /**
- * A manifest for a bare graph. A checkpoint of the same name (less `-opt`, `-int8` and the like) beside it, whose heads fit those of the graph, knows the anchors
+ * A checkpoint of the same name (less `-opt`, `-int8` and the like) beside it, whose heads fit those of the graph, knows the anchors
  * and the class names: better than any default.
  */
-async function assume(name: string, graph: Graph, folder: Folder, known: KnownFacts): Promise<Assumed> {
+async function assumeFacts(name: string, graph: Graph, folder: Folder, known: KnownFacts): Promise<Assumed> {
   const companion = `${name.replace(/([-_.](int8|fp16|fp32|opt|sim))+$/, "")}.pt`;
   const bytes = known.anchors && known.labels ? undefined : await folder.read(companion);
   if (!bytes || !findHeads(graph, known.size)) return assumeManifest(graph, name, known);

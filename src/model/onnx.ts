@@ -2,6 +2,7 @@
 import { type OnnxImport, type OnnxReport, readOnnx } from "../formats/onnx/index.ts";
 import { makeSizesDynamic } from "../passes/index.ts";
 import { assumeManifest, bothSides } from "./assume.ts";
+import { completeHeads } from "./complete.ts";
 import { readWithExternalFiles } from "./external.ts";
 import { type Opener, sha256 } from "./format.ts";
 import { splitName } from "./source.ts";
@@ -23,10 +24,11 @@ export const openOnnx: Opener = async (file, folder, options) => {
     labels: options.labels ?? labels,
     size: options.size ?? inputSize,
   };
+  const ends = completeHeads(graph, known);
   const { manifest, assumptions } = assumeManifest(graph, splitName(file.name).stem, known);
   manifest.provenance.source = file.name;
   manifest.provenance.sha256 = await sha256(file.bytes);
-  const doubts = [...report.warnings, ...(heads ? [] : notes), ...assumptions];
+  const doubts = [...report.warnings, ...(heads ? [] : notes), ...ends, ...assumptions];
   const details = [
     ...describeImport(report, decodeRemoved ?? false),
     ...(dynamic ? [`${dynamic} sizes of layers follow the input size`] : []),
