@@ -10,6 +10,37 @@ export function count(dims: readonly number[]): number {
   return dims.reduce((a, b) => a * b, 1);
 }
 
+/** Row-major strides, 0 where an axis of extent 1 is broadcast to `target`. */
+export function broadcastStrides(dims: readonly number[], target: readonly number[]): number[] {
+  const strides = new Array<number>(target.length).fill(0);
+  let stride = 1;
+  for (let i = dims.length - 1; i >= 0; i--) {
+    if (dims[i] !== 1) strides[i + target.length - dims.length] = stride;
+    stride *= dims[i];
+  }
+  return strides;
+}
+
+export function rowMajor(dims: readonly number[]): number[] {
+  const strides = new Array<number>(dims.length).fill(1);
+  for (let i = dims.length - 2; i >= 0; i--) strides[i] = strides[i + 1] * dims[i + 1];
+  return strides;
+}
+
+/** Place of an element along every axis, from its number in row-major order. */
+export function unravel(index: number, dims: readonly number[]): number[] {
+  const at = new Array<number>(dims.length);
+  for (let axis = dims.length - 1, rest = index; axis >= 0; axis--) {
+    at[axis] = rest % dims[axis];
+    rest = (rest - at[axis]) / dims[axis];
+  }
+  return at;
+}
+
+export function ravel(at: readonly number[], dims: readonly number[]): number {
+  return dims.reduce((index, extent, axis) => index * extent + at[axis], 0);
+}
+
 export function normalizeAxis(axis: number, rank: number): number {
   const normal = axis < 0 ? axis + rank : axis;
   if (!Number.isInteger(normal) || normal < 0 || normal >= Math.max(rank, 1)) {

@@ -8,10 +8,12 @@ import { roundHalfEven } from "../../base/maths.ts";
 import { erf } from "../../ops/_erf.ts";
 import {
   axesOf,
+  broadcastStrides,
   count,
   flattenDims,
   normalizeAxis,
   reshapeDims,
+  rowMajor,
   sliceArguments,
   sliceRange,
   splitSizes,
@@ -52,17 +54,6 @@ function need(inputs: Inputs, index: number): OnnxTensor {
   const input = inputs[index];
   if (!input) throw new GraphError(`input ${index} is missing`);
   return input;
-}
-
-/** Row-major strides, 0 where an axis of extent 1 is broadcast to `target`. */
-function broadcastStrides(dims: readonly number[], target: readonly number[]): number[] {
-  const strides = new Array<number>(target.length).fill(0);
-  let stride = 1;
-  for (let i = dims.length - 1; i >= 0; i--) {
-    if (dims[i] !== 1) strides[i + target.length - dims.length] = stride;
-    stride *= dims[i];
-  }
-  return strides;
 }
 
 /** Calls `visit(offset)` for the offsets given by `strides` in row-major order over `dims`. */
@@ -113,12 +104,6 @@ export function transposeTensor(input: OnnxTensor, perm: readonly number[]): Onn
     perm.map((axis) => strides[axis]),
     0,
   );
-}
-
-function rowMajor(dims: readonly number[]): number[] {
-  const strides = new Array<number>(dims.length).fill(1);
-  for (let i = dims.length - 2; i >= 0; i--) strides[i] = strides[i + 1] * dims[i + 1];
-  return strides;
 }
 
 const unary =
@@ -344,6 +329,13 @@ const scatterNd: Evaluate = (_, inputs) => {
   return [{ ...x, data }];
 };
 
+const clip: Evaluate = (node, inputs, opset) => {
+  const bound = (i: number): number | undefined => inputs[i] && tensorNumbers(need(inputs, i))[0];
+  const low = bound(1) ?? floatAttribute(node, "min", Number.NEGATIVE_INFINITY);
+  const high = bound(2) ?? floatAttribute(node, "max", Number.POSITIVE_INFINITY);
+  return unary((x) => Math.min(Math.max(x, low), high))(node, inputs, opset);
+};
+
 /** Places of the elements that are not 0, an axis a row: how arange was exported before Range. */
 const nonZero: Evaluate = (_, inputs) => {
   const x = need(inputs, 0);
@@ -397,6 +389,7 @@ export const evaluators: Record<string, Evaluate> = {
   }),
   CastLike: cast((_, inputs) => need(inputs, 1).type),
   Ceil: unary(Math.ceil),
+  Clip: clip,
   Concat: concat,
   ConstantOfShape: constantOfShape,
   Cos: unary(Math.cos),

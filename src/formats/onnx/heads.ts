@@ -1,10 +1,12 @@
 /**
  * What a graph says about detection: YOLOv5 heads, with strides from shapes, anchors and labels from decoding code and
- * metadata. A decoding that is part of the graph is cut off, so that it happens outside: raw logits quantize better.
+ * metadata. A decoding that is part of the graph and is YOLOv5's (`decode.ts`) is cut off, so that it happens outside: raw logits
+ * quantize better.
  */
+import { type DecodedHead, type DecodeMatch, matchDecode } from "./decode.ts";
 import { allKnown } from "./dims.ts";
 import type { OnnxShape } from "./infer.ts";
-import { intsAttribute, type OnnxModel, type OnnxNode, type OnnxTensor, tensorNumbers } from "./model.ts";
+import { ints, intsAttribute, makeTensor, type OnnxModel, type OnnxNode } from "./model.ts";
 
 /** YOLOv5 raw head, see `Yolov5Head` of the manifest; anchors only where the file tells them. */
 export interface OnnxHead {
@@ -27,10 +29,13 @@ export interface OnnxFacts {
   notes: string[];
 }
 
-/** Finds heads; `model.graph.outputs` is changed when decoding is cut off (dead nodes stay). */
+/**
+ * Finds heads; where they are, `model.graph` is changed so that its outputs are raw heads (dead nodes stay), and `shapes` to
+ * describe what was added.
+ */
 export function recognizeHeads(
   model: OnnxModel,
-  shapes: ReadonlyMap<string, OnnxShape>,
+  shapes: Map<string, OnnxShape>,
   keepDecode = false,
 ): OnnxFacts {
   const facts: OnnxFacts = { notes: [] };
@@ -43,26 +48,21 @@ export function recognizeHeads(
   if (labels) facts.labels = labels;
   const stated = headsFromMetadata(model);
   if (stated) return { ...facts, heads: stated };
-  const heads = facts.inputSize ? findHeads(model, shapes, facts.inputSize) : [];
-  if (heads.length === 0) {
-    facts.notes.push("no YOLOv5 head was recognized: the outputs are kept as they are");
+  const outputs = model.graph.outputs.map(({ name }) => name);
+  const match = facts.inputSize ? matchDecode(model, shapes, facts.inputSize, outputs) : { heads: [] };
+  if (match.heads.length === 0) {
+    facts.notes.push(noteOf(match));
     return facts;
   }
-  const raw = new Set(heads.map((head) => head.blob));
-  const others = model.graph.outputs.filter(({ name }) => !raw.has(name));
-  const reach = reachFrom(model, raw);
-  if (!others.every(({ name }) => reach.complete.has(name))) {
-    facts.notes.push("outputs do not come from the recognized heads alone: they are kept as they are");
-    return facts;
-  }
-  if (keepDecode && others.length > 0) {
+  const heads = match.heads.map((head) => ({ ...head, blob: rawHead(model, shapes, head) }));
+  facts.decodeRemoved = outputs.some((name) => !heads.some(({ blob }) => blob === name));
+  if (keepDecode && facts.decodeRemoved) {
     facts.notes.push("decoding is part of the graph and is kept");
-    return facts;
+    return { ...facts, decodeRemoved: false };
   }
-  facts.decodeRemoved = others.length > 0;
-  facts.heads = heads.map((head) => {
-    const anchors = anchorsFromMetadata(model, heads, head) ?? anchorsOf(model, head, reach.readers);
-    return { kind: head.kind, blob: head.blob, stride: head.stride, ...(anchors ? { anchors } : {}) };
+  facts.heads = heads.map(({ blob, stride, anchors, anchorCount }, i) => {
+    const known = anchors ?? anchorsFromMetadata(model, heads.length, i, anchorCount);
+    return { kind: "yolov5", blob, stride, ...(known ? { anchors: known } : {}) };
   });
   if (facts.heads.some((head) => !head.anchors)) facts.notes.push("the file does not tell the anchors");
   model.graph.outputs = heads.map(
@@ -71,88 +71,44 @@ export function recognizeHeads(
   return facts;
 }
 
-interface FoundHead {
-  readonly kind: "yolov5";
-  readonly blob: string;
-  readonly stride: number;
-  /** Number of anchors, rows, columns, numbers per box. */
-  readonly shape: readonly number[];
+function noteOf({ nearest, extra }: DecodeMatch): string {
+  if (extra !== undefined) {
+    return `a YOLOv5 segmentation model: ${extra} mask coefficients stand behind the classes of each box; masks are not supported, so the outputs are kept as they are`;
+  }
+  const found = nearest === undefined ? "" : ` (nearest: ${nearest})`;
+  return `no YOLOv5 head was recognized${found}: the outputs are kept as they are`;
 }
 
-/** Transposes [1, anchors, 5 + classes, h, w] to [1, anchors, h, w, 5 + classes]. */
-function findHeads(
-  model: OnnxModel,
-  shapes: ReadonlyMap<string, OnnxShape>,
-  size: { width: number; height: number },
-): FoundHead[] {
-  const heads: FoundHead[] = [];
-  for (const node of model.graph.nodes) {
-    const shape = shapes.get(node.outputs[0]);
-    if (node.opType !== "Transpose" || shape?.length !== 5 || !allKnown(shape)) continue;
-    if (intsAttribute(node, "perm")?.join() !== "0,1,3,4,2") continue;
-    const [, , h, w, numbers] = shape;
-    const stride = size.height / h;
-    if (stride !== size.width / w || !Number.isInteger(stride) || numbers < 6) continue;
-    heads.push({ kind: "yolov5", blob: node.outputs[0], stride, shape: shape.slice(1) });
+/** The value `[1, anchors, height, width, 5 + classes]` of a head's logits: the graph's own, or an added one. */
+function rawHead(model: OnnxModel, shapes: Map<string, OnnxShape>, head: DecodedHead): string {
+  const { nodes, initializers } = model.graph;
+  const [, , height, width] = shapes.get(head.logits) ?? [];
+  const apart = [1, head.anchorCount, head.numbers, height, width];
+  const whole = [1, head.anchorCount, height, width, head.numbers];
+  const isOf = (node: OnnxNode, type: string, input: string, shape: OnnxShape): boolean =>
+    node.opType === type && node.inputs[0] === input && shapes.get(node.outputs[0])?.join() === shape.join();
+  for (const reshape of nodes.filter((node) => isOf(node, "Reshape", head.logits, apart))) {
+    const found = nodes.find((node) => isOf(node, "Transpose", reshape.outputs[0], whole));
+    if (found && intsAttribute(found, "perm")?.join() === "0,1,3,4,2") return found.outputs[0];
   }
-  return heads.sort((a, b) => a.stride - b.stride);
-}
-
-/** Values that depend on nothing but heads and constants, and the readers of every value. */
-function reachFrom(
-  model: OnnxModel,
-  heads: ReadonlySet<string>,
-): { complete: Set<string>; readers: Map<string, OnnxNode[]> } {
-  const complete = new Set<string>([...heads, ...model.graph.initializers.keys(), ""]);
-  const readers = new Map<string, OnnxNode[]>();
-  for (const node of model.graph.nodes) {
-    for (const name of node.inputs) {
-      const list = readers.get(name);
-      if (list) list.push(node);
-      else readers.set(name, [node]);
-    }
-    if (node.inputs.every((name) => complete.has(name))) for (const name of node.outputs) complete.add(name);
-  }
-  return { complete, readers };
-}
-
-/** The constant [1, anchors, (h, w | 1, 1), 2] that widths and heights are multiplied with: equal over the grid. */
-function anchorsOf(
-  model: OnnxModel,
-  head: FoundHead,
-  readers: ReadonlyMap<string, readonly OnnxNode[]>,
-): number[] | undefined {
-  const [count] = head.shape;
-  const queue = [head.blob];
-  const seen = new Set(queue);
-  for (let at = 0; at < queue.length && at < 200; at++) {
-    for (const node of readers.get(queue[at]) ?? []) {
-      const constant = node.inputs.map((name) => model.graph.initializers.get(name)).find((tensor) => tensor);
-      if (node.opType === "Mul" && constant) {
-        const anchors = gridConstant(constant, count);
-        if (anchors) return anchors;
-      }
-      for (const name of node.outputs) if (!seen.has(name) && queue.push(name)) seen.add(name);
-    }
-  }
-  return undefined;
-}
-
-function gridConstant(tensor: OnnxTensor, anchors: number): number[] | undefined {
-  const dims = tensor.dims.length === 5 ? tensor.dims.slice(1) : tensor.dims;
-  if (dims.length !== 4 || dims[0] !== anchors || dims[3] !== 2 || tensor.data.length < 2 * anchors)
-    return undefined;
-  const area = dims[1] * dims[2];
-  const numbers = tensorNumbers(tensor);
-  const result: number[] = [];
-  for (let a = 0; a < anchors; a++) {
-    for (let k = 0; k < 2; k++) {
-      const value = numbers[a * area * 2 + k];
-      for (let i = 1; i < area; i++) if (numbers[(a * area + i) * 2 + k] !== value) return undefined;
-      result.push(value);
-    }
-  }
-  return result.every((v) => v > 1) ? result : undefined;
+  const name = `${head.logits}_head`;
+  const sizes = `${name}_shape`;
+  initializers.set(sizes, makeTensor("int64", [5], apart as number[]));
+  shapes.set(`${name}_apart`, apart);
+  shapes.set(name, whole);
+  const node = (opType: string, inputs: string[], output: string): OnnxNode => ({
+    name: output,
+    opType,
+    domain: "",
+    inputs,
+    outputs: [output],
+    attributes: {},
+  });
+  const transpose = node("Transpose", [`${name}_apart`], name);
+  transpose.attributes = { perm: ints([0, 1, 3, 4, 2]) };
+  const at = nodes.findIndex(({ outputs }) => outputs.includes(head.logits));
+  nodes.splice(at + 1, 0, node("Reshape", [head.logits, sizes], `${name}_apart`), transpose);
+  return name;
 }
 
 /** `heads` of the metadata, as `exportOnnx` writes it, where all of them are outputs. */
@@ -188,12 +144,13 @@ function isPairs(list: unknown): list is number[] {
 /** `anchors` of the metadata, as `export` writes them: one list `w h w h …` for every head, finest first. */
 function anchorsFromMetadata(
   model: OnnxModel,
-  heads: readonly FoundHead[],
-  head: FoundHead,
+  heads: number,
+  index: number,
+  count: number,
 ): number[] | undefined {
   const lists = parseJson(model.metadata.anchors);
-  const list = Array.isArray(lists) && lists.length === heads.length ? lists[heads.indexOf(head)] : undefined;
-  return isPairs(list) && list.length === 2 * head.shape[0] ? list : undefined;
+  const list = Array.isArray(lists) && lists.length === heads ? lists[index] : undefined;
+  return isPairs(list) && list.length === 2 * count ? list : undefined;
 }
 
 /** Labels from `names`: a Python dict `{0: 'person', …}` or list as Ultralytics writes it, or JSON. */

@@ -66,11 +66,12 @@ export function readOnnx(bytes: Uint8Array, fileName: string, options: ReadOnnxO
 export function importOnnx(model: OnnxModel, options: ReadOnnxOptions = {}): OnnxImport {
   const {
     model: simple,
-    shapes,
+    shapes: inferred,
     types,
     before,
   } = simplify(model, { overwriteShapes: inputShapes(model, options) });
   const simplified = simple.graph.nodes.length;
+  const shapes = new Map(inferred);
   const facts: OnnxFacts = recognizeHeads(simple, shapes, options.keepDecode);
   removeDead(simple.graph);
   const patterns = fusePatterns(simple, shapes);
