@@ -20,6 +20,12 @@ export interface KnownFacts {
   size?: number | { width: number; height: number };
 }
 
+/** Facts that come from the file itself. */
+export interface FileFacts extends KnownFacts {
+  /** `value = (level − mean)·norm` for each channel. */
+  levels?: { readonly mean: readonly number[]; readonly norm: readonly number[] };
+}
+
 /** Anchors in ultralytics/yolov5's model files (v5.0 to v7.0, models/yolov5s.yaml), strides 8, 16, 32. */
 const defaultAnchors = [
   [10, 13, 16, 30, 33, 23],
@@ -92,8 +98,9 @@ export interface RunnableSize {
 export function* runnableSizes(graph: Graph, size?: KnownFacts["size"]): Generator<RunnableSize> {
   const [blob] = graph.inputs;
   if (blob === undefined) return;
+  const channels = inputChannels(graph, size);
   for (const { width, height } of sizesToTry(graph, size)) {
-    const shape = [3, height, width];
+    const shape = [channels, height, width];
     const shapes = shapesAt(graph, blob, shape);
     if (shapes) yield { width, height, inputs: { [blob]: shape }, shapes };
   }
@@ -102,6 +109,17 @@ export function* runnableSizes(graph: Graph, size?: KnownFacts["size"]): Generat
 function sizesToTry(graph: Graph, size: KnownFacts["size"]): { width: number; height: number }[] {
   const given = [bothSides(size), inputExtents(graph)].filter((each) => each !== undefined);
   return [...given, ...likelySizes];
+}
+
+/** 1 where the graph takes one channel and not three. */
+function inputChannels(graph: Graph, size: KnownFacts["size"]): 1 | 3 {
+  const [blob] = graph.inputs;
+  const runsWith = (channels: number): boolean =>
+    sizesToTry(graph, size).some(({ width, height }) => shapesAt(graph, blob, [channels, height, width]));
+  const node = graph.nodes.find(({ type }) => type === "Input");
+  const told = node && Number(paramsOf(node, ops).c);
+  if (told === 1 || told === 3) return told;
+  return !runsWith(3) && runsWith(1) ? 1 : 3;
 }
 
 export function bothSides(size: KnownFacts["size"]): { width: number; height: number } | undefined {
@@ -146,7 +164,7 @@ export interface Assumed {
  * A manifest for a bare graph called `name`. Throws UsageError when the known facts contradict the graph, GraphError
  * when it has no input.
  */
-export function assumeManifest(graph: Graph, name: string, known: KnownFacts = {}): Assumed {
+export function assumeManifest(graph: Graph, name: string, known: FileFacts = {}): Assumed {
   const [blob] = graph.inputs;
   if (blob === undefined)
     throw new GraphError(`${name}: the graph has no Input layer, so nothing can be fed`);
@@ -154,14 +172,19 @@ export function assumeManifest(graph: Graph, name: string, known: KnownFacts = {
   const assumptions: string[] = [];
   const heads = found ? headsWithAnchors(found.heads, known.anchors, assumptions) : [];
   const labels = heads.length ? labelsFor(found!.heads[0].classCount, known.labels, assumptions) : [];
-  assumptions.push("the input is RGB divided by 255 on a grey letterbox, as YOLOv5 has it");
+  const channels = inputChannels(graph, known.size);
+  const [pixels, levels] = [channels === 1 ? "grey" : "RGB", known.levels ? "" : " divided by 255"];
+  assumptions.push(`the input is ${pixels}${levels} on a grey letterbox, as YOLOv5 has it`);
   const size = bothSides(known.size) ?? inputExtents(graph) ?? found ?? squareOf(defaultSize);
   const manifest: Manifest = {
     version: 1,
     name,
     param: `${name}.param`,
     bin: `${name}.bin`,
-    input: yolov5Input(blob, size, Math.max(1, ...heads.map((head) => head.stride))),
+    input: {
+      ...yolov5Input(blob, size, Math.max(1, ...heads.map((head) => head.stride)), channels),
+      ...(known.levels && { mean: [...known.levels.mean], norm: [...known.levels.norm] }),
+    },
     heads,
     labels,
     provenance: { tool: `ncnnkit ${version}`, passes: [] },
@@ -171,21 +194,22 @@ export function assumeManifest(graph: Graph, name: string, known: KnownFacts = {
 
 const squareOf = (side: number): { width: number; height: number } => ({ width: side, height: side });
 
-/** YOLOv5's pre-processing: RGB, level/255, letterbox with grey 114. */
+/** YOLOv5's pre-processing: RGB or grey, level/255, letterbox with grey 114. */
 export function yolov5Input(
   blob: string,
   size: { width: number; height: number },
   stride: number,
+  channels: 1 | 3 = 3,
 ): Manifest["input"] {
   return {
     blob,
     width: size.width,
     height: size.height,
     stride,
-    channels: 3,
-    pixel: "RGB",
-    mean: [0, 0, 0],
-    norm: [1 / 255, 1 / 255, 1 / 255],
+    channels,
+    pixel: channels === 1 ? "GRAY" : "RGB",
+    mean: new Array(channels).fill(0),
+    norm: new Array(channels).fill(1 / 255),
     resize: "letterbox",
     letterboxColor: 114,
   };

@@ -1,5 +1,7 @@
 /** ONNX exports. */
-import { type OnnxImport, type OnnxReport, readOnnx } from "../formats/onnx/index.ts";
+import { GraphError } from "../base/errors.ts";
+import { quote } from "../base/text.ts";
+import { type InputCode, type OnnxImport, type OnnxReport, readOnnx } from "../formats/onnx/index.ts";
 import { makeSizesDynamic } from "../passes/index.ts";
 import { assumeManifest, bothSides } from "./assume.ts";
 import { completeHeads } from "./complete.ts";
@@ -8,34 +10,71 @@ import { type Opener, sha256 } from "./format.ts";
 import { splitName } from "./source.ts";
 
 export const openOnnx: Opener = async (file, folder, options) => {
-  const { graph, heads, labels, inputSize, notes, decodeRemoved, report }: OnnxImport =
-    await readWithExternalFiles(file, folder, (external) =>
-      readOnnx(file.bytes, folder.describe(file.name), {
-        external,
-        inputSize: bothSides(options.size),
-        ...(options.keepDecode && { keepDecode: true }),
-      }),
-    );
+  const where = folder.describe(file.name);
+  const found: OnnxImport = await readWithExternalFiles(file, folder, (external) =>
+    readOnnx(file.bytes, where, {
+      external,
+      inputSize: bothSides(options.size),
+      ...(options.keepDecode && { keepDecode: true }),
+    }),
+  );
+  const { graph, heads, notes, warnings, input, decodeRemoved, report } = found;
   const bound: string[] = [];
   const dynamic = options.keepSizes ? 0 : makeSizesDynamic().run(graph, (message) => bound.push(message));
-  const found = heads?.every((head) => head.anchors) ? heads.map((head) => head.anchors ?? []) : undefined;
+  const anchors = heads?.every((head) => head.anchors) ? heads.map((head) => head.anchors ?? []) : undefined;
   const known = {
-    anchors: options.anchors ?? found,
-    labels: options.labels ?? labels,
-    size: options.size ?? inputSize,
+    anchors: options.anchors ?? anchors,
+    labels: options.labels ?? labelsOf(found, where),
+    size: options.size ?? found.inputSize,
+    ...(input?.levels && { levels: input.levels }),
   };
   const ends = completeHeads(graph, known);
   const { manifest, assumptions } = assumeManifest(graph, splitName(file.name).stem, known);
   manifest.provenance.source = file.name;
   manifest.provenance.sha256 = await sha256(file.bytes);
-  const doubts = [...report.warnings, ...(heads ? [] : notes), ...ends, ...assumptions];
+  const doubts = [
+    ...warnings,
+    ...report.warnings,
+    ...(found.namesProblem && !options.labels ? [`${found.namesProblem}; give them with --labels`] : []),
+    ...(heads || ends.length ? [] : notes),
+    ...ends,
+    ...(input?.isReversed
+      ? ["the graph turns BGR into RGB: this is taken out, and the network gets RGB as before"]
+      : []),
+    ...assumptions,
+  ];
   const details = [
     ...describeImport(report, decodeRemoved ?? false),
+    ...(input ? [describeInput(input)] : []),
     ...(dynamic ? [`${dynamic} sizes of layers follow the input size`] : []),
     ...bound,
   ];
   return { graph, manifest, assumptions: doubts, details, raw: true, hasWeights: true };
 };
+
+/** The names in the file. Throws GraphError when there are more or fewer than classes. */
+function labelsOf({ labels, classCount }: OnnxImport, where: string): string[] | undefined {
+  if (labels && classCount !== undefined && labels.length !== classCount) {
+    const list = labels
+      .slice(0, 10)
+      .map((name) => JSON.stringify(name))
+      .join(", ");
+    throw new GraphError(
+      `${where}: its metadata names ${labels.length} classes (${list}${labels.length > 10 ? ", …" : ""}), its heads have ${classCount}; give the right names with --labels`,
+    );
+  }
+  return labels;
+}
+
+function describeInput({ levels, isChannelsLast }: InputCode): string {
+  const values =
+    levels && `(level − ${levels.mean.join(" ")}) · ${levels.norm.map((v) => v.toPrecision(6)).join(" ")}`;
+  const parts = [
+    ...(values ? [`values are ${values}`] : []),
+    ...(isChannelsLast ? ["channels were the last axis"] : []),
+  ];
+  return `pre-processing is cut off the graph${parts.length ? `: ${parts.join(", ")}` : ""}`;
+}
 
 function describeImport(report: OnnxReport, decodeRemoved: boolean): string[] {
   const { opset, producer, operators, simplified, layers, patterns } = report;

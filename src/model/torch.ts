@@ -24,16 +24,12 @@ function torchManifest(model: TorchModel, file: NamedBytes, options: OpenOptions
   const stride = Math.max(1, ...model.heads.map((head) => head.stride));
   const side = model.input.size ?? defaultSize;
   const size = bothSides(options.size) ?? { width: side, height: side };
-  const input = yolov5Input(torchInputBlob, size, stride);
   return {
     version: 1,
     name: stem,
     param: `${stem}.param`,
     bin: `${stem}.bin`,
-    input:
-      model.input.channels === 1
-        ? { ...input, channels: 1, pixel: "GRAY", mean: [0], norm: [1 / 255] }
-        : input,
+    input: yolov5Input(torchInputBlob, size, stride, model.input.channels === 1 ? 1 : 3),
     heads: model.heads.map(({ blob, stride, anchors }) => ({
       kind: "yolov5",
       blob,

@@ -3,10 +3,13 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { parseParam } from "../../src/formats/ncnn/index.ts";
-import { readOnnxModel } from "../../src/formats/onnx/index.ts";
+import { type OnnxModel, readOnnxModel, writeOnnx } from "../../src/formats/onnx/index.ts";
+import { int, ints } from "../../src/formats/onnx/model.ts";
 import type { Graph } from "../../src/ir/graph.ts";
+import { dotModel, otherDecode, yolov5, yolov7 } from "../formats/onnx/_dot.ts";
 import { fixtures } from "../formats/onnx/_fixtures.ts";
-import { put, run, temporaryFolder, tinyFiles } from "./_run.ts";
+import { floats } from "../formats/onnx/_model.ts";
+import { png, put, run, temporaryFolder, tinyFiles } from "./_run.ts";
 
 const folder = temporaryFolder();
 const at = (name: string): string => path.join(folder, name);
@@ -69,6 +72,63 @@ describe("convert", () => {
     expect(reorgs()).toBe(0);
     await convert(focus, "--keep-focus");
     expect(reorgs()).toBe(1);
+  });
+});
+
+describe("boxes of ONNX files (a white cell at 8,8 gives the first anchor around 12,12)", () => {
+  const anchors = [10, 13, 16, 30, 33, 23];
+  const names = { names: "{0: 'dot', 1: 'other'}" };
+  const detect = async (model: OnnxModel, ...rest: string[]) => {
+    const isWhite = (x: number, y: number): boolean => x >= 8 && x < 16 && y >= 8 && y < 16;
+    put(folder, { "dot.png": png(32, 32, isWhite), "dot.onnx": writeOnnx(model) });
+    return run("detect", at("dot.onnx"), at("dot.png"), ...rest);
+  };
+  test.each<[string, OnnxModel]>([
+    ["YOLOv5's decoding", dotModel(yolov5(anchors), { metadata: names })],
+    ["YOLOv7's, 4·anchor in one constant", dotModel(yolov7(anchors), { metadata: names })],
+    ["normalized", dotModel(yolov7(anchors, 1 / 32), { metadata: names })],
+    [
+      "levels as bytes, channels last",
+      dotModel(
+        yolov5(anchors),
+        { metadata: names },
+        {
+          nodes: [
+            ["Cast", ["images"], ["f"], { to: int(1) }],
+            ["Div", ["f", "n"], ["g"]],
+            ["Transpose", ["g"], ["x"], { perm: ints([0, 3, 1, 2]) }],
+          ],
+          constants: { n: floats([], [255]) },
+          shape: [1, 32, 32, 3],
+          type: "uint8",
+        },
+      ),
+    ],
+    ["one channel", dotModel(yolov5(anchors), { metadata: names, channels: 1 })],
+  ])("%s", async (_, model) => {
+    const { code, out } = await detect(model);
+    expect([code, out]).toEqual([0, "dot 1.000 7.0 5.5 10.0 13.0\n"]);
+  });
+  test("a decoding that is another's is kept and named", async () => {
+    const { code, err } = await detect(dotModel(otherDecode(anchors, {}), { metadata: names }));
+    expect([code, err]).toEqual([1, expect.stringContaining("nearest: sizes are exp(t)·10 (YOLOv3")]);
+  });
+  test("names that do not fit are refused, odd ones said, --labels goes before both", async () => {
+    const named = (text: string) => dotModel(yolov5(anchors), { metadata: { names: text } });
+    const many = await detect(named("['a', 'b', 'c']"));
+    expect([many.code, many.out]).toEqual([1, ""]);
+    expect(many.err).toContain(
+      'names 3 classes ("a", "b", "c"), its heads have 2; give the right names with',
+    );
+    const counted = await detect(named("{1: 'a', 2: 'b'}"));
+    expect([counted.out.split(" ")[0], counted.err]).toEqual([
+      "a",
+      expect.stringContaining("numbered 1 to 2"),
+    ]);
+    for (const text of ["['a', 'b', 'c']", "{1: 'a', 2: 'b'}", "?"]) {
+      const given = await detect(named(text), "--labels", "p,q");
+      expect([given.out.split(" ")[0], given.err]).toEqual(["p", expect.not.stringContaining("names")]);
+    }
   });
 });
 

@@ -5,6 +5,7 @@
  */
 import { count, ravel, unravel } from "./arguments.ts";
 import { allKnown } from "./dims.ts";
+import { fitTo, near } from "./fit.ts";
 import type { OnnxShape } from "./infer.ts";
 import type { OnnxModel, OnnxNode } from "./model.ts";
 
@@ -64,10 +65,17 @@ interface Source {
   rowLength?: number;
 }
 
-const probeCount = 12;
-/** Cells of an output that are looked at, and of those with the same convolution and anchor the ones looked at in full. */
+/** More than a formula has unknowns. */
+const probeCount = 9;
+/** Cells of an output that are visited; of those of one anchor, how many are looked at, and how many of them in full. */
 const sampledCells = 512;
-const fullCells = 3;
+const keptCells = 9;
+const fullCells = 2;
+/** Beyond what any detector has; a damaged file may say anything. */
+const mostChannels = 16384;
+const mostOutputs = 64;
+/** Factors and summands per channel behind one convolution. */
+const mostScalings = 8;
 
 /**
  * Compares how `outputs` are computed with YOLOv5's decoding for an input of `size`. Only constants and logits of head
@@ -79,6 +87,7 @@ export function matchDecode(
   size: Size,
   outputs: readonly string[],
 ): DecodeMatch {
+  if (outputs.length > mostOutputs) return { heads: [] };
   const producers = new Map(model.graph.nodes.flatMap((node) => node.outputs.map((name) => [name, node])));
   const sources = new Map<string, Source>();
   for (const output of outputs) {
@@ -87,7 +96,7 @@ export function matchDecode(
       if (source) sources.set(name, source);
     }
   }
-  if (sources.size === 0) return { heads: [] };
+  if (sources.size === 0 || sources.size > mostOutputs) return { heads: [] };
   const order = [...sources.keys()];
   const tracer = new Tracer(model, shapes, (value, index) => {
     const source = order.indexOf(value);
@@ -127,7 +136,7 @@ function cutsOf(
 /** The end of the factors and summands per channel behind a convolution (YOLOv7's implicit knowledge). */
 function afterScaling(name: string, model: OnnxModel, shapes: ReadonlyMap<string, OnnxShape>): string {
   let value = name;
-  for (;;) {
+  for (let i = 0; i < mostScalings; i++) {
     const channels = shapes.get(value)?.[1];
     const readers = model.graph.nodes.filter((node) => node.inputs.includes(value));
     const [node] = readers;
@@ -142,6 +151,7 @@ function afterScaling(name: string, model: OnnxModel, shapes: ReadonlyMap<string
     if (!isPerChannel) return value;
     [value] = node.outputs;
   }
+  return value;
 }
 
 function sourceOf(name: string, shapes: ReadonlyMap<string, OnnxShape>, size: Size): Source | undefined {
@@ -183,31 +193,54 @@ function readOutput(
   const channelDims = dims.map((extent, axis) => (axes.includes(axis) ? extent : 1));
   const cells = count(cellDims);
   const channels = count(channelDims);
-  const samples = Math.min(cells, sampledCells);
-  const seen = new Map<string, number>();
-  for (let i = 0; i < samples; i++) {
-    const cell = unravel(samples === 1 ? 0 : Math.floor((i * (cells - 1)) / (samples - 1)), cellDims);
-    tracer.forget();
-    const at = (channel: number): number =>
-      ravel(
-        unravel(channel, channelDims).map((part, axis) => part + cell[axis]),
-        dims,
-      );
-    const first = look(at(0));
-    if (!first) return false;
-    const [leaf] = first.traced.leaves;
-    const group = `${leaf.value} ${Math.floor(leaf.index / (first.source.width * first.source.height))}`;
-    const times = seen.get(group) ?? 0;
-    seen.set(group, times + 1);
-    const step = times < fullCells || channels <= 16 ? 1 : Math.ceil(channels / 8);
-    for (let channel = 0; channel < channels; channel += channel < 4 ? 1 : step) {
-      const found = look(at(channel));
-      if (!found) return false;
-      for (const fact of factsOf(found.traced, found.source)) addFact(found.source, fact);
+  if (channels > mostChannels) return false;
+  const place = (cell: number, channel: number): number => {
+    const at = unravel(cell, cellDims);
+    return ravel(
+      unravel(channel, channelDims).map((part, axis) => part + at[axis]),
+      dims,
+    );
+  };
+  const groups = groupCells(cells, (cell) => {
+    const first = look(place(cell, 0));
+    const leaf = first?.traced.leaves[0];
+    return leaf && `${leaf.value} ${Math.floor(leaf.index / (first.source.width * first.source.height))}`;
+  });
+  if (!groups) return false;
+  for (const group of groups) {
+    for (const [i, cell] of group.entries()) {
+      tracer.forget();
+      const step = i < fullCells || channels <= 16 ? 1 : Math.ceil(channels / 8);
+      for (let channel = 0; channel < channels; channel += channel < 4 ? 1 : step) {
+        const found = look(place(cell, channel));
+        if (!found) return false;
+        for (const fact of factsOf(found.traced, found.source)) addFact(found.source, fact);
+      }
+      if (i === 0) noteRow(look, (channel) => place(cell, channel), channelDims, channels);
     }
-    if (times === 0) noteRow(look, at, channelDims, channels);
   }
   return true;
+}
+
+/** Cells spread over all of them, by what their first number comes from; at most `keptCells` of each kind, its first and last among them. */
+function groupCells(cells: number, kindOf: (cell: number) => string | undefined): number[][] | undefined {
+  const groups = new Map<string, number[]>();
+  const samples = Math.min(cells, sampledCells);
+  for (let i = 0; i < samples; i++) {
+    const cell = samples === 1 ? 0 : Math.floor((i * (cells - 1)) / (samples - 1));
+    const kind = kindOf(cell);
+    if (kind === undefined) return undefined;
+    const group = groups.get(kind);
+    if (group) group.push(cell);
+    else groups.set(kind, [cell]);
+  }
+  return [...groups.values()].map((group) => {
+    const kept = Math.min(group.length, keptCells);
+    return Array.from(
+      { length: kept },
+      (_, i) => group[Math.floor((i * (group.length - 1)) / Math.max(kept - 1, 1))],
+    );
+  });
 }
 
 /** Axes along which the numbers of one cell lie: a step along them stays in the cell. */
@@ -321,41 +354,6 @@ function cornerFacts(
     ];
   }
   return undefined;
-}
-
-/** Relative; constants are float32 or shorter, but the same in all probes. */
-const tolerance = 1e-6;
-
-function near(found: readonly number[], expected: readonly number[]): boolean {
-  return found.every((v, i) => Math.abs(v - expected[i]) <= tolerance * Math.max(1, Math.abs(expected[i])));
-}
-
-/** Factors of `terms` whose sum is `values`, those that add nothing as exactly 0; nothing where no sum is. */
-function fitTo(values: readonly number[], terms: readonly (readonly number[])[]): number[] | undefined {
-  const n = terms.length;
-  const dot = (a: readonly number[], b: readonly number[]): number =>
-    a.reduce((sum, v, i) => sum + v * b[i], 0);
-  const rows = terms.map((term) => [...terms.map((each) => dot(term, each)), dot(term, values)]);
-  for (let i = 0; i < n; i++) {
-    let pivot = i;
-    for (let r = i + 1; r < n; r++) if (Math.abs(rows[r][i]) > Math.abs(rows[pivot][i])) pivot = r;
-    [rows[i], rows[pivot]] = [rows[pivot], rows[i]];
-    if (Math.abs(rows[i][i]) < 1e-12) return undefined;
-    for (let r = 0; r < n; r++) {
-      if (r === i) continue;
-      const factor = rows[r][i] / rows[i][i];
-      for (let c = i; c <= n; c++) rows[r][c] -= factor * rows[i][c];
-    }
-  }
-  const factors = rows.map((row, i) => row[n] / row[i]);
-  const scale = Math.max(...values.map(Math.abs));
-  const isExact = values.every((v, p) => {
-    const sum = terms.reduce((total, term, i) => total + factors[i] * term[p], 0);
-    return Math.abs(sum - v) <= tolerance * scale;
-  });
-  if (!isExact || !(scale > 0)) return undefined;
-  const most = terms.map((term, i) => Math.abs(factors[i]) * Math.max(...term.map(Math.abs)));
-  return factors.map((factor, i) => (most[i] <= 10 * tolerance * scale ? 0 : factor));
 }
 
 interface Judgement {

@@ -7,11 +7,12 @@ import { type DecodedHead, type DecodeMatch, matchDecode } from "./decode.ts";
 import { allKnown } from "./dims.ts";
 import type { OnnxShape } from "./infer.ts";
 import { ints, intsAttribute, makeTensor, type OnnxModel, type OnnxNode } from "./model.ts";
+import { parseNames } from "./names.ts";
 
 /** YOLOv5 raw head, see `Yolov5Head` of the manifest; anchors only where the file tells them. */
 export interface OnnxHead {
   readonly kind: "yolov5";
-  /** The ONNX value `[1, anchors, height, width, 5 + classes]` of logits. */
+  /** The ONNX value `[1, anchors, height, width, 5 + classes]` of logits; with one anchor the head convolution itself. */
   readonly blob: string;
   readonly stride: number;
   /** `w0 h0 w1 h1 …` in input pixels. */
@@ -22,11 +23,17 @@ export interface OnnxFacts {
   /** Finest stride first. */
   heads?: OnnxHead[];
   labels?: string[];
+  /** What is odd about the names in the file. */
+  namesProblem?: string;
+  /** Classes that the heads have. */
+  classCount?: number;
   inputSize?: { width: number; height: number };
   /** Decoding code was in the graph and has been cut off. */
   decodeRemoved?: boolean;
   /** Why there are no heads, or what about them is missing. */
   notes: string[];
+  /** What was changed or taken for granted and should be known, whatever the heads are. */
+  warnings: string[];
 }
 
 /**
@@ -38,14 +45,15 @@ export function recognizeHeads(
   shapes: Map<string, OnnxShape>,
   keepDecode = false,
 ): OnnxFacts {
-  const facts: OnnxFacts = { notes: [] };
+  const facts: OnnxFacts = { notes: [], warnings: [] };
   const [input] = model.graph.inputs;
   const inputShape = input && shapes.get(input.name);
   if (inputShape?.length === 4 && allKnown(inputShape)) {
     facts.inputSize = { width: inputShape[3], height: inputShape[2] };
   }
-  const labels = parseNames(model.metadata.names);
+  const { labels, problem } = parseNames(model.metadata.names);
   if (labels) facts.labels = labels;
+  if (problem) facts.namesProblem = problem;
   const stated = headsFromMetadata(model);
   if (stated) return { ...facts, heads: stated };
   const outputs = model.graph.outputs.map(({ name }) => name);
@@ -54,12 +62,17 @@ export function recognizeHeads(
     facts.notes.push(noteOf(match));
     return facts;
   }
-  const heads = match.heads.map((head) => ({ ...head, blob: rawHead(model, shapes, head) }));
+  const heads = match.heads.map((head) => ({
+    ...head,
+    // Without an axis for anchors ncnn would see rows alone; `index.ts` adds the view behind the convolution.
+    blob: head.anchorCount === 1 ? head.logits : rawHead(model, shapes, head),
+  }));
   facts.decodeRemoved = outputs.some((name) => !heads.some(({ blob }) => blob === name));
   if (keepDecode && facts.decodeRemoved) {
     facts.notes.push("decoding is part of the graph and is kept");
     return { ...facts, decodeRemoved: false };
   }
+  facts.classCount = heads[0].numbers - 5;
   facts.heads = heads.map(({ blob, stride, anchors, anchorCount }, i) => {
     const known = anchors ?? anchorsFromMetadata(model, heads.length, i, anchorCount);
     return { kind: "yolov5", blob, stride, ...(known ? { anchors: known } : {}) };
@@ -151,29 +164,4 @@ function anchorsFromMetadata(
   const lists = parseJson(model.metadata.anchors);
   const list = Array.isArray(lists) && lists.length === heads ? lists[index] : undefined;
   return isPairs(list) && list.length === 2 * count ? list : undefined;
-}
-
-/** Labels from `names`: a Python dict `{0: 'person', …}` or list as Ultralytics writes it, or JSON. */
-export function parseNames(text: string | undefined): string[] | undefined {
-  if (text === undefined || text.length > 2 ** 20) return undefined;
-  const isDict = text.trim().startsWith("{");
-  const names: string[] = [];
-  const entry = /(?:["']?(\d+)["']?\s*:\s*)?("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')/gy;
-  let at = text.search(/[{[]/) + 1;
-  if (at === 0) return undefined;
-  while (true) {
-    entry.lastIndex = at;
-    const match = entry.exec(text);
-    if (!match || isDict !== (match[1] !== undefined)) return undefined;
-    const index = isDict ? Number(match[1]) : names.length;
-    if (index !== names.length) return undefined;
-    names.push(match[2].slice(1, -1).replace(/\\(.)/g, "$1"));
-    at = entry.lastIndex;
-    const separator = /\s*(,?)\s*([}\]]?)/y;
-    separator.lastIndex = at;
-    const end = separator.exec(text);
-    if (end?.[2]) return names;
-    if (!end?.[1]) return undefined;
-    at = separator.lastIndex;
-  }
 }

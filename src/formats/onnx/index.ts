@@ -4,9 +4,11 @@
  */
 import { inContext, UnsupportedError } from "../../base/errors.ts";
 import type { Graph } from "../../ir/graph.ts";
+import { allKnown } from "./dims.ts";
 import type { ExternalData } from "./external.ts";
 import { fusePatterns } from "./fuse.ts";
 import { type OnnxFacts, type OnnxHead, recognizeHeads } from "./heads.ts";
+import { cutInputCode, type InputCode } from "./input.ts";
 import { lowerNodes } from "./lower.ts";
 import { type Dim, type OnnxModel, opsetOf } from "./model.ts";
 import { readOnnxModel } from "./read.ts";
@@ -15,6 +17,7 @@ import { removeDead, simplify } from "./simplify.ts";
 export { type ExportOnnxFacts, type ExportOnnxOptions, exportOnnx } from "./export.ts";
 export type { ExternalData } from "./external.ts";
 export type { OnnxFacts, OnnxHead } from "./heads.ts";
+export type { InputCode } from "./input.ts";
 export { supportedOperators } from "./lower.ts";
 export type { OnnxModel } from "./model.ts";
 export { readOnnxModel } from "./read.ts";
@@ -45,6 +48,8 @@ export interface OnnxReport {
 
 export interface OnnxImport extends OnnxFacts {
   readonly graph: Graph;
+  /** Pre-processing that was in the graph and has been cut off. */
+  readonly input?: InputCode;
   readonly report: OnnxReport;
 }
 
@@ -67,21 +72,29 @@ export function importOnnx(model: OnnxModel, options: ReadOnnxOptions = {}): Onn
   const {
     model: simple,
     shapes: inferred,
-    types,
+    types: inferredTypes,
     before,
   } = simplify(model, { overwriteShapes: inputShapes(model, options) });
   const simplified = simple.graph.nodes.length;
   const shapes = new Map(inferred);
+  const types = new Map(inferredTypes);
+  const input = cutInputCode(simple, shapes, types);
   const facts: OnnxFacts = recognizeHeads(simple, shapes, options.keepDecode);
   removeDead(simple.graph);
   const patterns = fusePatterns(simple, shapes);
   const { graph, outputs, warnings } = lowerNodes(simple, shapes, types);
-  const heads = facts.heads?.map(
-    (head): OnnxHead => ({ ...head, blob: outputs.get(head.blob) ?? head.blob }),
-  );
+  const heads = facts.heads?.map((head): OnnxHead => {
+    const blob = outputs.get(head.blob) ?? head.blob;
+    const shape = facts.classCount === undefined ? undefined : shapes.get(head.blob);
+    return {
+      ...head,
+      blob: shape?.length === 4 && allKnown(shape) ? viewOneAnchor(graph, blob, shape) : blob,
+    };
+  });
   return {
     ...facts,
     ...(heads ? { heads } : {}),
+    ...(input ? { input } : {}),
     graph,
     report: {
       opset: opsetOf(model),
@@ -95,6 +108,26 @@ export function importOnnx(model: OnnxModel, options: ReadOnnxOptions = {}): Onn
   };
 }
 
+/** The blob `[1, cells, numbers]` of a head convolution's `[1, numbers, height, width]`. */
+function viewOneAnchor(graph: Graph, blob: string, [, numbers, height, width]: readonly number[]): string {
+  const output = `${blob}_head`;
+  graph.add({
+    type: "Reshape",
+    name: `${output}_view`,
+    inputs: [blob],
+    outputs: [`${output}_view`],
+    params: { w: width * height, h: numbers, c: 1 },
+  });
+  graph.add({
+    type: "Permute",
+    name: output,
+    inputs: [`${output}_view`],
+    outputs: [output],
+    params: { order_type: 1 },
+  });
+  return output;
+}
+
 /** Concrete shapes for all inputs: batch 1, height and width as asked. */
 function inputShapes(model: OnnxModel, options: ReadOnnxOptions): Record<string, Dim[]> {
   const result: Record<string, Dim[]> = {};
@@ -103,11 +136,16 @@ function inputShapes(model: OnnxModel, options: ReadOnnxOptions): Record<string,
       throw new UnsupportedError(`input "${name}" has no shape; simplify the model with one first`);
     }
     const side = metadataSize(model.metadata.imgsz);
+    // Channels last, as TensorFlow has them: [batch, height, width, 1 or 3].
+    const isLast = [1, 3].includes(Number(shape[3])) && ![1, 3].includes(Number(shape[1]));
+    const [heightAxis, widthAxis] = isLast ? [1, 2] : [2, 3];
     result[name] = shape.map((dim, axis) => {
       if (typeof dim === "number" && dim > 0) return dim;
       if (axis === 0) return 1;
-      if (axis === 2 && shape.length === 4) return options.inputSize?.height ?? side?.height ?? defaultSide;
-      if (axis === 3 && shape.length === 4) return options.inputSize?.width ?? side?.width ?? defaultSide;
+      if (axis === heightAxis && shape.length === 4)
+        return options.inputSize?.height ?? side?.height ?? defaultSide;
+      if (axis === widthAxis && shape.length === 4)
+        return options.inputSize?.width ?? side?.width ?? defaultSide;
       throw new UnsupportedError(
         `input "${name}" has the shape [${shape.join(", ")}]; only batch, height and width may be open`,
       );
