@@ -55,10 +55,7 @@ export const openOnnx: Opener = async (file, folder, options) => {
 /** The names in the file. Throws GraphError when there are more or fewer than classes. */
 function labelsOf({ labels, classCount }: OnnxImport, where: string): string[] | undefined {
   if (labels && classCount !== undefined && labels.length !== classCount) {
-    const list = labels
-      .slice(0, 10)
-      .map((name) => JSON.stringify(name))
-      .join(", ");
+    const list = labels.slice(0, 10).map(quote).join(", ");
     throw new GraphError(
       `${where}: its metadata names ${labels.length} classes (${list}${labels.length > 10 ? ", …" : ""}), its heads have ${classCount}; give the right names with --labels`,
     );

@@ -3,12 +3,12 @@
  * output is followed back to the logits that it depends on and compared with YOLOv5's formulas. How the code is spelled, in
  * which order it leaves the numbers and what was merged into its constants makes no difference.
  */
+import { sigmoid } from "../../base/maths.ts";
 import { count, ravel, unravel } from "./arguments.ts";
 import { allKnown } from "./dims.ts";
 import { fitTo, near } from "./fit.ts";
 import type { OnnxShape } from "./infer.ts";
 import type { OnnxModel, OnnxNode } from "./model.ts";
-
 import { isTraceable, type Traced, Tracer } from "./trace.ts";
 
 export interface DecodedHead {
@@ -288,8 +288,6 @@ function addFact(source: Source, fact: Fact): void {
   if (list) list.push(fact);
   else source.facts.set(fact.channel, [fact]);
 }
-
-const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 
 /** What one number of an output is. A corner of a box says two things: of its centre, and of its size. */
 function factsOf(traced: Traced, source: Source): Fact[] {
