@@ -3,6 +3,7 @@
  * addresses, packed weights, and the spec and arguments of each kernel. The result is a plain record that can be printed
  * and tested; `program.ts` turns it into a module and runs it.
  */
+import { UnsupportedError } from "../base/errors.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Shape } from "../ir/tensor.ts";
 import type {
@@ -145,6 +146,8 @@ export interface Plan {
 const mostZeroPoint = 64;
 /** Vectors may be read this far beyond a buffer's end. */
 const slack = 64;
+/** Addresses are signed numbers of 32 bits in the generated code. */
+const maxMemoryBytes = 2 ** 31;
 /** Memory before all values: the barrier of threads and their commands (`threads.ts`). */
 export const controlBytes = 1024;
 
@@ -192,6 +195,12 @@ class Planner {
       if (!writesBytes.has(step.kind)) steps.push(...this.planConversions(outputsOf(step)));
     }
     const scratchAddress = align(this.data.end + slack);
+    const memoryBytes = scratchAddress + this.scratch * this.target.threads + slack;
+    if (memoryBytes > maxMemoryBytes) {
+      throw new UnsupportedError(
+        `the model needs ${Math.ceil(memoryBytes / 2 ** 20)} MiB of memory at this input size, and the wasm engine has ${maxMemoryBytes / 2 ** 20}; make the input smaller`,
+      );
+    }
     return {
       steps,
       inputs: new Map(
@@ -203,7 +212,7 @@ class Planner {
       staticData: this.data,
       scratchAddress,
       scratchBytes: this.scratch,
-      memoryBytes: scratchAddress + this.scratch * this.target.threads + slack,
+      memoryBytes,
       buffers,
       unsignedBorders: live.flatMap((value) =>
         value.representations.filter((r) => r.zeroPoint > 0 && hasBorder(value)),

@@ -14,8 +14,10 @@ import {
   inputType,
   type Op,
   type OpTable,
+  type ParamKind,
   type ParamSpecs,
   type Params,
+  type ParamValue,
   type ParamValues,
   resolveParams,
 } from "./op.ts";
@@ -147,9 +149,9 @@ export function verify(graph: Graph, ops: OpTable, { weights = true } = {}): voi
     checkArity(at, "inputs", node.inputs.length, op.inputs ?? [1, 1]);
     checkArity(at, "outputs", node.outputs.length, op.outputs ?? [1, 1]);
     for (const name of Object.keys(node.params)) {
-      if (!(name in op.params) && !(name in commonParams)) {
-        throw new GraphError(`${at}: unknown parameter ${name}`);
-      }
+      const spec = op.params[name] ?? (commonParams as ParamSpecs)[name];
+      if (!spec) throw new GraphError(`${at}: unknown parameter ${name}`);
+      checkParam(at, name, spec.kind, node.params[name]);
     }
     if (weights) checkWeights(at, node, op);
   }
@@ -161,6 +163,23 @@ function checkArity(at: string, what: string, found: number, [least, most]: read
       least === most ? least : `${least} to ${most === Number.POSITIVE_INFINITY ? "any" : most}`;
     throw new GraphError(`${at}: ${found} ${what}, expected ${expected}`);
   }
+}
+
+/** Whole numbers are of 32 bits, as ncnn holds them; unsigned ones are the bits of a float in some layers. */
+const isInt32 = (value: unknown): boolean =>
+  Number.isInteger(value) && (value as number) >= -(2 ** 31) && (value as number) < 2 ** 32;
+const isNumber = (value: unknown): boolean => typeof value === "number";
+const paramRules: Record<ParamKind, readonly [expected: string, holds: (value: ParamValue) => boolean]> = {
+  int: ["a whole number of 32 bits", isInt32],
+  float: ["a number", isNumber],
+  ints: ["whole numbers of 32 bits", (value) => Array.isArray(value) && value.every(isInt32)],
+  floats: ["numbers", (value) => Array.isArray(value) && value.every(isNumber)],
+  string: ["text", (value) => typeof value === "string"],
+};
+
+function checkParam(at: string, name: string, kind: ParamKind, value: ParamValue): void {
+  const [expected, holds] = paramRules[kind];
+  if (!holds(value)) throw new GraphError(`${at}: parameter ${name} is ${value}, expected ${expected}`);
 }
 
 function checkWeights(at: string, node: Node, op: Op): void {

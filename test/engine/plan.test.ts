@@ -1,6 +1,6 @@
 /** Plans as records: what becomes a step and what does not, and who lies where in memory. */
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, test } from "vitest";
 import { Arena } from "../../src/engine/memory.ts";
 import { makePlan, type Plan, type PlanBuffer } from "../../src/engine/plan.ts";
 import { readNcnn } from "../../src/formats/ncnn/index.ts";
@@ -158,6 +158,11 @@ function conflict(places: readonly Place[]): string | undefined {
   }
   return undefined;
 }
+
+test("more memory than there are addresses is refused before anything is allocated", () => {
+  const text = "Interp r 1 1 x y 0=1 3=20000 4=20000\nReLU q 1 1 y z\nInterp t 1 1 z u 0=1 3=2 4=2";
+  expect(() => planOf(text, { x: [1, 4, 4] })).toThrow(/needs \d+ MiB of memory at this input size/);
+});
 
 describe("the arena", () => {
   const request = fc.record({ size: fc.integer({ min: 1, max: 4000 }), life: fc.nat(9), pool: fc.nat(5) });

@@ -173,6 +173,20 @@ describe("graphs that contradict themselves", () => {
       /smaller than the window/,
     );
   });
+  test("numbers that no layer can hold, and a factor without end", () => {
+    const pool = { kernel_shape: ints([1, 1]), strides: ints([2 ** 40, 1]) };
+    expect(() => convert({ nodes: [["MaxPool", ["x"], ["y"], pool]] })).toThrow(
+      /stride_h is 1099511627776, expected a whole number of 32 bits/,
+    );
+    const constants = { s: floats([4], [1, 1, 2 ** 32, 0.5]) };
+    const mode: OnnxAttribute = { kind: "string", value: "linear" };
+    expect(() => convert({ nodes: [["Resize", ["x", "", "s"], ["y"], { mode }]], constants })).toThrow(
+      /resizing to 34359738368x4 cannot be lowered/,
+    );
+  });
+  test("too few inputs", () => {
+    expect(() => convert({ nodes: [["MatMul", ["x"], ["y"]]] })).toThrow(/inputs/);
+  });
   test("constants that ask for all memory", () => {
     const lines = {
       nodes: [

@@ -82,8 +82,14 @@ export class Lowering {
 
   // --- reading ---
 
+  /** Rules take inputs by their place: a node of too few has none there. */
+  private requireInput(name: string | undefined): void {
+    if (!name) throw new GraphError(`${this.node.inputs.length} inputs are too few for this operator`);
+  }
+
   /** The concrete shape of an ONNX value. */
   shapeOf(name: string): readonly number[] {
+    this.requireInput(name);
     const shape = this.shapes.get(name);
     if (!shape || !allKnown(shape)) {
       throw new UnsupportedError(
@@ -117,6 +123,7 @@ export class Lowering {
 
   /** The blob of a value; constants become MemoryData of the given shape (default: extents of 1 dropped). */
   value(name: string, constantShape?: Shape): Value {
+    this.requireInput(name);
     const known = this.values.get(name);
     if (known) return known;
     const tensor = this.constant(name);

@@ -23,6 +23,9 @@ const types: Record<string, number> = {
   cubic: resizeTypes.bicubic,
 };
 
+/** Every sample of an axis is compared. */
+const maxSide = 65536;
+
 /** Positions are float32 on both sides: at 1000 they are 6e-5 apart. */
 const tolerance = 1e-3;
 
@@ -45,6 +48,9 @@ export const resize: Lower = (l, node) => {
   const given = isToSize ? undefined : l.numbers(node.inputs[isOld ? 1 : 2], "scales");
   const { shape: to, factors } = resizedShape(node, from, isToSize ? sizes : undefined, given);
   const [n, c, outH, outW] = to as number[];
+  if (!(outH <= maxSide && outW <= maxSide)) {
+    l.unsupported(`resizing to ${outH}x${outW}`, `sides up to ${maxSide}`);
+  }
   if (n !== 1 || c !== shape[0]) l.unsupported("resizing of channels", "resizing of height and width");
   if (intAttribute(node, "antialias", 0)) l.unsupported("antialiased resizing", "antialias=0");
   if (intAttribute(node, "exclude_outside", 0)) l.unsupported("exclude_outside=1", "exclude_outside=0");
