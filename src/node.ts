@@ -8,7 +8,9 @@
  * model.close();
  * ```
  */
+
 import path from "node:path";
+import { expectKind } from "./base/arguments.ts";
 import type { Picture } from "./index.ts";
 import {
   InputError,
@@ -71,6 +73,7 @@ export { foldedName, makeFolder, writeFiles, writePaths } from "./node/write.ts"
  * that `load` of `ncnnkit` takes. Throws as that does.
  */
 export async function load(source: ModelSource, options: LoadOptions & PullOptions = {}): Promise<Model> {
+  expectKind("load: options", options, "an object of options");
   return startModel(await open(source, options), options);
 }
 
@@ -79,6 +82,7 @@ export async function open(
   source: ModelSource,
   options: OpenOptions & PullOptions = {},
 ): Promise<OpenedModel> {
+  expectKind("open: options", options, "an object of options");
   if (typeof source !== "string" || /^https?:\/\//.test(source)) return openSource(source, options);
   const { folder, name } = await locate(source, options);
   return openModel(folder, name, options);
@@ -103,6 +107,8 @@ async function locate(source: string, options: PullOptions): Promise<{ folder: F
 
 /** Writes a picture in the format of the file's extension; the file appears complete or not at all. Throws InputError. */
 export async function writePicture(file: string, picture: Picture): Promise<void> {
+  expectKind("writePicture: file", file, "a string");
+  expectKind("writePicture: picture", picture, "a picture ({ width, height, data })");
   const bytes = await encodePicture(picture, file);
   await writeFiles(path.dirname(file), { [path.basename(file)]: bytes });
 }

@@ -50,12 +50,18 @@ export function brief(text: string): string {
 /** The same in double quotes. */
 export const quote = (text: string): string => `"${brief(text)}"`;
 
+/** What begins an indented line of a message, such as a list of addresses: the only line end that a message may have. */
+const indented = "\n  ";
+
 /**
- * A message as one line that a terminal can show: visible; what stands in double quotes and every word at most 200 characters, the
+ * A message that a terminal can show: one line (and indented ones), visible; what stands in double quotes and every word at most 200 characters, the
  * whole at most 2000: for messages that repeat foreign text without `quote`.
  */
 export function message(text: string): string {
-  const line = visible(text)
+  const line = text
+    .split(indented)
+    .map((part) => visible(part))
+    .join(indented)
     .replace(/"([^"]*)"/g, (_, inner: string) => `"${clipped(inner, longestQuote)}"`)
     .replace(/\S+/g, (word) => clipped(word, longestQuote));
   return clipped(line, longestMessage);

@@ -1,5 +1,6 @@
 /** Model outputs to detections in the original picture: decode, suppress, map back, clip. */
 
+import { expectKind } from "../base/arguments.ts";
 import { GraphError, UsageError } from "../base/errors.ts";
 import { brief } from "../base/text.ts";
 import type { Manifest } from "../ir/manifest.ts";
@@ -59,6 +60,12 @@ export function postprocess(
   transform: Transform,
   options: DetectOptions = {},
 ): Detection[] {
+  expectKind("postprocess: outputs", outputs, "an object");
+  expectKind("postprocess: manifest", manifest, "an object");
+  expectKind("postprocess: manifest.heads", manifest.heads, "a list");
+  expectKind("postprocess: manifest.labels", manifest.labels, "a list");
+  expectKind("postprocess: transform", transform, "an object");
+  expectKind("postprocess: options", options, "an object of options");
   const {
     confidence = 0.25,
     iou = 0.45,
@@ -68,7 +75,11 @@ export function postprocess(
   } = options;
   checkFraction("confidence", confidence);
   checkFraction("iou", iou);
-  if (!(maxDetections >= 0)) throw new UsageError(`maxDetections ${maxDetections}: expected 0 or more`);
+  if (!(typeof maxDetections === "number" && maxDetections >= 0)) {
+    throw new UsageError(`maxDetections ${maxDetections}: expected 0 or more`);
+  }
+  expectKind("multiLabel", multiLabel, "true or false");
+  expectKind("agnostic", agnostic, "true or false");
   const { heads, labels } = manifest;
   if (!heads.length) {
     throw new UsageError(
@@ -110,14 +121,17 @@ function detectionAt(
 }
 
 function checkFraction(name: string, value: number): void {
-  if (!(value >= 0 && value <= 1)) throw new UsageError(`${name} ${value}: expected a number from 0 to 1`);
+  if (!(typeof value === "number" && value >= 0 && value <= 1)) {
+    throw new UsageError(`${name} ${value}: expected a number from 0 to 1`);
+  }
 }
 
 function allowedClasses(
   classes: DetectOptions["classes"],
   labels: readonly string[],
 ): Uint8Array | undefined {
-  if (!classes) return undefined;
+  if (classes === undefined) return undefined;
+  expectKind("classes", classes, "a list");
   const allowed = new Uint8Array(labels.length);
   for (const wanted of classes) {
     const id = typeof wanted === "number" ? wanted : labels.indexOf(wanted);

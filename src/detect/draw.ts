@@ -1,4 +1,5 @@
 /** Draws detections into a picture with plain pixels, so that Node and browser give the same result. */
+import { expectKind } from "../base/arguments.ts";
 import { glyphHeight, glyphRows, glyphWidth } from "./_font.ts";
 import type { Detection } from "./detect.ts";
 import { checkPicture, type Picture } from "./picture.ts";
@@ -20,6 +21,9 @@ export function drawDetections(
   detections: readonly Detection[],
   options: DrawOptions = {},
 ): Picture & { data: Uint8ClampedArray<ArrayBuffer>; channels: 4 } {
+  expectKind("drawDetections: picture", picture, "a picture ({ width, height, data })");
+  expectKind("drawDetections: detections", detections, "a list of detections");
+  expectKind("drawDetections: options", options, "an object of options");
   const canvas = toRgba(picture);
   const side = (picture.width + picture.height) / 2;
   const lineWidth = options.lineWidth ?? Math.max(Math.round(side * 0.003), 2);
@@ -122,6 +126,7 @@ function drawGlyph(
 
 /** A strong colour for each class; neighbours in number are far apart in hue (steps of the golden angle). */
 export function classColor(classId: number): Color {
+  expectKind("classColor: classId", classId, "a number");
   const hue = (classId * 137.508 + 10) % 360;
   const value = 0.95 - 0.2 * (Math.floor(classId / 12) % 3);
   const channel = (offset: number) => {

@@ -1,5 +1,6 @@
 /** From a picture to the model's input tensor, and from its coordinates back: YOLOv5's letterbox, or a plain stretch. */
 
+import { expectKind } from "../base/arguments.ts";
 import { UsageError } from "../base/errors.ts";
 import { roundHalfEven } from "../base/maths.ts";
 import type { ModelInput } from "../ir/manifest.ts";
@@ -105,6 +106,9 @@ export function toTensor(
   input: ModelInput,
   options: InputOptions = {},
 ): { tensor: Tensor & { data: Float32Array }; transform: Transform } {
+  expectKind("toTensor: picture", picture, "a picture ({ width, height, data })");
+  expectKind("toTensor: input", input, "an object");
+  expectKind("toTensor: options", options, "an object of options");
   checkPicture(picture);
   const transform = inputTransform(picture.width, picture.height, input, options);
   return { tensor: normalize(place(picture, transform, input.letterboxColor), input), transform };

@@ -1,4 +1,5 @@
 /** Pictures as plain pixels. Decoding and encoding of files is the caller's (`sharp` in Node, a canvas in the browser). */
+import { described, isCalled } from "../base/arguments.ts";
 import { InputError } from "../base/errors.ts";
 
 /** 8-bit pixels `[height, width, channels]`, RGB or RGBA, rows without gaps, top row first. An `ImageData` fits. */
@@ -28,6 +29,9 @@ export function checkPicture(picture: Picture): 3 | 4 {
   }
   if (channels !== 3 && channels !== 4) {
     throw new InputError(`picture: ${channels} channels, expected 3 (RGB) or 4 (RGBA)`);
+  }
+  if (!isCalled(data, "Uint8Array", "Uint8ClampedArray")) {
+    throw new InputError(`picture: data is ${described(data)}, expected levels 0 to 255 as a Uint8Array`);
   }
   if (data.length !== width * height * channels) {
     throw new InputError(

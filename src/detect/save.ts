@@ -1,4 +1,5 @@
 /** Detections as the text formats that other tools read. */
+import { expectKind } from "../base/arguments.ts";
 import type { Detection } from "./detect.ts";
 
 /** COCO's category id of each of the 80 classes in the order in which YOLO models number them. */
@@ -23,6 +24,9 @@ function range(first: number, last: number): number[] {
  * a newline after each, empty text without detections.
  */
 export function yoloText(detections: readonly Detection[], width: number, height: number): string {
+  expectKind("yoloText: detections", detections, "a list of detections");
+  expectKind("yoloText: width", width, "a number");
+  expectKind("yoloText: height", height, "a number");
   return detections
     .map(({ classId, score, box }) => {
       const values = [
@@ -55,6 +59,8 @@ export function cocoRows(
   stem: string,
   options: { coco91?: boolean } = {},
 ): CocoRow[] {
+  expectKind("cocoRows: detections", detections, "a list of detections");
+  expectKind("cocoRows: options", options, "an object of options");
   const id = imageId(stem);
   const round = (value: number, digits: number) => Number(value.toFixed(digits));
   return detections.map(({ classId, score, box }) => ({
@@ -67,6 +73,7 @@ export function cocoRows(
 
 /** The image id that COCO files use for a picture of this name: a number where the name is one. */
 export function imageId(stem: string): number | string {
+  expectKind("imageId: stem", stem, "a string");
   const id = Number(stem);
   return /^\d+$/.test(stem) && Number.isSafeInteger(id) ? id : stem;
 }

@@ -1,5 +1,6 @@
 /** The reference backend: runs a graph node by node on the plain kernels of `ops/`. Slow, and the definition of right. */
 
+import { described, expectKind, isCalled } from "../base/arguments.ts";
 import { GraphError } from "../base/errors.ts";
 import { brief } from "../base/text.ts";
 import { type Graph, inferShapes, opOf } from "../ir/graph.ts";
@@ -18,6 +19,7 @@ export function runReference(
   outputs: readonly string[] = graph.outputs,
   observe?: (blob: string, value: Tensor) => void,
 ): Record<string, Tensor> {
+  expectKind("run: outputs", outputs, "a list of strings");
   const shapes = inferShapes(graph, ops, checkInputs(graph, inputs));
   for (const blob of outputs) {
     if (!shapes.has(blob)) {
@@ -59,12 +61,18 @@ export function runReference(
 
 /** The shapes of the fed blobs; an error names the inputs that there are. */
 export function checkInputs(graph: Graph, inputs: Record<string, Tensor>): Record<string, Shape> {
+  expectKind("run: inputs", inputs, "an object");
   const expected = graph.inputs;
   const shapes: Record<string, Shape> = {};
   for (const name of expected) {
     const value = inputs[name];
     if (!value) {
       throw new GraphError(`input "${name}" is missing; the inputs are ${brief(expected.join(", "))}`);
+    }
+    if (!Array.isArray(value.shape) || !isCalled(value.data, "Float32Array", "Int8Array")) {
+      throw new GraphError(
+        `input "${name}": expected { shape, data } with a Float32Array, found shape ${described(value.shape)} and data ${described(value.data)}`,
+      );
     }
     const count = value.shape.reduce((a, b) => a * b, 1);
     if (count !== value.data.length) {

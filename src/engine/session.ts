@@ -2,7 +2,8 @@
  * A session runs one graph, many times, at any input size that it allows, on one of the backends. This is the only door
  * to the engine: everything above calls `run` and does not know what is behind it.
  */
-import { UnsupportedError } from "../base/errors.ts";
+import { described, expectKind } from "../base/arguments.ts";
+import { UnsupportedError, UsageError } from "../base/errors.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { runReference } from "./reference.ts";
@@ -39,7 +40,11 @@ export interface Session {
 
 /** A session over `graph`, which must not change as long as it lives. Throws UnsupportedError without wasm SIMD. */
 export async function createSession(graph: Graph, options: SessionOptions = {}): Promise<Session> {
-  const backend = options.backend ?? "wasm";
+  const { backend = "wasm", threads = 1 } = options;
+  if (backend !== "wasm" && backend !== "reference") {
+    throw new UsageError(`backend ${described(backend)}: expected "wasm" or "reference"`);
+  }
+  expectKind("threads", threads, "a whole number above 0");
   if (backend === "reference") {
     return {
       graph,
@@ -52,7 +57,7 @@ export async function createSession(graph: Graph, options: SessionOptions = {}):
   if (options.wideVectors && !enableWideVectors()) {
     throw new UnsupportedError("wideVectors: only Node has the switch for it");
   }
-  const runner = new WasmRunner(graph, detectTarget(options.threads ?? 1, options.wideVectors));
+  const runner = new WasmRunner(graph, detectTarget(threads, options.wideVectors));
   return {
     graph,
     backend,

@@ -1,4 +1,5 @@
 /** The wasm backend: plans, compiles and caches a program per input size, and runs it. */
+import { expectKind } from "../base/arguments.ts";
 import { GraphError, NcnnkitError, UnsupportedError } from "../base/errors.ts";
 import type { Graph } from "../ir/graph.ts";
 import { resolveParams } from "../ir/op.ts";
@@ -248,6 +249,7 @@ export class WasmRunner {
     outputs: readonly string[] = this.graph.outputs,
   ): Promise<Record<string, Tensor>> {
     if (this.closed) throw new GraphError("the session is closed");
+    expectKind("run: outputs", outputs ?? [], "a list of strings");
     const program = await this.program(checkInputs(this.graph, inputs), outputs);
     program.setInputs(inputs);
     program.run();

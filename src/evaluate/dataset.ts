@@ -1,6 +1,7 @@
 /** Ground truth from the text of label files: YOLO label files, COCO `instances_*.json`, and YOLOv5's dataset yaml. */
 
 import * as z from "zod/mini";
+import { expectKind } from "../base/arguments.ts";
 import { FormatError } from "../base/errors.ts";
 import { brief } from "../base/text.ts";
 import type { GroundTruth, ImageId } from "./coco-ap.ts";
@@ -16,6 +17,8 @@ export function parseYoloLabels(
   image: ImageId,
   size: { width: number; height: number },
 ): GroundTruth[] {
+  expectKind("parseYoloLabels: text", text, "a string");
+  expectKind("parseYoloLabels: size", size, "an object");
   const rows: GroundTruth[] = [];
   text.split(/\r?\n/).forEach((line, i) => {
     const words = line.trim().split(/\s+/);
@@ -85,6 +88,7 @@ const instancesSchema = z.object({
 
 /** Reads a COCO instances file. Throws FormatError that names the field. */
 export function parseCocoInstances(text: string, where: string): CocoInstances {
+  expectKind("parseCocoInstances: text", text, "a string");
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -133,6 +137,9 @@ export function matchCategories(
   labels: readonly string[],
   options: { partial?: boolean } = {},
 ): Map<number, number> {
+  expectKind("matchCategories: categories", categories, "a list of categories ({ id, name })");
+  expectKind("matchCategories: labels", labels, "a list of strings");
+  expectKind("matchCategories: options", options, "an object of options");
   const plain = (name: string) =>
     name
       .trim()
@@ -172,6 +179,7 @@ export interface DatasetYaml {
  * (anchors, tags, multi-line strings in these keys) is a FormatError, not a guess.
  */
 export function parseDatasetYaml(text: string, where: string): DatasetYaml {
+  expectKind("parseDatasetYaml: text", text, "a string");
   const entries = topLevelEntries(text, where);
   const paths = (key: string) => {
     const entry = entries.get(key);

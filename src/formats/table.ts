@@ -3,6 +3,7 @@
  * `<layer>_param_0 s s s ` for the weights and `<layer> s ` for the layer's input, numbers as C's `%f` prints them.
  * Source: ncnn tools/quantize/ncnn2table.cpp, ncnn2int8.cpp.
  */
+import { expectKind } from "../base/arguments.ts";
 import { FormatError, UnsupportedError } from "../base/errors.ts";
 
 /** A scale multiplies: `q = round(x·scale)`. It is infinite for data that is all zero. All values are float32. */
@@ -32,6 +33,7 @@ export function parseTable(
   where = "table",
   warn?: (message: string) => void,
 ): CalibrationTable {
+  expectKind("parseTable: text", text, "a string");
   const table = emptyTable();
   let start = text.startsWith("\uFEFF") ? 1 : 0;
   for (let line = 1; start < text.length; line++) {
@@ -105,6 +107,7 @@ function doubts(table: CalibrationTable): string[] {
 
 /** The table as ncnn2table prints it: all weight records, then all activation records. Throws UnsupportedError. */
 export function printTable(table: CalibrationTable): string {
+  expectKind("printTable: table", table, "a calibration table");
   const lines: string[] = [];
   for (const [layer, scales] of table.weights) {
     lines.push(record(`${layer}${weightSuffix}`, scales));
@@ -138,6 +141,7 @@ function printScale(value: number): string {
 
 /** Scales of inputs by layer, as printed. */
 export function printedScales(table: CalibrationTable): Record<string, string> {
+  expectKind("printedScales: table", table, "a calibration table");
   return Object.fromEntries([...table.activations].map(([layer, scale]) => [layer, printScale(scale)]));
 }
 

@@ -2,6 +2,7 @@
  * Tensors as ncnn has them: rank 1 to 4, no batch axis. A shape lists the extents outermost first, so axis numbers
  * are ncnn's: `[w]`, `[h, w]`, `[c, h, w]`, `[c, d, h, w]`. Data is dense and row-major (no gap between channels).
  */
+import { expectKind } from "../base/arguments.ts";
 export type Shape = readonly number[];
 
 export interface Tensor {
@@ -17,6 +18,7 @@ export function elementCount(shape: Shape): number {
 }
 
 export function tensor(shape: Shape, data?: Float32Array | Int8Array): Tensor {
+  expectKind("tensor: shape", shape, "a shape (whole numbers)");
   return { shape, data: data ?? new Float32Array(elementCount(shape)) };
 }
 
@@ -26,5 +28,6 @@ export function sameShape(a: Shape, b: Shape): boolean {
 
 /** `320x320x3`: ncnn's order, innermost first. */
 export function formatShape(shape: Shape): string {
+  expectKind("formatShape: shape", shape, "a list");
   return [...shape].reverse().join("x");
 }

@@ -2,6 +2,7 @@
  * A manifest for files that come without one. What the graph shows is read from it; what it cannot show (anchors, class
  * names, pre-processing) is taken from the caller, else from the conventions of YOLOv5, and then said.
  */
+import { expectKind } from "../base/arguments.ts";
 import { GraphError, UsageError } from "../base/errors.ts";
 import { version } from "../base/version.ts";
 import { type Graph, inferShapes, paramsOf } from "../ir/graph.ts";
@@ -123,7 +124,10 @@ function inputChannels(graph: Graph, size: KnownFacts["size"]): 1 | 3 {
 }
 
 export function bothSides(size: KnownFacts["size"]): { width: number; height: number } | undefined {
-  return typeof size === "number" ? { width: size, height: size } : size;
+  if (size === undefined) return undefined;
+  if (typeof size === "number") return { width: size, height: size };
+  expectKind("size", size, "a number, or { width, height }");
+  return size;
 }
 
 /** The extents written in the Input node, if they are. */

@@ -1,5 +1,6 @@
 /** Speed of a model: how long it takes to start, to run, and where the time goes. */
 
+import { expectKind } from "../base/arguments.ts";
 import { UnsupportedError } from "../base/errors.ts";
 import { median } from "../base/maths.ts";
 import { Random } from "../base/random.ts";
@@ -35,7 +36,10 @@ export interface BenchmarkOptions {
 }
 
 /** Random pixels in [0, 1) for every input, always the same. */
-export function randomInputs(model: Model, { width, height }: BenchmarkOptions = {}): Record<string, Tensor> {
+export function randomInputs(model: Model, options: BenchmarkOptions = {}): Record<string, Tensor> {
+  expectKind("randomInputs: model", model, "a loaded model");
+  expectKind("randomInputs: options", options, "an object of options");
+  const { width, height } = options;
   const { input } = model.manifest;
   const random = new Random(1);
   const shapes: Record<string, Shape> = {
@@ -62,6 +66,8 @@ export async function benchmark(
   options: BenchmarkOptions = {},
   onLoop?: (done: number) => void,
 ): Promise<BenchmarkResult> {
+  expectKind("benchmark: model", model, "a loaded model");
+  expectKind("benchmark: options", options, "an object of options");
   const { loops = 20 } = options;
   const inputs = randomInputs(model, options);
   const start = performance.now();
@@ -98,12 +104,16 @@ export async function timeRuns(
 
 /** Time, work and bytes of every step of the model on one thread. Throws UnsupportedError on the reference backend. */
 export function profile(model: Model, options: BenchmarkOptions = {}): Promise<Profile> {
+  expectKind("profile: model", model, "a loaded model");
+  expectKind("profile: options", options, "an object of options");
   if (model.backend !== "wasm") throw new UnsupportedError("profiles are made of the wasm backend");
   return profileGraph(model.graph, randomInputs(model, options), options);
 }
 
 /** The plan of the model at a size, as text: one step a line. */
 export function planText(model: Model, options: BenchmarkOptions = {}): string {
+  expectKind("planText: model", model, "a loaded model");
+  expectKind("planText: options", options, "an object of options");
   const inputs = randomInputs(model, options);
   const shapes = Object.fromEntries(Object.entries(inputs).map(([blob, { shape }]) => [blob, shape]));
   return describePlan(makePlan(model.graph, shapes, model.graph.outputs, detectTarget()));

@@ -1,4 +1,5 @@
 /** The field's benchmark: many networks, weights out of a seed, time of an inference each. */
+import { expectKind } from "../base/arguments.ts";
 import { UsageError } from "../base/errors.ts";
 import { Random } from "../base/random.ts";
 import { warmUp } from "../engine/profile.ts";
@@ -47,6 +48,8 @@ export const benchmarkNetworks: readonly BenchmarkNetwork[] = zoo.map((network: 
  * Throws FormatError, and UsageError when the number of shapes is not that of the inputs.
  */
 export function networkFromParam(text: string, name: string, shapes: readonly Shape[]): BenchmarkNetwork {
+  expectKind("networkFromParam: text", text, "a string");
+  expectKind("networkFromParam: shapes", shapes, "a list");
   const graph = parseParam(text, name);
   if (graph.inputs.length !== shapes.length) {
     throw new UsageError(
@@ -67,6 +70,9 @@ export async function benchmarkNetwork(
   network: BenchmarkNetwork,
   options: NetworkBenchmarkOptions = {},
 ): Promise<NetworkTiming> {
+  expectKind("benchmarkNetwork: network", network, "an object");
+  expectKind("benchmarkNetwork: network.build", network.build, "a function");
+  expectKind("benchmarkNetwork: options", options, "an object of options");
   const { loops = 4, ...sessionOptions } = options;
   const { graph, inputShapes } = invented(network);
   const { parameters, macs = 0 } = summarize(graph, inputShapes);
@@ -86,6 +92,8 @@ export async function benchmarkNetwork(
 
 /** The network with its invented weights as ncnn files, so that other programs can be timed on it. */
 export function networkFiles(network: BenchmarkNetwork): { param: string; bin: Uint8Array } {
+  expectKind("networkFiles: network", network, "an object");
+  expectKind("networkFiles: network.build", network.build, "a function");
   const { graph } = invented(network);
   return { param: printParam(graph), bin: writeWeights(graph) };
 }

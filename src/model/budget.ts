@@ -1,5 +1,6 @@
 /** Which layers stay float so that an int8 model stays within a budget of accuracy or of time. */
 
+import { expectKind } from "../base/arguments.ts";
 import { UsageError } from "../base/errors.ts";
 import { median, sigmoid } from "../base/maths.ts";
 import { warmUp } from "../engine/profile.ts";
@@ -69,6 +70,7 @@ export const detectionLoss: Loss = (float, int8) => {
 
 /** Chooses by measured sensitivity. Throws UsageError for a budget of AP without labelled pictures. */
 export async function keepWithinBudget(given: BudgetInput): Promise<BudgetResult> {
+  expectKind("keepWithinBudget: given", given, "an opened model ({ graph, manifest })");
   const input = { ...given, graph: withoutVectorConvolutions(given.graph) };
   const { graph, table, budget, onProgress, items } = input;
   if (budget.ap !== undefined && !items) {

@@ -1,4 +1,5 @@
 /** Pictures to scales, with the pre-processing that the model's manifest gives. */
+import { expectKind } from "../base/arguments.ts";
 import { InputError } from "../base/errors.ts";
 import { toTensor } from "../detect/letterbox.ts";
 import { printParam, writeWeights } from "../formats/ncnn/index.ts";
@@ -29,6 +30,8 @@ export function calibrationSource(
   size?: KnownFacts["size"],
   warn: (message: string) => void = () => {},
 ): CalibrationSource {
+  expectKind("calibrationSource: entries", entries, "a list");
+  expectKind("calibrationSource: input", input, "an object");
   const broken = new Set<EvaluationEntry>();
   const warned = new Set<EvaluationEntry>();
   return async function* tensors() {
@@ -62,6 +65,8 @@ export async function calibrateModel(
   source: CalibrationSource | undefined,
   options: CalibrateOptions = {},
 ): Promise<ModelCalibration> {
+  expectKind("calibrateModel: graph", graph, "a graph");
+  expectKind("calibrateModel: options", options, "an object of options");
   const { method = "auto" } = options;
   const noSource: CalibrationSource = async function* none() {};
   const observations: Observations =
@@ -74,7 +79,10 @@ export async function calibrateModel(
 }
 
 /** Whether `calibrateModel` changed the weights, so that the table alone does not tell the whole. */
-export function isCorrected({ graph, corrections }: CalibrationResult, original: Graph): boolean {
+export function isCorrected(result: CalibrationResult, original: Graph): boolean {
+  expectKind("isCorrected: result", result, "an object");
+  expectKind("isCorrected: result.corrections", result.corrections, "a map");
+  const { graph, corrections } = result;
   return graph !== original || corrections.size > 0;
 }
 
@@ -97,6 +105,10 @@ export async function calibratedModel(
   original: { graph: Graph; manifest: Manifest },
   name: string,
 ): Promise<{ graph: Graph; manifest: Manifest; table: string }> {
+  expectKind("calibratedModel: result", result, "an object");
+  expectKind("calibratedModel: result.graph", result.graph, "a graph");
+  expectKind("calibratedModel: original", original, "an opened model ({ graph, manifest })");
+  expectKind("calibratedModel: name", name, "a string");
   const graph = applyCorrections(result.graph, result.table, result.corrections);
   const note: CalibratedNote = {
     model: await graphDigest(original.graph),
@@ -117,6 +129,7 @@ export async function calibratedModel(
 
 /** SHA-256 of the `.param` and `.bin` that the graph would be written to. */
 export async function graphDigest(graph: Graph): Promise<string> {
+  expectKind("graphDigest: graph", graph, "a graph");
   const param = new TextEncoder().encode(printParam(graph));
   const bin = writeWeights(graph);
   const all = new Uint8Array(param.length + bin.length);

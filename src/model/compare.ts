@@ -2,6 +2,7 @@
  * Two models, or one on two backends, blob by blob over a number of pictures: where they begin to differ and by how much.
  * The tool for finding a wrong kernel (engine against reference) and a badly quantized layer (float32 against int8).
  */
+import { expectKind } from "../base/arguments.ts";
 import { UsageError } from "../base/errors.ts";
 import type { Graph, Node } from "../ir/graph.ts";
 import type { Tensor } from "../ir/tensor.ts";
@@ -92,6 +93,9 @@ export async function compareModels(
   candidate: Model,
   inputs: AsyncIterable<Tensor> | Iterable<Tensor>,
 ): Promise<BlobComparison[]> {
+  expectKind("compareModels: reference", reference, "a loaded model");
+  expectKind("compareModels: candidate", candidate, "a loaded model");
+  expectKind("compareModels: inputs", inputs, "pictures (something to iterate over)");
   const fed = new Set(reference.graph.inputs);
   const theirs = new Set(candidate.graph.nodes.flatMap((node) => node.outputs));
   const shared = reference.graph.nodes

@@ -1,4 +1,5 @@
 /** From an opened model to the files of an ncnn model. */
+import { expectKind } from "../base/arguments.ts";
 import { UsageError } from "../base/errors.ts";
 import { isFileName, quote } from "../base/text.ts";
 import { checkManifest, manifestHeader, printManifest } from "../formats/manifest.ts";
@@ -40,6 +41,8 @@ export interface ConvertedModel {
  * Throws UsageError for a name that is no file name, GraphError or FormatError when the graph contradicts the manifest.
  */
 export function convert(opened: OpenedModel, options: ConvertOptions = {}): ConvertedModel {
+  expectKind("convert: opened", opened, "an opened model ({ graph, manifest })");
+  expectKind("convert: options", options, "an object of options");
   const name = options.name ?? opened.manifest.name;
   if (!isFileName(name) || name.startsWith(".")) {
     throw new UsageError(
@@ -81,6 +84,8 @@ function rewrite(graph: Graph, { input }: Manifest, options: ConvertOptions): Re
  * C++ programs that use native ncnn.
  */
 export function modelFiles(graph: Graph, manifest: Manifest): Record<string, Uint8Array | string> {
+  expectKind("modelFiles: graph", graph, "a graph");
+  expectKind("modelFiles: manifest", manifest, "a manifest");
   return {
     [manifest.param]: printParam(graph),
     [manifest.bin]: writeWeights(graph),

@@ -2,6 +2,7 @@
  * From a checkpoint to a checked INT8 model: convert, store as fp16, calibrate, quantize, and compare fp32, fp16 and int8 on
  * real pictures. Data in, files out as bytes: where they come from and go to is the caller's, so it runs in a page too.
  */
+import { expectKind } from "../base/arguments.ts";
 import { InputError, UsageError } from "../base/errors.ts";
 import { median } from "../base/maths.ts";
 import { counted } from "../base/text.ts";
@@ -115,6 +116,10 @@ export async function deploy(
   pictures: DeployPictures,
   options: DeployOptions = {},
 ): Promise<Deployment> {
+  expectKind("deploy: opened", opened, "an opened model ({ graph, manifest })");
+  expectKind("deploy: pictures", pictures, "an object");
+  expectKind("deploy: pictures.calibration", pictures.calibration, "a list");
+  expectKind("deploy: options", options, "an object of options");
   const job = new Job(opened, pictures, options);
   try {
     return await job.run();

@@ -2,6 +2,7 @@
  * Accuracy and speed of detectors on labelled pictures, and how far each is from the first: average precision, fidelity,
  * score change, milliseconds. Pictures come one after another, so memory does not grow with them (detections do stay).
  */
+import { expectKind } from "../base/arguments.ts";
 import { GraphError, InputError, UsageError } from "../base/errors.ts";
 import { type Detection, evaluationOptions, postprocess } from "../detect/detect.ts";
 import { toTensor } from "../detect/letterbox.ts";
@@ -114,6 +115,10 @@ export async function evaluateModels(
   items: AsyncIterable<EvaluationItem> | Iterable<EvaluationItem>,
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
+  expectKind("evaluateModels: models", models, "a list");
+  for (const model of models) expectKind("evaluateModels: models[i]", model, "a loaded model");
+  expectKind("evaluateModels: items", items, "pictures (something to iterate over)");
+  expectKind("evaluateModels: options", options, "an object of options");
   const [first] = models;
   if (!first) throw new UsageError("no model to evaluate");
   for (const model of models) checkClasses(first, model);
@@ -227,6 +232,8 @@ function rowOf(image: ImageId, { classId, score, box }: Detection, sx: number, s
 
 /** Pre-processing settings that differ between two inputs, in words; empty when both make the same of a picture. */
 export function inputDifferences(a: ModelInput, b: ModelInput): string[] {
+  expectKind("inputDifferences: a", a, "an object");
+  expectKind("inputDifferences: b", b, "an object");
   const fields = ["pixel", "mean", "norm", "resize", "letterboxColor"] as const;
   return fields
     .filter((field) => JSON.stringify(a[field]) !== JSON.stringify(b[field]))

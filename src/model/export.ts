@@ -1,5 +1,6 @@
 /** ONNX out: a model as an export of a training framework would be, and ONNX files simplified. */
 
+import { expectKind } from "../base/arguments.ts";
 import { inContext, UsageError } from "../base/errors.ts";
 import { brief } from "../base/text.ts";
 import type { Dim } from "../formats/onnx/model.ts";
@@ -23,9 +24,12 @@ export interface ExportOptions {
  * UsageError for one that is no multiple of the stride.
  */
 export async function exportModel(
-  { graph, manifest }: { graph: Graph; manifest: Manifest },
+  model: { graph: Graph; manifest: Manifest },
   options: ExportOptions = {},
 ): Promise<Uint8Array> {
+  expectKind("exportModel: model", model, "an opened model ({ graph, manifest })");
+  expectKind("exportModel: options", options, "an object of options");
+  const { graph, manifest } = model;
   const { exportOnnx } = await import("../formats/onnx/index.ts");
   const { input, heads, labels } = manifest;
   const { width, height } = bothSides(options.size) ?? input;
@@ -62,6 +66,10 @@ export async function simplifyModel(
   folder: Folder,
   options: SimplifyModelOptions = {},
 ): Promise<SimplifiedModel> {
+  expectKind("simplifyModel: file", file, "an object");
+  expectKind("simplifyModel: file.bytes", file.bytes, "bytes (a Uint8Array)");
+  expectKind("simplifyModel: folder", folder, "an object");
+  expectKind("simplifyModel: options", options, "an object of options");
   const { readOnnxModel, simplify, writeOnnx } = await import("../formats/onnx/index.ts");
   const model = await readWithExternalFiles(file, folder, (external) =>
     readOnnxModel(file.bytes, folder.describe(file.name), external),

@@ -1,4 +1,5 @@
 /** What matters in a detector's outputs when its int8 form is corrected. */
+import { expectKind } from "../base/arguments.ts";
 import { sigmoid } from "../base/maths.ts";
 import type { Manifest } from "../ir/manifest.ts";
 import type { Importance } from "../quantize/index.ts";
@@ -11,6 +12,7 @@ const leastScore = 0.1;
  * on average. Boxes are left to the means of the layers.
  */
 export function detectionImportance(manifest: Manifest): Importance | undefined {
+  expectKind("detectionImportance: manifest", manifest, "a manifest");
   const heads = new Set(manifest.heads.map((head) => head.blob));
   if (heads.size === 0) return undefined;
   return (blob, { shape, data }) => {

@@ -1,4 +1,5 @@
 /** `load`: a model from bytes, files or a web address. */
+import { expectKind, isCalled } from "../base/arguments.ts";
 import { UsageError } from "../base/errors.ts";
 import type { SessionOptions } from "../engine/session.ts";
 import { parseManifest, printManifest } from "../formats/manifest.ts";
@@ -55,6 +56,7 @@ export interface LoadOptions extends OpenOptions, SessionOptions, FetchOptions {
  * Throws InputError when a file cannot be had, FormatError and GraphError for what is in it, UsageError for wrong options.
  */
 export async function load(source: ModelSource, options: LoadOptions = {}): Promise<Model> {
+  expectKind("load: options", options, "an object of options");
   return startModel(await open(source, options), options);
 }
 
@@ -63,6 +65,7 @@ export async function open(
   source: ModelSource,
   options: OpenOptions & FetchOptions = {},
 ): Promise<OpenedModel> {
+  expectKind("open: options", options, "an object of options");
   const { folder, name } = await locate(source, options);
   return openModel(folder, name, options);
 }
@@ -71,8 +74,10 @@ async function locate(
   source: ModelSource,
   { onDownload }: FetchOptions,
 ): Promise<{ folder: Folder; name: string }> {
-  if (typeof source === "string" || source instanceof URL) return locateUrl(source, onDownload);
+  if (typeof source === "string" || isCalled(source, "URL"))
+    return locateUrl(source as string | URL, onDownload);
   if (Array.isArray(source)) return locateFiles(source as readonly (FileLike | NamedBytes)[]);
+  expectKind("load: source", source, "an object");
   return locateParts(source as ModelParts);
 }
 
@@ -98,6 +103,12 @@ function locateUrl(
 async function locateFiles(
   files: readonly (FileLike | NamedBytes)[],
 ): Promise<{ folder: Folder; name: string }> {
+  for (const file of files) {
+    expectKind("load: a file", file, "an object");
+    expectKind("load: the name of a file", file.name, "a string");
+    if (!("arrayBuffer" in file))
+      expectKind(`load: bytes of ${file.name}`, file.bytes, "bytes (a Uint8Array)");
+  }
   const named = await Promise.all(
     files.map(async (file) => ({
       name: file.name,
@@ -126,11 +137,15 @@ function locateParts(parts: ModelParts): { folder: Folder; name: string } {
 
 function manifestOf(manifest: NonNullable<ModelParts["manifest"]>): Manifest {
   if (typeof manifest === "string") return parseManifest(manifest, "manifest");
-  const isBytes = manifest instanceof Uint8Array || manifest instanceof ArrayBuffer;
-  return isBytes ? parseManifest(new TextDecoder().decode(manifest), "manifest") : manifest;
+  const isBytes = isCalled(manifest, "Uint8Array", "ArrayBuffer");
+  if (isBytes) return parseManifest(new TextDecoder().decode(manifest as Bytes), "manifest");
+  expectKind("load: manifest", manifest, "a manifest");
+  return manifest as Manifest;
 }
 
 function toBytes(content: Bytes | string): Uint8Array {
   if (typeof content === "string") return new TextEncoder().encode(content);
-  return content instanceof Uint8Array ? content : new Uint8Array(content);
+  if (isCalled(content, "ArrayBuffer", "SharedArrayBuffer")) return new Uint8Array(content);
+  expectKind("load: a part of the model", content, "text or bytes (a Uint8Array)");
+  return content as Uint8Array;
 }

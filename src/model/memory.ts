@@ -2,6 +2,7 @@
  * The official ncnn2mem: a model as C arrays, for programs without a file system.
  * Source: ncnn tools/ncnn2mem.cpp; what the names look like is what C++ sources that include the headers rely on.
  */
+import { expectKind } from "../base/arguments.ts";
 import { writeBinaryParam, writeWeights, writtenNodes } from "../formats/ncnn/index.ts";
 import type { Graph } from "../ir/graph.ts";
 
@@ -26,6 +27,8 @@ export interface MemoryFiles {
 }
 
 export function memoryFiles(graph: Graph, names: MemoryNames): MemoryFiles {
+  expectKind("memoryFiles: graph", graph, "a graph");
+  expectKind("memoryFiles: names", names, "an object");
   const paramBin = writeBinaryParam(graph);
   return {
     paramBin,

@@ -1,4 +1,5 @@
 /** The official ncnnmerge: several models side by side in one pair of files. */
+import { expectKind } from "../base/arguments.ts";
 import { GraphError } from "../base/errors.ts";
 import { Graph } from "../ir/graph.ts";
 
@@ -8,6 +9,11 @@ import { Graph } from "../ir/graph.ts";
  * Throws GraphError for a namespace that occurs twice: its names would collide.
  */
 export function mergeModels(parts: readonly { namespace: string; graph: Graph }[]): Graph {
+  expectKind("mergeModels: parts", parts, "a list");
+  for (const part of parts) {
+    expectKind("mergeModels: parts[i]", part, "an object");
+    expectKind("mergeModels: parts[i].graph", part.graph, "a graph");
+  }
   const merged = new Graph();
   const seen = new Set<string>();
   for (const { namespace, graph } of parts) {

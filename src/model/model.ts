@@ -1,5 +1,6 @@
 /** A loaded model: a graph in a session, with the facts that turn pictures into its input and its outputs into boxes. */
 
+import { expectKind } from "../base/arguments.ts";
 import { InputError, UnsupportedError } from "../base/errors.ts";
 import { brief } from "../base/text.ts";
 import { type Detection, type DetectOptions, postprocess } from "../detect/detect.ts";
@@ -68,6 +69,8 @@ export class Model {
    */
   async detect(picture: Picture, options: ModelDetectOptions = {}): Promise<Detection[]> {
     this.requireHeads();
+    expectKind("detect: picture", picture, "a picture ({ width, height, data })");
+    expectKind("detect: options", options, "an object of options");
     const { input, heads } = this.manifest;
     const { rectangle } = options;
     const { tensor, transform } = toTensor(picture, input, { ...bothSides(options.size), rectangle });

@@ -1,4 +1,5 @@
 /** The official ncnnoptimize: its rewrites, its storage flag, its way of cutting, and a line for every rewrite as it prints them. */
+import { expectKind } from "../base/arguments.ts";
 import { UsageError } from "../base/errors.ts";
 import { type Graph, match, type Node, opOf, paramsOf } from "../ir/graph.ts";
 import { inputType } from "../ir/op.ts";
@@ -22,6 +23,8 @@ export interface NcnnoptimizeOptions {
  * result loads. Throws UsageError for an unknown layer to cut at, GraphError for a graph without its weights.
  */
 export function ncnnoptimize(original: Graph, options: NcnnoptimizeOptions = {}): Graph {
+  expectKind("ncnnoptimize: original", original, "a graph");
+  expectKind("ncnnoptimize: options", options, "an object of options");
   const graph = original.clone();
   const kept = keptByCut(graph, options);
   for (const pass of ncnnoptimizePasses({ fp16: options.fp16 ?? false })) {

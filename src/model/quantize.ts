@@ -1,4 +1,5 @@
 /** From a float model and a table to the int8 model with its record in the manifest. */
+import { expectKind } from "../base/arguments.ts";
 import type { CalibrationTable } from "../formats/table.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Manifest, QuantizationRecord } from "../ir/manifest.ts";
@@ -10,6 +11,7 @@ import { type QuantizeOptions, quantize } from "../quantize/index.ts";
  * only. A copy where there are any.
  */
 export function withoutVectorConvolutions(graph: Graph): Graph {
+  expectKind("withoutVectorConvolutions: graph", graph, "a graph");
   const copy = graph.clone();
   return replaceVectorConvolution.run(copy) ? copy : graph;
 }
@@ -19,10 +21,15 @@ export function withoutVectorConvolutions(graph: Graph): Graph {
  * float model all the same. Throws as `quantize`.
  */
 export function quantizeModel(
-  { graph, manifest }: { graph: Graph; manifest: Manifest },
+  model: { graph: Graph; manifest: Manifest },
   table: CalibrationTable,
   options: QuantizeOptions & { name: string },
 ): { graph: Graph; manifest: Manifest & { quantization: QuantizationRecord } } {
+  expectKind("quantizeModel: model", model, "an opened model ({ graph, manifest })");
+  expectKind("quantizeModel: table", table, "a calibration table");
+  expectKind("quantizeModel: options", options, "an object");
+  expectKind("quantizeModel: options.name", options.name, "a string");
+  const { graph, manifest } = model;
   const { graph: int8, record } = quantize(withoutVectorConvolutions(graph), table, options);
   const { provenance } = manifest;
   return {

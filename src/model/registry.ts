@@ -1,4 +1,5 @@
 /** The models that can be asked for by name: what they are, where their files come from, and what these must hash to. */
+import { expectKind } from "../base/arguments.ts";
 import { UsageError } from "../base/errors.ts";
 import { cocoLabels } from "./coco-labels.ts";
 
@@ -122,6 +123,7 @@ export function registryEntry(name: string): RegistryEntry | undefined {
 
 /** The same, or a UsageError that lists the names there are. */
 export function requireEntry(name: string): RegistryEntry {
+  expectKind("requireEntry: name", name, "a string");
   const entry = registryEntry(name);
   if (entry) return entry;
   throw new UsageError(`${name}: no model of this name; ${knownNames()}`);

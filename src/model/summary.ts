@@ -1,4 +1,5 @@
 /** What is in a model, counted: layers, parameters, work, storage. For `inspect` and for pages that show a model. */
+import { expectKind } from "../base/arguments.ts";
 import { GraphError } from "../base/errors.ts";
 import { type Graph, inferShapes, opOf, paramsOf } from "../ir/graph.ts";
 import type { Params } from "../ir/op.ts";
@@ -39,6 +40,8 @@ export interface GraphSummary {
 
 /** Counts of a graph, with shapes for the given input shapes. Never throws for a graph that does not run at them. */
 export function summarize(graph: Graph, inputShapes: Record<string, Shape>): GraphSummary {
+  expectKind("summarize: graph", graph, "a graph");
+  expectKind("summarize: inputShapes", inputShapes, "an object");
   const { shapes, problem } = shapesOrProblem(graph, inputShapes);
   const layers = graph.nodes.map((node) => layerSummary(node, shapes));
   const storage: GraphSummary["storage"] = {};

@@ -2,6 +2,7 @@
  * How the official ncnn2table makes inputs: pictures stretched to a size, or arrays in `.npy` files as they are.
  * Source: ncnn tools/quantize/ncnn2table.cpp.
  */
+import { expectKind } from "../base/arguments.ts";
 import { ByteReader } from "../base/bytes.ts";
 import { FormatError, UsageError } from "../base/errors.ts";
 import { normalize, place, stretchTransform } from "../detect/letterbox.ts";
@@ -25,11 +26,17 @@ export interface TableInput {
   height: number;
 }
 
-export const pixelChannels = (pixel: TablePixel): number =>
-  pixel === "GRAY" ? 1 : pixel.endsWith("A") ? 4 : 3;
+export function pixelChannels(pixel: TablePixel): number {
+  expectKind("pixelChannels: pixel", pixel, "a string");
+  return pixel === "GRAY" ? 1 : pixel.endsWith("A") ? 4 : 3;
+}
 
 /** The input tensor `[channels, height, width]` of a picture; alpha is 255. */
-export function tableTensor(picture: Picture, { pixel, mean, norm, ...size }: TableInput): Tensor {
+export function tableTensor(picture: Picture, input: TableInput): Tensor {
+  expectKind("tableTensor: picture", picture, "a picture ({ width, height, data })");
+  expectKind("tableTensor: input", input, "an object");
+  expectKind("tableTensor: input.pixel", input.pixel, "a string");
+  const { pixel, mean, norm, ...size } = input;
   const { width, height } = targetSize(picture, size);
   const transform = stretchTransform(picture.width, picture.height, width, height);
   const placed = place(picture, transform, 0);
@@ -67,6 +74,7 @@ function targetSize(
  * Throws FormatError.
  */
 export function readNpy(bytes: Uint8Array, where: string): Tensor {
+  expectKind("readNpy: bytes", bytes, "bytes (a Uint8Array)");
   const reader: ByteReader = new ByteReader(bytes, where);
   const magic = String.fromCharCode(...reader.raw(6, "magic"));
   if (magic !== "\x93NUMPY")
@@ -102,6 +110,7 @@ export function readNpy(bytes: Uint8Array, where: string): Tensor {
  * ncnn2table writes them with and without pictures.
  */
 export function weightOnlyLines(graph: Graph): string {
+  expectKind("weightOnlyLines: graph", graph, "a graph");
   const lines = graph.nodes.flatMap((node) =>
     weightOnlyScales(node).map((scales, i) => {
       const values = scales.map((scale) => scale.toFixed(6));

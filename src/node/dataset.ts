@@ -1,5 +1,7 @@
 /** Labelled pictures on disk: YOLO label folders, dataset yaml files, COCO instances files. */
+
 import path from "node:path";
+import { expectKind } from "../base/arguments.ts";
 import {
   type CocoInstances,
   type DatasetYaml,
@@ -45,6 +47,8 @@ export interface Dataset {
  * are not the model's.
  */
 export async function openDataset(data: string, options: DatasetOptions): Promise<Dataset> {
+  expectKind("openDataset: data", data, "a string");
+  expectKind("openDataset: options", options, "an object");
   const extension = path.extname(data).toLowerCase();
   if (extension === ".json") return openCoco(data, options);
   if (extension === ".yaml" || extension === ".yml") return openYaml(data, options);
@@ -57,6 +61,7 @@ export async function openDataset(data: string, options: DatasetOptions): Promis
  * Pictures without their objects: of a folder, a pattern, a list, or a dataset `.yaml` (its `train` part). Throws InputError.
  */
 export async function openPictures(source: string): Promise<EvaluationEntry[]> {
+  expectKind("openPictures: source", source, "a string");
   const isYaml = /\.ya?ml$/i.test(source);
   const sources = isYaml
     ? splitPaths(parseDatasetYaml(new TextDecoder().decode(await readBytes(source)), source), source, "train")
@@ -131,6 +136,7 @@ function inContext<T>(file: string, run: () => T): T {
 
 /** Pictures of a folder, a pattern, or a text file with one path a line (relative to the list or to the current folder). */
 export async function listPictures(source: string): Promise<string[]> {
+  expectKind("listPictures: source", source, "a string");
   if (/\.(txt|lst|list)$/i.test(source) && kindOf(source) === "file") {
     const lines = new TextDecoder().decode(await readBytes(source)).split(/\r?\n/);
     const names = lines.map((line) => line.trim()).filter((line) => line && !line.startsWith("#"));

@@ -1,7 +1,9 @@
 /** Reading from disk: the one place where files are opened, with clear errors and bounded memory. */
+
 import { constants, readdirSync, type Stats, statSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import path from "node:path";
+import { expectKind } from "../base/arguments.ts";
 import { InputError } from "../index.ts";
 import type { Folder } from "../model/source.ts";
 
@@ -54,6 +56,7 @@ export function oddity(stats: Stats): string | undefined {
  * how large the file may be, whatever its size is said to be (in /proc it is 0). Throws InputError.
  */
 export async function readBytes(file: string, use: FileUse = "model"): Promise<Uint8Array> {
+  expectKind("readBytes: file", file, "a string");
   let handle: FileHandle | undefined;
   try {
     // Without O_NONBLOCK, opening a pipe waits until somebody writes to it. Windows has neither.
@@ -97,6 +100,7 @@ async function readWhole(handle: FileHandle, size: number, most: number, file: s
 
 /** The text of a file in UTF-8, at most 64 MiB. Throws InputError. */
 export async function readText(file: string, use: "text" | "annotations" = "text"): Promise<string> {
+  expectKind("readText: file", file, "a string");
   return new TextDecoder().decode(await readBytes(file, use));
 }
 
@@ -111,6 +115,7 @@ export function kindOf(file: string): "folder" | "file" | undefined {
 
 /** A folder on disk, as the model formats see it. */
 export function diskFolder(directory: string): Folder {
+  expectKind("diskFolder: directory", directory, "a string");
   return {
     describe: (name) => path.join(directory, name),
     read: async (name) => {
@@ -132,6 +137,8 @@ export function listFolder(directory: string): string[] {
 
 /** Whether two paths lead to one and the same file, by links or by the case of letters too. */
 export function sameFile(a: string, b: string): boolean {
+  expectKind("sameFile: a", a, "a string");
+  expectKind("sameFile: b", b, "a string");
   try {
     const [one, other] = [a, b].map((file) => statSync(file, { bigint: true }));
     return one.ino === other.ino && one.dev === other.dev && one.ino !== 0n;

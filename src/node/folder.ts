@@ -1,4 +1,5 @@
 /** Output folders that appear complete or not at all, and that never take anything of the user's with them. */
+
 import { createHash } from "node:crypto";
 import {
   accessSync,
@@ -11,6 +12,7 @@ import {
 } from "node:fs";
 import path from "node:path";
 import { z } from "zod";
+import { expectKind } from "../base/arguments.ts";
 import { InputError, NcnnkitError, UsageError, version } from "../index.ts";
 import { fileError, kindOf } from "./files.ts";
 import {
@@ -74,6 +76,7 @@ function isUnchanged(file: string, digest: string | undefined): boolean | undefi
  * and is no earlier result, or an earlier result of which a file was changed since. Throws InputError where nothing can be written.
  */
 export function checkReplaceable(directory: string): void {
+  expectKind("checkReplaceable: directory", directory, "a string");
   const target = followed(directory);
   const kind = kindOf(target);
   if (kind === "file") throw new UsageError(`${directory} is a file; name a folder to write to`);
@@ -113,6 +116,8 @@ export async function replaceFolder(
   directory: string,
   files: Readonly<Record<string, Content>>,
 ): Promise<string> {
+  expectKind("replaceFolder: directory", directory, "a string");
+  expectKind("replaceFolder: files", files, "files (text or bytes by name)");
   const names = Object.keys(files);
   const wrong = names.find((name) => !staysInside(name) || name === listName);
   if (wrong !== undefined) throw new InputError(`${directory}: "${wrong}" is no name of a file in it`);

@@ -1,6 +1,8 @@
 /** Names of pictures as people give them: files, folders and patterns. */
+
 import { readdirSync } from "node:fs";
 import path from "node:path";
+import { expectKind } from "../base/arguments.ts";
 import { InputError, UsageError } from "../index.ts";
 import { fileError, kindOf } from "./files.ts";
 
@@ -18,6 +20,8 @@ export interface FoundFile {
  * Throws InputError for an empty folder or a pattern without match.
  */
 export function expandPaths(arguments_: readonly string[], extensions: readonly string[]): FoundFile[] {
+  expectKind("expandPaths: arguments", arguments_, "a list of strings");
+  expectKind("expandPaths: extensions", extensions, "a list of strings");
   const seen = new Set<string>();
   return arguments_
     .flatMap((argument) => expandOne(argument, extensions))

@@ -1,6 +1,8 @@
 /** Picture files through `sharp`: decoding with bounded memory, upright as the camera's EXIF note says, and encoding. */
+
 import path from "node:path";
 import sharp, { type Sharp } from "sharp";
+import { expectKind } from "../base/arguments.ts";
 import { FormatError, InputError, type Picture } from "../index.ts";
 import { decodeBmp, isBmp } from "./bmp.ts";
 import { readBytes } from "./files.ts";
@@ -38,6 +40,7 @@ export interface FilePicture extends Picture {
  * larger than 23000x23000 pixels (10000x10000 where it can only be decoded as a whole).
  */
 export async function readPicture(file: string): Promise<FilePicture> {
+  expectKind("readPicture: file", file, "a string");
   const bytes = await readBytes(file, "picture");
   if (bytes.length === 0) throw new InputError(`${file}: the file is empty, not a picture`);
   try {
@@ -150,11 +153,14 @@ const encoders: Readonly<Record<string, (image: Sharp) => Sharp>> = {
 
 /** Whether `encodePicture` knows the extension of this name. */
 export function encodable(name: string): boolean {
+  expectKind("encodable: name", name, "a string");
   return path.extname(name).toLowerCase() in encoders;
 }
 
 /** The bytes of a picture in the format of the name's extension: JPEG, PNG, WebP, AVIF or TIFF. Throws InputError. */
 export async function encodePicture(picture: Picture, name: string): Promise<Uint8Array> {
+  expectKind("encodePicture: picture", picture, "a picture ({ width, height, data })");
+  expectKind("encodePicture: name", name, "a string");
   const { width, height, data, channels = 4 } = picture;
   const encode = encoders[path.extname(name).toLowerCase()];
   if (!encode) {

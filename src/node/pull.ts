@@ -1,7 +1,9 @@
 /** Models by name: found in the package, a folder of the user or the cache, or else downloaded into the cache. */
+
 import { accessSync, constants } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { expectKind } from "../base/arguments.ts";
 import { counted } from "../base/text.ts";
 import { InputError, withContext } from "../index.ts";
 import { sha256 } from "../model/format.ts";
@@ -64,13 +66,19 @@ export function placeOf(environment: Readonly<Record<string, string | undefined>
  * name, and InputError that says what to put where when a file cannot be had.
  */
 export async function pullModel(name: string, options: PullOptions = {}): Promise<PulledModel> {
+  expectKind("pullModel: name", name, "a string");
+  expectKind("pullModel: options", options, "an object of options");
   const entry = requireEntry(name);
   const files = await obtain(entry, options);
   return { entry, files: files.map(({ content: _, ...file }) => file) };
 }
 
 /** Whether the model of this entry can be had without a network; contents are not looked at. */
-export function isHere(entry: RegistryEntry, { cache, offlineFolder }: Place = placeOf()): boolean {
+export function isHere(entry: RegistryEntry, place: Place = placeOf()): boolean {
+  expectKind("isHere: entry", entry, "an object");
+  expectKind("isHere: place", place, "an object");
+  expectKind("isHere: entry.files", entry.files, "a list");
+  const { cache, offlineFolder } = place;
   const folders = offlineFolder === undefined ? [cache] : [offlineFolder, cache];
   return entry.files.every(({ name }) =>
     folders.some((folder) => kindOf(path.join(folder, name)) === "file"),

@@ -1,4 +1,5 @@
 /** Writing to disk: sets of files that appear together or not at all, and nothing left over when that fails. */
+
 import {
   copyFileSync,
   linkSync,
@@ -15,6 +16,7 @@ import {
 } from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { expectKind } from "../base/arguments.ts";
 import { InputError, NcnnkitError, UsageError } from "../index.ts";
 import { fileError, kindOf, oddity } from "./files.ts";
 
@@ -28,7 +30,10 @@ export const temporaryName = (): string => `.ncnnkit-${process.pid}-${serial++}.
  * A name as folders see it that make no difference between upper and lower case or between ways to write an accent, as those of
  * Windows and macOS: names that fold to the same one must not be written beside each other.
  */
-export const foldedName = (name: string): string => name.normalize("NFC").toLowerCase();
+export function foldedName(name: string): string {
+  expectKind("foldedName: name", name, "a string");
+  return name.normalize("NFC").toLowerCase();
+}
 
 /** Throws UsageError when two of the paths would be one file, on this system or on another. */
 export function checkDistinct(files: readonly string[], paths: path.PlatformPath = path): void {
@@ -76,6 +81,8 @@ interface Job {
  * Throws InputError when something cannot be written; nothing new is left behind then.
  */
 export async function writeFiles(directory: string, files: Readonly<Record<string, Content>>): Promise<void> {
+  expectKind("writeFiles: directory", directory, "a string");
+  expectKind("writeFiles: files", files, "files (text or bytes by name)");
   const names = Object.keys(files);
   for (const name of names) {
     if (path.basename(name) === name && name !== "" && name !== "." && name !== "..") continue;
@@ -88,6 +95,7 @@ export async function writeFiles(directory: string, files: Readonly<Record<strin
 export async function writePaths(
   files: readonly (readonly [file: string, content: Content])[],
 ): Promise<void> {
+  expectKind("writePaths: files", files, "a list of [path, text or bytes]");
   checkDistinct(files.map(([file]) => file));
   const created = new Set<string>();
   const jobs: Job[] = [];
@@ -196,6 +204,7 @@ export const renameOver = (from: string, to: string): Promise<void> =>
 
 /** Makes a folder and those above it; gives the ones that were new, innermost first. Throws InputError. */
 export function makeFolder(directory: string): string[] {
+  expectKind("makeFolder: directory", directory, "a string");
   const created: string[] = [];
   for (let folder = followed(directory); kindOf(folder) === undefined; ) {
     created.push(folder);

@@ -1,4 +1,5 @@
 /** Calibration: pictures in, scales (and what else makes int8 accurate) out. */
+import { expectKind } from "../base/arguments.ts";
 import { InputError, UsageError } from "../base/errors.ts";
 import { createSession, type SessionOptions } from "../engine/session.ts";
 import { type CalibrationTable, emptyTable, roundTable } from "../formats/table.ts";
@@ -171,6 +172,9 @@ export async function observeSource(
   phase: CalibrateProgress["phase"] = "observe",
   limit = Number.POSITIVE_INFINITY,
 ): Promise<Observations> {
+  expectKind("observeSource: graph", graph, "a graph");
+  expectKind("observeSource: source", source, "a function");
+  expectKind("observeSource: options", options, "an object of options");
   const observations: Observations = new Map();
   await forEachPicture(graph, source, options, phase, limit, (blobs) => observe(observations, blobs));
   return observations;

@@ -1,4 +1,5 @@
 /** The layers that have an int8 form, and what quantization needs to know of each. */
+import { expectKind } from "../base/arguments.ts";
 import { GraphError } from "../base/errors.ts";
 import { type Graph, type Node, opOf, paramsOf } from "../ir/graph.ts";
 import type { Int8Form } from "../ir/op.ts";
@@ -24,6 +25,7 @@ export interface QuantizableLayer extends Int8Form {
  * are not finite.
  */
 export function quantizableLayers(graph: Graph): QuantizableLayer[] {
+  expectKind("quantizableLayers: graph", graph, "a graph");
   const quantized = graph.nodes.find(isInt8);
   if (quantized) {
     throw new GraphError(

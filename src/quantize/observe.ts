@@ -3,6 +3,7 @@
  * needed, so that one pass is enough. Counts are exact and do not depend on the order of the pictures: observations made
  * by several workers or machines merge to the very same result.
  */
+import { expectKind } from "../base/arguments.ts";
 import { GraphError } from "../base/errors.ts";
 import type { Tensor } from "../ir/tensor.ts";
 
@@ -185,6 +186,8 @@ export function observe(observations: Observations, blobs: Record<string, Tensor
 
 /** Adds `other` to `observations`. Throws GraphError when they are of different blobs. */
 export function mergeObservations(observations: Observations, other: Observations): void {
+  expectKind("mergeObservations: observations", observations, "a map");
+  expectKind("mergeObservations: other", other, "a map");
   const differing = [...new Set([...observations.keys(), ...other.keys()])].find(
     (blob) => observations.has(blob) !== other.has(blob),
   );

@@ -3,6 +3,7 @@
  * pictures, and merging the files gives the very result of one run. Little-endian: magic, version, note, then per blob its
  * name, range, counts, channel maxima and the bins up to the last one in use, gaps run-length coded.
  */
+import { expectKind } from "../base/arguments.ts";
 import { ByteReader, ByteWriter } from "../base/bytes.ts";
 import { FormatError } from "../base/errors.ts";
 import { BlobObservation, binCount, type Observations } from "./observe.ts";
@@ -16,7 +17,11 @@ export interface PartialCalibration {
   observations: Observations;
 }
 
-export function writePartial({ note, observations }: PartialCalibration): Uint8Array {
+export function writePartial(partial: PartialCalibration): Uint8Array {
+  expectKind("writePartial: partial", partial, "an object");
+  expectKind("writePartial: partial.note", partial.note, "a string");
+  expectKind("writePartial: partial.observations", partial.observations, "a map");
+  const { note, observations } = partial;
   const writer = new ByteWriter().u32(magic).u32(version);
   writeText(writer, note);
   writer.u32(observations.size);
@@ -65,6 +70,7 @@ function usedRuns(bins: ArrayLike<number>): [number, number][] {
 
 /** Reads a partial. Throws FormatError. */
 export function readPartial(bytes: Uint8Array, where = "partial"): PartialCalibration {
+  expectKind("readPartial: bytes", bytes, "bytes (a Uint8Array)");
   const reader: ByteReader = new ByteReader(bytes, where);
   if (bytes.length < 8 || reader.u32("magic") !== magic) {
     throw new FormatError(`${where}: not a partial calibration; make one with calibrate --shard`);

@@ -6,6 +6,7 @@
  * misread it.
  */
 
+import { expectKind } from "../base/arguments.ts";
 import { GraphError, inContext, UsageError } from "../base/errors.ts";
 import { float32ToFp16Array } from "../base/fp16.ts";
 import { brief } from "../base/text.ts";
@@ -38,6 +39,9 @@ const requantized = 100;
  * not belong to it; UsageError for an unknown name in `keepFloat`.
  */
 export function quantizeGraph(graph: Graph, table: CalibrationTable, options: RewriteOptions = {}): Graph {
+  expectKind("quantizeGraph: graph", graph, "a graph");
+  expectKind("quantizeGraph: table", table, "a calibration table");
+  expectKind("quantizeGraph: options", options, "an object of options");
   const out = graph.clone();
   const layers = quantizableLayers(out);
   if (options.tableName === undefined) checkTable(table, layers);

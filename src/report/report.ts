@@ -1,4 +1,5 @@
 /** `ReportData` to one self-contained HTML page: no scripts, no other files, nothing fetched. */
+import { expectKind } from "../base/arguments.ts";
 import { counted } from "../base/text.ts";
 import {
   activationHistogram,
@@ -23,6 +24,7 @@ const shownWorst = 12;
 
 /** The whole page. Every text of `data` is escaped. */
 export function renderReport(data: ReportData): string {
+  expectKind("renderReport: data", data, "the data of a report");
   const page = html`<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">

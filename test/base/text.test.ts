@@ -53,10 +53,15 @@ describe("message", () => {
     expect(shown.length).toBeLessThan(230);
     expect(shown).toMatch(/^a\.param: .*… ?.* is wrong$/);
   });
+  test("the lines of a list stay, if they are indented", () => {
+    expect(message("fetch these:\n  https://a\n  https://b\nnow")).toBe(
+      "fetch these:\n  https://a\n  https://b\\nnow",
+    );
+  });
   test("one line of at most 2000 characters, whatever is repeated", () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary", maxLength: 5000 }), (text) => {
-        const shown = message(`${text} "${text}" ${upsetting}`);
+        const shown = message(`${text} "${text}" ${upsetting}`).replaceAll("\n  ", "");
         expect(shown.length).toBeLessThanOrEqual(2000);
         expect(shown).not.toMatch(/[\p{Cc}\p{Bidi_Control}\p{Surrogate}]/u);
       }),

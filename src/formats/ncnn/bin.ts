@@ -2,6 +2,7 @@
  * `.bin` weights <-> Graph: the plain concatenation of all layers' weight blocks. Element counts come from the parameters.
  * Source: ncnn src/modelbin.cpp, tools/modelwriter.h.
  */
+import { expectKind } from "../../base/arguments.ts";
 import { ByteReader, ByteWriter } from "../../base/bytes.ts";
 import { FormatError } from "../../base/errors.ts";
 import type { Graph, Node } from "../../ir/graph.ts";
@@ -65,6 +66,7 @@ function readPayload(reader: ByteReader, tag: number, count: number, field: stri
 
 /** The `.bin` bytes of a graph. Every weight keeps its storage. */
 export function writeWeights(graph: Graph): Uint8Array {
+  expectKind("writeWeights: graph", graph, "a graph");
   const writer = new ByteWriter();
   for (const node of graph.nodes) {
     for (const spec of specsOf(node)) {

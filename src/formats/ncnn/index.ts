@@ -1,4 +1,5 @@
 /** ncnn model files: `.param` (text or binary) and `.bin`. */
+import { expectKind } from "../../base/arguments.ts";
 import type { Graph } from "../../ir/graph.ts";
 import { readWeights } from "./bin.ts";
 import { isBinaryParam, parseBinaryParam } from "./param-binary.ts";
@@ -20,6 +21,8 @@ export function readNcnn(
   binName = "bin",
   warn?: (message: string) => void,
 ): Graph {
+  expectKind("readNcnn: param", param, "text or bytes (a Uint8Array)");
+  expectKind("readNcnn: bin", bin, "bytes (a Uint8Array)");
   let graph: Graph;
   if (typeof param === "string") graph = parseParam(param, paramName, warn);
   else if (isBinaryParam(param)) graph = parseBinaryParam(param, paramName);

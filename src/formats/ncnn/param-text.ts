@@ -5,6 +5,7 @@
  * `-23300` form, columns as ncnnoptimize pads them (24), and lines beyond the declared layer count are gone. The order of
  * a layer's parameters and parameters that equal the default are kept.
  */
+import { expectKind } from "../../base/arguments.ts";
 import { FormatError, inContext, UnsupportedError } from "../../base/errors.ts";
 import { Graph, type Node, verify } from "../../ir/graph.ts";
 import {
@@ -204,6 +205,7 @@ function readParam(tokens: Tokens, op: Op, node: string, key: number, text: stri
 
 /** The `.param` text of a graph, as ncnnoptimize writes it. Throws UnsupportedError for names that ncnn cannot hold. */
 export function printParam(graph: Graph): string {
+  expectKind("printParam: graph", graph, "a graph");
   const nodes = withSplits(graph);
   const blobs = new Set(nodes.flatMap((node) => node.outputs));
   const lines = nodes.map(printNode);
