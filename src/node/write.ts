@@ -50,6 +50,16 @@ export function checkDistinct(files: readonly string[], paths: path.PlatformPath
   }
 }
 
+const windowsReserves = /[<>:"|?*]|[. ]$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/i;
+
+/** Throws UsageError for a name that Windows takes for a device, a stream of another file, or for another name. */
+export function checkName(file: string, platform: NodeJS.Platform = process.platform): void {
+  const name = (platform === "win32" ? path.win32 : path.posix).basename(file);
+  if (platform === "win32" && windowsReserves.test(name)) {
+    throw new UsageError(`${file}: no file can be called ${name} on Windows; choose another name`);
+  }
+}
+
 /** Folders in the order in which they can be removed. */
 export const longestFirst = (folders: Iterable<string>): string[] =>
   [...folders].sort((a, b) => b.length - a.length);
@@ -97,6 +107,7 @@ export async function writePaths(
 ): Promise<void> {
   expectKind("writePaths: files", files, "a list of [path, text or bytes]");
   checkDistinct(files.map(([file]) => file));
+  for (const [file] of files) checkName(file);
   const created = new Set<string>();
   const jobs: Job[] = [];
   const undo = (): void => {
@@ -238,25 +249,41 @@ export interface Interruption {
   release(): void;
 }
 
+const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+/** What is to be undone if the process stops now; many sets may be on their way at once, with one listener for all. */
+const onTheirWay = new Set<{ interrupted: boolean; undo: () => void }>();
+
+function undoAll(): void {
+  for (const each of onTheirWay) {
+    each.interrupted = true;
+    each.undo();
+  }
+}
+
+function onSignal(signal: NodeJS.Signals): void {
+  undoAll();
+  listen(false);
+  process.kill(process.pid, signal);
+}
+
+function listen(on: boolean): void {
+  const change = on ? "on" : "off";
+  for (const signal of signals) process[change](signal, onSignal);
+  process[change]("exit", undoAll);
+}
+
 /** Runs `undo` if the process is told to stop, or ends, before `release`; a signal then takes its course. */
 export function watchInterrupt(undo: () => void): Interruption {
-  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-  let interrupted = false;
-  const onSignal = (signal: NodeJS.Signals): void => {
-    interrupted = true;
-    undo();
-    release();
-    process.kill(process.pid, signal);
-  };
-  const release = (): void => {
-    for (const signal of signals) process.off(signal, onSignal);
-    process.off("exit", undo);
-  };
-  for (const signal of signals) process.on(signal, onSignal);
-  process.on("exit", undo);
+  const mine = { interrupted: false, undo };
+  if (onTheirWay.size === 0) listen(true);
+  onTheirWay.add(mine);
   const pass = async (): Promise<void> => {
     await new Promise(setImmediate);
-    if (interrupted) throw new Error("interrupted");
+    if (mine.interrupted) throw new Error("interrupted");
+  };
+  const release = (): void => {
+    onTheirWay.delete(mine);
+    if (onTheirWay.size === 0) listen(false);
   };
   return { pass, release };
 }

@@ -13,7 +13,14 @@ import {
 import path from "node:path";
 import { beforeEach, expect, test } from "vitest";
 import { checkReplaceable, replaceFolder, staysInside } from "../../src/node/folder.ts";
-import { checkDistinct, foldedName, persistently, writeFiles, writePaths } from "../../src/node/write.ts";
+import {
+  checkDistinct,
+  checkName,
+  foldedName,
+  persistently,
+  writeFiles,
+  writePaths,
+} from "../../src/node/write.ts";
 import { temporaryFolder } from "../cli/_run.ts";
 
 const root = temporaryFolder();
@@ -125,6 +132,23 @@ test("paths of Windows fold as Windows folds them", () => {
   expect(() => checkDistinct(["C:\\out\\a.param", "C:\\out\\sub\\..\\a.param"], win32)).toThrow("same file");
   expect(() => checkDistinct(["C:\\out\\a.param", "D:\\out\\a.param"], win32)).not.toThrow();
   expect(foldedName("É.JPG")).toBe(foldedName("e\u0301.jpg"));
+});
+
+test("names that are something else on Windows are refused there", () => {
+  for (const name of ["NUL", "con.param", "out\\aux.txt", "yolo:v5.bin", "a?.json", "end.", "end "]) {
+    expect(() => checkName(name, "win32"), name).toThrow("on Windows");
+    expect(() => checkName(name, "linux"), name).not.toThrow();
+  }
+  for (const name of ["C:\\out\\console.txt", "a.b.param", "nullable"]) checkName(name, "win32");
+});
+
+test("many sets on their way at once share their listeners", async () => {
+  const before = process.listenerCount("SIGINT");
+  const sets = Array.from({ length: 40 }, (_, i) => writeFiles(folder, { [`f${i}`]: "x", [`g${i}`]: "y" }));
+  expect(process.listenerCount("SIGINT")).toBe(before + 1);
+  await Promise.all(sets);
+  expect(process.listenerCount("SIGINT")).toBe(before);
+  expect(readdirSync(folder)).toHaveLength(80);
 });
 
 test("Windows: what another program holds open is tried again, elsewhere and for other reasons not", async () => {
