@@ -1,7 +1,7 @@
 /**
  * The one graph type: ncnn's operator set in memory. Readers build it, passes change it, writers print it.
  *
- * A legal graph (checked by `verify`):
+ * A legal graph (checked by `verify`) has a node at least, and:
  * - nodes are in topological order, names are unique and non-empty, every blob has exactly one producer;
  * - every node type is in the operator table, with legal input and output counts and known parameters;
  * - every weight that the parameters call for is there with the right number of elements, and no other;
@@ -128,6 +128,7 @@ export function paramsOf(node: Node, ops: OpTable): ParamValues<Op["params"]> {
  * `weights: false` leaves the weights out, for a graph whose `.bin` has not been read.
  */
 export function verify(graph: Graph, ops: OpTable, { weights = true } = {}): void {
+  if (graph.nodes.length === 0) throw new GraphError("the graph has no layers");
   const produced = new Set<string>();
   const names = new Set<string>();
   for (const node of graph.nodes) {

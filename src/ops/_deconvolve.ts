@@ -70,6 +70,9 @@ export function deconvolutionShape([input]: readonly Shape[], p: P, group: numbe
   for (const name of ["kernel_w", "kernel_h", "stride_w", "stride_h", "dilation_w", "dilation_h"] as const) {
     if (p[name] < 1) throw new GraphError(`${name} is ${p[name]}, expected at least 1`);
   }
+  for (const name of ["output_pad_right", "output_pad_bottom"] as const) {
+    if (p[name] < 0) throw new GraphError(`${name} is ${p[name]}, expected at least 0`);
+  }
   if (group < 1 || input[0] % group || p.num_output % group) {
     throw new GraphError(`${input[0]} channels to ${p.num_output} cannot be split into ${group} groups`);
   }

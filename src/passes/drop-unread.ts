@@ -2,22 +2,22 @@
 
 import { GraphError } from "../base/errors.ts";
 import { brief } from "../base/text.ts";
-import { opOf } from "../ir/graph.ts";
+import { type Node, opOf } from "../ir/graph.ts";
 import { ops } from "../ops/index.ts";
 import type { Pass } from "./pass.ts";
 
 /**
- * Constants without a reader. (Any other blob without a reader is an output of the graph; where there is none, the
- * constants are all that the graph gives, and stay.)
+ * Constants without a reader. (Any other blob without a reader is an output of the graph; where there is none, not
+ * counting inputs that nobody reads, the constants are all that the graph gives, and stay.)
  */
 export const dropUnreadConstants: Pass = {
   name: "drop-unread-constants",
   run(graph) {
     const unread = new Set(graph.outputs);
-    const idle = graph.nodes.filter(
-      (node) => opOf(node, ops).source === "constant" && unread.has(node.outputs[0]),
-    );
-    if (idle.length === unread.size) return 0;
+    const ends = graph.nodes.filter((node) => node.outputs.some((blob) => unread.has(blob)));
+    const sourceOf = (node: Node) => opOf(node, ops).source;
+    const idle = ends.filter((node) => sourceOf(node) === "constant");
+    if (ends.every(sourceOf)) return 0;
     graph.remove(idle);
     return idle.length;
   },

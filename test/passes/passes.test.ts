@@ -721,6 +721,7 @@ test("nodes that nobody needs", () => {
     "Input x 0 1 x\nReLU r 1 1 x y",
   );
   expect(dropUnreadConstants.run(graphOf("MemoryData k 0 1 k 0=1"))).toBe(0); // the network's only output
+  expect(dropUnreadConstants.run(graphOf("Input x 0 1 x\nMemoryData k 0 1 k 0=1"))).toBe(0);
   const graph = graphOf("Input x 0 1 x\nReLU r 1 1 x a\nSigmoid s 1 1 a y\nTanH t 1 1 a z");
   expect(keepOutputs(["y"]).run(graph)).toBe(1);
   expect(graph.outputs).toEqual(["y"]);
