@@ -54,7 +54,9 @@ export function tiffReading(bytes: Uint8Array, file: string): TiffReading | unde
   const format = entries.numbers(tags.format)[0] ?? 1;
   const samples = entries.numbers(tags.samples)[0] ?? 1;
   checkSamples(kind, bits, format, samples, file);
-  if (jpegCompressions.includes(entries.numbers(tags.compression)[0])) return undefined;
+  // JPEG brings its own way from YCbCr to RGB, but takes inks as they are.
+  const isJpeg = jpegCompressions.includes(entries.numbers(tags.compression)[0]);
+  if (isJpeg && kind !== photometric.separated) return undefined;
   const convert = conversion(entries, kind, bits, samples, file);
   if (!convert) return undefined;
   const copy = entries.patched([

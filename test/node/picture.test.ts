@@ -263,10 +263,12 @@ test.each([
   ["cmyk.jpg", fixture("cmyk.jpg"), [44262, 44375, 49621], [40, 155, 104]],
   ["plain-cmyk.jpg", withoutAdobe(fixture("cmyk.jpg")), [44262, 44375, 49621], [40, 155, 104]],
   ["ycck.jpg", fixture("ycck.jpg"), [12295, 11373, 9993], [55, 13, 32]],
+  ["inks-jpeg.tif", fixture("inks-jpeg.tif"), [32592, 31003, 33383], [162, 189, 179]],
 ])("%s: inks as OpenCV mixes them", async (name, bytes, expected, at) => {
   const picture = await read(name, bytes);
   expect(sums(picture)).toEqual(expected);
-  expect(rows(picture)[3].slice(60, 63)).toEqual(at);
+  const x = name.endsWith("jpg") ? 20 : 5;
+  expect(rows(picture)[3].slice(3 * x, 3 * x + 3)).toEqual(at);
 });
 
 /** A JPEG of 64x64 whose left half is unlike its right one. */
