@@ -49,13 +49,15 @@ export function cutInputCode(
     const froms = formulas.map(({ from }) => from);
     const isReversed = froms.length === 3 && froms.join() === "2,1,0";
     if (!isReversed && froms.some((from, i) => from !== i)) return undefined;
+    const levels = levelsOf(formulas, isWhole);
+    // A view of the same order is no pre-processing.
+    if (!levels && !isReversed && !formulas[0].isChannelsLast) return undefined;
     for (const node of graph.nodes) {
       node.inputs = node.inputs.map((name) => (name === value ? input.name : name));
     }
     graph.inputs = [{ name: input.name, type: "float32", shape }];
     shapes.set(input.name, shape);
     types.set(input.name, "float32");
-    const levels = levelsOf(formulas, isWhole);
     return { ...(levels && { levels }), isReversed, isChannelsLast: formulas[0].isChannelsLast };
   }
   return undefined;
@@ -129,6 +131,14 @@ function channelFormulas(
   const dims = tracer.dims(value);
   const [, channels, height, width] = dims;
   const area = height * width;
+  // The input is the same picture: not one whose axes are others, cut or joined.
+  const picture = inputDims.slice(inputDims[0] === 1 ? 1 : 0).join();
+  const layouts = [
+    [channels, height, width],
+    [height, width, channels],
+    ...(channels === 1 ? [[height, width]] : []),
+  ];
+  if (!layouts.some((layout) => layout.join() === picture)) return undefined;
   const formulas: ChannelFormula[] = [];
   for (let c = 0; c < channels; c++) {
     for (const cell of new Set([0, 1, width, Math.floor(area / 2) + 1, area - 1].filter((i) => i < area))) {
