@@ -13,7 +13,7 @@ export { type Box, type Detection, type DetectOptions, postprocess } from "./det
 export { classColor, type DrawOptions, drawDetections } from "./detect/draw.ts";
 export { type InputOptions, type Transform, toTensor } from "./detect/letterbox.ts";
 export type { Picture } from "./detect/picture.ts";
-export { type CocoRow, cocoRows, imageId, yoloText } from "./detect/save.ts";
+export { type CocoRow, cocoRows, distinctNames, imageId, sameName, yoloText } from "./detect/save.ts";
 export type { Profile, StepProfile } from "./engine/profile.ts";
 export type { Backend, Session, SessionOptions } from "./engine/session.ts";
 export type {
@@ -26,12 +26,12 @@ export type {
 export {
   type CocoImage,
   type CocoInstances,
-  type DatasetYaml,
   matchCategories,
   parseCocoInstances,
-  parseDatasetYaml,
   parseYoloLabels,
+  type YoloLabelOptions,
 } from "./evaluate/dataset.ts";
+export { type DatasetYaml, parseDatasetYaml } from "./evaluate/dataset-yaml.ts";
 export type { Fidelity, ScoreChange, ScorePair, SizeClass } from "./evaluate/fidelity.ts";
 export { printParam, readNcnn, writeWeights } from "./formats/ncnn/index.ts";
 export { type CalibrationTable, parseTable, printedScales, printTable } from "./formats/table.ts";
@@ -39,7 +39,7 @@ export type { Graph, Node } from "./ir/graph.ts";
 export type * from "./ir/manifest.ts";
 export { formatShape, type Shape, type Tensor, tensor } from "./ir/tensor.ts";
 export type { Weight, Weights } from "./ir/weight.ts";
-export type { KnownFacts } from "./model/assume.ts";
+export { hasOwnLabels, type KnownFacts } from "./model/assume.ts";
 export {
   type BenchmarkOptions,
   type BenchmarkResult,
@@ -111,7 +111,7 @@ export {
 } from "./model/load.ts";
 export { type MemoryFiles, type MemoryNames, memoryFiles } from "./model/memory.ts";
 export { mergeModels } from "./model/merge.ts";
-export { Model, type ModelDetectOptions } from "./model/model.ts";
+export { Model, type ModelDetectOptions, requireHeads } from "./model/model.ts";
 export { type NcnnoptimizeOptions, ncnnoptimize } from "./model/optimize.ts";
 export { quantizeModel, withoutVectorConvolutions } from "./model/quantize.ts";
 export {

@@ -49,6 +49,7 @@ export {
   sameFile,
 } from "./node/files.ts";
 export { checkReplaceable, replaceFolder } from "./node/folder.ts";
+export { readList } from "./node/lists.ts";
 export { expandPaths, type FoundFile } from "./node/paths.ts";
 export {
   encodable,

@@ -37,7 +37,7 @@ const arrows: Record<string, readonly string[]> = {
 };
 /** Only these may import Node's modules or packages that need Node. */
 const nodeOnly = new Set(["node", "node.ts", "cli"]);
-const browserPackages = new Set(["fflate", "pbf", "zod"]);
+const browserPackages = new Set(["fflate", "pbf", "yaml", "zod"]);
 
 const root = path.resolve(import.meta.dirname, "../src");
 const files = readdirSync(root, { recursive: true, withFileTypes: true })

@@ -1,4 +1,5 @@
 /** `ncnnkit calibrate`: scales for int8 from pictures. */
+import { createHash } from "node:crypto";
 import path from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { counted } from "../base/text.ts";
@@ -129,7 +130,10 @@ async function run(file: string, options: Options, terminal: Terminal): Promise<
   const input = calibrationInput(manifest, options, size);
   warnMismatch(manifest.input, input, opened.assumptions.length > 0, file, terminal);
   const told = teller(terminal);
-  const entries = options.images === undefined ? undefined : await picturesOf(options);
+  const entries =
+    options.images === undefined
+      ? undefined
+      : await picturesOf(options, (message) => warn(terminal, message));
   const source = entries && calibrationSource(entries, input, told.skip, undefined, told.warn);
   const note = JSON.stringify({ model: await graphDigest(graph), input });
   try {
@@ -171,8 +175,11 @@ async function run(file: string, options: Options, terminal: Terminal): Promise<
 
 async function* none(): AsyncGenerator<never> {}
 
-async function picturesOf({ images = "", limit, shard }: Options): ReturnType<typeof openPictures> {
-  const all = (await openPictures(images)).slice(0, limit);
+async function picturesOf(
+  { images = "", limit, shard }: Options,
+  onWarning: (message: string) => void,
+): ReturnType<typeof openPictures> {
+  const all = (await openPictures(images, { onWarning })).slice(0, limit);
   const mine = shard ? all.filter((_, i) => i % shard.of === shard.part - 1) : all;
   if (!mine.length)
     throw new InputError(`${images}: ${all.length} pictures are too few for ${shard?.of} parts`);
@@ -220,8 +227,16 @@ function warnMismatch(
 
 async function merged(files: readonly string[], note: string): Promise<Observations> {
   const observations: Observations = new Map();
+  const seen = new Map<string, string>();
   for (const file of files) {
-    const partial = readPartial(await readBytes(file), file);
+    const bytes = await readBytes(file);
+    const digest = createHash("sha256").update(bytes).digest("hex");
+    const same = seen.get(digest);
+    if (same !== undefined) {
+      throw new UsageError(`${file} and ${same} are the same part, whose pictures would count twice`);
+    }
+    seen.set(digest, file);
+    const partial = readPartial(bytes, file);
     if (partial.note !== note) {
       throw new UsageError(
         `${file}: made with another model, size or pre-processing: ${partial.note.slice(0, 400)}, expected ${note.slice(0, 400)}`,

@@ -9,6 +9,7 @@ import {
   type DeployStage,
   deploy,
   encodePicture,
+  hasOwnLabels,
   type Method,
   methods,
   openDataset,
@@ -16,6 +17,7 @@ import {
   type Picture,
   type ReportImage,
   replaceFolder,
+  requireHeads,
 } from "../node.ts";
 import { change, percent } from "./eval.ts";
 import { addNameOptions, type NameOptions, openNamed } from "./names.ts";
@@ -91,7 +93,7 @@ const titles: Record<DeployStage, string> = {
 };
 
 async function run(file: string, options: Options, terminal: Terminal): Promise<void> {
-  const opened = await openNamed(file, terminal, {
+  let opened = await openNamed(file, terminal, {
     ...(await knownFacts(options)),
     offline: options.offline,
   });
@@ -99,8 +101,11 @@ async function run(file: string, options: Options, terminal: Terminal): Promise<
   const out = options.out ?? `${name}-deploy`;
   checkReplaceable(out);
   for (const text of opened.assumptions) warn(terminal, `${file}: ${text}`);
+  requireHeads(opened);
   const { labels } = opened.manifest;
-  const all = await openPictures(options.calib);
+  const { stop, ...told } = teller(terminal);
+  const { onWarning } = told;
+  const all = await openPictures(options.calib, { onWarning });
   const calibration = spread(all, options.limit);
   if (calibration.length < all.length) {
     terminal.err(`calibrating on ${calibration.length} of ${all.length} pictures (--limit)\n`);
@@ -109,11 +114,12 @@ async function run(file: string, options: Options, terminal: Terminal): Promise<
     options.eval === undefined
       ? undefined
       : await openDataset(options.eval, {
-          labels,
+          ...{ labels, labelsKnown: hasOwnLabels(opened.manifest, opened.assumptions), onWarning },
           images: options.images,
           limit: options.evalLimit,
           labelsOptional: true,
         });
+  if (evaluation) opened = { ...opened, manifest: { ...opened.manifest, labels: [...evaluation.labels] } };
   if (evaluation && !evaluation.labelled) {
     warn(terminal, `${options.eval}: no label files, so there is no AP, only fidelity`);
   }
@@ -123,7 +129,6 @@ async function run(file: string, options: Options, terminal: Terminal): Promise<
       `${calibration.length} calibration pictures are few: ranges of rare activations may be missed; give a hundred`,
     );
   }
-  const { stop, ...told } = teller(terminal);
   let result: Deployment;
   try {
     result = await deploy(

@@ -3,9 +3,11 @@ import path from "node:path";
 import { type Command, Option } from "commander";
 import { counted, fileSafe, visible } from "../base/text.ts";
 import {
+  type CocoRow,
   cocoLabels,
   cocoRows,
   type Detection,
+  distinctNames,
   drawDetections,
   encodable,
   encodePicture,
@@ -13,9 +15,11 @@ import {
   type FilePicture,
   type FoundFile,
   InputError,
+  imageId,
   type Model,
   pictureExtensions,
   readPicture,
+  sameName,
   UsageError,
   writeFiles,
   yoloText,
@@ -90,6 +94,18 @@ interface Result {
   written?: string;
 }
 
+/** What belongs to a picture below `--out`, `/` between folders. */
+interface Target {
+  /** The picture's own, for other files. */
+  name: string;
+  /** The picture with its boxes. */
+  picture: string;
+  /** YOLO text of `--save txt`. */
+  text: string;
+  /** Of `--save coco`. */
+  imageId: number | string;
+}
+
 async function detect(
   modelFile: string,
   images: string[],
@@ -98,7 +114,7 @@ async function detect(
 ): Promise<void> {
   if (options.save && !options.out) throw new UsageError("--save needs --out, the folder to write to");
   const files = expandPaths(images, pictureExtensions);
-  const targets = options.out === undefined ? undefined : outputNames(files, options.out);
+  const targets = options.out === undefined ? undefined : outputNames(files, options, terminal);
   const model = await loadNamed(modelFile, terminal, {
     ...(await knownFacts(options)),
     offline: options.offline,
@@ -118,11 +134,12 @@ async function detect(
 async function detectAll(
   model: Model,
   files: readonly FoundFile[],
-  targets: readonly string[] | undefined,
+  targets: readonly Target[] | undefined,
   options: Options,
   terminal: Terminal,
 ): Promise<void> {
   const results: Result[] = [];
+  const rows: CocoRow[] = [];
   const failed: { file: string; error: string }[] = [];
   const progress = startProgress(terminal, "detect", files.length);
   try {
@@ -135,7 +152,10 @@ async function detectAll(
         if (picture.warning !== undefined) progress.say(`warning: ${picture.warning}`);
         const result = await detectOne(model, file, picture, options);
         results.push(result);
-        if (options.out && targets) result.written = await writeOne(result, picture, options, targets[i]);
+        if (options.out && targets) {
+          result.written = await writeOne(result, picture, options, targets[i]);
+          rows.push(...rowsOf(result, targets[i], model.manifest.labels));
+        }
         if (!options.json) terminal.out(boxLines(result, files.length > 1));
       }
       progress.step(i + 1);
@@ -145,7 +165,7 @@ async function detectAll(
   }
   if (!results.length) throw new InputError(`none of the ${files.length} pictures could be read`);
   if (options.out && options.save === "coco") {
-    await writeFiles(options.out, { "detections.json": cocoJson(results, model.manifest.labels) });
+    await writeFiles(options.out, { "detections.json": JSON.stringify(rows) });
   }
   if (options.json) terminal.out(`${JSON.stringify(toJson(model, results, failed), null, 2)}\n`);
   else terminal.err(`${closing(results, failed.length, options)}\n`);
@@ -199,33 +219,54 @@ function rescale(detections: readonly Detection[], sx: number, sy: number): Dete
 }
 
 /**
- * Where each picture goes, below `out`: under its own name, with a number added where two would meet.
+ * Where each picture goes, below `--out`: under its own name, with a number added where two would meet. What is named after a
+ * picture without its extension gets the extension too where two pictures would share the name.
  * Throws UsageError when a picture would be overwritten by its annotated copy.
  */
-function outputNames(files: readonly FoundFile[], out: string): string[] {
+function outputNames(files: readonly FoundFile[], { out = "", save }: Options, terminal: Terminal): Target[] {
   const used = new Set<string>();
-  return files.map(({ name: given, path: source }) => {
-    const name = fileSafe(given);
-    const extension = path.extname(name);
-    const stem = name.slice(0, name.length - extension.length);
-    let target = name;
-    for (let i = 2; used.has(target); i++) target = `${stem}-${i}${extension}`;
-    used.add(target);
-    if (path.resolve(out, target) === path.resolve(source)) {
+  const targets = files.map(({ name, path: source }) => {
+    const slashed = fileSafe(name).replaceAll(path.sep, "/");
+    const extension = path.extname(slashed);
+    const stem = slashed.slice(0, slashed.length - extension.length);
+    const numbered = (i: number): { name: string; picture: string } => {
+      const each = i === 1 ? slashed : `${stem}-${i}${extension}`;
+      return { name: each, picture: encodable(each) ? each : `${each}.png` };
+    };
+    let i = 1;
+    while (Object.values(numbered(i)).some((each) => used.has(sameName(each)))) i++;
+    const target = numbered(i);
+    for (const each of Object.values(target)) used.add(sameName(each));
+    if (path.resolve(out, target.picture) === path.resolve(source)) {
       throw new UsageError(`--out ${out} would overwrite ${source}; choose another folder`);
     }
     return target;
   });
+  const names = targets.map(({ name }) => name);
+  const stemOf = (name: string): string => name.slice(0, name.length - path.extname(name).length);
+  const stems = names.map(stemOf);
+  // As the files are called: of two 1.png none is image 1.
+  const shortIds = files.map(({ name }) => imageId(stemOf(path.basename(name))));
+  const texts = distinctNames(stems, names);
+  const ids = distinctNames(shortIds, names);
+  const [given, wanted] = save === "coco" ? [ids, shortIds] : [texts, stems];
+  const shared = given.filter((name, i) => name !== wanted[i]).length;
+  if (save && shared) {
+    const instead =
+      save === "coco" ? "the image_id of those is their path" : "theirs are called like a.jpg.txt";
+    warn(terminal, `${counted(shared, "picture")} would share a name with another; ${instead}`);
+  }
+  return targets.map((target, i) => ({ ...target, text: `${texts[i]}.txt`, imageId: ids[i] }));
 }
 
 /** Writes the picture with its boxes, and the YOLO text file if asked for; gives the picture's path. */
 async function writeOne(
   { detections, ...result }: Result,
   picture: FilePicture,
-  options: Options,
-  name: string,
+  { out = "", save }: Options,
+  names: Target,
 ): Promise<string> {
-  const target = path.join(options.out ?? "", encodable(name) ? name : `${name}.png`);
+  const target = path.join(out, names.picture);
   const drawn = drawDetections(
     picture,
     rescale(detections, picture.width / result.width, picture.height / result.height),
@@ -233,8 +274,8 @@ async function writeOne(
   const files: Record<string, Uint8Array | string> = {
     [path.basename(target)]: await encodePicture(drawn, target),
   };
-  if (options.save === "txt") {
-    files[`${path.parse(name).name}.txt`] = yoloText(detections, result.width, result.height);
+  if (save === "txt") {
+    files[path.posix.basename(names.text)] = yoloText(detections, result.width, result.height);
   }
   await writeFiles(path.dirname(target), files);
   return target;
@@ -250,13 +291,10 @@ function boxLines({ file, detections }: Result, several: boolean): string {
     .join("");
 }
 
-/** A COCO results file; with COCO's own category ids when the classes are COCO's. */
-function cocoJson(results: readonly Result[], labels: readonly string[]): string {
+/** Rows of a COCO results file; with COCO's own category ids when the classes are COCO's. */
+function rowsOf({ detections }: Result, target: Target, labels: readonly string[]): CocoRow[] {
   const isCoco = labels.length === cocoLabels.length && labels.every((label, i) => label === cocoLabels[i]);
-  const rows = results.flatMap(({ file, detections }) =>
-    cocoRows(detections, path.parse(file).name, { coco91: isCoco }),
-  );
-  return JSON.stringify(rows);
+  return cocoRows(detections, target.imageId, { coco91: isCoco, fileName: target.name });
 }
 
 const round = (value: number, digits: number): number => Number(value.toFixed(digits));

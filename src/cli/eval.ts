@@ -4,6 +4,7 @@ import { counted } from "../base/text.ts";
 import {
   type Evaluation,
   evaluateModels,
+  hasOwnLabels,
   InputError,
   inputDifferences,
   type Model,
@@ -91,25 +92,32 @@ async function evaluate(
   terminal: Terminal,
 ): Promise<void> {
   const { images, split, limit } = options;
-  const { labels } = models[0].manifest;
-  const labelsOptional = models.length > 1;
-  const dataset = await openDataset(options.data, { labels, images, split, limit, labelsOptional });
+  const [first] = models;
+  const { labels } = first.manifest;
+  let say = (message: string): void => warn(terminal, message);
+  const dataset = await openDataset(options.data, {
+    ...{ labels, images, split, limit },
+    labelsKnown: hasOwnLabels(first.manifest, first.assumptions),
+    labelsOptional: models.length > 1,
+    onWarning: (message) => say(message),
+  });
   if (!dataset.labelled) {
     warn(terminal, `${options.data}: no label files, so there is no AP, only fidelity to ${files[0]}`);
   }
   const skipped: string[] = [];
   const progress: Progress = startProgress(terminal, "evaluating", dataset.entries.length);
+  say = (message) => progress.say(`warning: ${message}`);
   const skip = (message: string): void => {
     skipped.push(message);
     progress.say(`skipped ${message}`);
   };
-  const damaged = (message: string): void => progress.say(`warning: ${message}`);
   let result: Evaluation;
   try {
-    result = await evaluateModels(models, readEntries(dataset.entries, skip, damaged), {
+    const measured = await evaluateModels(models, readEntries(dataset.entries, skip, say), {
       size: options.size,
       onProgress: (done) => progress.step(done + skipped.length),
     });
+    result = { ...measured, labels: dataset.labels };
   } catch (error) {
     if (skipped.length < dataset.entries.length) throw error;
     throw new InputError(`${options.data}: none of the ${dataset.entries.length} pictures could be read`, {

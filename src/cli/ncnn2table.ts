@@ -1,19 +1,17 @@
 /** `ncnnkit ncnn2table`: the official tool's command line. */
 import { availableParallelism } from "node:os";
-import path from "node:path";
 import {
   type CalibrationSource,
   calibrateModel,
   type Graph,
   InputError,
-  kindOf,
   type LayerReport,
   type Method,
   pixelChannels,
   readBytes,
+  readList,
   readNpy,
   readPicture,
-  readText,
   type TableInput,
   type TablePixel,
   type Tensor,
@@ -254,7 +252,7 @@ type = ${arrays ? 1 : 0}
 
 /** The files of each list; all lists are equally long. */
 async function readLists(lists: readonly string[]): Promise<string[][]> {
-  const files = await Promise.all(lists.map(readList));
+  const files = await Promise.all(lists.map((list) => readList(list, { currentFirst: true })));
   const uneven = files.findIndex((each) => each.length !== files[0].length);
   if (uneven > 0) {
     throw new InputError(
@@ -262,18 +260,6 @@ async function readLists(lists: readonly string[]): Promise<string[][]> {
     );
   }
   return files;
-}
-
-async function readList(list: string): Promise<string[]> {
-  const lines = (await readText(list)).split(/\r?\n/);
-  const files = lines.map((line) => line.trim()).filter((line) => line !== "");
-  if (!files.length) throw new InputError(`${list}: the list is empty; expected a path a line`);
-  return files.map((line) => {
-    // The original takes the first word; here names may also have spaces and be relative to the list.
-    const names = [line, line.split(/\s+/)[0]];
-    const candidates = names.flatMap((name) => [name, path.resolve(path.dirname(list), name)]);
-    return candidates.find((name) => kindOf(name) === "file") ?? names[0];
-  });
 }
 
 function sourceOf(

@@ -9,6 +9,7 @@ import {
   type EvaluationItem,
   type Graph,
   graphDigest,
+  hasOwnLabels,
   InputError,
   keepWithinBudget,
   type Manifest,
@@ -208,10 +209,14 @@ async function spend(
     throw new UsageError("a budget needs pictures: give them with --images or --data");
   const { labels } = manifest;
   const { images, limit, keepFloat, threads, size } = options;
+  const onWarning = (message: string): void => warn(terminal, message);
   const dataset =
     budget.ap === undefined
-      ? { entries: (await openPictures(options.images ?? source)).slice(0, limit) }
-      : await openDataset(source, { labels, limit, ...(options.data !== undefined && { images }) });
+      ? { entries: (await openPictures(options.images ?? source, { onWarning })).slice(0, limit) }
+      : await openDataset(source, {
+          ...{ labels, limit, onWarning, labelsKnown: hasOwnLabels(manifest) },
+          ...(options.data !== undefined && { images }),
+        });
   const skipped = new Set<string>();
   const skip = (message: string): void => {
     if (!skipped.has(message)) terminal.err(`skipped ${message}\n`);

@@ -44,36 +44,69 @@ export function yoloText(detections: readonly Detection[], width: number, height
 /** One entry of a COCO results file. */
 export interface CocoRow {
   image_id: number | string;
+  /** The picture's path, where `file_name` was given. */
+  file_name?: string;
   category_id: number;
   /** `x y width height` in pixels. */
   bbox: [number, number, number, number];
   score: number;
 }
 
-/**
- * Entries of a COCO results file. `stem` is the picture's file name without extension: `000000000139` is image 139, other
- * names stay text. Categories are class numbers, or with `coco91` COCO's own ids.
- */
+/** Entries of a COCO results file for the picture `id`. Categories are class numbers, or with `coco91` COCO's own ids. */
 export function cocoRows(
   detections: readonly Detection[],
-  stem: string,
-  options: { coco91?: boolean } = {},
+  id: CocoRow["image_id"],
+  options: { coco91?: boolean; fileName?: string } = {},
 ): CocoRow[] {
   expectKind("cocoRows: detections", detections, "a list of detections");
   expectKind("cocoRows: options", options, "an object of options");
-  const id = imageId(stem);
   const round = (value: number, digits: number) => Number(value.toFixed(digits));
   return detections.map(({ classId, score, box }) => ({
     image_id: id,
+    ...(options.fileName !== undefined && { file_name: options.fileName }),
     category_id: options.coco91 ? (coco91[classId] ?? classId) : classId,
     bbox: [round(box.x, 3), round(box.y, 3), round(box.width, 3), round(box.height, 3)],
     score: round(score, 5),
   }));
 }
 
-/** The image id that COCO files use for a picture of this name: a number where the name is one. */
-export function imageId(stem: string): number | string {
+/** The image id that COCO files use for a picture of this name without extension: a number where the name is one. */
+export function imageId(stem: string): CocoRow["image_id"] {
   expectKind("imageId: stem", stem, "a string");
   const id = Number(stem);
   return /^\d+$/.test(stem) && Number.isSafeInteger(id) ? id : stem;
+}
+
+/**
+ * For each picture its short name where no other has it, else its full one; full names differ from each other. Names that
+ * differ in case only are the same, as on Windows and macOS.
+ *
+ * ```ts
+ * distinctNames(["a", "a", "b"], ["a.jpg", "a.png", "b.png"]); // ["a.jpg", "a.png", "b"]
+ * ```
+ */
+export function distinctNames<T extends string | number>(short: readonly T[], full: readonly T[]): T[] {
+  expectKind("distinctNames: short", short, "a list");
+  expectKind("distinctNames: full", full, "a list");
+  const key = (name: T): string => sameName(String(name));
+  const counts = new Map<string, number>();
+  for (const name of short) counts.set(key(name), (counts.get(key(name)) ?? 0) + 1);
+  const out = short.map((name, i) => ((counts.get(key(name)) ?? 0) > 1 ? full[i] : name));
+  // A full name may be another's short one, which then gives way; that may go on.
+  for (let changed = true; changed; ) {
+    const taken = new Set(out.flatMap((name, i) => (name === short[i] ? [] : [key(name)])));
+    changed = false;
+    for (const [i, name] of short.entries()) {
+      if (out[i] !== name || name === full[i] || !taken.has(key(name))) continue;
+      out[i] = full[i];
+      changed = true;
+    }
+  }
+  return out;
+}
+
+/** Equal for file names that some file systems take for one. */
+export function sameName(name: string): string {
+  expectKind("sameName: name", name, "a string");
+  return name.normalize("NFC").toLowerCase();
 }

@@ -1,45 +1,77 @@
-/** Ground truth from the text of label files: YOLO label files, COCO `instances_*.json`, and YOLOv5's dataset yaml. */
-
+/** Ground truth from the text of label files: YOLO label files and COCO `instances_*.json`. */
 import * as z from "zod/mini";
 import { expectKind } from "../base/arguments.ts";
-import { FormatError } from "../base/errors.ts";
-import { brief } from "../base/text.ts";
+import { FormatError, inContext } from "../base/errors.ts";
+import { brief, counted, quote } from "../base/text.ts";
 import type { GroundTruth, ImageId } from "./coco-ap.ts";
+
+export interface YoloLabelOptions {
+  /** Told of what was left out: a score behind a box, lines that are there twice. */
+  onNote?: (message: string) => void;
+}
 
 /**
  * Objects of one picture from its YOLO label file: `class cx cy w h` a line, fractions of the picture of
- * `size.width` x `size.height` pixels; or `class x y x y x y …`, an outline, of which the bounding box is taken.
- * Throws FormatError with the line.
+ * `size.width` x `size.height` pixels; or `class x y x y x y …`, an outline, of which the bounding box is taken. As YOLOv5 has
+ * it, the same box of the same class counts once. Values up to one pixel outside are clipped to 0..1; a score as sixth value
+ * is left out. Throws FormatError with the line.
  */
 export function parseYoloLabels(
   text: string,
   where: string,
   image: ImageId,
   size: { width: number; height: number },
+  { onNote }: YoloLabelOptions = {},
 ): GroundTruth[] {
   expectKind("parseYoloLabels: text", text, "a string");
   expectKind("parseYoloLabels: size", size, "an object");
-  const rows: GroundTruth[] = [];
-  text.split(/\r?\n/).forEach((line, i) => {
+  const rows = new Map<string, GroundTruth>();
+  let [scores, twice] = [0, 0];
+  text.split(/\r\n|\r|\n/).forEach((line, i) => {
     const words = line.trim().split(/\s+/);
     if (words[0] === "") return;
-    const fail = (problem: string): never => {
-      throw new FormatError(`${where}: line ${i + 1}: ${problem}`);
-    };
-    const values = words.map(Number);
-    if (values.length !== 5 && (values.length < 7 || values.length % 2 === 0)) {
-      fail(`found ${values.length} values, expected "class cx cy w h", or a class and at least 3 points`);
-    }
-    const [category, ...fractions] = values;
-    if (!Number.isInteger(category) || category < 0)
-      fail(`class ${words[0]}: expected a whole number from 0`);
-    const wrong = fractions.findIndex((value) => !(value >= 0 && value <= 1));
-    if (wrong >= 0) {
-      fail(`found ${words[wrong + 1]}, expected fractions of the picture's size, from 0 to 1`);
-    }
-    rows.push({ image, category, box: fractionBox(fractions, size) });
+    const { category, fractions, scored } = inContext(`${where}: line ${i + 1}`, () => parseRow(words, size));
+    if (scored) scores++;
+    const box = fractionBox(fractions, size);
+    const key = [category, box.x, box.y, box.width, box.height].map(Math.fround).join(" ");
+    if (rows.has(key)) twice++;
+    else rows.set(key, { image, category, box });
   });
-  return rows;
+  if (scores)
+    onNote?.(`${where}: the sixth value of ${counted(scores, "line")} is taken for a score and ignored`);
+  if (twice) onNote?.(`${where}: ${counted(twice, "line")} said again what another says, and counted once`);
+  return [...rows.values()];
+}
+
+const decimal = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i;
+
+function parseRow(
+  words: readonly string[],
+  size: { width: number; height: number },
+): { category: number; fractions: number[]; scored: boolean } {
+  const fail = (problem: string): never => {
+    throw new FormatError(problem);
+  };
+  const values = words.map((word) => (decimal.test(word) ? Number(word) : Number.NaN));
+  const { length } = values;
+  if (length < 5 || (length > 6 && length % 2 === 0)) {
+    fail(`found ${length} values, expected "class cx cy w h", or a class and at least 3 points`);
+  }
+  const [category, ...fractions] = values;
+  if (!Number.isSafeInteger(category) || category < 0)
+    fail(`class ${brief(words[0])}: expected a whole number from 0`);
+  const scored = length === 6;
+  if (scored && !(values[5] >= 0 && values[5] <= 1)) {
+    fail(`found ${brief(words[5])} as sixth value, expected nothing, or a score from 0 to 1`);
+  }
+  const inside = fractions.slice(0, scored ? 4 : undefined).map((value, i) => {
+    const pixel = 1 / (i % 2 ? size.height : size.width);
+    if (value >= -pixel && value <= 1 + pixel) return Math.min(Math.max(value, 0), 1);
+    return fail(
+      `found ${brief(words[i + 1])}, expected fractions of the picture's size, from 0 to 1 (a pixel outside is clipped)`,
+    );
+  });
+  return { category, fractions: inside, scored };
 }
 
 function fractionBox(fractions: number[], size: { width: number; height: number }): GroundTruth["box"] {
@@ -60,33 +92,45 @@ function fractionBox(fractions: number[], size: { width: number; height: number 
 
 export interface CocoImage {
   id: number;
+  /** Below the folder of the pictures, `/` between; never above it. */
   fileName: string;
-  width: number;
-  height: number;
+  /** Size that the boxes are given in; missing where the file does not say it. */
+  width?: number;
+  height?: number;
 }
 export interface CocoInstances {
   images: CocoImage[];
   /** Categories in the file's order; ids have gaps (COCO's 80 classes go up to 90). */
   categories: { id: number; name: string }[];
-  /** `category` is the file's id. */
+  /** `category` is the file's id. Annotations of images or categories that are not in the file are left out. */
   groundTruth: GroundTruth[];
+  /** How many annotations were left out. */
+  leftOut: number;
 }
 
 const instancesSchema = z.object({
-  images: z.array(z.object({ id: z.int(), file_name: z.string(), width: z.number(), height: z.number() })),
+  images: z.array(
+    z.object({
+      ...{ id: z.int(), file_name: z.string() },
+      ...{ width: z.optional(z.int().check(z.positive())), height: z.optional(z.int().check(z.positive())) },
+    }),
+  ),
   categories: z.array(z.object({ id: z.int(), name: z.string() })),
   annotations: z.array(
     z.object({
       image_id: z.int(),
       category_id: z.int(),
-      bbox: z.tuple([z.number(), z.number(), z.number(), z.number()]),
+      bbox: z.tuple([z.number(), z.number(), z.number().check(z.gte(0)), z.number().check(z.gte(0))]),
       area: z.optional(z.number()),
       iscrowd: z.optional(z.union([z.literal(0), z.literal(1), z.boolean()])),
     }),
   ),
 });
 
-/** Reads a COCO instances file. Throws FormatError that names the field. */
+/**
+ * Reads a COCO instances file. Throws FormatError that names the field; also where two images or two categories share an id,
+ * and where a `file_name` is absolute or leads out of its folder.
+ */
 export function parseCocoInstances(text: string, where: string): CocoInstances {
   expectKind("parseCocoInstances: text", text, "a string");
   let json: unknown;
@@ -103,19 +147,17 @@ export function parseCocoInstances(text: string, where: string): CocoInstances {
     );
   }
   const { images, categories, annotations } = result.data;
-  const known = new Set(images.map((image) => image.id));
+  const known = distinctIds(images, `${where}: images`);
+  const classes = distinctIds(categories, `${where}: categories`);
+  const mine = annotations.filter((row) => known.has(row.image_id) && classes.has(row.category_id));
   return {
-    images: images.map((image) => ({
-      id: image.id,
-      fileName: image.file_name,
-      width: image.width,
-      height: image.height,
+    images: images.map(({ id, file_name, width, height }, i) => ({
+      ...{ id, width, height },
+      fileName: insidePath(file_name, `${where}: images.${i}.file_name`),
     })),
     categories,
-    groundTruth: annotations.map((row, i) => {
-      if (!known.has(row.image_id)) {
-        throw new FormatError(`${where}: annotations.${i}: image_id ${row.image_id} is not among the images`);
-      }
+    leftOut: annotations.length - mine.length,
+    groundTruth: mine.map((row) => {
       const [x, y, width, height] = row.bbox;
       return {
         image: row.image_id,
@@ -126,6 +168,26 @@ export function parseCocoInstances(text: string, where: string): CocoInstances {
       };
     }),
   };
+}
+
+function distinctIds(items: readonly { id: number }[], where: string): Set<number> {
+  const ids = new Set<number>();
+  for (const { id } of items) {
+    if (ids.has(id)) throw new FormatError(`${where}: the id ${id} is there twice`);
+    ids.add(id);
+  }
+  return ids;
+}
+
+/** A path below a folder with `/` between, however the system that wrote it separates. */
+function insidePath(name: string, where: string): string {
+  const parts = name.split(/[\\/]/);
+  if (name && !name.includes("\0") && parts[0] !== "" && !/^[a-z]:/i.test(name) && !parts.includes("..")) {
+    return parts.join("/");
+  }
+  throw new FormatError(
+    `${where}: found ${quote(name)}, expected a path below the folder of the pictures, without ".."`,
+  );
 }
 
 /**
@@ -145,170 +207,24 @@ export function matchCategories(
       .trim()
       .toLowerCase()
       .replaceAll(/[\s_-]+/g, " ");
-  const classes = new Map(labels.map((label, i) => [plain(label), i]));
-  const unknown = categories.filter(({ name }) => !classes.has(plain(name)));
+  const exact = new Map(labels.map((label, i) => [label, i]));
+  const loose = new Map(labels.map((label, i) => [plain(label), i]));
+  const classOf = (name: string) => exact.get(name) ?? loose.get(plain(name));
+  const unknown = categories.filter(({ name }) => classOf(name) === undefined);
   if (unknown.length && !options.partial) {
-    throw new FormatError(
-      `categories ${unknown
+    const some = (names: readonly string[]) =>
+      `${names
         .slice(0, 5)
-        .map(({ name }) => `"${name}"`)
-        .join(
-          ", ",
-        )}${unknown.length > 5 ? ", …" : ""} are no labels of the model, which has ${brief(labels.slice(0, 5).join(", "))}${labels.length > 5 ? ", …" : ""}`,
+        .map((name) => brief(name))
+        .join(", ")}${names.length > 5 ? ", …" : ""}`;
+    throw new FormatError(
+      `categories ${some(unknown.map(({ name }) => `"${name}"`))} are no labels of the model, which has ${some(labels)}; give the right names with --labels`,
     );
   }
   return new Map(
-    categories
-      .filter((each) => !unknown.includes(each))
-      .map(({ id, name }) => [id, classes.get(plain(name))!]),
+    categories.flatMap(({ id, name }) => {
+      const number = classOf(name);
+      return number === undefined ? [] : [[id, number]];
+    }),
   );
-}
-
-/** What a YOLOv5 dataset yaml says; paths as written, relative ones to be resolved against `path`. */
-export interface DatasetYaml {
-  path?: string;
-  train: string[];
-  val: string[];
-  test: string[];
-  names: string[];
-}
-
-/**
- * Reads the part of a dataset yaml that evaluation needs: `path`, `train`, `val`, `test` (a string or a list), `names` (a
- * list or a map by class number, in block or flow form). Other keys are passed over; a form that this does not know
- * (anchors, tags, multi-line strings in these keys) is a FormatError, not a guess.
- */
-export function parseDatasetYaml(text: string, where: string): DatasetYaml {
-  expectKind("parseDatasetYaml: text", text, "a string");
-  const entries = topLevelEntries(text, where);
-  const paths = (key: string) => {
-    const entry = entries.get(key);
-    return entry ? listOf(entry, `${where}: ${key}`) : [];
-  };
-  const [path] = paths("path");
-  const names = entries.get("names");
-  if (!names) throw new FormatError(`${where}: no "names": expected a dataset yaml with class names`);
-  return {
-    path,
-    train: paths("train"),
-    val: paths("val"),
-    test: paths("test"),
-    names: namesOf(names, `${where}: names`),
-  };
-}
-
-interface Entry {
-  line: number;
-  /** Text behind the colon, flow lists joined to one line. */
-  value: string;
-  /** Indented or `- ` lines below it, without indentation. */
-  block: string[];
-}
-
-function topLevelEntries(text: string, where: string): Map<string, Entry> {
-  const entries = new Map<string, Entry>();
-  let current: Entry | undefined;
-  /** Inside a flow list or map that goes on in the next line. */
-  let open = false;
-  text.split(/\r?\n/).forEach((raw, i) => {
-    const line = stripComment(raw).trimEnd();
-    if (!line.trim() || line === "---") return;
-    const closes = /[\]}]$/.test(line);
-    if (current && open) {
-      current.value += ` ${line.trim()}`;
-      open = !closes;
-    } else if (/^(\s|- )/.test(line)) {
-      if (!current)
-        throw new FormatError(
-          `${where}: line ${i + 1}: found ${JSON.stringify(line)}, expected "key: value"`,
-        );
-      current.block.push(line.trim());
-    } else {
-      const match = /^(["']?)([\w.-]+)\1\s*:(?:\s+(.*))?$/.exec(line);
-      if (!match)
-        throw new FormatError(
-          `${where}: line ${i + 1}: found ${JSON.stringify(line.slice(0, 80))}, expected "key: value"`,
-        );
-      current = { line: i + 1, value: (match[3] ?? "").trim(), block: [] };
-      open = /^[[{]/.test(current.value) && !closes;
-      entries.set(match[2], current);
-    }
-  });
-  return entries;
-}
-
-/** The line up to a `#` that begins a comment: at the start or behind a space, outside quotes. */
-function stripComment(line: string): string {
-  let quote = "";
-  for (let i = 0; i < line.length; i++) {
-    const char = line[i];
-    if (quote) quote = char === quote ? "" : quote;
-    else if ((char === '"' || char === "'") && /[\s[{,:-]|^$/.test(line[i - 1] ?? "")) quote = char;
-    else if (char === "#" && (i === 0 || /\s/.test(line[i - 1]))) return line.slice(0, i);
-  }
-  return line;
-}
-
-function scalar(text: string, where: string): string {
-  const value = text.trim();
-  const quoted = /^"((?:[^"\\]|\\.)*)"$/.exec(value) ?? /^'((?:[^']|'')*)'$/.exec(value);
-  if (quoted)
-    return value[0] === "'" ? quoted[1].replaceAll("''", "'") : quoted[1].replaceAll(/\\(.)/g, "$1");
-  if (value === "" || /^[&*!|>%@`"'[{]/.test(value)) {
-    throw new FormatError(`${where}: found ${JSON.stringify(value)}, expected a plain or quoted word`);
-  }
-  return value;
-}
-
-/** Items of `[a, b]` or `{0: a}` without the brackets, split at commas outside quotes. */
-function flowItems(value: string, where: string): string[] {
-  const closing = value[0] === "[" ? "]" : "}";
-  if (!value.endsWith(closing)) throw new FormatError(`${where}: "${value[0]}" without "${closing}"`);
-  const items: string[] = [];
-  let quote = "";
-  let start = 1;
-  /** A quote opens only at the beginning of an item or of a map's value; elsewhere it is an apostrophe. */
-  let mayOpen = true;
-  for (let i = 1; i < value.length - 1; i++) {
-    const char = value[i];
-    if (quote) {
-      if (char === "\\" && quote === '"') i++;
-      else if (char === quote) quote = "";
-    } else if (char === ",") {
-      items.push(value.slice(start, i).trim());
-      start = i + 1;
-      mayOpen = true;
-    } else if (mayOpen && (char === '"' || char === "'")) {
-      quote = char;
-      mayOpen = false;
-    } else if (char !== " ") mayOpen = char === ":";
-  }
-  if (quote) throw new FormatError(`${where}: a ${quote} without its end`);
-  items.push(value.slice(start, -1).trim());
-  return items.filter((item) => item !== "");
-}
-
-function listOf({ value, block }: Entry, where: string): string[] {
-  if (value.startsWith("[")) return flowItems(value, where).map((item) => scalar(item, where));
-  if (value) return [scalar(value, where)];
-  return block.map((line) => {
-    if (!line.startsWith("- "))
-      throw new FormatError(`${where}: found ${JSON.stringify(line)}, expected "- item"`);
-    return scalar(line.slice(2), where);
-  });
-}
-
-function namesOf(entry: Entry, where: string): string[] {
-  const { value, block } = entry;
-  const isMap = value.startsWith("{") || (!value && block.length > 0 && !block[0].startsWith("- "));
-  if (!isMap) return listOf(entry, where);
-  const names: string[] = [];
-  for (const item of value ? flowItems(value, where) : block) {
-    const match = /^(\d{1,6})\s*:\s*(.+)$/.exec(item);
-    if (!match) throw new FormatError(`${where}: found ${JSON.stringify(item)}, expected "number: name"`);
-    names[Number(match[1])] = scalar(match[2], where);
-  }
-  const missing = Array.from<string | undefined>(names).indexOf(undefined);
-  if (missing >= 0) throw new FormatError(`${where}: class ${missing} has no name`);
-  return names;
 }

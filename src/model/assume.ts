@@ -251,6 +251,21 @@ function checkAnchors(found: readonly FoundHead[], known: readonly (readonly num
   throw new UsageError(`anchors: found lists of ${given} numbers, expected ${expected}`);
 }
 
+const cocoAssumed = "the classes are the 80 of COCO; give others with --labels";
+
+/** Whether the class names are the model's own: not assumed, and not just numbers, as trainers and readers put for none. */
+export function hasOwnLabels(
+  manifest: Pick<Manifest, "labels">,
+  assumptions: readonly string[] = [],
+): boolean {
+  expectKind("hasOwnLabels: manifest", manifest, "an object");
+  expectKind("hasOwnLabels: assumptions", assumptions, "a list of strings");
+  expectKind("hasOwnLabels: manifest.labels", manifest.labels, "a list of strings");
+  const isNumber = (label: string, i: number): boolean =>
+    /^(?:class[ _]?)?(\d+)$/.exec(label)?.[1] === String(i);
+  return !assumptions.includes(cocoAssumed) && !manifest.labels.every(isNumber);
+}
+
 function labelsFor(count: number, known: KnownFacts["labels"], assumptions: string[]): string[] {
   if (known) {
     if (known.length === count) return [...known];
@@ -259,7 +274,7 @@ function labelsFor(count: number, known: KnownFacts["labels"], assumptions: stri
     );
   }
   if (count === cocoLabels.length) {
-    assumptions.push("the classes are the 80 of COCO; give others with --labels");
+    assumptions.push(cocoAssumed);
     return [...cocoLabels];
   }
   assumptions.push(`the names of the ${count} classes are not known; give them with --labels`);

@@ -10,6 +10,7 @@ import { version } from "../base/version.ts";
 import { drawDetections } from "../detect/draw.ts";
 import { inputTransform, toTensor } from "../detect/letterbox.ts";
 import type { Picture } from "../detect/picture.ts";
+import { distinctNames } from "../detect/save.ts";
 import { createSession } from "../engine/session.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Manifest, QuantizationRecord } from "../ir/manifest.ts";
@@ -39,7 +40,7 @@ import {
 } from "./evaluate.ts";
 import type { OpenedModel } from "./format.ts";
 import { detectionImportance } from "./importance.ts";
-import { Model } from "./model.ts";
+import { Model, requireHeads } from "./model.ts";
 import { quantizeModel } from "./quantize.ts";
 
 /** The phases of calibration, then the rest, in the order in which they come. */
@@ -154,6 +155,7 @@ class Job {
   private readonly models: Model[] = [];
 
   constructor(opened: OpenedModel, pictures: DeployPictures, options: DeployOptions) {
+    requireHeads(opened);
     const size = bothSides(options.size) ?? opened.manifest.input;
     const input = { ...opened.manifest.input, width: size.width, height: size.height };
     inputTransform(1, 1, input); // refuses a size that is no multiple of the stride
@@ -206,7 +208,6 @@ class Job {
 
   async run(): Promise<Deployment> {
     const float = await this.start(this.float);
-    float.requireHeads();
     const calibrated = await this.calibrate();
     const kept = await this.keepFloat(calibrated, float);
     if (kept.size > 0) {
@@ -381,21 +382,27 @@ class Job {
     const { encode } = this.options;
     if (!encode) return [];
     const examples: ReportExample[] = [];
+    const paths: string[] = [];
     for (const id of exampleIds(evaluation)) {
       const entry = await findEntry(this.evaluation, id);
       if (!entry) continue;
       const { picture } = entry.item;
       const [float, int8] = [await this.boxes(models[0], picture), await this.boxes(models[2], picture)];
       examples.push({
-        name: entry.name.replace(/^.*[/\\]/, ""), // the folder is nobody's business
+        name: entry.name,
         float: await encode(drawDetections(picture, float)),
         int8: await encode(drawDetections(picture, int8)),
         floatCount: float.length,
         int8Count: int8.length,
       });
+      paths.push(typeof id === "string" ? id : entry.name);
       this.progress("draw", examples.length, shownPictures);
     }
-    return examples;
+    // Where the folder is on this machine is nobody's business.
+    const short = examples.map(({ name }) => name.replace(/^.*[/\\]/, ""));
+    const full = paths.map((each) => each.replace(/^(?:\.\.[/\\])+/, ""));
+    const names = distinctNames(short, full);
+    return examples.map((example, i) => ({ ...example, name: names[i] }));
   }
 
   private boxes(model: Model, picture: Picture): ReturnType<Model["detect"]> {
@@ -479,10 +486,9 @@ async function findEntry(
   entries: readonly EvaluationEntry[],
   id: EvaluationItem["id"],
 ): Promise<{ name: string; item: EvaluationItem } | undefined> {
+  const isLikely = (name: string): boolean => name.replaceAll("\\", "/").includes(String(id));
   // Names usually tell; reading all pictures to find one is the last resort.
-  const likely = [...entries].sort(
-    (a, b) => Number(b.name.includes(String(id))) - Number(a.name.includes(String(id))),
-  );
+  const likely = [...entries].sort((a, b) => Number(isLikely(b.name)) - Number(isLikely(a.name)));
   for (const { name, read } of likely) {
     const item = await read().catch(() => undefined);
     if (item?.id === id) return { name, item };

@@ -22,12 +22,13 @@ import type { Model } from "./model.ts";
 
 /** One picture of an evaluation. */
 export interface EvaluationItem {
+  /** Different for every picture of an evaluation; files on disk have their path, relative to the dataset. */
   readonly id: ImageId;
   readonly picture: Picture;
   /** Size in which the truth's boxes are given, where the picture was shrunk on reading; default: the picture's. */
   readonly width?: number;
   readonly height?: number;
-  /** Objects, with the model's class numbers; without them there is fidelity only. */
+  /** Objects of this picture (`image` is its `id`), with the model's class numbers; without them there is fidelity only. */
   readonly truth?: readonly GroundTruth[];
 }
 
@@ -107,7 +108,7 @@ export interface Evaluation {
  * const { models } = await evaluateModels([float, int8], pictures);
  * models[1].fidelity?.fidelity; // 0.93
  * ```
- * Throws UsageError for models with different classes, InputError when there is no picture, UnsupportedError for a model
+ * Throws UsageError for models with different classes and for two pictures of one id, InputError when there is no picture, UnsupportedError for a model
  * that is no detector.
  */
 export async function evaluateModels(
@@ -125,10 +126,12 @@ export async function evaluateModels(
   const { width, height } = bothSides(options.size) ?? first.manifest.input;
   const runs = models.map((model) => new Run(model));
   const truth: GroundTruth[] = [];
+  const ids = new Set<string>();
   let labelled = false;
   let images = 0;
   for await (const item of items) {
     options.signal?.throwIfAborted();
+    checkIds(item, ids);
     if (images === 0) for (const run of runs) await run.warmUp(item, width, height);
     for (const run of runs) await run.add(item, width, height);
     if (item.truth) {
@@ -154,6 +157,16 @@ export async function evaluateModels(
       fidelity: i === 0 ? undefined : fidelity(runs[0].rows, run.rows),
     })),
   };
+}
+
+/** Two pictures under one id would be measured as one. */
+function checkIds({ id, truth = [] }: EvaluationItem, ids: Set<string>): void {
+  const shown = JSON.stringify(id);
+  if (ids.has(String(id))) throw new UsageError(`two pictures have the id ${shown}; expected one for each`);
+  ids.add(String(id));
+  const stray = truth.find(({ image }) => image !== id);
+  if (stray)
+    throw new UsageError(`an object of picture ${shown} says that it is of ${JSON.stringify(stray.image)}`);
 }
 
 function checkClasses(first: Model, other: Model): void {

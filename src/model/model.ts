@@ -83,16 +83,24 @@ export class Model {
 
   /** Throws UnsupportedError when the outputs of the model cannot be read as boxes. */
   requireHeads(): void {
-    if (this.manifest.heads.length) return;
-    throw new UnsupportedError(
-      `${this.manifest.name} is no detector that can be decoded: no YOLOv5 heads with anchors are known among its outputs (${brief(this.graph.outputs.join(", "))})`,
-    );
+    requireHeads(this);
   }
 
   /** Frees memory and threads; the model cannot run afterwards. */
   close(): void {
     this.session.close();
   }
+}
+
+/** Throws UnsupportedError when the outputs of a model cannot be read as boxes; before anything is computed or read. */
+export function requireHeads(model: Pick<OpenedModel, "manifest" | "graph">): void {
+  expectKind("requireHeads: model", model, "an opened model ({ graph, manifest })");
+  const { manifest, graph } = model;
+  expectKind("requireHeads: model.manifest", manifest, "a manifest");
+  if (manifest.heads.length) return;
+  throw new UnsupportedError(
+    `${manifest.name} is no detector that can be decoded: no YOLOv5 heads with anchors are known among its outputs (${brief(graph.outputs.join(", "))})`,
+  );
 }
 
 /** A model that runs, from one that was opened; raw graphs are optimised first. */

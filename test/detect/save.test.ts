@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Detection } from "../../src/detect/detect.ts";
-import { coco91, cocoRows, imageId, yoloText } from "../../src/detect/save.ts";
+import { coco91, cocoRows, distinctNames, imageId, yoloText } from "../../src/detect/save.ts";
 import { parseYoloLabels } from "../../src/evaluate/dataset.ts";
 
 const detections: Detection[] = [
@@ -20,7 +20,7 @@ test("YOLO lines are fractions with six digits, and are read back as labels", ()
 });
 
 test("COCO rows", () => {
-  expect(cocoRows(detections, "000000000139")[0]).toEqual({
+  expect(cocoRows(detections, 139)[0]).toEqual({
     image_id: 139,
     category_id: 62,
     bbox: [6.123, 100, 150.5, 50],
@@ -39,6 +39,18 @@ test("COCO's 80 classes have the ids 1 to 90 without the ten that COCO dropped",
   expect(Array.from({ length: 90 }, (_, i) => i + 1).filter((id) => !coco91.includes(id))).toEqual([
     12, 26, 29, 30, 45, 66, 68, 69, 71, 83,
   ]);
+});
+
+test("names that two pictures share are replaced by their full ones, and by nothing else that is there", () => {
+  expect(distinctNames(["a", "a", "b"], ["a.jpg", "a.png", "b.png"])).toEqual(["a.jpg", "a.png", "b"]);
+  expect(distinctNames(["a", "A"], ["a.jpg", "A.png"])).toEqual(["a.jpg", "A.png"]);
+  expect(distinctNames<string | number>([1, 1, 2, "c"], ["x/0001.png", "x/1.png", "2.png", "c.png"])).toEqual(
+    [...["x/0001.png", "x/1.png", 2, "c"]],
+  );
+  // a.jpg.png would be a.jpg for short, which is what the first is now called.
+  expect(
+    distinctNames(["a", "a", "a.jpg", "a.jpg.png"], ["a.jpg", "a.png", "a.jpg.png", "a.jpg.png.gif"]),
+  ).toEqual(["a.jpg", "a.png", "a.jpg.png", "a.jpg.png.gif"]);
 });
 
 test("image ids", () => {

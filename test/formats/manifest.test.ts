@@ -5,7 +5,7 @@ import path from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { FormatError } from "../../src/base/errors.ts";
-import { parseDatasetYaml } from "../../src/evaluate/dataset.ts";
+import { parseDatasetYaml } from "../../src/evaluate/dataset-yaml.ts";
 import {
   checkManifest,
   type Manifest,
