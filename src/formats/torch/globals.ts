@@ -81,15 +81,31 @@ export function findGlobal(module: string, name: string): { name: string; global
   return global && { name: full, global };
 }
 
-/** What to do about a name that is refused. */
-export function refusalHint(module: string): string {
-  if (module.startsWith("ultralytics.")) {
-    return "this is a checkpoint of the ultralytics package (YOLOv8 or later): export it to ONNX and convert that";
+/** Packages whose whole models people save: such a file is that package's, not one that hides something. */
+const otherPackages = [
+  "detectron2",
+  "mmdet",
+  "mmengine",
+  "nanodet",
+  "super_gradients",
+  "timm",
+  "torchvision",
+  "yolox",
+];
+
+/** What a name that is refused says about the file, and what to do. `shown` is the name as messages show it. */
+export function refusal(module: string, shown: string): string {
+  const [top] = module.split(".");
+  if (top === "ultralytics") {
+    return `a checkpoint of the ultralytics package, YOLOv8 or later (it holds ${shown}), of which the structure is not read: export it, yolo export model=FILE.pt format=onnx, and convert that`;
   }
   if (module.startsWith("torch._dynamo")) {
-    return 'the model was saved as torch.compile wrapped it: save the model inside, torch.save({"model": model._orig_mod}, "model.pt")';
+    return `the model was saved as torch.compile wrapped it (it holds ${shown}): save the model inside, torch.save({"model": model._orig_mod}, "model.pt")`;
   }
-  return "nothing in a checkpoint is ever executed, and only names that YOLOv5 checkpoints need are allowed; if you trust the file, load it in PyTorch and export it to ONNX";
+  if (otherPackages.includes(top)) {
+    return `a model of the package ${top} (it holds ${shown}); only YOLOv5 checkpoints are read: export it to ONNX and convert that`;
+  }
+  return `the checkpoint asks for ${shown}, which is not allowed: nothing in a checkpoint is ever executed, and only names that YOLOv5 checkpoints need are allowed; if you trust the file, load it in PyTorch and export it to ONNX`;
 }
 
 function emptyDict(args: readonly PyValue[]): PyValue {

@@ -8,7 +8,7 @@
  */
 import { ByteReader } from "../../base/bytes.ts";
 import { FormatError, UnsupportedError } from "../../base/errors.ts";
-import { ArgumentError, findGlobal, type Global, refusalHint, storageFromId } from "./globals.ts";
+import { ArgumentError, findGlobal, type Global, refusal, storageFromId } from "./globals.ts";
 import { describe, type PyDict, PyGlobal, PyObject, PySet, type PyValue } from "./values.ts";
 
 /** Lists, tuples, dicts and objects; the largest YOLOv5 checkpoint has about a tenth. */
@@ -144,7 +144,7 @@ function pushGlobal(m: Machine, module: PyValue, name: PyValue): void {
   const found = findGlobal(module, name);
   if (!found) {
     const shown = JSON.stringify(`${module}.${name}`.slice(0, maxGlobalName)).slice(1, -1);
-    m.refuse(`the checkpoint asks for ${shown}, which is not allowed: ${refusalHint(module)}`);
+    m.refuse(refusal(module, shown));
   }
   const value = new PyGlobal(found.name);
   m.globals.set(value, found.global);

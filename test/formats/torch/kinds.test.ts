@@ -162,6 +162,13 @@ it.each(["pathlib", "pathlib._local"])("paths of %s in the options", (name) => {
   }
 });
 
+it("other packages are named", () => {
+  const foreign: Write = (p) => p.global("torchvision.models.resnet", "ResNet");
+  expect(() => read(2, foreign)).toThrow(
+    /a model of the package torchvision \(it holds torchvision.models.resnet.ResNet\)/,
+  );
+});
+
 describe("other tasks are named", () => {
   it.each([
     ["models.yolo.SegmentationModel", /a segmentation model \(models.yolo.SegmentationModel\).*ONNX/],
@@ -193,6 +200,8 @@ describeData("real checkpoints of these kinds", () => {
   });
   it("segmentation and Ultralytics", () => {
     expect(() => labels("trials/seg-checkpoint/seg.pt")).toThrow(/a segmentation model/);
-    expect(() => labels("models/real/yolov9t-ball.pt")).toThrow(/ultralytics package.*export it to ONNX/);
+    expect(() => labels("models/real/yolov9t-ball.pt")).toThrow(
+      /a checkpoint of the ultralytics package.*ultralytics.nn.tasks.DetectionModel.*format=onnx/,
+    );
   });
 });
