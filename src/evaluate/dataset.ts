@@ -137,7 +137,9 @@ export function parseCocoInstances(text: string, where: string): CocoInstances {
   try {
     json = JSON.parse(text);
   } catch (error) {
-    throw new FormatError(`${where}: not JSON: ${error instanceof Error ? error.message : error}`);
+    throw new FormatError(
+      `${where}: not JSON: ${brief(String(error instanceof Error ? error.message : error))}`,
+    );
   }
   const result = z.safeParse(instancesSchema, json);
   if (!result.success) {

@@ -4,7 +4,7 @@
  */
 import * as z from "zod/mini";
 import { FormatError, GraphError } from "../base/errors.ts";
-import { isFileName } from "../base/text.ts";
+import { brief, isFileName } from "../base/text.ts";
 import { type Graph, inferShapes } from "../ir/graph.ts";
 import type { Head, Manifest } from "../ir/manifest.ts";
 import { formatShape, type Shape } from "../ir/tensor.ts";
@@ -158,7 +158,9 @@ export function parseManifest(source: string, where: string): Manifest {
   try {
     json = JSON.parse(source.replace(/^\uFEFF/, ""), plusZero);
   } catch (error) {
-    throw new FormatError(`${where}: not JSON: ${error instanceof Error ? error.message : error}`);
+    throw new FormatError(
+      `${where}: not JSON: ${brief(String(error instanceof Error ? error.message : error))}`,
+    );
   }
   return validate(json, where);
 }

@@ -51,6 +51,9 @@ export const priorBox = defineOp({
     if (p.max_sizes.length && p.max_sizes.length !== p.min_sizes.length) {
       throw new GraphError(`${p.max_sizes.length} max_sizes for ${p.min_sizes.length} min_sizes`);
     }
+    if (isMxnet(inputs.length, p) && p.aspect_ratios.length === 0) {
+      throw new GraphError("there are no aspect_ratios (2), whose first belongs to min_sizes (0)");
+    }
     const [, h, w] = inputs[0];
     const count = 4 * w * h * boxesPerCell(inputs.length, p);
     if (isMxnet(inputs.length, p)) return [[count]];

@@ -88,6 +88,10 @@ describe("hostile text", () => {
     );
   });
 
+  test("what a message repeats of it stays on one line", () => {
+    expect(read('{\n  "version": ,\n  "name": "x"\n}')).toThrow(/^m\.json: not JSON: [^\n]+$/);
+  });
+
   test("any change of a character gives a manifest or a FormatError", () => {
     const printed = printManifest(sample());
     fc.assert(

@@ -274,6 +274,13 @@ describe("shape rules refuse what does not fit, naming both numbers", () => {
       [[1, 2, 2]],
       /the image size is unknown/,
     ],
+    [
+      "PriorBox",
+      { min_sizes: [0.2, 0.3], image_width: -233, image_height: -233 },
+      [[1, 2, 2]],
+      /there are no aspect_ratios/,
+    ],
+    ["Deconvolution", { num_output: 1, kernel_w: 3, output_pad_right: -2 }, [[1, 4, 4]], /at least 0/],
     ["Pooling", { pooling_type: 2, kernel_w: 2 }, [[1, 4, 4]], /pooling_type is 2/],
   ])("%s %o", (type, params, inputs, message) => {
     let error: unknown;
