@@ -39,7 +39,9 @@ export const openOnnx: Opener = async (file, folder, options) => {
     ...(heads || ends.length ? [] : notes),
     ...ends,
     ...(input?.isReversed
-      ? ["the graph turns BGR into RGB: this is taken out, and the network gets RGB as before"]
+      ? [
+          'the graph swaps the first and the last channel: it is taken for one that is fed BGR and gives the network RGB, which the network now gets directly; if it was made to be fed RGB, set "pixel" to "BGR" in the manifest',
+        ]
       : []),
     ...assumptions,
   ];

@@ -5,8 +5,16 @@
  */
 import { type DecodedHead, type DecodeMatch, matchDecode } from "./decode.ts";
 import { allKnown } from "./dims.ts";
+import { describeChoice, findChoice } from "./ends.ts";
 import type { OnnxShape } from "./infer.ts";
-import { ints, intsAttribute, makeTensor, type OnnxModel, type OnnxNode } from "./model.ts";
+import {
+  ints,
+  intsAttribute,
+  makeTensor,
+  type OnnxModel,
+  type OnnxNode,
+  type OnnxValueInfo,
+} from "./model.ts";
 import { parseNames } from "./names.ts";
 
 /** YOLOv5 raw head, see `Yolov5Head` of the manifest; anchors only where the file tells them. */
@@ -56,10 +64,15 @@ export function recognizeHeads(
   if (problem) facts.namesProblem = problem;
   const stated = headsFromMetadata(model);
   if (stated) return { ...facts, heads: stated };
-  const outputs = model.graph.outputs.map(({ name }) => name);
+  const choice = keepDecode ? undefined : findChoice(model);
+  const outputs = choice?.outputs ?? model.graph.outputs.map(({ name }) => name);
   const match = facts.inputSize ? matchDecode(model, shapes, facts.inputSize, outputs) : { heads: [] };
   if (match.heads.length === 0) {
-    facts.notes.push(noteOf(match));
+    if (choice) {
+      facts.warnings.push(describeChoice(choice, shapes));
+      model.graph.outputs = outputs.map((name) => infoOf(model, name));
+    }
+    facts.notes.push(noteOf(match, model, shapes));
     return facts;
   }
   const heads = match.heads.map((head) => ({
@@ -67,7 +80,7 @@ export function recognizeHeads(
     // Without an axis for anchors ncnn would see rows alone; `index.ts` adds the view behind the convolution.
     blob: head.anchorCount === 1 ? head.logits : rawHead(model, shapes, head),
   }));
-  facts.decodeRemoved = outputs.some((name) => !heads.some(({ blob }) => blob === name));
+  facts.decodeRemoved = model.graph.outputs.some(({ name }) => !heads.some(({ blob }) => blob === name));
   if (keepDecode && facts.decodeRemoved) {
     facts.notes.push("decoding is part of the graph and is kept");
     return { ...facts, decodeRemoved: false };
@@ -78,15 +91,37 @@ export function recognizeHeads(
     return { kind: "yolov5", blob, stride, ...(known ? { anchors: known } : {}) };
   });
   if (facts.heads.some((head) => !head.anchors)) facts.notes.push("the file does not tell the anchors");
-  model.graph.outputs = heads.map(
-    ({ blob }) => model.graph.outputs.find(({ name }) => name === blob) ?? { name: blob, type: "float32" },
-  );
+  model.graph.outputs = heads.map(({ blob }) => infoOf(model, blob));
   return facts;
 }
 
-function noteOf({ nearest, extra }: DecodeMatch): string {
+const infoOf = (model: OnnxModel, name: string): OnnxValueInfo =>
+  model.graph.outputs.find((info) => info.name === name) ?? { name, type: "float32" };
+
+/** What `task` of the metadata of Ultralytics means; detectors are told by their outputs. */
+const tasks: Record<string, string> = {
+  segment: "a segmentation model",
+  semantic: "a segmentation model",
+  pose: "a pose model",
+  obb: "a detector of oriented boxes",
+  classify: "a classification model",
+};
+
+/** Why there are no heads. */
+function noteOf(
+  { nearest, extra }: DecodeMatch,
+  model: OnnxModel,
+  shapes: ReadonlyMap<string, OnnxShape>,
+): string {
+  const kept = "so the outputs are kept as they are";
   if (extra !== undefined) {
-    return `a YOLOv5 segmentation model: ${extra} mask coefficients stand behind the classes of each box; masks are not supported, so the outputs are kept as they are`;
+    return `this is a YOLOv5 segmentation model (${extra} mask coefficients stand behind the classes of each box): masks are not supported, ${kept}; export a detection model for boxes`;
+  }
+  const task = Object.hasOwn(tasks, model.metadata.task ?? "") ? tasks[model.metadata.task] : undefined;
+  if (task) return `the file says that this is ${task} (task: ${model.metadata.task}), no detector, ${kept}`;
+  const [only, ...more] = model.graph.outputs.map(({ name }) => shapes.get(name));
+  if (only?.length === 2 && only[0] === 1 && !more.length) {
+    return `this looks like a classification model (one list of ${only[1]} numbers a picture), no detector, ${kept}`;
   }
   const found = nearest === undefined ? "" : ` (nearest: ${nearest})`;
   return `no YOLOv5 head was recognized${found}: the outputs are kept as they are`;

@@ -2,8 +2,9 @@
  * ONNX in: `readOnnx` gives a `Graph` and what the file says about detection. `readOnnxModel`, `simplify` and
  * `writeOnnx` work on ONNX models themselves.
  */
-import { inContext, UnsupportedError } from "../../base/errors.ts";
+import { GraphError, inContext, UnsupportedError, withContext } from "../../base/errors.ts";
 import type { Graph } from "../../ir/graph.ts";
+import { fixedBatch, withoutBatch } from "./batch.ts";
 import { allKnown } from "./dims.ts";
 import type { ExternalData } from "./external.ts";
 import { fusePatterns } from "./fuse.ts";
@@ -69,6 +70,24 @@ export function readOnnx(bytes: Uint8Array, fileName: string, options: ReadOnnxO
 
 /** `readOnnx` for a model that has been read already. */
 export function importOnnx(model: OnnxModel, options: ReadOnnxOptions = {}): OnnxImport {
+  const batch = fixedBatch(model);
+  if (batch === undefined) return importSingle(model, options);
+  try {
+    // Constants first: then 1 takes the batch's place only in what depends on the input.
+    const { model: folded } = simplify(model, { overwriteShapes: inputShapes(model, options) });
+    const found = importSingle(withoutBatch(folded, batch), options);
+    found.warnings.unshift(`the file is made for ${batch} pictures at once; here it takes one`);
+    return found;
+  } catch (error) {
+    if (!(error instanceof GraphError || error instanceof UnsupportedError)) throw error;
+    throw withContext(
+      `taken for one picture instead of ${batch} (better export it with a batch of 1)`,
+      error,
+    );
+  }
+}
+
+function importSingle(model: OnnxModel, options: ReadOnnxOptions): OnnxImport {
   const {
     model: simple,
     shapes: inferred,
