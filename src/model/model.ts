@@ -26,11 +26,13 @@ export class Model {
   readonly manifest: Manifest;
   /** What the files did not say and was assumed, a sentence each; empty for a model with a manifest. */
   readonly assumptions: readonly string[];
+  private readonly whyNoHeads: string | undefined;
   private readonly session: Session;
 
-  constructor(opened: Pick<OpenedModel, "manifest" | "assumptions">, session: Session) {
+  constructor(opened: Pick<OpenedModel, "manifest" | "assumptions" | "whyNoHeads">, session: Session) {
     this.manifest = opened.manifest;
     this.assumptions = opened.assumptions;
+    this.whyNoHeads = opened.whyNoHeads;
     this.session = session;
   }
 
@@ -83,7 +85,7 @@ export class Model {
 
   /** Throws UnsupportedError when the outputs of the model cannot be read as boxes. */
   requireHeads(): void {
-    requireHeads(this);
+    requireHeads({ manifest: this.manifest, graph: this.graph, whyNoHeads: this.whyNoHeads });
   }
 
   /** Frees memory and threads; the model cannot run afterwards. */
@@ -93,13 +95,14 @@ export class Model {
 }
 
 /** Throws UnsupportedError when the outputs of a model cannot be read as boxes; before anything is computed or read. */
-export function requireHeads(model: Pick<OpenedModel, "manifest" | "graph">): void {
+export function requireHeads(model: Pick<OpenedModel, "manifest" | "graph" | "whyNoHeads">): void {
   expectKind("requireHeads: model", model, "an opened model ({ graph, manifest })");
-  const { manifest, graph } = model;
+  const { manifest, graph, whyNoHeads } = model;
   expectKind("requireHeads: model.manifest", manifest, "a manifest");
   if (manifest.heads.length) return;
+  const why = whyNoHeads ?? "no YOLOv5 heads with anchors are known among its outputs";
   throw new UnsupportedError(
-    `${manifest.name} is no detector that can be decoded: no YOLOv5 heads with anchors are known among its outputs (${brief(graph.outputs.join(", "))})`,
+    `${manifest.name} is no detector that can be decoded: ${why} (${brief(graph.outputs.join(", "))})`,
   );
 }
 
@@ -109,7 +112,7 @@ export async function startModel(opened: OpenedModel, options: SessionOptions): 
   const { graph, manifest } = opened.raw ? convert(opened) : opened;
   const { backend, threads, wideVectors } = options;
   return new Model(
-    { manifest, assumptions: opened.assumptions },
+    { manifest, assumptions: opened.assumptions, whyNoHeads: opened.whyNoHeads },
     await createSession(graph, { backend, threads, wideVectors }),
   );
 }

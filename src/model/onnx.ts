@@ -51,7 +51,16 @@ export const openOnnx: Opener = async (file, folder, options) => {
     ...(dynamic ? [`${dynamic} sizes of layers follow the input size`] : []),
     ...bound,
   ];
-  return { graph, manifest, assumptions: doubts, details, raw: true, hasWeights: true };
+  const whyNoHeads = manifest.heads.length || heads ? undefined : notes.join("; ");
+  return {
+    graph,
+    manifest,
+    assumptions: doubts,
+    ...(whyNoHeads && { whyNoHeads }),
+    details,
+    raw: true,
+    hasWeights: true,
+  };
 };
 
 /** The names in the file. Throws GraphError when there are more or fewer than classes. */

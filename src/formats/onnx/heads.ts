@@ -5,7 +5,7 @@
  */
 import { type DecodedHead, type DecodeMatch, matchDecode } from "./decode.ts";
 import { allKnown } from "./dims.ts";
-import { describeChoice, findChoice } from "./ends.ts";
+import { type Choice, describeChoice, findChoice } from "./ends.ts";
 import type { OnnxShape } from "./infer.ts";
 import {
   ints,
@@ -72,7 +72,7 @@ export function recognizeHeads(
       facts.warnings.push(describeChoice(choice, shapes));
       model.graph.outputs = outputs.map((name) => infoOf(model, name));
     }
-    facts.notes.push(noteOf(match, model, shapes));
+    facts.notes.push(noteOf(match, model, shapes, choice));
     return facts;
   }
   const heads = match.heads.map((head) => ({
@@ -112,6 +112,7 @@ function noteOf(
   { nearest, extra }: DecodeMatch,
   model: OnnxModel,
   shapes: ReadonlyMap<string, OnnxShape>,
+  choice: Choice | undefined,
 ): string {
   const kept = "so the outputs are kept as they are";
   if (extra !== undefined) {
@@ -120,7 +121,7 @@ function noteOf(
   const task = Object.hasOwn(tasks, model.metadata.task ?? "") ? tasks[model.metadata.task] : undefined;
   if (task) return `the file says that this is ${task} (task: ${model.metadata.task}), no detector, ${kept}`;
   const [only, ...more] = model.graph.outputs.map(({ name }) => shapes.get(name));
-  if (only?.length === 2 && only[0] === 1 && !more.length) {
+  if (!choice && only?.length === 2 && only[0] === 1 && !more.length) {
     return `this looks like a classification model (one list of ${only[1]} numbers a picture), no detector, ${kept}`;
   }
   const found = nearest === undefined ? "" : ` (nearest: ${nearest})`;
