@@ -11,20 +11,20 @@
  */
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
+import { calibrationSource } from "../src/deploy/calibration.ts";
+import { type EvaluationEntry, evaluateModels, readEntries } from "../src/deploy/evaluate.ts";
+import { detectionImportance } from "../src/deploy/importance.ts";
 import { readNcnn } from "../src/formats/ncnn/index.ts";
 import { type CalibrationTable, parseTable } from "../src/formats/table.ts";
 import type { Graph } from "../src/ir/graph.ts";
 import type { Manifest } from "../src/ir/manifest.ts";
 import type { Tensor } from "../src/ir/tensor.ts";
-import { assumeManifest, yolov5Input } from "../src/model/assume.ts";
-import { calibrationSource } from "../src/model/calibration.ts";
-import { compareModels } from "../src/model/compare.ts";
-import { convert } from "../src/model/convert.ts";
-import { type EvaluationEntry, evaluateModels, readEntries } from "../src/model/evaluate.ts";
-import { detectionImportance } from "../src/model/importance.ts";
-import { startModel } from "../src/model/model.ts";
 import { openDataset, openPictures } from "../src/node/dataset.ts";
 import { open } from "../src/node.ts";
+import { assumeManifest, yolov5Input } from "../src/open/assume.ts";
+import { compareModels } from "../src/open/compare.ts";
+import { convert } from "../src/open/convert.ts";
+import { startModel } from "../src/open/model.ts";
 import {
   type CalibrateOptions,
   type CalibrationSource,

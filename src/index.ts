@@ -9,6 +9,37 @@
  */
 export * from "./base/errors.ts";
 export { version } from "./base/version.ts";
+export { type Budget, type BudgetInput, type BudgetResult, keepWithinBudget } from "./deploy/budget.ts";
+export {
+  type CalibratedNote,
+  calibratedModel,
+  calibrateModel,
+  calibrationSource,
+  graphDigest,
+  isCorrected,
+  type ModelCalibration,
+} from "./deploy/calibration.ts";
+export {
+  type Deployment,
+  type DeployOptions,
+  type DeployPictures,
+  type DeployProgress,
+  type DeployStage,
+  deploy,
+} from "./deploy/deploy.ts";
+export {
+  type EvaluateOptions,
+  type Evaluation,
+  type EvaluationEntry,
+  type EvaluationItem,
+  evaluateModels,
+  inputDifferences,
+  type Milliseconds,
+  type ModelEvaluation,
+  readEntries,
+} from "./deploy/evaluate.ts";
+export { detectionImportance } from "./deploy/importance.ts";
+export { quantizeModel, withoutVectorConvolutions } from "./deploy/quantize.ts";
 export { type Box, type Detection, type DetectOptions, postprocess } from "./detect/detect.ts";
 export { classColor, type DrawOptions, drawDetections } from "./detect/draw.ts";
 export { type InputOptions, type Transform, toTensor } from "./detect/letterbox.ts";
@@ -39,16 +70,6 @@ export type { Graph, Node } from "./ir/graph.ts";
 export type * from "./ir/manifest.ts";
 export { formatShape, type Shape, type Tensor, tensor } from "./ir/tensor.ts";
 export type { Weight, Weights } from "./ir/weight.ts";
-export { hasOwnLabels, type KnownFacts } from "./model/assume.ts";
-export {
-  type BenchmarkOptions,
-  type BenchmarkResult,
-  benchmark,
-  planText,
-  profile,
-  randomInputs,
-  type Timing,
-} from "./model/benchmark.ts";
 export {
   type BenchmarkNetwork,
   benchmarkNetwork,
@@ -57,72 +78,8 @@ export {
   type NetworkTiming,
   networkFiles,
   networkFromParam,
-} from "./model/benchncnn.ts";
-export { type Budget, type BudgetInput, type BudgetResult, keepWithinBudget } from "./model/budget.ts";
-export {
-  type CalibratedNote,
-  calibratedModel,
-  calibrateModel,
-  calibrationSource,
-  graphDigest,
-  isCorrected,
-  type ModelCalibration,
-} from "./model/calibration.ts";
-export { cocoLabels } from "./model/coco-labels.ts";
-export { type BlobComparison, compareModels } from "./model/compare.ts";
-export { type ConvertedModel, type ConvertOptions, convert, modelFiles } from "./model/convert.ts";
-export {
-  type Deployment,
-  type DeployOptions,
-  type DeployPictures,
-  type DeployProgress,
-  type DeployStage,
-  deploy,
-} from "./model/deploy.ts";
-export {
-  type EvaluateOptions,
-  type Evaluation,
-  type EvaluationEntry,
-  type EvaluationItem,
-  evaluateModels,
-  inputDifferences,
-  type Milliseconds,
-  type ModelEvaluation,
-  readEntries,
-} from "./model/evaluate.ts";
-export {
-  type ExportOptions,
-  exportModel,
-  type SimplifiedModel,
-  type SimplifyModelOptions,
-  simplifyModel,
-} from "./model/export.ts";
-export type { OpenedModel, OpenOptions } from "./model/format.ts";
-export { detectionImportance } from "./model/importance.ts";
-export { inventWeights } from "./model/invent.ts";
-export {
-  type FetchOptions,
-  type FileLike,
-  type LoadOptions,
-  load,
-  type ModelParts,
-  type ModelSource,
-  open,
-} from "./model/load.ts";
-export { type MemoryFiles, type MemoryNames, memoryFiles } from "./model/memory.ts";
-export { mergeModels } from "./model/merge.ts";
-export { Model, type ModelDetectOptions, requireHeads } from "./model/model.ts";
-export { type NcnnoptimizeOptions, ncnnoptimize } from "./model/optimize.ts";
-export { quantizeModel, withoutVectorConvolutions } from "./model/quantize.ts";
-export {
-  type RegistryEntry,
-  type RegistryFile,
-  registry,
-  registryEntry,
-  requireEntry,
-} from "./model/registry.ts";
-export type { DownloadProgress, Folder, NamedBytes } from "./model/source.ts";
-export { type GraphSummary, type LayerSummary, summarize } from "./model/summary.ts";
+} from "./official/benchncnn.ts";
+export { type MemoryFiles, type MemoryNames, memoryFiles } from "./official/ncnn2mem.ts";
 export {
   pixelChannels,
   readNpy,
@@ -131,7 +88,50 @@ export {
   tablePixels,
   tableTensor,
   weightOnlyLines,
-} from "./model/table-input.ts";
+} from "./official/ncnn2table.ts";
+export { mergeModels } from "./official/ncnnmerge.ts";
+export { type NcnnoptimizeOptions, ncnnoptimize } from "./official/ncnnoptimize.ts";
+export { inventWeights } from "./official/random-weights.ts";
+export { hasOwnLabels, type KnownFacts } from "./open/assume.ts";
+export {
+  type BenchmarkOptions,
+  type BenchmarkResult,
+  benchmark,
+  planText,
+  profile,
+  randomInputs,
+  type Timing,
+} from "./open/benchmark.ts";
+export { cocoLabels } from "./open/coco-labels.ts";
+export { type BlobComparison, compareModels } from "./open/compare.ts";
+export { type ConvertedModel, type ConvertOptions, convert, modelFiles } from "./open/convert.ts";
+export {
+  type ExportOptions,
+  exportModel,
+  type SimplifiedModel,
+  type SimplifyModelOptions,
+  simplifyModel,
+} from "./open/export.ts";
+export type { OpenedModel, OpenOptions } from "./open/format.ts";
+export {
+  type FetchOptions,
+  type FileLike,
+  type LoadOptions,
+  load,
+  type ModelParts,
+  type ModelSource,
+  open,
+} from "./open/load.ts";
+export { Model, type ModelDetectOptions, requireHeads } from "./open/model.ts";
+export {
+  type RegistryEntry,
+  type RegistryFile,
+  registry,
+  registryEntry,
+  requireEntry,
+} from "./open/registry.ts";
+export type { DownloadProgress, Folder, NamedBytes } from "./open/source.ts";
+export { type GraphSummary, type LayerSummary, summarize } from "./open/summary.ts";
 export {
   type CalibrateOptions,
   type CalibrateProgress,

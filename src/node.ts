@@ -22,14 +22,14 @@ import {
   open as openSource,
   registryEntry,
 } from "./index.ts";
-import { mainFile, openModel } from "./model/formats.ts";
-import { startModel } from "./model/model.ts";
-import { knownNames } from "./model/registry.ts";
-import type { Folder } from "./model/source.ts";
 import { diskFolder, kindOf } from "./node/files.ts";
 import { encodePicture } from "./node/picture.ts";
 import { namedFolder, type PullOptions } from "./node/pull.ts";
 import { writeFiles } from "./node/write.ts";
+import { mainFile, openModel } from "./open/formats.ts";
+import { startModel } from "./open/model.ts";
+import { knownNames } from "./open/registry.ts";
+import type { Folder } from "./open/source.ts";
 
 export * from "./index.ts";
 export { modelCache } from "./node/cache.ts";

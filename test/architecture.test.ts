@@ -18,7 +18,9 @@ const arrows: Record<string, readonly string[]> = {
   evaluate: ["ir", "detect", "engine"],
   report: [],
   zoo: ["ir", "ops", "quantize"],
-  model: ["ir", "ops", "formats", "passes", "engine", "quantize", "detect", "evaluate", "report", "zoo"],
+  open: ["ir", "ops", "formats", "passes", "engine", "detect"],
+  deploy: ["ir", "ops", "formats", "passes", "engine", "quantize", "detect", "evaluate", "report", "open"],
+  official: ["ir", "ops", "formats", "passes", "engine", "quantize", "detect", "zoo", "open"],
   "index.ts": [
     "ir",
     "wasm",
@@ -29,10 +31,12 @@ const arrows: Record<string, readonly string[]> = {
     "detect",
     "evaluate",
     "report",
-    "model",
+    "open",
+    "deploy",
+    "official",
   ],
-  node: ["index.ts", "model"],
-  "node.ts": ["index.ts", "model", "node"],
+  node: ["index.ts", "open"],
+  "node.ts": ["index.ts", "open", "node"],
   cli: ["index.ts", "node.ts"],
 };
 /** Only these may import Node's modules or packages that need Node. */

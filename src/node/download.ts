@@ -1,8 +1,8 @@
 /** One pinned file from the web: from the host that the registry names, no byte more than stated, with the right hash. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { InputError } from "../index.ts";
-import { sha256 } from "../model/format.ts";
-import type { RegistryFile } from "../model/registry.ts";
+import { sha256 } from "../open/format.ts";
+import type { RegistryFile } from "../open/registry.ts";
 
 export interface DownloadOptions {
   /** Called with the bytes that are there so far; fewer than before when a server makes us begin anew. */

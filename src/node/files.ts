@@ -5,7 +5,7 @@ import { type FileHandle, open } from "node:fs/promises";
 import path from "node:path";
 import { expectKind } from "../base/arguments.ts";
 import { InputError } from "../index.ts";
-import type { Folder } from "../model/source.ts";
+import type { Folder } from "../open/source.ts";
 
 const mebibyte = 2 ** 20;
 

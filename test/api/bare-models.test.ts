@@ -12,7 +12,7 @@ import {
 } from "../../src/index.ts";
 import type { Graph } from "../../src/ir/graph.ts";
 import { f32Weight } from "../../src/ir/weight.ts";
-import { startModel } from "../../src/model/model.ts";
+import { startModel } from "../../src/open/model.ts";
 
 /** White in the cell (2, 5) of the grid of stride 8 only. */
 const picture = {

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
+import { keepWithinBudget } from "../../src/deploy/budget.ts";
 import { inferShapes, opOf, paramsOf } from "../../src/ir/graph.ts";
 import type { Tensor } from "../../src/ir/tensor.ts";
-import { assumeManifest } from "../../src/model/assume.ts";
-import { keepWithinBudget } from "../../src/model/budget.ts";
+import { assumeManifest } from "../../src/open/assume.ts";
 import { ops } from "../../src/ops/index.ts";
 import { calibrate } from "../../src/quantize/index.ts";
 import { network, pictures } from "../quantize/_models.ts";

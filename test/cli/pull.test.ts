@@ -1,8 +1,8 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { registry } from "../../src/model/registry.ts";
 import { load } from "../../src/node.ts";
+import { registry } from "../../src/open/registry.ts";
 import { dataBytes, dataPath, testData } from "../data.ts";
 import { sendFile, startServer } from "../node/_server.ts";
 import { put, run, temporaryFolder, tinyFiles } from "./_run.ts";

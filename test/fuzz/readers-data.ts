@@ -6,7 +6,6 @@ import type { Random } from "../../src/base/random.ts";
 import { toTensor } from "../../src/detect/letterbox.ts";
 import { evaluateCoco } from "../../src/evaluate/coco-ap.ts";
 import { elementCount } from "../../src/ir/tensor.ts";
-import { yolov5Input } from "../../src/model/assume.ts";
 import {
   expandPaths,
   listPictures,
@@ -20,6 +19,7 @@ import {
   readNpy,
   readPicture,
 } from "../../src/node.ts";
+import { yolov5Input } from "../../src/open/assume.ts";
 import { png } from "../cli/_tiny.ts";
 import { bmp, tiff } from "../node/_pictures.ts";
 import { Broken } from "./deep.ts";

@@ -3,12 +3,12 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import path from "node:path";
 import { expect, test } from "vitest";
 import { InputError, registry } from "../../src/index.ts";
-import { modelExtensions } from "../../src/model/formats.ts";
-import type { RegistryEntry } from "../../src/model/registry.ts";
 import { modelCache } from "../../src/node/cache.ts";
 import { fileError } from "../../src/node/files.ts";
 import { isHere, namedFolder, obtain, type Place, type PullOptions, placeOf } from "../../src/node/pull.ts";
 import { writeFiles } from "../../src/node/write.ts";
+import { modelExtensions } from "../../src/open/formats.ts";
+import type { RegistryEntry } from "../../src/open/registry.ts";
 import { temporaryFolder } from "../cli/_run.ts";
 import { breakOff, sendFile, startServer } from "./_server.ts";
 

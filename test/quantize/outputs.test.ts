@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
+import { detectionImportance } from "../../src/deploy/importance.ts";
 import { parseParam } from "../../src/formats/ncnn/index.ts";
 import type { Graph } from "../../src/ir/graph.ts";
 import type { Tensor } from "../../src/ir/tensor.ts";
 import { f32Weight } from "../../src/ir/weight.ts";
-import { assumeManifest } from "../../src/model/assume.ts";
-import { detectionImportance } from "../../src/model/importance.ts";
+import { assumeManifest } from "../../src/open/assume.ts";
 import { type Importance, OutputShift } from "../../src/quantize/outputs.ts";
 
 /** A YOLO head on 2×2 cells: one convolution of 2 anchors × 3 values, reshaped and permuted; and a second output behind a ReLU. */

@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { parseParam } from "../../src/formats/ncnn/index.ts";
 import type { Graph } from "../../src/ir/graph.ts";
-import { summarize } from "../../src/model/summary.ts";
+import { summarize } from "../../src/open/summary.ts";
 import { zoo } from "../../src/zoo/index.ts";
 import { dataFiles, dataText, describeData } from "../data.ts";
 import { structuralDifferences } from "./_compare.ts";

@@ -17,8 +17,8 @@ import {
 } from "../evaluate/coco-ap.ts";
 import { type Fidelity, fidelity } from "../evaluate/fidelity.ts";
 import type { ModelInput } from "../ir/manifest.ts";
-import { bothSides, type KnownFacts } from "./assume.ts";
-import type { Model } from "./model.ts";
+import { bothSides, type KnownFacts } from "../open/assume.ts";
+import type { Model } from "../open/model.ts";
 
 /** One picture of an evaluation. */
 export interface EvaluationItem {

@@ -15,6 +15,12 @@ import { createSession } from "../engine/session.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Manifest, QuantizationRecord } from "../ir/manifest.ts";
 import type { Tensor } from "../ir/tensor.ts";
+import { bothSides, type KnownFacts } from "../open/assume.ts";
+import { randomInputs } from "../open/benchmark.ts";
+import { type BlobComparison, compareModels } from "../open/compare.ts";
+import { convert, modelFiles } from "../open/convert.ts";
+import type { OpenedModel } from "../open/format.ts";
+import { Model, requireHeads } from "../open/model.ts";
 import {
   type CalibrateOptions,
   type CalibrateProgress,
@@ -25,12 +31,8 @@ import {
 } from "../quantize/index.ts";
 import type { ReportData, ReportExample, ReportImage, ReportLayer, ReportVariant } from "../report/data.ts";
 import { renderReport } from "../report/report.ts";
-import { bothSides, type KnownFacts } from "./assume.ts";
-import { randomInputs } from "./benchmark.ts";
 import { type Budget, keepWithinBudget } from "./budget.ts";
 import { calibrateModel, calibrationSource, type ModelCalibration } from "./calibration.ts";
-import { type BlobComparison, compareModels } from "./compare.ts";
-import { convert, modelFiles } from "./convert.ts";
 import {
   type Evaluation,
   type EvaluationEntry,
@@ -38,9 +40,7 @@ import {
   evaluateModels,
   readEntries,
 } from "./evaluate.ts";
-import type { OpenedModel } from "./format.ts";
 import { detectionImportance } from "./importance.ts";
-import { Model, requireHeads } from "./model.ts";
 import { quantizeModel } from "./quantize.ts";
 
 /** The phases of calibration, then the rest, in the order in which they come. */

@@ -6,6 +6,8 @@ import { printParam, writeWeights } from "../formats/ncnn/index.ts";
 import { parseTable, printedScales, printTable } from "../formats/table.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Manifest, ModelInput } from "../ir/manifest.ts";
+import { bothSides, type KnownFacts } from "../open/assume.ts";
+import { sha256 } from "../open/format.ts";
 import {
   applyCorrections,
   type CalibrateOptions,
@@ -15,9 +17,7 @@ import {
   type Observations,
   observeSource,
 } from "../quantize/index.ts";
-import { bothSides, type KnownFacts } from "./assume.ts";
 import type { EvaluationEntry } from "./evaluate.ts";
-import { sha256 } from "./format.ts";
 
 /**
  * The pictures as input tensors, each time anew; those that cannot be read are told to `skip`, once, and damaged ones to `warn`,

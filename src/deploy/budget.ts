@@ -8,10 +8,10 @@ import { createSession } from "../engine/session.ts";
 import type { CalibrationTable } from "../formats/table.ts";
 import { type Graph, inferShapes, opOf, paramsOf } from "../ir/graph.ts";
 import type { Manifest } from "../ir/manifest.ts";
+import { Model } from "../open/model.ts";
 import { ops } from "../ops/index.ts";
 import { type Corrections, type Loss, quantizeGraph, sensitivity } from "../quantize/index.ts";
 import { type EvaluationItem, evaluateModels } from "./evaluate.ts";
-import { Model } from "./model.ts";
 import { withoutVectorConvolutions } from "./quantize.ts";
 
 export interface Budget {

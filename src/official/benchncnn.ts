@@ -7,10 +7,10 @@ import { createSession, type SessionOptions } from "../engine/session.ts";
 import { parseParam, printParam, writeWeights } from "../formats/ncnn/index.ts";
 import type { Graph } from "../ir/graph.ts";
 import { elementCount, type Shape, type Tensor } from "../ir/tensor.ts";
+import { type Timing, timeRuns } from "../open/benchmark.ts";
+import { summarize } from "../open/summary.ts";
 import { type ZooNetwork, zoo } from "../zoo/index.ts";
 import { synthesize } from "../zoo/weights.ts";
-import { type Timing, timeRuns } from "./benchmark.ts";
-import { summarize } from "./summary.ts";
 
 /** A network to time. */
 export interface BenchmarkNetwork {
