@@ -36,6 +36,7 @@ export { modelCache } from "./node/cache.ts";
 export {
   type Dataset,
   type DatasetOptions,
+  labelFileOf,
   listPictures,
   openDataset,
   openPictures,
@@ -46,6 +47,7 @@ export {
   kindOf,
   readBytes,
   readText,
+  realPath,
   sameFile,
 } from "./node/files.ts";
 export { checkReplaceable, replaceFolder } from "./node/folder.ts";
@@ -66,7 +68,7 @@ export {
   type PullOptions,
   pullModel,
 } from "./node/pull.ts";
-export { foldedName, makeFolder, writeFiles, writePaths } from "./node/write.ts";
+export { makeFolder, writeFiles, writePaths } from "./node/write.ts";
 
 /**
  * Loads a model so that it can run: from a path on disk (a manifest, `.param`, `.bin`, `.pt`, `.onnx`, or a folder with a model in

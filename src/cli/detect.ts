@@ -16,9 +16,11 @@ import {
   type FoundFile,
   InputError,
   imageId,
+  labelFileOf,
   type Model,
   pictureExtensions,
   readPicture,
+  realPath,
   sameName,
   UsageError,
   writeFiles,
@@ -221,11 +223,11 @@ function rescale(detections: readonly Detection[], sx: number, sy: number): Dete
 /**
  * Where each picture goes, below `--out`: under its own name, with a number added where two would meet. What is named after a
  * picture without its extension gets the extension too where two pictures would share the name.
- * Throws UsageError when a picture would be overwritten by its annotated copy.
+ * Throws UsageError when a picture or its labels would be overwritten.
  */
 function outputNames(files: readonly FoundFile[], { out = "", save }: Options, terminal: Terminal): Target[] {
   const used = new Set<string>();
-  const targets = files.map(({ name, path: source }) => {
+  const targets = files.map(({ name }) => {
     const slashed = fileSafe(name).replaceAll(path.sep, "/");
     const extension = path.extname(slashed);
     const stem = slashed.slice(0, slashed.length - extension.length);
@@ -237,9 +239,6 @@ function outputNames(files: readonly FoundFile[], { out = "", save }: Options, t
     while (Object.values(numbered(i)).some((each) => used.has(sameName(each)))) i++;
     const target = numbered(i);
     for (const each of Object.values(target)) used.add(sameName(each));
-    if (path.resolve(out, target.picture) === path.resolve(source)) {
-      throw new UsageError(`--out ${out} would overwrite ${source}; choose another folder`);
-    }
     return target;
   });
   const names = targets.map(({ name }) => name);
@@ -256,7 +255,28 @@ function outputNames(files: readonly FoundFile[], { out = "", save }: Options, t
       save === "coco" ? "the image_id of those is their path" : "theirs are called like a.jpg.txt";
     warn(terminal, `${counted(shared, "picture")} would share a name with another; ${instead}`);
   }
-  return targets.map((target, i) => ({ ...target, text: `${texts[i]}.txt`, imageId: ids[i] }));
+  const complete = targets.map((target, i) => ({ ...target, text: `${texts[i]}.txt`, imageId: ids[i] }));
+  keepInputs(files, complete, out, save === "txt");
+  return complete;
+}
+
+/** Throws UsageError when a picture that is read, or the labels of one, would be overwritten. */
+function keepInputs(
+  files: readonly FoundFile[],
+  targets: readonly Target[],
+  out: string,
+  texts: boolean,
+): void {
+  const inputs = new Set(
+    files.flatMap((file) => [realPath(file.path), texts && realPath(labelFileOf(file.path))]),
+  );
+  for (const { picture, text } of targets) {
+    for (const each of texts ? [picture, text] : [picture]) {
+      const there = realPath(path.join(out, each));
+      if (there === undefined || !inputs.has(there)) continue;
+      throw new UsageError(`--out ${out} would overwrite ${there}; choose another folder`);
+    }
+  }
 }
 
 /** Writes the picture with its boxes, and the YOLO text file if asked for; gives the picture's path. */

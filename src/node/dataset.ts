@@ -277,7 +277,8 @@ function mapClasses(rows: GroundTruth[], { of, labels }: ClassMap, where: string
 }
 
 /** `…/images/a/b.jpg` → `…/labels/a/b.txt`; the file beside the picture where that is the one that is there. */
-function labelFileOf(picture: string): string {
+export function labelFileOf(picture: string): string {
+  expectKind("labelFileOf: picture", picture, "a string");
   const { dir, name } = path.parse(path.resolve(picture));
   const parts = dir.split(path.sep);
   const at = parts.lastIndexOf("images");

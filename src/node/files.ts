@@ -1,6 +1,6 @@
 /** Reading from disk: the one place where files are opened, with clear errors and bounded memory. */
 
-import { constants, readdirSync, type Stats, statSync } from "node:fs";
+import { constants, readdirSync, realpathSync, type Stats, statSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import path from "node:path";
 import { expectKind } from "../base/arguments.ts";
@@ -132,6 +132,16 @@ export function listFolder(directory: string): string[] {
     return readdirSync(directory).sort();
   } catch (error) {
     throw fileError("list", directory, error);
+  }
+}
+
+/** The one path of what is there, whatever links and letters lead to it; nothing where nothing is. */
+export function realPath(file: string): string | undefined {
+  expectKind("realPath: file", file, "a string");
+  try {
+    return realpathSync.native(file);
+  } catch {
+    return undefined;
   }
 }
 

@@ -17,7 +17,7 @@ import {
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expectKind } from "../base/arguments.ts";
-import { InputError, NcnnkitError, UsageError } from "../index.ts";
+import { InputError, NcnnkitError, sameName, UsageError } from "../index.ts";
 import { fileError, kindOf, oddity } from "./files.ts";
 
 export type Content = Uint8Array | string;
@@ -26,20 +26,11 @@ let serial = 0;
 /** A name for what is on its way: hidden, short whatever the final name is, and of this process. */
 export const temporaryName = (): string => `.ncnnkit-${process.pid}-${serial++}.part`;
 
-/**
- * A name as folders see it that make no difference between upper and lower case or between ways to write an accent, as those of
- * Windows and macOS: names that fold to the same one must not be written beside each other.
- */
-export function foldedName(name: string): string {
-  expectKind("foldedName: name", name, "a string");
-  return name.normalize("NFC").toLowerCase();
-}
-
 /** Throws UsageError when two of the paths would be one file, on this system or on another. */
 export function checkDistinct(files: readonly string[], paths: path.PlatformPath = path): void {
   const seen = new Map<string, string>();
   for (const file of files) {
-    const folded = foldedName(paths.resolve(file));
+    const folded = sameName(paths.resolve(file));
     const other = seen.get(folded);
     if (other !== undefined) {
       const why =

@@ -1,5 +1,5 @@
 /** What the commands print and write. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import sharp from "sharp";
 import { expect, test } from "vitest";
@@ -270,4 +270,30 @@ test("convert and export keep what is not theirs to replace", async () => {
     err: expect.stringContaining("tiny.onnx is there already; to replace it, name it with -o"),
   });
   expect((await run("export", path.join(own, "tiny.json"), "-o", onnx)).code).toBe(0);
+});
+
+test("detect writes over no picture that it reads, and no labels", async () => {
+  const all = path.join(folder, "inputs");
+  mkdirSync(path.join(all, "below"), { recursive: true });
+  const white = png(64, 64, cell);
+  put(all, { "x.png": white, "x.txt": "0 0.5 0.5 0.1 0.1\n" });
+  put(path.join(all, "below"), { "x.png": white });
+  symlinkSync(all, path.join(folder, "inputs-link"));
+  const link = path.join(folder, "inputs-link");
+  // The boxes of below/x.png would go where the other picture is.
+  const [x, below] = [path.join(all, "x.png"), path.join(all, "below", "x.png")];
+  for (const [files, out] of [
+    [[below, x], all],
+    [[x], link],
+  ] as const) {
+    const { code, err } = await run("detect", manifest, ...files, "--out", out);
+    expect({ code, err }).toMatchObject({ code: 2, err: expect.stringMatching(/would overwrite .*x\.png/) });
+  }
+  const jpg = path.join(all, "y.jpeg");
+  writeFileSync(jpg, white);
+  writeFileSync(path.join(all, "y.txt"), "0 0.5 0.5 0.1 0.1\n");
+  const labels = await run("detect", manifest, path.join(all, "y.jpeg"), "--out", link, "--save", "txt");
+  expect(labels).toMatchObject({ code: 2, err: expect.stringContaining("would overwrite") });
+  expect(readFileSync(path.join(all, "y.txt"), "utf8")).toBe("0 0.5 0.5 0.1 0.1\n");
+  expect(readFileSync(x)).toEqual(Buffer.from(white));
 });

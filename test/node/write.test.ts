@@ -12,15 +12,9 @@ import {
 } from "node:fs";
 import path from "node:path";
 import { beforeEach, expect, test } from "vitest";
+import { sameName } from "../../src/index.ts";
 import { checkReplaceable, replaceFolder, staysInside } from "../../src/node/folder.ts";
-import {
-  checkDistinct,
-  checkName,
-  foldedName,
-  persistently,
-  writeFiles,
-  writePaths,
-} from "../../src/node/write.ts";
+import { checkDistinct, checkName, persistently, writeFiles, writePaths } from "../../src/node/write.ts";
 import { temporaryFolder } from "../cli/_run.ts";
 
 const root = temporaryFolder();
@@ -131,7 +125,7 @@ test("paths of Windows fold as Windows folds them", () => {
   expect(() => checkDistinct(["C:\\out\\a.param", "c:/OUT/A.param"], win32)).toThrow("on many systems");
   expect(() => checkDistinct(["C:\\out\\a.param", "C:\\out\\sub\\..\\a.param"], win32)).toThrow("same file");
   expect(() => checkDistinct(["C:\\out\\a.param", "D:\\out\\a.param"], win32)).not.toThrow();
-  expect(foldedName("É.JPG")).toBe(foldedName("e\u0301.jpg"));
+  expect(sameName("É.JPG")).toBe(sameName("e\u0301.jpg"));
 });
 
 test("names that are something else on Windows are refused there", () => {
