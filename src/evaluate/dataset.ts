@@ -8,6 +8,8 @@ import type { GroundTruth, ImageId } from "./coco-ap.ts";
 export interface YoloLabelOptions {
   /** Told of what was left out: a score behind a box, lines that are there twice. */
   onNote?: (message: string) => void;
+  /** Lines of a box and this many values of key points, which are passed over, are known by their length. Default 0. */
+  keypointValues?: number;
 }
 
 /**
@@ -21,15 +23,18 @@ export function parseYoloLabels(
   where: string,
   image: ImageId,
   size: { width: number; height: number },
-  { onNote }: YoloLabelOptions = {},
+  options: YoloLabelOptions = {},
 ): GroundTruth[] {
   expectKind("parseYoloLabels: text", text, "a string");
   expectKind("parseYoloLabels: size", size, "an object");
+  expectKind("parseYoloLabels: options", options, "an object of options");
+  const { onNote, keypointValues = 0 } = options;
   const rows = new Map<string, GroundTruth>();
   let [scores, twice] = [0, 0];
   text.split(/\r\n|\r|\n/).forEach((line, i) => {
     const words = line.trim().split(/\s+/);
     if (words[0] === "") return;
+    if (keypointValues && words.length === 5 + keypointValues) words.length = 5;
     const { category, fractions, scored } = inContext(`${where}: line ${i + 1}`, () => parseRow(words, size));
     if (scored) scores++;
     const box = fractionBox(fractions, size);

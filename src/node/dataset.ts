@@ -107,7 +107,7 @@ function aFewTimes(say: DatasetOptions["onWarning"]): (message: string) => void 
   };
 }
 
-type Told = Pick<DatasetOptions, "split"> & { onWarning: (message: string) => void };
+type Told = Pick<DatasetOptions, "split"> & { keypointValues?: number; onWarning: (message: string) => void };
 
 /** The only yaml file of a folder that holds no pictures itself. */
 function yamlIn(folder: string): string | undefined {
@@ -138,7 +138,10 @@ async function readYaml(file: string): Promise<DatasetYaml> {
 async function openYaml(file: string, options: DatasetOptions & Told): Promise<Dataset> {
   const yaml = await readYaml(file);
   const sources = options.images === undefined ? splitPaths(yaml, file, options) : [options.images];
-  return yoloDataset(sources, file, classesOf(yaml.names, file, options), options);
+  return yoloDataset(sources, file, classesOf(yaml.names, file, options), {
+    ...options,
+    keypointValues: yaml.keypointValues,
+  });
 }
 
 /**
@@ -251,8 +254,8 @@ async function yoloDataset(
     const text = kindOf(labelFile) === "file" ? await readText(labelFile) : "";
     let rows: GroundTruth[];
     try {
-      const onNote = options.onWarning;
-      rows = parseYoloLabels(text, labelFile, item.id, item, { onNote });
+      const { keypointValues, onWarning: onNote } = options;
+      rows = parseYoloLabels(text, labelFile, item.id, item, { keypointValues, onNote });
     } catch (error) {
       if (!(error instanceof FormatError)) throw error;
       throw new InputError(`${file}: ${error.message}`, { cause: error });

@@ -69,6 +69,15 @@ describe("YOLO labels", () => {
     ]);
   });
 
+  test("key points of a pose dataset are no outline", () => {
+    const { keypointValues } = parseDatasetYaml("names: [x]\nkpt_shape: [2, 2]\n", "d.yaml");
+    expect(keypointValues).toBe(4);
+    const read = (options: object) =>
+      parseYoloLabels("0 0.5 0.5 0.2 0.2 0.1 0.1 0 0", "a.txt", "a", size, options)[0].box;
+    expect(read({ keypointValues })).toEqual({ x: 80, y: 40, width: 40, height: 20 });
+    expect(read({})).toEqual({ x: 0, y: 0, width: 100, height: 50 });
+  });
+
   testData("all real label files", () => {
     let count = 0;
     for (const folder of ["train2017", "val2017"]) {
@@ -182,6 +191,7 @@ describe("dataset yaml", () => {
     val: ["b", "c d"],
     test: [],
     names: ["x", "y z", "it's"],
+    keypointValues: 0,
   };
   test.each([
     ["block map", "path: ../data\ntrain: a\nval:\n  - b\n  - c d\nnames:\n  0: x\n  1: y z\n  2: it's\n"],
@@ -212,7 +222,7 @@ describe("dataset yaml", () => {
       "null",
     ]);
     expect(parseDatasetYaml("names: {1: yes, 00: 'off'}\n", "d.yaml").names).toEqual(["off", "yes"]);
-    const none = { path: undefined, train: ["a"], val: [], test: [], names: [] };
+    const none = { path: undefined, train: ["a"], val: [], test: [], names: [], keypointValues: 0 };
     expect(parseDatasetYaml("train: a\nval: ~\nnc: 2\n", "d.yaml")).toEqual(none);
   });
 
@@ -221,6 +231,7 @@ describe("dataset yaml", () => {
     ["names: x\n", "expected a list, or a map"],
     ["names: [[x]]\n", "expected a word"],
     ["names: !!python/object:os.system [x]\n", "line 1: Unresolved tag"],
+    ["names: [x]\nkpt_shape: [17, 4]\n", 'kpt_shape: found "17, 4"'],
     ["names: [x]\nnames: [y]\n", '"names" is there twice'],
     ["names: {1: x, 0: y, 01: z}\n", "class 1 is there twice"],
     ["names: [x]\nnc: 2\n", 'nc is "2", but there are 1 names'],
@@ -271,17 +282,17 @@ describe("dataset yaml", () => {
       }),
     );
     const long = [
-      `names: [${"'a".repeat(140_000)}]`,
-      `names: ["${'\\"'.repeat(140_000)}]`,
-      `names: [${"\n'a".repeat(90_000)}`,
-      `names: [${"\na".repeat(140_000)}`,
-      `names:${"\n  'a".repeat(50_000)}`,
-      `names: ${"[".repeat(290_000)}`,
-      "{a: ".repeat(70_000),
-      "- ".repeat(140_000),
-      "&a ".repeat(90_000),
-      ": ".repeat(140_000),
-      `a: &a x\nnames: [${"*a,".repeat(90_000)}]`,
+      `names: [${"'a".repeat(40_000)}]`,
+      `names: ["${'\\"'.repeat(40_000)}]`,
+      `names: [${"\n'a".repeat(30_000)}`,
+      `names: [${"\na".repeat(40_000)}`,
+      `names:${"\n  'a".repeat(20_000)}`,
+      `names: ${"[".repeat(100_000)}`,
+      "{a: ".repeat(20_000),
+      "- ".repeat(40_000),
+      "&a ".repeat(30_000),
+      ": ".repeat(40_000),
+      `a: &a x\nnames: [${"*a,".repeat(30_000)}]`,
       `names: [a]\n#${"a".repeat(1_000_000)}`,
     ];
     for (const text of long) {
