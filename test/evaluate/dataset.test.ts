@@ -282,17 +282,17 @@ describe("dataset yaml", () => {
       }),
     );
     const long = [
-      `names: [${"'a".repeat(40_000)}]`,
-      `names: ["${'\\"'.repeat(40_000)}]`,
-      `names: [${"\n'a".repeat(30_000)}`,
-      `names: [${"\na".repeat(40_000)}`,
-      `names:${"\n  'a".repeat(20_000)}`,
-      `names: ${"[".repeat(100_000)}`,
-      "{a: ".repeat(20_000),
-      "- ".repeat(40_000),
-      "&a ".repeat(30_000),
-      ": ".repeat(40_000),
-      `a: &a x\nnames: [${"*a,".repeat(30_000)}]`,
+      `names: [${"'a".repeat(10_000)}]`,
+      `names: ["${'\\"'.repeat(10_000)}]`,
+      `names: [${"\n'a".repeat(10_000)}`,
+      `names: [${"\na".repeat(10_000)}`,
+      `names:${"\n  'a".repeat(10_000)}`,
+      `names: ${"[".repeat(30_000)}`,
+      "{a: ".repeat(10_000),
+      "- ".repeat(10_000),
+      "&a ".repeat(10_000),
+      ": ".repeat(10_000),
+      `a: &a x\nnames: [${"*a,".repeat(10_000)}]`,
       `names: [a]\n#${"a".repeat(1_000_000)}`,
     ];
     for (const text of long) {
