@@ -162,8 +162,9 @@ function channelFormulas(
   return formulas;
 }
 
-/** Beyond this no network wants its input; it tells what range the graph's own input has. */
-const largestValue = 20;
+/** Networks take values of a few units, or levels 0..255, whole or less a mean; it tells what range the graph's own input has. */
+const normalized = 20;
+const largestLevel = 256;
 
 /** Mean and norm for levels 0..255; nothing where elements are only moved and may be anything. */
 function levelsOf(formulas: readonly ChannelFormula[], isWhole: boolean): InputCode["levels"] {
@@ -174,7 +175,8 @@ function levelsOf(formulas: readonly ChannelFormula[], isWhole: boolean): InputC
       ...formulas.flatMap(({ factor, offset }) => [Math.abs(offset), Math.abs(factor * range + offset)]),
     );
   // A graph that starts from 0..1 multiplies by about 1/0.225, one that starts from levels by about 1/58 or 1/255.
-  const isFraction = !isWhole && largest(255) > largestValue && largest(1) <= largestValue;
+  const isFraction =
+    !isWhole && (largest(255) > largestLevel || (largest(255) > normalized && largest(1) <= normalized));
   const norm = formulas.map(({ factor }) => tidy(isFraction ? factor / 255 : factor));
   const mean = formulas.map(({ offset }, c) => (offset === 0 ? 0 : tidy(-offset / norm[c])));
   return { mean, norm };

@@ -72,6 +72,22 @@ describe("pre-processing in the graph is cut off and told", () => {
       [n255 / 0.229, n255 / 0.224, n255 / 0.225],
     ],
     [
+      "levels from fractions",
+      { nodes: [["Mul", ["images", "n"], ["x"]]], constants: { n: constant(255) }, shape: nchw },
+      [0, 0, 0],
+      [1, 1, 1],
+    ],
+    [
+      "levels less a mean",
+      {
+        nodes: [["Sub", ["images", "m"], ["x"]]],
+        constants: { m: perChannel(104, 117, 123) },
+        shape: nchw,
+      },
+      [104, 117, 123],
+      [1, 1, 1],
+    ],
+    [
       "-1 to 1, clipped before",
       {
         nodes: [
