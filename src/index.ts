@@ -45,8 +45,14 @@ export { classColor, type DrawOptions, drawDetections } from "./detect/draw.ts";
 export { type InputOptions, type Transform, toTensor } from "./detect/letterbox.ts";
 export type { Picture } from "./detect/picture.ts";
 export { type CocoRow, cocoRows, distinctNames, imageId, sameName, yoloText } from "./detect/save.ts";
-export type { Profile, StepProfile } from "./engine/profile.ts";
-export type { Backend, Session, SessionOptions } from "./engine/session.ts";
+export {
+  type BackendName as Backend,
+  backendNames,
+  type Profile,
+  type Session,
+  type SessionOptions,
+  type StepProfile,
+} from "./engine/session.ts";
 export type {
   ClassResult,
   CocoResult,

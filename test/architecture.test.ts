@@ -12,7 +12,7 @@ const arrows: Record<string, readonly string[]> = {
   passes: ["ir", "ops"],
   wasm: [],
   kernels: ["wasm"],
-  engine: ["ir", "ops", "passes", "wasm", "kernels"],
+  engine: ["ir", "ops", "wasm", "kernels"],
   quantize: ["ir", "ops", "formats", "engine"],
   detect: ["ir", "engine"],
   evaluate: ["ir", "detect", "engine"],

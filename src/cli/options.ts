@@ -2,6 +2,8 @@
 import path from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import {
+  type Backend,
+  backendNames,
   type CalibrationTable,
   kindOf,
   type LoadOptions,
@@ -121,23 +123,21 @@ export interface EngineOptions {
   wideVectors?: boolean;
 }
 
-const backends = ["reference", "wasm"] as const;
-
 export function addEngineOptions(command: Command): Command {
   return command
     .option(
       "--backend <name>",
-      `what computes: ${backends.join(" or ")} (default: the fastest)`,
+      `what computes: ${backendNames.join(" or ")} (default: the fastest)`,
       parseBackend,
     )
     .option("--threads <n>", "threads to compute with", numberIn(1, 64, true))
     .option("--wide-vectors", "EXPERIMENTAL: let V8 use 256-bit vectors (x86 with AVX2)");
 }
 
-function parseBackend(text: string): (typeof backends)[number] {
-  const backend = backends.find((name) => name === text);
+function parseBackend(text: string): Backend {
+  const backend = backendNames.find((name) => name === text);
   if (backend) return backend;
-  throw new InvalidArgumentError(`Allowed: ${backends.join(", ")}.`);
+  throw new InvalidArgumentError(`Allowed: ${backendNames.join(", ")}.`);
 }
 
 /** A calibration table from a file; what in it silences a layer is warned of. Throws with the file's name. */

@@ -33,7 +33,7 @@ export function profileCommand(program: Command, terminal: Terminal): void {
       const size = { ...(options.size ?? {}), loops: options.loops };
       try {
         if (options.plan) {
-          terminal.out(planText(model, size));
+          terminal.out(await planText(model, size));
           return;
         }
         const result = await profile(model, size);

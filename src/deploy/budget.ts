@@ -3,7 +3,7 @@
 import { expectKind } from "../base/arguments.ts";
 import { UsageError } from "../base/errors.ts";
 import { median, sigmoid } from "../base/maths.ts";
-import { warmUp } from "../engine/profile.ts";
+import { warmUp } from "../base/timing.ts";
 import { createSession } from "../engine/session.ts";
 import type { CalibrationTable } from "../formats/table.ts";
 import { type Graph, inferShapes, opOf, paramsOf } from "../ir/graph.ts";

@@ -1,11 +1,11 @@
-/** What the engine does, one record per kernel call to come. Made by `lower`, given memory by `plan`, run as wasm. */
+/** What the engine does, a record for each piece of work: made by `lower/`, carried out by a backend. */
 
 import type { Activation } from "../base/activation.ts";
 import type { Node } from "../ir/graph.ts";
 import type { Shape } from "../ir/tensor.ts";
-import type { BinaryOperator } from "../kernels/wasm/index.ts";
-import type { WindowAxis } from "../ops/_spatial.ts";
-import type { DenseView, PictureView, Value } from "./layout.ts";
+import type { BinaryOperator } from "../kernels/operators.ts";
+import type { DenseView, PictureView, Value } from "./values.ts";
+import type { WindowAxes } from "./windows.ts";
 
 /** Work done to results before they are stored. A residual's value lies in the same channel order as the step's output. */
 export type FusedStep =
@@ -27,41 +27,33 @@ export interface Int8Scales {
   readonly inputScale: number;
 }
 
-export interface ConvolutionStep extends StepBase {
+export interface ConvolutionStep extends StepBase, WindowAxes {
   readonly kind: "convolution";
   readonly input: PictureView;
   /** `[output channel][input channel][ky][kx]`; integers for int8. */
   readonly weight: Float32Array | Int8Array;
   readonly bias: Float32Array | undefined;
-  readonly y: WindowAxis;
-  readonly x: WindowAxis;
   readonly int8: Int8Scales | undefined;
   /** int8: acc·scale + bias is rounded once; natively a fully connected layer rounds twice. */
   readonly roundOnce: boolean;
   readonly fused: FusedStep[];
 }
 
-export interface DepthwiseStep extends StepBase {
+export interface DepthwiseStep extends StepBase, WindowAxes {
   readonly kind: "depthwise";
   readonly input: Value;
   /** `[channel][ky][kx]` */
   readonly weight: Float32Array | Int8Array;
   readonly bias: Float32Array | undefined;
-  readonly y: WindowAxis;
-  readonly x: WindowAxis;
   readonly int8: Int8Scales | undefined;
   readonly fused: FusedStep[];
 }
 
-export interface PoolingStep extends StepBase {
+export interface PoolingStep extends StepBase, WindowAxes {
   readonly kind: "pooling";
   readonly input: Value;
   readonly operator: "max" | "average";
-  readonly y: WindowAxis;
-  readonly x: WindowAxis;
   readonly divisor: "kernel" | "inside";
-  /** Set by the plan: works on bytes. */
-  int8?: boolean;
   readonly fused: FusedStep[];
 }
 
@@ -135,10 +127,14 @@ export interface LayerNormStep extends StepBase {
   readonly fused: FusedStep[];
 }
 
+/** Channels that an LRN may sum up. */
+export const largestLrnSize = 9;
+
 /** Across channels, with exponent −3/4. */
 export interface LrnStep extends StepBase {
   readonly kind: "lrn";
   readonly input: Value;
+  /** At most `largestLrnSize`. */
   readonly size: number;
   readonly factor: number;
   readonly bias: number;
@@ -154,7 +150,7 @@ export interface AttentionStep extends StepBase {
   readonly value: Value;
 }
 
-/** A layer without a wasm kernel: runs on the reference kernel, in JavaScript, from and to dense tensors. */
+/** A layer that no backend has a kernel for: runs on the reference kernel, in JavaScript, from and to dense tensors. */
 export interface ReferenceStep extends StepBase {
   readonly kind: "reference";
   readonly node: Node;
@@ -180,3 +176,8 @@ export type Step =
 
 /** Steps that compute in float32 and can take activations and residuals along. */
 export type FusableStep = Extract<Step, { fused: FusedStep[] }>;
+
+/** All values that a step makes. */
+export function outputsOf(step: Step): Value[] {
+  return "outputs" in step ? step.outputs.map(({ value }) => value) : [step.output];
+}

@@ -2,7 +2,7 @@
 import { expectKind } from "../base/arguments.ts";
 import { UsageError } from "../base/errors.ts";
 import { Random } from "../base/random.ts";
-import { warmUp } from "../engine/profile.ts";
+import { warmUp } from "../base/timing.ts";
 import { createSession, type SessionOptions } from "../engine/session.ts";
 import { parseParam, printParam, writeWeights } from "../formats/ncnn/index.ts";
 import type { Graph } from "../ir/graph.ts";

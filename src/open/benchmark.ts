@@ -1,12 +1,10 @@
 /** Speed of a model: how long it takes to start, to run, and where the time goes. */
 
 import { expectKind } from "../base/arguments.ts";
-import { UnsupportedError } from "../base/errors.ts";
 import { median } from "../base/maths.ts";
 import { Random } from "../base/random.ts";
-import { makePlan } from "../engine/plan.ts";
-import { describePlan, type Profile, profileGraph, warmUp } from "../engine/profile.ts";
-import { detectTarget } from "../engine/wasm.ts";
+import { warmUp } from "../base/timing.ts";
+import { createSession, type Profile, type Session } from "../engine/session.ts";
 import { elementCount, type Shape, type Tensor } from "../ir/tensor.ts";
 import type { Model } from "./model.ts";
 
@@ -106,15 +104,24 @@ export async function timeRuns(
 export function profile(model: Model, options: BenchmarkOptions = {}): Promise<Profile> {
   expectKind("profile: model", model, "a loaded model");
   expectKind("profile: options", options, "an object of options");
-  if (model.backend !== "wasm") throw new UnsupportedError("profiles are made of the wasm backend");
-  return profileGraph(model.graph, randomInputs(model, options), options);
+  const inputs = randomInputs(model, options);
+  return withSession(model, (session) => session.profile(inputs, options.loops));
 }
 
-/** The plan of the model at a size, as text: one step a line. */
-export function planText(model: Model, options: BenchmarkOptions = {}): string {
+/** The plan of the model at a size, as text: one step a line. Throws UnsupportedError on the reference backend. */
+export function planText(model: Model, options: BenchmarkOptions = {}): Promise<string> {
   expectKind("planText: model", model, "a loaded model");
   expectKind("planText: options", options, "an object of options");
   const inputs = randomInputs(model, options);
-  const shapes = Object.fromEntries(Object.entries(inputs).map(([blob, { shape }]) => [blob, shape]));
-  return describePlan(makePlan(model.graph, shapes, model.graph.outputs, detectTarget()));
+  return withSession(model, (session) => session.plan(inputs));
+}
+
+/** A session of one thread of its own. */
+async function withSession<T>({ graph, backend }: Model, work: (session: Session) => Promise<T>): Promise<T> {
+  const session = await createSession(graph, { backend });
+  try {
+    return await work(session);
+  } finally {
+    session.close();
+  }
 }

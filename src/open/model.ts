@@ -6,7 +6,7 @@ import { brief } from "../base/text.ts";
 import { type Detection, type DetectOptions, postprocess } from "../detect/detect.ts";
 import { toTensor } from "../detect/letterbox.ts";
 import type { Picture } from "../detect/picture.ts";
-import { type Backend, createSession, type Session, type SessionOptions } from "../engine/session.ts";
+import { type BackendName, createSession, type Session, type SessionOptions } from "../engine/session.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Manifest } from "../ir/manifest.ts";
 import type { Tensor } from "../ir/tensor.ts";
@@ -39,7 +39,7 @@ export class Model {
   get graph(): Graph {
     return this.session.graph;
   }
-  get backend(): Backend {
+  get backend(): BackendName {
     return this.session.backend;
   }
   /** Bytes of WebAssembly memory held at present. */

@@ -1,7 +1,7 @@
 /** The barrier by itself: a notification alone, however late or often it comes, does not open it. */
 import { Worker } from "node:worker_threads";
 import { expect, test } from "vitest";
-import { controlAddresses, emitBarrier } from "../../src/engine/threads.ts";
+import { controlAddresses, emitBarrier } from "../../src/engine/wasm/threads.ts";
 import { Module } from "../../src/wasm/index.ts";
 
 /** `meet(threads)`, the exported barrier, over a shared page. */

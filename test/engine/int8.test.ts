@@ -3,8 +3,9 @@
  * Where float kernels in between round differently from the reference, the machines still have to agree with each other.
  */
 import { describe, expect, it } from "vitest";
-import type { KernelCall, Plan, PlanTarget } from "../../src/engine/plan.ts";
-import { runReference } from "../../src/engine/reference.ts";
+import { runReference } from "../../src/engine/reference/index.ts";
+import type { KernelCall, Plan } from "../../src/engine/wasm/records.ts";
+import type { PlanTarget } from "../../src/engine/wasm/target.ts";
 import type { Graph } from "../../src/ir/graph.ts";
 import type { Shape, Tensor } from "../../src/ir/tensor.ts";
 import { f32Weight } from "../../src/ir/weight.ts";

@@ -1,7 +1,7 @@
 /** Real networks on the engine: against native ncnn's outputs and, int8, bit for bit against the reference kernels. */
 import path from "node:path";
 import { expect, it } from "vitest";
-import { runReference } from "../../src/engine/reference.ts";
+import { runReference } from "../../src/engine/reference/index.ts";
 import { readNcnn } from "../../src/formats/ncnn/index.ts";
 import type { Graph } from "../../src/ir/graph.ts";
 import type { Shape, Tensor } from "../../src/ir/tensor.ts";

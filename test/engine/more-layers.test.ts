@@ -1,6 +1,6 @@
 /** Layers that `lower-dense.ts` puts on kernels: equal to the reference kernels, on one thread and in parts, none in JavaScript. */
 import { expect, test } from "vitest";
-import { runReference } from "../../src/engine/reference.ts";
+import { runReference } from "../../src/engine/reference/index.ts";
 import type { Shape } from "../../src/ir/tensor.ts";
 import { synthesize } from "../../src/zoo/weights.ts";
 import {

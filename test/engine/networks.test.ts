@@ -8,10 +8,10 @@
  */
 import { describe, expect, it } from "vitest";
 import { Random } from "../../src/base/random.ts";
-import { lower } from "../../src/engine/lower.ts";
-import { makePlan } from "../../src/engine/plan.ts";
-import { runReference } from "../../src/engine/reference.ts";
+import { lower } from "../../src/engine/lower/index.ts";
+import { runReference } from "../../src/engine/reference/index.ts";
 import type { Step } from "../../src/engine/steps.ts";
+import { makePlan } from "../../src/engine/wasm/plan.ts";
 import type { Graph } from "../../src/ir/graph.ts";
 import type { Shape } from "../../src/ir/tensor.ts";
 import {

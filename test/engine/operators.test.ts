@@ -1,7 +1,8 @@
 /** Float layers on the engine against the reference kernels: single convolutions with a strict bound, then small networks. */
 import { describe, expect, it } from "vitest";
 import { Random } from "../../src/base/random.ts";
-import { runReference } from "../../src/engine/reference.ts";
+import { runReference } from "../../src/engine/reference/index.ts";
+import { createSession } from "../../src/engine/session.ts";
 import { type Graph, paramsOf } from "../../src/ir/graph.ts";
 import type { Shape, Tensor } from "../../src/ir/tensor.ts";
 import { f32Weight, weightToFloat32 } from "../../src/ir/weight.ts";
@@ -975,8 +976,7 @@ describe("sizes", () => {
   it("are planned again for every size, and kept", async () => {
     const text = `${conv("c", "x", "p", 6, "1=3 3=2 4=1 9=1")}\nInterp u 1 1 p q 0=1 1=2.0 2=2.0\nConcat k 2 1 q x m\n${conv("d", "m", "y", 5, "1=3 4=1")}`;
     const graph = graphOf(text, { x: [3, 8, 8] });
-    const { WasmRunner } = await import("../../src/engine/wasm.ts");
-    const runner = new WasmRunner(graph, floatMachines.at(-1)![1]);
+    const session = await createSession(graph);
     for (const [h, w] of [
       [8, 8],
       [2, 2],
@@ -988,16 +988,16 @@ describe("sizes", () => {
       [8, 8],
     ]) {
       const inputs = randomInputs({ x: [3, h, w] }, h * w);
-      const [found, expected] = [await runner.run(inputs), runReference(graph, inputs)];
+      const [found, expected] = [await session.run(inputs), runReference(graph, inputs)];
       expectClose(found.y, expected.y, () => graphTolerance(graph) * largest(expected.y), `${h}x${w}`);
     }
     const inputs = randomInputs({ x: [3, 8, 8] });
     const both = await Promise.all([
-      runner.run(inputs),
-      runner.run(randomInputs({ x: [3, 8, 8] }, 8)),
-      runner.run(inputs),
+      session.run(inputs),
+      session.run(randomInputs({ x: [3, 8, 8] }, 8)),
+      session.run(inputs),
     ]);
     expectEqual(both[2].y, both[0].y, "runs in flight together");
-    runner.close();
+    session.close();
   });
 });

@@ -1,8 +1,9 @@
 /** Plans as records: what becomes a step and what does not, and who lies where in memory. */
 import fc from "fast-check";
 import { describe, expect, it, test } from "vitest";
-import { Arena } from "../../src/engine/memory.ts";
-import { makePlan, type Plan, type PlanBuffer } from "../../src/engine/plan.ts";
+import { Arena } from "../../src/engine/wasm/memory.ts";
+import { makePlan } from "../../src/engine/wasm/plan.ts";
+import type { Plan, PlanBuffer } from "../../src/engine/wasm/records.ts";
 import { readNcnn } from "../../src/formats/ncnn/index.ts";
 import type { Graph } from "../../src/ir/graph.ts";
 import type { Shape } from "../../src/ir/tensor.ts";

@@ -1,8 +1,8 @@
 /** Graphs from `.param` lines with random weights, machines to plan for, and the comparison of engine and reference. */
 import { expect } from "vitest";
 import { Random } from "../../src/base/random.ts";
-import type { PlanTarget } from "../../src/engine/plan.ts";
-import { type Program, WasmRunner } from "../../src/engine/wasm.ts";
+import { Program } from "../../src/engine/wasm/program.ts";
+import type { PlanTarget } from "../../src/engine/wasm/target.ts";
 import { parseParam } from "../../src/formats/ncnn/index.ts";
 import { type Graph, type Node, opOf, paramsOf } from "../../src/ir/graph.ts";
 import type { WeightSpec } from "../../src/ir/op.ts";
@@ -181,19 +181,18 @@ export async function runEngine(
   outputs: readonly string[] = graph.outputs,
   runs = 2,
 ): Promise<{ outputs: Outputs; program: Program }> {
-  const runner = new WasmRunner(graph, target);
+  const shapes = Object.fromEntries(Object.entries(inputs).map(([blob, { shape }]) => [blob, shape]));
+  const program = await Program.make(graph, shapes, outputs, target);
   try {
-    const first = await runner.run(inputs, outputs);
+    const first = program.run(inputs);
     for (let run = 2; run <= runs; run++) {
-      const again = await runner.run(inputs, outputs);
+      const again = program.run(inputs);
       for (const blob of outputs) expectEqual(again[blob], first[blob], `run ${run}, ${blob}`);
     }
-    const shapes = Object.fromEntries(Object.entries(inputs).map(([blob, { shape }]) => [blob, shape]));
-    const program = await runner.program(shapes, outputs);
     if (fixedTargets.has(target)) noteProgram(program.plan, program.compiled);
     return { outputs: first, program };
   } finally {
-    runner.close();
+    program.close();
   }
 }
 

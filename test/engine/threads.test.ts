@@ -8,10 +8,9 @@ import vm from "node:vm";
 import type { Worker as NodeWorker } from "node:worker_threads";
 import { build } from "vite";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { PlanTarget } from "../../src/engine/plan.ts";
-import { runReference } from "../../src/engine/reference.ts";
+import { runReference } from "../../src/engine/reference/index.ts";
 import { createSession } from "../../src/engine/session.ts";
-import { detectTarget, WasmRunner } from "../../src/engine/wasm.ts";
+import { detectTarget } from "../../src/engine/wasm/target.ts";
 import { readNcnn } from "../../src/formats/ncnn/index.ts";
 import type { Shape } from "../../src/ir/tensor.ts";
 import { dataBytes, dataText, testData } from "../data.ts";
@@ -223,18 +222,16 @@ describe("memory", () => {
   };
 
   it.each([1, 2])("does not grow over 2000 runs, threads: %d", async (threads) => {
-    const target: PlanTarget = detectTarget(threads);
-    const runner = new WasmRunner(small, target);
+    const session = await createSession(small, { threads });
     const inputs = randomInputs({ x: shape });
-    const program = await runner.program({ x: shape });
-    for (let i = 0; i < 200; i++) await runner.run(inputs);
-    const size = program.memory.buffer.byteLength;
+    for (let i = 0; i < 200; i++) await session.run(inputs);
+    const size = session.memoryBytes;
     const [before, rss] = [await used(), process.memoryUsage.rss()];
-    for (let i = 0; i < 2000; i++) await runner.run(inputs);
-    expect(program.memory.buffer.byteLength).toBe(size);
+    for (let i = 0; i < 2000; i++) await session.run(inputs);
+    expect(session.memoryBytes).toBe(size);
     expect((await used()) - before).toBeLessThan(2e6);
     expect(process.memoryUsage.rss() - rss).toBeLessThan(60e6);
-    runner.close();
+    session.close();
   });
 });
 

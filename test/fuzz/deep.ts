@@ -1,7 +1,7 @@
 /** What was read is used: checked, rewritten, written, read again, and run where that costs next to nothing. */
 import { NcnnkitError, UnsupportedError } from "../../src/base/errors.ts";
 import type { Random } from "../../src/base/random.ts";
-import { type Backend, createSession } from "../../src/engine/session.ts";
+import { type BackendName, createSession } from "../../src/engine/session.ts";
 import {
   parseBinaryParam,
   printParam,
@@ -130,7 +130,11 @@ function hasFiniteNumbers(graph: Graph): boolean {
 
 type Outputs = Record<string, Tensor> | NcnnkitError;
 
-async function outputsOf(graph: Graph, feeds: Record<string, Tensor>, backend: Backend): Promise<Outputs> {
+async function outputsOf(
+  graph: Graph,
+  feeds: Record<string, Tensor>,
+  backend: BackendName,
+): Promise<Outputs> {
   const session = await createSession(graph, { backend });
   try {
     return await session.run(feeds);

@@ -7,8 +7,11 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, afterEach, expect } from "vitest";
-import type { KernelSpec, Plan, PlanTarget } from "../../src/engine/plan.ts";
-import { type CompiledPlan, emitKernel } from "../../src/engine/program.ts";
+import type { CompiledPlan } from "../../src/engine/wasm/module.ts";
+import type { Plan, PlanStep } from "../../src/engine/wasm/records.ts";
+import { kindOf } from "../../src/engine/wasm/steps/index.ts";
+import type { PlanTarget } from "../../src/engine/wasm/target.ts";
+import type { KernelSpec } from "../../src/kernels/wasm/index.ts";
 import { Module } from "../../src/wasm/index.ts";
 
 const isUpdate = process.env.UPDATE_GOLDENS === "1";
@@ -58,29 +61,33 @@ const kernelTargets: readonly Pick<PlanTarget, "relaxed" | "fusedMadd" | "emulat
 const codes = new Map<string, Uint8Array[]>();
 
 /** A kernel's code on those machines. */
-function codesOf(spec: KernelSpec): Uint8Array[] {
+function codesOf(kind: PlanStep["kind"], spec: KernelSpec): Uint8Array[] {
   const key = JSON.stringify(spec);
   const made =
     codes.get(key) ??
     kernelTargets.map((target) => {
       const m = new Module();
       m.importMemory("env", "memory", { min: 1 });
-      emitKernel(m, "kernel", spec, target);
+      kindOf({ kind }).emit!(m, "kernel", spec, target);
       return m.encode();
     });
   codes.set(key, made);
   return made;
 }
 
-/** For each kind of kernel: `kind bytes hash`. */
-export function kernelGoldens(specs: readonly KernelSpec[]): string {
-  const distinct = new Map(specs.map((spec) => [JSON.stringify(spec), spec]));
-  const kinds = [...new Set(specs.map(({ kind }) => kind))].sort();
+/** For each kind of kernel of some plans: `kind bytes hash`. */
+export function kernelGoldens(plans: readonly Plan[]): string {
+  const distinct = new Map<string, { kind: string; codes: Uint8Array[] }>();
+  for (const { kind, calls } of plans.flatMap(({ steps }) => steps)) {
+    for (const { spec } of calls)
+      distinct.set(JSON.stringify(spec), { kind: spec.kind, codes: codesOf(kind, spec) });
+  }
+  const kinds = [...new Set([...distinct.values()].map(({ kind }) => kind))].sort();
   return kinds
     .map((kind) => {
-      const own = [...distinct.values()].filter((spec) => spec.kind === kind);
+      const own = [...distinct.values()].filter((kernel) => kernel.kind === kind);
       // Sorted: the order of steps is the program's matter.
-      const all = own.map(codesOf).sort((a, b) => (digest(...a) < digest(...b) ? -1 : 1));
+      const all = own.map(({ codes }) => codes).sort((a, b) => (digest(...a) < digest(...b) ? -1 : 1));
       const bytes = all.flat().reduce((sum, { length }) => sum + length, 0);
       return `${kind} ${bytes} ${digest(...all.flat()).slice(0, 4)}`;
     })
@@ -89,7 +96,7 @@ export function kernelGoldens(specs: readonly KernelSpec[]): string {
 
 /** Everything about a program that its results depend on, and what `profile` says of it. */
 export function programDigest(plan: Plan, { bytes }: CompiledPlan): string {
-  const steps = plan.steps.map((step) => ({
+  const steps = plan.steps.map(({ kind: _, ...step }) => ({
     ...step,
     calls: step.calls.length,
     reference: !!step.reference,
@@ -104,14 +111,13 @@ export function programDigest(plan: Plan, { bytes }: CompiledPlan): string {
 // ---- programs of the running test file
 
 let goldens: Goldens | undefined;
-let ofTest: { digest: string; specs: KernelSpec[] }[] = [];
+let ofTest: { digest: string; plan: Plan }[] = [];
 
 /** Notes a program that the current test has made for a machine that is the same everywhere. */
 export function noteProgram(plan: Plan, compiled: CompiledPlan): void {
   const file = path.relative(path.dirname(import.meta.dirname), expect.getState().testPath!);
   goldens ??= new Goldens(file.replaceAll(path.sep, "-").replace(".test.ts", ""));
-  const specs = plan.steps.flatMap((step) => step.calls.map(({ spec }) => spec));
-  ofTest.push({ digest: programDigest(plan, compiled), specs });
+  ofTest.push({ digest: programDigest(plan, compiled), plan });
 }
 
 afterEach(() => {
@@ -119,7 +125,7 @@ afterEach(() => {
   ofTest = [];
   if (found.length === 0) return;
   const programs = `programs ${found.length} ${digest(...found.map((program) => program.digest))}`;
-  const kernels = kernelGoldens(found.flatMap(({ specs }) => specs));
+  const kernels = kernelGoldens(found.map(({ plan }) => plan));
   const name = digest(expect.getState().currentTestName!);
   goldens!.check(name, `${programs} ${kernels}`, "what the engine makes of the test's networks");
 });

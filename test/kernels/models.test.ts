@@ -4,9 +4,10 @@
  */
 import { afterAll, expect, test } from "vitest";
 import { Random } from "../../src/base/random.ts";
-import { makePlan, type PlanTarget } from "../../src/engine/plan.ts";
-import { compilePlan } from "../../src/engine/program.ts";
-import { Program } from "../../src/engine/wasm.ts";
+import { compilePlan } from "../../src/engine/wasm/module.ts";
+import { makePlan } from "../../src/engine/wasm/plan.ts";
+import { Program } from "../../src/engine/wasm/program.ts";
+import type { PlanTarget } from "../../src/engine/wasm/target.ts";
 import { readNcnn } from "../../src/formats/ncnn/index.ts";
 import type { Graph } from "../../src/ir/graph.ts";
 import type { Shape } from "../../src/ir/tensor.ts";
@@ -66,15 +67,13 @@ async function check(name: string, graph: Graph, shape: Shape): Promise<void> {
   for (const [machine, target] of Object.entries(machines)) {
     const plan = makePlan(graph, shapes, graph.outputs, target);
     const compiled = compilePlan(plan, target);
-    const kernels = kernelGoldens(plan.steps.flatMap((step) => step.calls.map(({ spec }) => spec)));
+    const kernels = kernelGoldens([plan]);
     const value = `${compiled.bytes.length} ${programDigest(plan, compiled)} ${kernels}`;
     goldens.check(`${name}:${machine}`, value, `the program of ${name} for ${machine}`);
   }
   const inputs = { [input]: { shape, data: new Random(3).floats(shape.reduce((a, b) => a * b, 1)) } };
   const program = await Program.make(graph, shapes, graph.outputs, plain);
-  program.setInputs(inputs);
-  program.run();
-  const found = Object.entries(program.outputs()).map(([blob, { data }]) => {
+  const found = Object.entries(program.run(inputs)).map(([blob, { data }]) => {
     expect(data.every(Number.isFinite), blob).toBe(true);
     return `${blob} ${data.length} ${digest(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))}`;
   });

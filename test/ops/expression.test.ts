@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { GraphError } from "../../src/base/errors.ts";
-import { runReference } from "../../src/engine/reference.ts";
+import { runReference } from "../../src/engine/reference/index.ts";
 import { parseBinaryParam, parseParam, printParam, writeBinaryParam } from "../../src/formats/ncnn/index.ts";
 import { inferShapes } from "../../src/ir/graph.ts";
 import type { Shape } from "../../src/ir/tensor.ts";

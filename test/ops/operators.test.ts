@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { GraphError, UnsupportedError } from "../../src/base/errors.ts";
 import { Random } from "../../src/base/random.ts";
-import { runReference } from "../../src/engine/reference.ts";
+import { runReference } from "../../src/engine/reference/index.ts";
 import { parseParam } from "../../src/formats/ncnn/index.ts";
 import { type Params, resolveParams } from "../../src/ir/op.ts";
 import { elementCount, type Shape, type Tensor, tensor } from "../../src/ir/tensor.ts";

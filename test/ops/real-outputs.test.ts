@@ -1,7 +1,7 @@
 /** Outputs of real networks on the reference kernels against native ncnn: floats closely, int8 bit for bit. */
 import path from "node:path";
 import { afterEach, expect, it, vi } from "vitest";
-import { runReference } from "../../src/engine/reference.ts";
+import { runReference } from "../../src/engine/reference/index.ts";
 import { readNcnn } from "../../src/formats/ncnn/index.ts";
 import type { Tensor } from "../../src/ir/tensor.ts";
 import { convolve } from "../../src/ops/_convolve.ts";

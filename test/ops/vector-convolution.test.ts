@@ -1,6 +1,6 @@
 /** Convolution of a vector: what native ncnn takes for an InnerProduct, and what it makes nothing sensible of. */
 import { describe, expect, it } from "vitest";
-import { runReference } from "../../src/engine/reference.ts";
+import { runReference } from "../../src/engine/reference/index.ts";
 import { parseTable, printParam, quantizeModel } from "../../src/index.ts";
 import type { Graph } from "../../src/ir/graph.ts";
 import { tensor } from "../../src/ir/tensor.ts";

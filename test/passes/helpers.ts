@@ -1,7 +1,7 @@
 /** Graphs as text, random weights, and the comparison of two graphs by running them. */
 import { expect } from "vitest";
 import { Random } from "../../src/base/random.ts";
-import { runReference } from "../../src/engine/reference.ts";
+import { runReference } from "../../src/engine/reference/index.ts";
 import { parseParam, printParam } from "../../src/formats/ncnn/index.ts";
 import { type Graph, paramsOf } from "../../src/ir/graph.ts";
 import { elementCount, type Shape, type Tensor } from "../../src/ir/tensor.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { runReference } from "../../src/engine/reference.ts";
+import { runReference } from "../../src/engine/reference/index.ts";
 import { parseParam } from "../../src/formats/ncnn/index.ts";
 import { f32Weight } from "../../src/ir/weight.ts";
 import { equalize } from "../../src/quantize/equalize.ts";

@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from "vitest";
 import { Random } from "../../src/base/random.ts";
-import { runReference } from "../../src/engine/reference.ts";
+import { runReference } from "../../src/engine/reference/index.ts";
 import { createSession } from "../../src/engine/session.ts";
 import { writeWeights } from "../../src/formats/ncnn/index.ts";
 import type { Graph } from "../../src/ir/graph.ts";

@@ -59,6 +59,8 @@ export interface ConvolutionSpec {
   readonly outputVectors: number;
   readonly tile: { readonly pixels: number; readonly vectors: number };
   readonly epilogue: EpilogueSpec;
+  /** The total length of all segments. */
+  readonly units: number;
 }
 
 /** k values in a unit of the sum. */
@@ -74,9 +76,9 @@ export function weightUnitBytes(dot: DotKind): number {
 /** Table entry: address of the segment at output pixel 0, length in bytes; in front of a group: its number of segments. */
 export const segmentEntryBytes = 8;
 
-/** Bytes of scratch that a thread needs: the inputs of one tile as i16. `units` is the total length of all segments. */
-export function scratchBytes(spec: ConvolutionSpec, units: number): number {
-  return spec.dot === "i16" ? spec.tile.pixels * scratchPixelBytes(units) : 0;
+/** Bytes of scratch that a thread needs: the inputs of one tile as i16. */
+export function scratchBytes({ dot, tile, units }: ConvolutionSpec): number {
+  return dot === "i16" ? tile.pixels * scratchPixelBytes(units) : 0;
 }
 /** Bytes of one pixel's widened inputs; widening writes 16 bytes at a time. */
 function scratchPixelBytes(units: number): number {
@@ -92,13 +94,7 @@ function tailPixels(spec: ConvolutionSpec): number {
  * Emits `(table, weights, constants, residual, scratch, out0…, begin, end)`: computes output rows [begin, end), or with
  * `rows` = 1 pixels [begin, end), where begin is a multiple of the tile and end is too or is the last.
  */
-export function emitConvolution(
-  m: Module,
-  name: string,
-  spec: ConvolutionSpec,
-  units: number,
-  target: Target,
-): FuncRef {
+export function emitConvolution(m: Module, name: string, spec: ConvolutionSpec, target: Target): FuncRef {
   const params: Record<string, "i32"> = {
     table: "i32",
     weights: "i32",
@@ -111,7 +107,7 @@ export function emitConvolution(
   });
   params.begin = "i32";
   params.end = "i32";
-  return m.func(name, { params, results: [] }, (f) => new Emitter(f, spec, units, target).emit());
+  return m.func(name, { params, results: [] }, (f) => new Emitter(f, spec, target).emit());
 }
 
 /** Units of k in a turn of the loop over a segment. */
@@ -120,7 +116,6 @@ const unroll = 4;
 class Emitter {
   private readonly f: Func;
   private readonly spec: ConvolutionSpec;
-  private readonly units: number;
   private readonly target: Target;
   /** Current row and pixel. */
   private readonly y: Local;
@@ -132,10 +127,9 @@ class Emitter {
   private readonly outputs: Local[];
   private readonly residual: Local;
 
-  constructor(f: Func, spec: ConvolutionSpec, units: number, target: Target) {
+  constructor(f: Func, spec: ConvolutionSpec, target: Target) {
     this.f = f;
     this.spec = spec;
-    this.units = units;
     this.target = target;
     this.y = f.local("i32", "y");
     this.x = f.local("i32", "x");
@@ -521,7 +515,7 @@ class Emitter {
     const length = temp(f, "length", "i32");
     const s = temp(f, "s", "i32");
     const end = temp(f, "aEnd", "i32");
-    const pixelBytes = scratchPixelBytes(this.units);
+    const pixelBytes = scratchPixelBytes(this.spec.units);
     f.get(f.params.scratch);
     f.set(s);
     this.startTable();
@@ -564,9 +558,9 @@ class Emitter {
     const { f } = this;
     f.get(f.params.scratch);
     f.set(this.input(0));
-    this.spreadInputs(pixels, scratchPixelBytes(this.units));
+    this.spreadInputs(pixels, scratchPixelBytes(this.spec.units));
     // A pair is as long as a unit of bytes.
-    const pairs = this.units * 2;
+    const pairs = this.spec.units * 2;
     this.emitUnits(pairs, this.input(0), pixels, vectors * 16, (pair) =>
       this.emitUnit(pair, pixels, vectors, acc),
     );

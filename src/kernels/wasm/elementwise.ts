@@ -1,11 +1,10 @@
 /** Element-wise kernels over pictures: activations that no convolution could take along, and arithmetic of two inputs. */
 import type { FuncRef, Local, Module } from "../../wasm/index.ts";
+import type { BinaryOperator } from "../operators.ts";
 import { type EpilogueSpec, emitEpilogue, epilogueGroupBytes } from "./_epilogue.ts";
 import { temp } from "./_temp.ts";
 import { walk } from "./_walk.ts";
 import type { Target } from "./spec.ts";
-
-export type BinaryOperator = "add" | "sub" | "mul" | "div" | "max" | "min" | "rsub" | "rdiv";
 
 /** The second operand: nothing, a constant, or a picture whose zero strides and `splat` express broadcasting. */
 export type Operand =

@@ -1,12 +1,42 @@
 /** The kernel generators: a plain spec record in, a WebAssembly function out. */
+import type { AttentionSpec } from "./attention.ts";
+import type { ConvolutionSpec } from "./convolution.ts";
+import type { DepthwiseSpec } from "./depthwise.ts";
+import type { ElementwiseSpec } from "./elementwise.ts";
+import type { GatherSpec } from "./gather.ts";
+import type { ImportSpec } from "./import.ts";
+import type { LayerNormSpec } from "./layer-norm.ts";
+import type { LrnSpec } from "./lrn.ts";
+import type { PoolingSpec } from "./pooling.ts";
+import type { ResizeSpec } from "./resize.ts";
+import type { SoftmaxSpec } from "./softmax.ts";
+import type { StridedCopySpec } from "./strided-copy.ts";
+
 export * from "./_epilogue.ts";
 export * from "./attention.ts";
 export * from "./convolution.ts";
-export * from "./copy.ts";
 export * from "./depthwise.ts";
 export * from "./elementwise.ts";
-export * from "./normalize.ts";
+export * from "./gather.ts";
+export * from "./import.ts";
+export * from "./layer-norm.ts";
+export * from "./lrn.ts";
 export * from "./pooling.ts";
 export * from "./resize.ts";
 export * from "./softmax.ts";
 export * from "./spec.ts";
+export * from "./strided-copy.ts";
+
+export type KernelSpec =
+  | ConvolutionSpec
+  | DepthwiseSpec
+  | PoolingSpec
+  | ElementwiseSpec
+  | ResizeSpec
+  | GatherSpec
+  | ImportSpec
+  | StridedCopySpec
+  | SoftmaxSpec
+  | LayerNormSpec
+  | LrnSpec
+  | AttentionSpec;

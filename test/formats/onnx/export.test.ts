@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { UnsupportedError } from "../../../src/base/errors.ts";
 import { Random } from "../../../src/base/random.ts";
-import { runReference } from "../../../src/engine/reference.ts";
+import { runReference } from "../../../src/engine/reference/index.ts";
 import { exportOnnx, readOnnx } from "../../../src/formats/onnx/index.ts";
 import type { Graph } from "../../../src/ir/graph.ts";
 import { makeSizesDynamic, optimize, runPasses } from "../../../src/passes/index.ts";

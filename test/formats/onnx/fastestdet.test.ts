@@ -1,7 +1,7 @@
 /** A real exported detector on real pictures: as few layers as its author's conversion, outputs as onnxruntime's. */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { runReference } from "../../../src/engine/reference.ts";
+import { runReference } from "../../../src/engine/reference/index.ts";
 import { parseParam } from "../../../src/formats/ncnn/index.ts";
 import { readOnnx } from "../../../src/formats/onnx/index.ts";
 import { optimize, runPasses } from "../../../src/passes/index.ts";

@@ -1,7 +1,7 @@
 /** Every committed network and operator: converted, run on the reference backend, compared with onnxruntime. */
 import { describe, expect, test } from "vitest";
 import { Random } from "../../../src/base/random.ts";
-import { runReference } from "../../../src/engine/reference.ts";
+import { runReference } from "../../../src/engine/reference/index.ts";
 import { importOnnx, readOnnx, readOnnxModel, simplify, writeOnnx } from "../../../src/formats/onnx/index.ts";
 import type { Graph } from "../../../src/ir/graph.ts";
 import type { Tensor } from "../../../src/ir/tensor.ts";

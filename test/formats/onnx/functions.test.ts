@@ -1,7 +1,7 @@
 /** Models whose nodes call functions of the file. */
 import { describe, expect, test } from "vitest";
 import { GraphError, UnsupportedError } from "../../../src/base/errors.ts";
-import { runReference } from "../../../src/engine/reference.ts";
+import { runReference } from "../../../src/engine/reference/index.ts";
 import { inlineFunctions, type OnnxFunction } from "../../../src/formats/onnx/functions.ts";
 import { importOnnx, readOnnx } from "../../../src/formats/onnx/index.ts";
 import type { OnnxAttribute, OnnxModel, OnnxNode } from "../../../src/formats/onnx/model.ts";

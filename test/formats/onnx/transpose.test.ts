@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { UnsupportedError } from "../../../src/base/errors.ts";
 import { Random } from "../../../src/base/random.ts";
-import { runReference } from "../../../src/engine/reference.ts";
+import { runReference } from "../../../src/engine/reference/index.ts";
 import { importOnnx } from "../../../src/formats/onnx/index.ts";
 import { reduceTranspose, transposeSteps } from "../../../src/formats/onnx/lower/layout.ts";
 import { ints } from "../../../src/formats/onnx/model.ts";

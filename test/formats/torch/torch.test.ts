@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it, test } from "vitest";
 import { fp16ToNumber, numberToFp16 } from "../../../src/base/fp16.ts";
-import { runReference } from "../../../src/engine/reference.ts";
+import { runReference } from "../../../src/engine/reference/index.ts";
 import { readNcnn } from "../../../src/formats/ncnn/index.ts";
 import { readTorch, type TorchModel } from "../../../src/formats/torch/index.ts";
 import type { Graph } from "../../../src/ir/graph.ts";

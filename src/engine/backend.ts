@@ -1,0 +1,61 @@
+/** What a backend is: something that makes a network of a graph and runs it. */
+import type { Graph } from "../ir/graph.ts";
+import type { Shape, Tensor } from "../ir/tensor.ts";
+
+export interface BackendOptions {
+  /** Threads to use; default 1. The results do not depend on it. */
+  threads?: number;
+  /**
+   * EXPERIMENTAL, off by default: in Node on x86 with AVX2, let V8 join 128-bit vector instructions to 256-bit ones
+   * (`--experimental-wasm-revectorize`, switched on for the whole process). V8 does not guarantee this feature; check your
+   * results with `ncnnkit compare`.
+   */
+  wideVectors?: boolean;
+}
+
+export interface Backend {
+  readonly name: string;
+  /** Whether it can run here. */
+  available(): boolean;
+  /** Sets up what the options ask of the process. Throws UnsupportedError where that, or the backend, cannot be had. */
+  prepare(options: BackendOptions): void;
+  /** The network for inputs of these shapes, giving these blobs. Throws GraphError when they do not fit. */
+  compile(
+    graph: Graph,
+    shapes: Record<string, Shape>,
+    outputs: readonly string[],
+    options: BackendOptions,
+  ): Promise<Compiled>;
+}
+
+export interface Compiled {
+  /** The blobs asked for. `inputs` have the shapes that it was made for. */
+  run(inputs: Record<string, Tensor>): Record<string, Tensor>;
+  /** Times every step on one thread, after warming up. */
+  profile?(inputs: Record<string, Tensor>, loops: number): Promise<Profile>;
+  /** What is done, step by step, for people. */
+  plan?(): string;
+  /** Bytes of memory outside the JavaScript heap. */
+  readonly memoryBytes: number;
+  close(): void;
+}
+
+export interface StepProfile {
+  /** The kernel and its sizes: `conv f32 60>60 40x40`. */
+  readonly label: string;
+  /** Names of the layers that the step carries out. */
+  readonly nodes: readonly string[];
+  /** Median milliseconds. */
+  readonly ms: number;
+  readonly macs: number;
+  /** Bytes read and written, weights included. */
+  readonly bytes: number;
+}
+
+export interface Profile {
+  readonly steps: readonly StepProfile[];
+  /** Median milliseconds of a whole round; what the steps do not add up to is the cost of measuring and calling. */
+  readonly total: number;
+  readonly loops: number;
+  readonly memoryBytes: number;
+}

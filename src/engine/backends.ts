@@ -1,0 +1,10 @@
+/** The backends, the default first. What one does not run, `reference` does. */
+import type { Backend } from "./backend.ts";
+import { reference } from "./reference/index.ts";
+import { wasm } from "./wasm/index.ts";
+
+export const backends = [wasm, reference] as const satisfies readonly Backend[];
+
+export type BackendName = (typeof backends)[number]["name"];
+
+export const backendNames: readonly BackendName[] = backends.map(({ name }) => name);

@@ -1,0 +1,13 @@
+import { type WindowParams, windowAxes } from "../../ops/_spatial.ts";
+import { addConvolutions, topScale, weightsOf } from "./_convolve.ts";
+import type { Layer } from "./layer.ts";
+
+export function convolution(layer: Layer): boolean {
+  const { views, node, p, inputShapes } = layer;
+  if (p.pad_value || inputShapes[0].length !== 3) return false;
+  const input = views.picture(node.inputs[0]);
+  const axes = windowAxes(inputShapes[0], p as unknown as WindowParams);
+  const how = { group: 1, roundOnce: true, requantized: topScale(layer) };
+  addConvolutions(layer, input, axes, weightsOf(layer, input, 1), how);
+  return true;
+}

@@ -1,0 +1,123 @@
+/**
+ * Steps to kernel calls over one memory: which representations every value has, the order of its channels, borders and
+ * addresses. What a step needs, and how it is carried out, its kind says (`steps/`); nothing here knows one.
+ */
+import { UnsupportedError } from "../../base/errors.ts";
+import type { Graph } from "../../ir/graph.ts";
+import type { Shape } from "../../ir/tensor.ts";
+import { type Lowered, lower } from "../lower/index.ts";
+import { outputsOf, type Step } from "../steps.ts";
+import type { Value } from "../values.ts";
+import { align, StaticData, slack } from "./memory.ts";
+import { allocateValues, packConstant } from "./places.ts";
+import type { Plan, PlanStep } from "./records.ts";
+import { decideOrder, decideRepresentations, hasBorder, Reader } from "./representations.ts";
+import { kindOf } from "./steps/index.ts";
+import type { Planning } from "./steps/kind.ts";
+import { quantizeStep } from "./steps/quantize.ts";
+import type { PlanTarget } from "./target.ts";
+import { decideZeroPoints, Lowest } from "./zero-points.ts";
+
+/** Memory before all values: the barrier of threads and their commands (`threads.ts`). */
+const controlBytes = 1024;
+
+/** Addresses are signed numbers of 32 bits in the generated code. */
+const maxMemoryBytes = 2 ** 31;
+
+/** Throws GraphError when the shapes do not fit (see `lower`), UnsupportedError for networks that need too much memory. */
+export function makePlan(
+  graph: Graph,
+  inputShapes: Record<string, Shape>,
+  outputs: readonly string[],
+  target: PlanTarget,
+): Plan {
+  const lowered = lower(graph, inputShapes, outputs);
+  collectNeeds(lowered);
+  const steps = lowered.steps.filter(isLive);
+  const values = lowered.values.filter((value) => value.needs.length > 0);
+  for (const value of values) decideOrder(value.order);
+  for (const value of values) decideRepresentations(value);
+  const lowest = new Lowest(lowered.steps);
+  decideZeroPoints(steps, values, target, lowest);
+  // Memory: control words, then the arena of values, then constants, then scratch.
+  const { arena, buffers } = allocateValues(
+    values.filter((value) => !value.constant),
+    controlBytes,
+  );
+  const data = new StaticData(align(arena.end + slack));
+  for (const value of values) packConstant(data, value);
+  let scratchBytes = 0;
+  const planned = planSteps(lowered, steps, {
+    data,
+    target,
+    lowestOf: (value) => lowest.of(value),
+    needScratch: (bytes) => {
+      scratchBytes = Math.max(scratchBytes, align(bytes));
+    },
+  });
+  const scratchAddress = align(data.end + slack);
+  const memoryBytes = scratchAddress + scratchBytes * target.threads + slack;
+  if (memoryBytes > maxMemoryBytes) {
+    throw new UnsupportedError(
+      `the model needs ${Math.ceil(memoryBytes / 2 ** 20)} MiB of memory at this input size, and the wasm engine has ${maxMemoryBytes / 2 ** 20}; make the input smaller`,
+    );
+  }
+  return {
+    steps: planned,
+    inputs: new Map(
+      [...lowered.inputs].flatMap(([blob, { value, shape }]) =>
+        value.representations.length ? [[blob, { address: value.representations[0].address, shape }]] : [],
+      ),
+    ),
+    outputs: lowered.outputs,
+    staticData: data,
+    scratchAddress,
+    scratchBytes,
+    memoryBytes,
+    buffers,
+    unsignedBorders: values.flatMap((value) =>
+      value.representations.filter((r) => r.zeroPoint > 0 && hasBorder(value)),
+    ),
+  };
+}
+
+function isLive(step: Step): boolean {
+  return outputsOf(step).some((value) => value.needs.length > 0);
+}
+
+/** Backwards over the steps: what readers need decides what a step must make, and so what it needs itself. */
+function collectNeeds({ steps, inputs, outputs }: Lowered): void {
+  const end = new Reader(steps.length);
+  for (const view of outputs.values()) {
+    if (view.kind === "int8") end.int8(view.value, view.view.int8Scale!);
+    else end.float(view.value);
+  }
+  for (let i = steps.length - 1; i >= 0; i--) {
+    const step = steps[i];
+    if (!isLive(step)) continue;
+    const reader = new Reader(i);
+    const kind = kindOf(step);
+    if (!kind.quantizes) for (const value of outputsOf(step)) needFloats(value, reader);
+    if ("fused" in step)
+      for (const done of step.fused) if (done.kind === "residual") reader.float(done.value);
+    kind.needs(step, reader);
+  }
+  for (const { value } of inputs.values()) needFloats(value, new Reader(value.producer));
+}
+
+/** Where only floats are made of what is read as bytes, a quantize step behind reads the floats. */
+function needFloats(value: Value, reader: Reader): void {
+  if (value.needs.some((need) => need.dtype === "i8")) reader.float(value);
+}
+
+function planSteps({ inputs }: Lowered, steps: readonly Step[], at: Planning): PlanStep[] {
+  const quantized = (values: readonly Value[]): PlanStep[] =>
+    values.flatMap((value) => quantizeStep(value, at) ?? []);
+  const planned = quantized([...inputs.values()].map(({ value }) => value));
+  for (const step of steps) {
+    const kind = kindOf(step);
+    planned.push(kind.plan(step, at));
+    if (!kind.quantizes) planned.push(...quantized(outputsOf(step)));
+  }
+  return planned;
+}

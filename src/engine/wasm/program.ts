@@ -1,0 +1,169 @@
+/** A compiled module over its own memory. */
+import { GraphError, NcnnkitError } from "../../base/errors.ts";
+import type { Graph } from "../../ir/graph.ts";
+import { resolveParams } from "../../ir/op.ts";
+import { elementCount, type Shape, type Tensor } from "../../ir/tensor.ts";
+import { ops } from "../../ops/index.ts";
+import type { ReferenceStep } from "../steps.ts";
+import type { Value } from "../values.ts";
+import { type CompiledPlan, compilePlan, initialiseMemory } from "./module.ts";
+import { makePlan } from "./plan.ts";
+import type { Plan } from "./records.ts";
+import type { PlanTarget } from "./target.ts";
+import { ThreadPool } from "./threads.ts";
+
+type RunFunction = (thread: number, threads: number) => number;
+
+/** One compiled program over its own memory. */
+export class Program {
+  readonly plan: Plan;
+  readonly compiled: CompiledPlan;
+  readonly memory: WebAssembly.Memory;
+  private readonly exports: Record<string, RunFunction>;
+  private readonly threads: number;
+  private readonly pool: ThreadPool | undefined;
+  /** Shapes of this run's outputs whose number of rows depends on the data. */
+  private readonly foundShapes = new Map<Value, Shape>();
+
+  private constructor(
+    plan: Plan,
+    compiled: CompiledPlan,
+    memory: WebAssembly.Memory,
+    instance: WebAssembly.Instance,
+    threads: number,
+    pool: ThreadPool | undefined,
+  ) {
+    this.plan = plan;
+    this.compiled = compiled;
+    this.memory = memory;
+    this.exports = instance.exports as unknown as Record<string, RunFunction>;
+    this.threads = threads;
+    this.pool = pool;
+  }
+
+  static async make(
+    graph: Graph,
+    shapes: Record<string, Shape>,
+    outputs: readonly string[],
+    target: PlanTarget,
+  ): Promise<Program> {
+    const plan = makePlan(graph, shapes, outputs, target);
+    const compiled = compilePlan(plan, target);
+    const { pages } = compiled;
+    const { threads } = target;
+    const memory = new WebAssembly.Memory(
+      threads > 1 ? { initial: pages, maximum: pages, shared: true } : { initial: pages },
+    );
+    initialiseMemory(plan, memory);
+    const module = await WebAssembly.compile(compiled.bytes);
+    const instance = await WebAssembly.instantiate(module, { env: { memory } });
+    const pool = threads > 1 ? await ThreadPool.start(module, memory, threads) : undefined;
+    return new Program(plan, compiled, memory, instance, threads, pool);
+  }
+
+  /** The outputs for inputs of the program's shapes. Throws NcnnkitError when a worker thread has died. */
+  run(inputs: Record<string, Tensor>): Record<string, Tensor> {
+    this.setInputs(inputs);
+    this.runSteps();
+    return this.outputs();
+  }
+
+  private setInputs(inputs: Record<string, Tensor>): void {
+    for (const [blob, { address }] of this.plan.inputs) {
+      const { data } = inputs[blob];
+      if (data instanceof Int8Array) {
+        throw new GraphError(`input "${blob}" is int8; inputs are float, layers quantize them by themselves`);
+      }
+      new Float32Array(this.memory.buffer, address, data.length).set(data);
+    }
+  }
+
+  private runSteps(): void {
+    this.compiled.segments.forEach((segment, i) => {
+      this.checkThreads();
+      this.pool?.command(i);
+      const missing = this.exports[segment.exportName](0, this.threads);
+      if (missing && this.pool) {
+        this.pool.broken ??= "a worker thread did not answer in time";
+        this.checkThreads();
+      }
+      if (segment.reference !== undefined)
+        this.runReferenceStep(this.plan.steps[segment.reference].reference!);
+    });
+  }
+
+  private checkThreads(): void {
+    if (this.pool?.broken === undefined) return;
+    const reason = this.pool.broken;
+    this.close();
+    throw new NcnnkitError(`inference stopped: ${reason}; create a new session`);
+  }
+
+  /** Ends the worker threads. */
+  close(): void {
+    this.pool?.close();
+  }
+
+  /** Runs every step `loops` times on one thread, on the inputs of the last run; milliseconds of each step in each round, and of the whole round. */
+  time(loops: number): { steps: Float64Array[]; total: Float64Array } {
+    const steps = this.plan.steps.map(() => new Float64Array(loops));
+    const total = new Float64Array(loops);
+    for (let loop = 0; loop < loops; loop++) {
+      const start = performance.now();
+      let before = start;
+      this.plan.steps.forEach((step, i) => {
+        if (step.reference) this.runReferenceStep(step.reference);
+        else this.exports[this.compiled.stepExport(i)](0, 1);
+        const now = performance.now();
+        steps[i][loop] = now - before;
+        before = now;
+      });
+      total[loop] = before - start;
+    }
+    return { steps, total };
+  }
+
+  private runReferenceStep(step: ReferenceStep): void {
+    const op = ops.get(step.node.type)!;
+    const inputs = step.inputs.map(({ value, shape }) => ({ shape, data: this.floats(value) }));
+    const shapes = step.outputs.map(({ shape }) => shape);
+    const results = op.reference(inputs, resolveParams(op, step.node.params), step.node.weights, shapes);
+    step.outputs.forEach(({ value }, i) => {
+      this.floats(value).set(results[i].data);
+      if (op.dynamicRows) this.foundShapes.set(value, results[i].shape);
+    });
+  }
+
+  /** A dense value's numbers in memory. */
+  private floats(value: Value): Float32Array {
+    return new Float32Array(this.memory.buffer, value.find("f32", 0, 0).address, value.channels);
+  }
+
+  private outputs(): Record<string, Tensor> {
+    const result: Record<string, Tensor> = {};
+    for (const [blob, view] of this.plan.outputs) {
+      if (view.kind === "dense") {
+        const shape = this.foundShapes.get(view.value) ?? view.shape;
+        result[blob] = { shape, data: this.floats(view.value).slice(0, elementCount(shape)) };
+      } else result[blob] = { shape: view.shape, data: this.integers(view.value, view.view.int8Scale!) };
+    }
+    return result;
+  }
+
+  /** Requantized integers as `[c, h, w]`. */
+  private integers(value: Value, scale: number): Int8Array {
+    const r = value.find("i8", scale, 0);
+    const bytes = r.zeroPoint ? new Uint8Array(this.memory.buffer) : new Int8Array(this.memory.buffer);
+    const out = new Int8Array(value.channels * value.height * value.width);
+    let o = 0;
+    for (let c = 0; c < value.channels; c++) {
+      for (let y = 0; y < value.height; y++) {
+        for (let x = 0; x < value.width; x++) {
+          const at = r.address + r.originOffset + y * r.rowBytes + x * r.pixelBytes + value.slot(c);
+          out[o++] = bytes[at] - r.zeroPoint;
+        }
+      }
+    }
+    return out;
+  }
+}

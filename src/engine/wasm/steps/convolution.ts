@@ -1,0 +1,151 @@
+import {
+  type ConvolutionSpec,
+  type DotKind,
+  emitConvolution,
+  scratchBytes,
+} from "../../../kernels/wasm/index.ts";
+import type { ConvolutionStep } from "../../steps.ts";
+import type { Representation } from "../../values.ts";
+import { hasPadding } from "../../windows.ts";
+import { epilogueOf, packEpilogue } from "../epilogue.ts";
+import type { KernelCall } from "../records.ts";
+import { floatOf, origin, widenBorder, writeBytes } from "../representations.ts";
+import type { PlanTarget } from "../target.ts";
+import { packConvolution } from "./_pack-convolution.ts";
+import { arrange, type InputRun, inputRuns } from "./_segments.ts";
+import type { Planning, StepKind } from "./kind.ts";
+
+export const convolution: StepKind<ConvolutionStep, ConvolutionSpec> = {
+  kind: "convolution",
+  quantizes: true,
+  needs: (step, read) => {
+    const { input, int8 } = step;
+    read.channels(input.channels, { dtype: int8 ? "i8" : "f32", scale: int8?.inputScale ?? 0 });
+    for (const { value } of input.channels) widenBorder(value, step);
+  },
+  plan: (step, at) => {
+    const { kind, nodes, input, output, int8, x, y, weight } = step;
+    const runs = inputRuns(step);
+    const { spec, args, segments } = callFor(step, runs, at);
+    const rest = segments > 1 ? ` seg${segments}` : "";
+    const { tile, rows, width } = spec;
+    const call: KernelCall = {
+      spec,
+      args,
+      total: rows === 1 ? width : rows,
+      unit: rows === 1 ? tile.pixels : 1,
+    };
+    return {
+      kind,
+      nodes,
+      label: `conv ${nameOf(spec)}${windowOf(step)} ${input.channels.length}>${output.channels} ${x.output}x${y.output}${rest}`,
+      macs: weight.length * y.output * x.output,
+      bytes: weight.length * (int8 ? 1 : 4) + readBytes(runs) + writeBytes(output),
+      calls: [call],
+    };
+  },
+  emit: emitConvolution,
+};
+
+/** The kernel's spec and arguments, and how many segments of memory it sums over. */
+function callFor(
+  step: ConvolutionStep,
+  runs: readonly InputRun[],
+  { data, target, needScratch }: Planning,
+): { spec: ConvolutionSpec; args: KernelCall["args"]; segments: number } {
+  const { output, int8, x, y } = step;
+  const arrangement = arrange(step, runs, dotKind(step, runs, target));
+  const { dot, chain } = arrangement;
+  const residuals = step.fused.flatMap((done) => (done.kind === "residual" ? [floatOf(done.value)] : []));
+  const pictures = [...runs.map((run) => run.representation), ...output.representations, ...residuals];
+  const flat = isFlat(step, pictures);
+  const width = flat ? y.output * x.output : x.output;
+  const epilogue = epilogueOf(step.fused, output.representations, int8 ? "i32" : "f32", {
+    correction: runs.some((run) => run.representation.zeroPoint > 0),
+    roundOnce: int8 !== undefined && step.roundOnce,
+  });
+  const outputVectors = output.slotCount / 4;
+  const tile = chooseTile(target.tiles[dot], width, outputVectors);
+  const packed = packConvolution(data, step, runs, arrangement, tile.vectors);
+  const spec: ConvolutionSpec = {
+    kind: step.kind,
+    dot,
+    chain,
+    groups: packed.groups,
+    rows: flat ? 1 : y.output,
+    width,
+    outputVectors,
+    tile,
+    epilogue,
+    units: packed.units,
+  };
+  needScratch(scratchBytes(spec));
+  const { correction, segments } = packed;
+  const constants = packEpilogue(data, epilogue, output, { bias: step.bias, int8, correction });
+  const args = [
+    packed.table,
+    packed.weights,
+    constants,
+    residuals.length ? origin(residuals[0]) : 0,
+    "scratch" as const,
+    ...output.representations.map(origin),
+  ];
+  return { spec, args, segments };
+}
+
+/** All pixels are one long row if no window hangs over a row's end and no picture has a border. */
+function isFlat(step: ConvolutionStep, pictures: readonly Representation[]): boolean {
+  const { x, y } = step;
+  return (
+    y.kernel * x.kernel === 1 &&
+    y.stride * x.stride === 1 &&
+    !hasPadding(step) &&
+    pictures.every((r) => r.rowBytes === r.value.width * r.pixelBytes)
+  );
+}
+
+/** The fastest dot product that the inputs allow. */
+function dotKind(
+  { int8 }: ConvolutionStep,
+  runs: readonly InputRun[],
+  { dot, pairTop }: PlanTarget,
+): DotKind {
+  if (!int8) return "f32";
+  if (dot === "signed" || dot === "unsigned") return "relaxed";
+  const isSafe = dot === "i7" && runs.every((run) => run.representation.isUnsigned);
+  return !isSafe ? "i16" : pairTop > 0 ? "pairs" : "relaxed";
+}
+
+function chooseTile(
+  wanted: { pixels: number; vectors: number },
+  width: number,
+  outputVectors: number,
+): { pixels: number; vectors: number } {
+  // A single pixel has only channels to work on in parallel.
+  if (width === 1) return { pixels: 1, vectors: Math.min(8, outputVectors) };
+  const vectors = Math.min(wanted.vectors, outputVectors);
+  if (width >= 64) return { pixels: wanted.pixels, vectors };
+  // Short rows: the widest tile that wastes least, since a rest of few pixels costs almost as much as a full tile.
+  let best = Math.min(wanted.pixels, width);
+  for (let pixels = best; pixels >= Math.max(2, wanted.pixels - 3); pixels--) {
+    if (Math.ceil(width / pixels) < Math.ceil(width / best)) best = pixels;
+    if (width % pixels === 0 && Math.ceil(width / pixels) <= Math.ceil(width / best) + 1) {
+      best = pixels;
+      break;
+    }
+  }
+  return { pixels: best, vectors };
+}
+
+function nameOf({ dot, chain }: ConvolutionSpec): string {
+  return { f32: "f32", relaxed: "s8-dot", pairs: `s8-pairs${chain}`, i16: "s8-i16" }[dot];
+}
+
+function windowOf({ x, y }: ConvolutionStep): string {
+  if (y.kernel * x.kernel === 1) return "";
+  return ` ${x.kernel}x${y.kernel}${y.stride > 1 ? `s${y.stride}` : ""}`;
+}
+
+function readBytes(runs: readonly InputRun[]): number {
+  return [...new Set(runs.map((run) => run.representation))].reduce((sum, r) => sum + r.byteLength, 0);
+}

@@ -1,0 +1,77 @@
+/** The machine that is planned for. */
+import type { DotKind, Target } from "../../kernels/wasm/index.ts";
+import { type Features, features } from "../../wasm/index.ts";
+
+/** How int8 dot products are done here; see `src/wasm/features.ts` for the behaviours. */
+export type DotMode = "signed" | "unsigned" | "i7" | "i16";
+
+export interface PlanTarget extends Target {
+  readonly dot: DotMode;
+  /** i7: the largest input for which sums of pairs may be used, see `chain` of the convolution kernel; 0: none. */
+  readonly pairTop: number;
+  readonly threads: number;
+  /** Accumulator tiles of convolutions: pixels × vectors of four channels. */
+  readonly tiles: Readonly<Record<DotKind, { readonly pixels: number; readonly vectors: number }>>;
+}
+
+/**
+ * EXPERIMENTAL: asks V8 to join pairs of 128-bit instructions into 256-bit ones (AVX2) in all modules compiled from now on in
+ * this process. Returns whether the runtime has such a switch (Node does; browsers do not offer it).
+ */
+export function enableWideVectors(): boolean {
+  const { process } = globalThis as { process?: { getBuiltinModule?: (name: string) => unknown } };
+  const v8 = process?.getBuiltinModule?.("node:v8") as
+    | { setFlagsFromString(flags: string): void }
+    | undefined;
+  v8?.setFlagsFromString("--experimental-wasm-revectorize");
+  return v8 !== undefined;
+}
+
+/** Accumulators, and what feeds them, that just fit the 15 vector registers that V8 ≥ 13 has to give on x86. */
+const tiles: PlanTarget["tiles"] = {
+  f32: { pixels: 6, vectors: 2 },
+  relaxed: { pixels: 4, vectors: 2 },
+  pairs: { pixels: 4, vectors: 2 },
+  i16: { pixels: 4, vectors: 2 },
+};
+/** For older V8, whose register allocator spills with these; measured on 11.3. */
+const smallTiles: PlanTarget["tiles"] = {
+  f32: { pixels: 4, vectors: 2 },
+  relaxed: { pixels: 4, vectors: 2 },
+  pairs: { pixels: 3, vectors: 2 },
+  i16: { pixels: 2, vectors: 2 },
+};
+/** For joined vectors: four vectors of channels make two of twice the width. */
+const wideTiles: PlanTarget["tiles"] = {
+  f32: { pixels: 6, vectors: 4 },
+  relaxed: { pixels: 4, vectors: 4 },
+  pairs: { pixels: 4, vectors: 4 },
+  i16: { pixels: 4, vectors: 4 },
+};
+
+/** Node says its V8 version; browsers that have relaxed SIMD are taken for new. */
+function hasManyRegisters(relaxedSimd: boolean): boolean {
+  const { process } = globalThis as { process?: { versions?: { v8?: string } } };
+  const v8 = process?.versions?.v8;
+  return v8 === undefined ? relaxedSimd : Number.parseInt(v8, 10) >= 13;
+}
+
+/** The largest second operand for which the dot product of pairs is exact, where sums fit 16 bits. */
+function pairTop(mode: Features["pairDot"]): number {
+  if (mode === "none") return 0;
+  return mode === "saturating" || mode === "unsigned" ? 255 : 127;
+}
+
+/** The target that suits this machine; `wide` for code that V8 is going to join. */
+export function detectTarget(threads = 1, wide = false): PlanTarget {
+  const found = features();
+  const dot = found.dot === "none" ? "i16" : found.dot === "saturating" ? "i7" : found.dot;
+  return {
+    relaxed: found.relaxedSimd,
+    fusedMadd: found.madd === "fused",
+    dot,
+    threads,
+    pairTop: pairTop(found.pairDot),
+    tiles: wide ? wideTiles : hasManyRegisters(found.relaxedSimd) ? tiles : smallTiles,
+  };
+}

@@ -1,0 +1,21 @@
+/** Windows over both axes of a picture. */
+import type { WindowAxis } from "../ir/op.ts";
+
+export interface WindowAxes {
+  readonly y: WindowAxis;
+  readonly x: WindowAxis;
+}
+
+export function hasPadding({ y, x }: WindowAxes): boolean {
+  return y.padBefore > 0 || y.padAfter > 0 || x.padBefore > 0 || x.padAfter > 0;
+}
+
+/** A window over the whole axis. */
+export function fullAxis(extent: number): WindowAxis {
+  return { kernel: extent, stride: 1, dilation: 1, padBefore: 0, padAfter: 0, input: extent, output: 1 };
+}
+
+/** A window of one cell at every place of the axis. */
+export function pointAxis(extent: number): WindowAxis {
+  return { kernel: 1, stride: 1, dilation: 1, padBefore: 0, padAfter: 0, input: extent, output: extent };
+}

@@ -1,0 +1,70 @@
+/** LRN across the channels of every pixel. */
+import { addTo, type FuncRef, type Local, type Module } from "../../wasm/index.ts";
+import { eachVector, type NormSpec, normalizedWalk, paramsOf } from "./_normalize.ts";
+import { temp } from "./_temp.ts";
+import type { Target } from "./spec.ts";
+
+/** x·(bias + factor·Σx²)^−¾, the sum over `size` channels around each. */
+export interface LrnSpec extends NormSpec {
+  readonly kind: "lrn";
+  /** At most 2·`lrnMargin` + 1: half of the window has to fit the margin. */
+  readonly size: number;
+  readonly factor: number;
+  readonly bias: number;
+}
+
+/** Channels of zeros on each side of the squares in scratch memory. */
+const lrnMargin = 4;
+export function lrnScratchBytes(channels: number): number {
+  return (channels + 2 * lrnMargin) * 4;
+}
+
+/** Emits `(input, scratch, constants, out0…, begin, end)` for rows [begin, end). */
+export function emitLrn(m: Module, name: string, spec: LrnSpec, target: Target): FuncRef {
+  return m.func(name, { params: paramsOf(spec, "scratch"), results: [] }, (f) => {
+    const to = temp(f, "to", "i32");
+    const x = temp(f, "x");
+    for (const edge of [0, lrnMargin + spec.channels]) {
+      f.get(f.params.scratch);
+      f.f32x4(0);
+      f.op("v128.store", { offset: edge * 4 });
+    }
+    const squares = (row: Local, column: Local): void => {
+      f.get(f.params.scratch);
+      f.set(to);
+      eachVector(f, spec, row, column, (a) => {
+        f.get(to);
+        f.get(a);
+        f.op("v128.load");
+        f.tee(x);
+        f.get(x);
+        f.op("f32x4.mul");
+        f.op("v128.store", { offset: lrnMargin * 4 });
+        addTo(f, to, 16);
+      });
+    };
+    const scratch = { base: f.params.scratch, pixelBytes: 0, rowBytes: 0, vectorBytes: 16 };
+    const root = temp(f, "root");
+    normalizedWalk(f, spec, target, scratch, squares, (input, window, value) => {
+      f.get(input);
+      f.op("v128.load");
+      for (let k = 0; k < spec.size; k++) {
+        f.get(window);
+        f.op("v128.load", { offset: (lrnMargin - Math.floor(spec.size / 2) + k) * 4, align: 2 });
+        if (k > 0) f.op("f32x4.add");
+      }
+      f.f32x4(spec.factor);
+      f.op("f32x4.mul");
+      f.f32x4(spec.bias);
+      f.op("f32x4.add");
+      // s^¾ = √s·√√s
+      f.op("f32x4.sqrt");
+      f.tee(root);
+      f.get(root);
+      f.op("f32x4.sqrt");
+      f.op("f32x4.mul");
+      f.op("f32x4.div");
+      f.set(value);
+    });
+  });
+}
