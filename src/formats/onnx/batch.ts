@@ -1,5 +1,7 @@
 /** A model that was exported for several pictures at once, made for one. */
+import { UnsupportedError } from "../../base/errors.ts";
 import { count } from "./arguments.ts";
+import type { OnnxShape } from "./infer.ts";
 import {
   cloneModel,
   makeTensor,
@@ -8,6 +10,7 @@ import {
   type OnnxTensor,
   tensorNumbers,
 } from "./model.ts";
+import { simplify } from "./simplify.ts";
 
 /** Operators whose second input is a shape, and Resize with its fourth. */
 const shapeInputs: Record<string, number> = { Reshape: 1, Expand: 1, ConstantOfShape: 0, Resize: 3 };
@@ -41,6 +44,21 @@ export function withoutBatch(model: OnnxModel, batch: number): OnnxModel {
     }
   }
   return copy;
+}
+
+/**
+ * Results that had the batch first have 1 there: constants that differ from picture to picture would bring the batch back.
+ * `shapes` are those of the whole batch. Throws UnsupportedError.
+ */
+export function checkResults(single: OnnxModel, shapes: ReadonlyMap<string, OnnxShape>, batch: number): void {
+  const found = simplify(single).shapes;
+  for (const { name } of single.graph.outputs) {
+    const shape = found.get(name);
+    if (shapes.get(name)?.[0] !== batch || shape?.[0] !== batch) continue;
+    throw new UnsupportedError(
+      `the output "${name}" is [${shape.join(", ")}] all the same: constants of the file differ from picture to picture`,
+    );
+  }
 }
 
 /** What an input of a node is for one picture; nothing where it is the same. */

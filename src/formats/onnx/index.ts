@@ -4,7 +4,7 @@
  */
 import { GraphError, inContext, UnsupportedError, withContext } from "../../base/errors.ts";
 import type { Graph } from "../../ir/graph.ts";
-import { fixedBatch, withoutBatch } from "./batch.ts";
+import { checkResults, fixedBatch, withoutBatch } from "./batch.ts";
 import { allKnown } from "./dims.ts";
 import type { ExternalData } from "./external.ts";
 import { fusePatterns } from "./fuse.ts";
@@ -74,8 +74,10 @@ export function importOnnx(model: OnnxModel, options: ReadOnnxOptions = {}): Onn
   if (batch === undefined) return importSingle(model, options);
   try {
     // Constants first: then 1 takes the batch's place only in what depends on the input.
-    const { model: folded } = simplify(model, { overwriteShapes: inputShapes(model, options) });
-    const found = importSingle(withoutBatch(folded, batch), options);
+    const { model: folded, shapes } = simplify(model, { overwriteShapes: inputShapes(model, options) });
+    const single = withoutBatch(folded, batch);
+    checkResults(single, shapes, batch);
+    const found = importSingle(single, options);
     found.warnings.unshift(`the file is made for ${batch} pictures at once; here it takes one`);
     return found;
   } catch (error) {

@@ -121,6 +121,21 @@ describe("a fixed batch", () => {
     model.graph.initializers.set("cells", floats([2, 1, 4, 4, 2], twice));
     expect(importOnnx(model).heads?.[0].anchors).toEqual(anchors);
   });
+  test("constants that differ from picture to picture are refused", () => {
+    const model = makeModel({
+      nodes: [["Add", ["x", "k"], ["y"]]],
+      inputs: { x: [2, 3, 4, 4] },
+      constants: {
+        k: floats(
+          [2, 3, 4, 4],
+          Array.from({ length: 96 }, (_, i) => i),
+        ),
+      },
+    });
+    expect(() => importOnnx(model)).toThrow(
+      /one picture instead of 2.*"y" is \[2, 3, 4, 4\] all the same: constants of the file differ/,
+    );
+  });
   test("that the graph itself depends on is refused", () => {
     const model = makeModel({
       nodes: [
