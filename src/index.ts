@@ -19,14 +19,7 @@ export {
   isCorrected,
   type ModelCalibration,
 } from "./deploy/calibration.ts";
-export {
-  type Deployment,
-  type DeployOptions,
-  type DeployPictures,
-  type DeployProgress,
-  type DeployStage,
-  deploy,
-} from "./deploy/deploy.ts";
+export { type Deployment, deploy } from "./deploy/deploy.ts";
 export {
   type EvaluateOptions,
   type Evaluation,
@@ -39,6 +32,8 @@ export {
   readEntries,
 } from "./deploy/evaluate.ts";
 export { detectionImportance } from "./deploy/importance.ts";
+export type { DeployOptions, DeployPictures } from "./deploy/job.ts";
+export { type DeployProgress, type DeployStage, stageTitles } from "./deploy/progress.ts";
 export { quantizeModel, withoutVectorConvolutions } from "./deploy/quantize.ts";
 export { type Box, type Detection, type DetectOptions, postprocess } from "./detect/detect.ts";
 export { classColor, type DrawOptions, drawDetections } from "./detect/draw.ts";

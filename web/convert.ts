@@ -7,21 +7,6 @@ import { WorkerLink } from "./link.ts";
 import { notify, tell } from "./notices.ts";
 import type { ConvertProgress, ConvertReply } from "./protocol.ts";
 
-/** The stages in the words of a reader, in the order in which they come. */
-const stageTexts: Record<ConvertProgress["stage"], string> = {
-  read: "Read the model",
-  observe: "Watch the ranges of activations",
-  equalize: "Watch them again, equalized",
-  correct: "Correct the rounding of weights",
-  outputs: "Set the outputs right",
-  sensitivity: "Find sensitive layers",
-  accuracy: "Measure accuracy on some pictures",
-  evaluate: "Compare fp32, fp16 and int8 on pictures",
-  compare: "Compare layer by layer",
-  time: "Measure time",
-  draw: "Draw examples",
-  zip: "Pack the files",
-};
 const shownThumbs = 24;
 const sides = [256, 320, 352, 416, 480, 512, 640];
 
@@ -185,17 +170,17 @@ export class ConvertView {
     this.clock = setInterval(tick, 1000);
   }
 
-  private progress({ stage, done, total }: ConvertProgress): void {
+  private progress({ title, done, total }: ConvertProgress): void {
     const list = anElement("stages");
-    let row = list.querySelector<HTMLElement>(`[data-stage="${stage}"]`);
+    let row = [...list.children].find((each) => each.firstElementChild?.textContent === title);
     if (!row) {
       for (const earlier of list.children) {
         earlier.className = "done";
         earlier.removeAttribute("aria-current");
         earlier.querySelector("progress")?.remove();
       }
-      row = make("li", { "data-stage": stage, "aria-current": "step" }, make("span", {}, stageTexts[stage]));
-      row.append(make("progress", { max: "1", "aria-label": stageTexts[stage] }), make("small", {}));
+      row = make("li", { "aria-current": "step" }, make("span", {}, title));
+      row.append(make("progress", { max: "1", "aria-label": title }), make("small", {}));
       list.append(row);
     }
     const bar = row.querySelector("progress");

@@ -8,10 +8,13 @@ import {
   modelFiles,
   type OpenedModel,
   open,
+  stageTitles,
   UnsupportedError,
 } from "../src/index.ts";
 import { decodePicture, encodeForReport } from "./pixels.ts";
 import type { ConvertProgress, ConvertReply, ConvertRequest } from "./protocol.ts";
+
+const packing: ConvertProgress = { title: "Pack the files", done: 0 };
 
 type Files = Record<string, Uint8Array | string>;
 
@@ -19,7 +22,7 @@ export async function convertFiles(
   request: ConvertRequest,
   progress: (value: ConvertProgress) => void,
 ): Promise<ConvertReply> {
-  progress({ stage: "read", done: 0 });
+  progress({ title: "Read the model", done: 0 });
   const opened = await open(request.model);
   return request.calibration.length
     ? quantized(opened, request, progress)
@@ -38,7 +41,7 @@ async function converted(
   const files = Object.fromEntries(
     Object.entries(modelFiles(graph, manifest)).map(([name, content]) => [`fp16/${name}`, content]),
   );
-  progress({ stage: "zip", done: 0 });
+  progress(packing);
   return {
     name: manifest.name,
     ...packed(files, manifest.name),
@@ -67,11 +70,11 @@ async function quantized(
     {
       ...{ size, method, threads, machine },
       encode: encodeForReport,
-      onProgress: progress,
+      onProgress: ({ stage, done, total }) => progress({ title: stageTitles[stage], done, total }),
       onSkip: (message) => skipped.push(message),
     },
   );
-  progress({ stage: "zip", done: 0 });
+  progress(packing);
   return {
     name,
     ...packed(files, name),

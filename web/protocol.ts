@@ -1,5 +1,5 @@
 /** What the page and its worker say to each other: one request, one reply, and progress in between. */
-import type { DeployProgress, Detection, Method } from "../src/index.ts";
+import type { Detection, Method } from "../src/index.ts";
 
 /** What the convolutions compute in. */
 export type Precision = "fp32" | "int8";
@@ -71,7 +71,8 @@ export interface ConvertRequest {
 }
 
 export interface ConvertProgress {
-  stage: DeployProgress["stage"] | "read" | "zip";
+  /** What is being done; a stage has one title. */
+  title: string;
   done: number;
   total?: number;
 }

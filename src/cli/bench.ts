@@ -4,7 +4,8 @@ import type { Command } from "commander";
 import { type BenchmarkResult, benchmark, features, type Model } from "../node.ts";
 import { addNameOptions, loadNamed, type NameOptions } from "./names.ts";
 import { addEngineOptions, type EngineOptions, numberIn, parseSize } from "./options.ts";
-import { startProgress, type Terminal, table } from "./terminal.ts";
+import { startProgress } from "./progress.ts";
+import { type Terminal, table } from "./terminal.ts";
 
 interface BenchOptions extends EngineOptions, NameOptions {
   size?: { width: number; height: number };

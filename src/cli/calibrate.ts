@@ -28,13 +28,15 @@ import {
   quantizableLayers,
   readBytes,
   readPartial,
+  stageTitles,
   UsageError,
   writeFiles,
   writePartial,
 } from "../node.ts";
 import { addNameOptions, type NameOptions, openNamed } from "./names.ts";
 import { addFactOptions, type FactOptions, keepOthers, knownFacts, numberIn } from "./options.ts";
-import { startProgress, type Terminal, table, warn } from "./terminal.ts";
+import { stageProgress } from "./progress.ts";
+import { type Terminal, table, warn } from "./terminal.ts";
 
 interface Options extends FactOptions, NameOptions {
   images?: string;
@@ -129,19 +131,20 @@ async function run(file: string, options: Options, terminal: Terminal): Promise<
   const size = options.size ?? { width: manifest.input.width, height: manifest.input.height };
   const input = calibrationInput(manifest, options, size);
   warnMismatch(manifest.input, input, opened.assumptions.length > 0, file, terminal);
-  const told = teller(terminal);
+  const told = stageProgress(terminal);
   const entries =
     options.images === undefined
       ? undefined
       : await picturesOf(options, (message) => warn(terminal, message));
   const source = entries && calibrationSource(entries, input, told.skip, undefined, told.warn);
+  const step = ({ phase, images }: CalibrateProgress): void =>
+    told.step(stageTitles[phase], images, entries?.length ?? 0);
   const note = JSON.stringify({ model: await graphDigest(graph), input });
   try {
     if (options.shard) {
-      told.expect(entries?.length ?? 0);
       const observations = await observeSource(graph, source ?? none, {
         threads: options.threads,
-        onProgress: told.step,
+        onProgress: step,
       });
       await write(
         options.out,
@@ -159,12 +162,11 @@ async function run(file: string, options: Options, terminal: Terminal): Promise<
     }
     if (!source && options.method === "eq")
       throw new UsageError("--method eq needs the pictures too: give --images");
-    told.expect(entries?.length ?? 0);
     const { method, percentile, threads } = options;
     const result = await calibrateModel(graph, source, {
       importance: detectionImportance(manifest),
       ...{ method, percentile, threads, observations },
-      onProgress: told.step,
+      onProgress: step,
     });
     told.stop();
     await finish(result, { graph, manifest }, options, terminal);
@@ -245,41 +247,6 @@ async function merged(files: readonly string[], note: string): Promise<Observati
     mergeObservations(observations, partial.observations);
   }
   return observations;
-}
-
-const phases: Record<CalibrateProgress["phase"], string> = {
-  observe: "ranges",
-  equalize: "equalizing",
-  correct: "rounding",
-  outputs: "outputs",
-};
-
-function teller(terminal: Terminal): {
-  expect(total: number): void;
-  step(progress: CalibrateProgress): void;
-  skip(message: string): void;
-  warn(message: string): void;
-  stop(): void;
-} {
-  let total = 0;
-  let last = Number.POSITIVE_INFINITY;
-  let bar: ReturnType<typeof startProgress> | undefined;
-  return {
-    expect: (count) => {
-      total = count;
-    },
-    step: ({ phase, images }) => {
-      if (images <= last) {
-        bar?.stop();
-        bar = startProgress(terminal, `calibrating, ${phases[phase]}`, total);
-      }
-      last = images;
-      bar?.step(images);
-    },
-    skip: (message) => (bar ? bar.say(`skipped ${message}`) : terminal.err(`skipped ${message}\n`)),
-    warn: (message) => (bar ? bar.say(`warning: ${message}`) : warn(terminal, message)),
-    stop: () => bar?.stop(),
-  };
 }
 
 async function write(

@@ -13,7 +13,8 @@ import {
 } from "../node.ts";
 import { addNameOptions, loadNamed, type NameOptions } from "./names.ts";
 import { numberIn, parseSize } from "./options.ts";
-import { type Progress, startProgress, type Terminal, table } from "./terminal.ts";
+import { type Progress, startProgress } from "./progress.ts";
+import { type Terminal, table } from "./terminal.ts";
 
 interface CompareOptions extends NameOptions {
   input?: string;

@@ -5,8 +5,6 @@ import { type Command, Option } from "commander";
 import {
   checkReplaceable,
   type Deployment,
-  type DeployProgress,
-  type DeployStage,
   deploy,
   encodePicture,
   hasOwnLabels,
@@ -18,11 +16,13 @@ import {
   type ReportImage,
   replaceFolder,
   requireHeads,
+  stageTitles,
 } from "../node.ts";
 import { change, percent } from "./eval.ts";
 import { addNameOptions, type NameOptions, openNamed } from "./names.ts";
 import { addFactOptions, type FactOptions, knownFacts, numberIn, parsePercent } from "./options.ts";
-import { type Progress, startProgress, type Terminal, table, warn } from "./terminal.ts";
+import { stageProgress } from "./progress.ts";
+import { type Terminal, table, warn } from "./terminal.ts";
 
 interface Options extends FactOptions, NameOptions {
   calib: string;
@@ -79,19 +79,6 @@ export function deployCommand(program: Command, terminal: Terminal): void {
     .action((file: string, options: Options) => run(file, options, terminal));
 }
 
-const titles: Record<DeployStage, string> = {
-  observe: "calibrating: ranges",
-  equalize: "calibrating: equalized",
-  correct: "calibrating: rounding",
-  outputs: "calibrating: outputs",
-  sensitivity: "sensitivity of layers",
-  accuracy: "accuracy on some pictures",
-  evaluate: "evaluating",
-  compare: "comparing layers",
-  time: "timing",
-  draw: "drawing",
-};
-
 async function run(file: string, options: Options, terminal: Terminal): Promise<void> {
   let opened = await openNamed(file, terminal, {
     ...(await knownFacts(options)),
@@ -103,8 +90,8 @@ async function run(file: string, options: Options, terminal: Terminal): Promise<
   for (const text of opened.assumptions) warn(terminal, `${file}: ${text}`);
   requireHeads(opened);
   const { labels } = opened.manifest;
-  const { stop, ...told } = teller(terminal);
-  const { onWarning } = told;
+  const told = stageProgress(terminal);
+  const onWarning = told.warn;
   const all = await openPictures(options.calib, { onWarning });
   const calibration = spread(all, options.limit);
   if (calibration.length < all.length) {
@@ -146,11 +133,13 @@ async function run(file: string, options: Options, terminal: Terminal): Promise<
         },
         encode,
         machine: `${os.cpus()[0]?.model ?? "unknown processor"}, Node ${process.versions.node}`,
-        ...told,
+        onProgress: ({ stage, done, total = 1 }) => told.step(stageTitles[stage], done, total),
+        onSkip: told.skip,
+        onWarning,
       },
     );
   } finally {
-    stop();
+    told.stop();
   }
   const written = await replaceFolder(out, result.files);
   if (written !== out) {
@@ -163,35 +152,6 @@ async function run(file: string, options: Options, terminal: Terminal): Promise<
 export function spread<T>(items: readonly T[], most: number): T[] {
   if (items.length <= most) return [...items];
   return Array.from({ length: most }, (_, i) => items[Math.floor(((i + 0.5) * items.length) / most)]);
-}
-
-/** One progress bar a stage. */
-function teller(terminal: Terminal): {
-  onProgress: (progress: DeployProgress) => void;
-  onSkip: (message: string) => void;
-  onWarning: (message: string) => void;
-  stop: () => void;
-} {
-  let stage: DeployStage | undefined;
-  let last = 0;
-  let bar: Progress | undefined;
-  const stop = (): void => bar?.stop();
-  return {
-    onProgress: (progress) => {
-      // A second pass of the same stage begins anew too.
-      if (progress.stage !== stage || progress.done < last) {
-        stop();
-        stage = progress.stage;
-        bar = startProgress(terminal, titles[stage], progress.total ?? 1);
-        if (!terminal.live) terminal.err(`${titles[stage]}\n`);
-      }
-      last = progress.done;
-      bar?.step(progress.done);
-    },
-    onSkip: (message) => (bar ? bar.say(`skipped ${message}`) : terminal.err(`skipped ${message}\n`)),
-    onWarning: (message) => (bar ? bar.say(`warning: ${message}`) : warn(terminal, message)),
-    stop,
-  };
 }
 
 async function encode(picture: Picture): Promise<ReportImage> {

@@ -35,7 +35,8 @@ import {
   knownFacts,
   numberIn,
 } from "./options.ts";
-import { startProgress, type Terminal, warn } from "./terminal.ts";
+import { startProgress } from "./progress.ts";
+import { type Terminal, warn } from "./terminal.ts";
 
 interface Options extends FactOptions, EngineOptions, NameOptions {
   out?: string;

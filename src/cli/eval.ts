@@ -21,7 +21,8 @@ import {
   knownFacts,
   numberIn,
 } from "./options.ts";
-import { type Progress, startProgress, type Terminal, table, warn } from "./terminal.ts";
+import { type Progress, startProgress } from "./progress.ts";
+import { type Terminal, table, warn } from "./terminal.ts";
 
 interface Options extends FactOptions, EngineOptions, NameOptions {
   data: string;

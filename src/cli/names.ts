@@ -9,7 +9,8 @@ import {
   open,
   type PullOptions,
 } from "../node.ts";
-import { type Progress, startProgress, type Terminal } from "./terminal.ts";
+import { type Progress, startProgress } from "./progress.ts";
+import type { Terminal } from "./terminal.ts";
 
 export interface NameOptions {
   offline?: boolean;

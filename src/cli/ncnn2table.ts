@@ -12,6 +12,7 @@ import {
   readList,
   readNpy,
   readPicture,
+  stageTitles,
   type TableInput,
   type TablePixel,
   type Tensor,
@@ -22,7 +23,8 @@ import {
   writePaths,
 } from "../node.ts";
 import { officialCommand, readPair } from "./official.ts";
-import { startProgress, type Terminal, warn, warner } from "./terminal.ts";
+import { stageProgress } from "./progress.ts";
+import { type Terminal, warn, warner } from "./terminal.ts";
 
 const usage = `Usage: ncnn2table [ncnnparam] [ncnnbin] [list,...] [ncnntable] [(key=value)...]
   mean=[104.0,117.0,123.0],...
@@ -94,26 +96,18 @@ async function calibrate(
   { method, thread }: Settings,
   terminal: Terminal,
 ): Promise<string> {
-  let bar: ReturnType<typeof startProgress> | undefined;
-  let last = Number.POSITIVE_INFINITY;
+  const told = stageProgress(terminal);
   try {
     const result = await calibrateModel(graph, source, {
       method,
       threads: thread,
-      onProgress: ({ images }) => {
-        if (images <= last) {
-          bar?.stop();
-          bar = startProgress(terminal, "ncnn2table", count);
-        }
-        last = images;
-        bar?.step(images);
-      },
+      onProgress: ({ phase, images }) => told.step(stageTitles[phase], images, count),
     });
-    bar?.stop();
+    told.stop();
     for (const layer of result.layers) terminal.err(describeLayer(layer));
     return result.plainTable;
   } finally {
-    bar?.stop();
+    told.stop();
   }
 }
 

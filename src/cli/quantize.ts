@@ -22,6 +22,7 @@ import {
   quantizeModel,
   readBytes,
   readEntries,
+  stageTitles,
   type Tensor,
   toTensor,
   UsageError,
@@ -38,7 +39,8 @@ import {
   parsePercent,
   readTable,
 } from "./options.ts";
-import { startProgress, type Terminal, table as textTable, warn, warner } from "./terminal.ts";
+import { stageProgress } from "./progress.ts";
+import { type Terminal, table as textTable, warn } from "./terminal.ts";
 
 interface Options extends FactOptions, NameOptions {
   table: string;
@@ -209,7 +211,8 @@ async function spend(
     throw new UsageError("a budget needs pictures: give them with --images or --data");
   const { labels } = manifest;
   const { images, limit, keepFloat, threads, size } = options;
-  const onWarning = (message: string): void => warn(terminal, message);
+  const told = stageProgress(terminal);
+  const onWarning = told.warn;
   const dataset =
     budget.ap === undefined
       ? { entries: (await openPictures(options.images ?? source, { onWarning })).slice(0, limit) }
@@ -217,34 +220,19 @@ async function spend(
           ...{ labels, limit, onWarning, labelsKnown: hasOwnLabels(manifest) },
           ...(options.data !== undefined && { images }),
         });
-  const skipped = new Set<string>();
-  const skip = (message: string): void => {
-    if (!skipped.has(message)) terminal.err(`skipped ${message}\n`);
-    skipped.add(message);
-  };
-  const damaged = warner(terminal);
-  const items = (): AsyncIterable<EvaluationItem> => readEntries(dataset.entries, skip, damaged);
+  const items = (): AsyncIterable<EvaluationItem> => readEntries(dataset.entries, told.skip, told.warn);
   const inputs: Record<string, Tensor>[] = [];
   for await (const { picture } of items()) {
     inputs.push({ [manifest.input.blob]: toTensor(picture, manifest.input, size).tensor });
     if (inputs.length === sensitivityPictures) break;
   }
   if (!inputs.length) throw new InputError(`${source}: none of the pictures could be read`);
-  const layers = quantizableLayers(graph).length;
-  let progress = startProgress(terminal, "sensitivity of layers", layers);
   try {
     const result = await keepWithinBudget({
       ...{ graph, manifest, budget, inputs, keepFloat, threads, size },
       table,
       items: budget.ap === undefined ? undefined : items,
-      onProgress: (what, done) => {
-        if (what === "sensitivity") progress.step(done);
-        else {
-          progress.stop();
-          progress = startProgress(terminal, "", 1);
-          terminal.err(`accuracy of candidate ${done} measured\n`);
-        }
-      },
+      onProgress: (what, done, total = done) => told.step(stageTitles[what], done, total),
     });
     if (result.apLoss !== undefined) {
       terminal.err(`AP lost on these pictures: ${(100 * result.apLoss).toFixed(2)}\n`);
@@ -257,6 +245,6 @@ async function spend(
     }
     return result.reasons;
   } finally {
-    progress.stop();
+    told.stop();
   }
 }

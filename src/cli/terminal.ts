@@ -2,7 +2,6 @@
  * Where a command writes: results to `out`, everything said to a person to `err`. Names of layers, classes and files are other people's:
  * what reaches a terminal goes through `guarded`, which lets no control character by.
  */
-import cliProgress from "cli-progress";
 import pc from "picocolors";
 import { message, visible } from "../base/text.ts";
 import { fileError } from "../node.ts";
@@ -66,68 +65,6 @@ export function warner(terminal: Terminal): (message: string) => void {
   return (message) => {
     if (!said.has(message)) warn(terminal, message);
     said.add(message);
-  };
-}
-
-export interface Progress {
-  step(done: number): void;
-  /** Says something without tearing the bar. */
-  say(message: string): void;
-  stop(): void;
-}
-
-/** Seconds between plain lines where there is no screen for a bar. */
-const plainInterval = 10;
-
-/** Progress of `total` steps on stderr: a bar with rate and time left, or now and then a line. */
-export function startProgress(terminal: Terminal, what: string, total: number): Progress {
-  // The bar writes to the screen by itself.
-  return terminal.live && total > 1
-    ? liveProgress(terminal, visible(what), total)
-    : plainProgress(terminal, what, total);
-}
-
-function liveProgress(terminal: Terminal, what: string, total: number): Progress {
-  const bar = new cliProgress.SingleBar({
-    format: `${what} [{bar}] {value}/{total} · {rate}/s · {eta_formatted} left`,
-    barsize: 30,
-    hideCursor: true,
-    clearOnComplete: true,
-    stream: process.stderr,
-  });
-  const started = Date.now();
-  let shown = 0;
-  const rate = (): { rate: string } => ({
-    rate: ((shown * 1000) / Math.max(1, Date.now() - started)).toFixed(1),
-  });
-  bar.start(total, 0, rate());
-  return {
-    step: (done) => {
-      shown = done;
-      bar.update(done, rate());
-    },
-    say: (text) => {
-      process.stderr.write("\r\x1b[K");
-      terminal.err(`${text}\n`);
-      bar.update(shown, rate());
-    },
-    stop: () => bar.stop(),
-  };
-}
-
-function plainProgress(terminal: Terminal, what: string, total: number): Progress {
-  const started = Date.now();
-  let last = started;
-  return {
-    step: (done) => {
-      const now = Date.now();
-      if (now - last < plainInterval * 1000 || done >= total) return;
-      last = now;
-      const left = Math.round(((now - started) / 1000 / done) * (total - done));
-      terminal.err(`${what}: ${done}/${total}, about ${left} s left\n`);
-    },
-    say: (message) => terminal.err(`${message}\n`),
-    stop: () => {},
   };
 }
 

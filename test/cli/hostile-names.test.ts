@@ -2,7 +2,8 @@
 import { readdirSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
-import { guarded, startProgress } from "../../src/cli/terminal.ts";
+import { startProgress } from "../../src/cli/progress.ts";
+import { guarded } from "../../src/cli/terminal.ts";
 import { writeOnnx } from "../../src/formats/onnx/write.ts";
 import { makeModel } from "../formats/onnx/_model.ts";
 import { checkpoint, module, pickle } from "../formats/torch/_write.ts";

@@ -1,0 +1,34 @@
+/** Accuracy of the three models on pictures that calibration did not see, as far as there are some. */
+import type { QuantizationRecord } from "../../ir/manifest.ts";
+import { type Evaluation, evaluateModels } from "../evaluate.ts";
+import type { Stage } from "../stage.ts";
+
+export const evaluate: Stage = {
+  name: "evaluate",
+  async run(job) {
+    const { float, half, int8 } = job.models;
+    job.measured = await evaluateModels([float, half, int8], job.items(job.evaluation), {
+      size: job.size,
+      signal: job.options.signal,
+      onProgress: (done) => job.progress("evaluate", done, job.evaluation.length),
+    });
+    job.int8.manifest.quantization.accuracy = accuracyRecord(job.measured);
+  },
+};
+
+function accuracyRecord({ images, models }: Evaluation): QuantizationRecord["accuracy"] {
+  const [float, , int8] = models;
+  const fidelity = int8.fidelity;
+  return {
+    images,
+    ...(float.coco && int8.coco && { ap: int8.coco.AP, apFloat: float.coco.AP }),
+    ...(fidelity && {
+      fidelity: fidelity.fidelity,
+      scoreChange: {
+        small: fidelity.small.change,
+        medium: fidelity.medium.change,
+        large: fidelity.large.change,
+      },
+    }),
+  };
+}
