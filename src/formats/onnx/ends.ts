@@ -35,7 +35,8 @@ export function findChoice({ graph }: OnnxModel): Choice | undefined {
   const sources = new Set(
     end.flatMap(({ inputs }) => inputs).filter((name) => varying.has(name) && !chosen.has(name)),
   );
-  if (sources.size === 0) return undefined;
+  // Without a network before it nothing would be left.
+  if ([...sources].every((name) => graph.inputs.some((input) => input.name === name))) return undefined;
   const common = commonSource(graph, [...sources]);
   const operators = [...new Set(end.filter(isChooser).map(({ opType }) => opType))];
   return { outputs: [...new Set([...kept, ...(common ? [common] : sources)])], operators };
