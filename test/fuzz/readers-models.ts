@@ -48,7 +48,7 @@ function pickSmall<T>(items: readonly T[], random: Random): T {
 
 const torch: FuzzReader = {
   name: "pt",
-  share: 120,
+  share: 100,
   prepare: async () => {
     const names = [
       "lite-g-deploy",
@@ -112,7 +112,7 @@ function unpack(bytes: Uint8Array): {
 /** Bare pickles of a few opcodes: none of the corpus is that short, and short ones reach far. */
 const pickle: FuzzReader = {
   name: "pickle",
-  share: 60,
+  share: 80,
   prepare: async () => {
     const names = ["lite-g-fused", "plain", "state-dict"];
     const tokens = names.flatMap((name) => unpack(data("formats/torch", `${name}.pt`)).tokens);
@@ -237,7 +237,7 @@ function tableOf(graph: Graph): ReturnType<typeof parseTable> {
 
 const paramText: FuzzReader = {
   name: "param",
-  share: 150,
+  share: 160,
   prepare: async () => {
     const corpus = ncnnCorpus();
     return (random) => {
@@ -254,7 +254,7 @@ const paramText: FuzzReader = {
 
 const paramBinary: FuzzReader = {
   name: "param.bin",
-  share: 100,
+  share: 120,
   prepare: async () => {
     const corpus = ncnnCorpus();
     return (random) => {
