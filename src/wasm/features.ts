@@ -2,6 +2,7 @@
  * What this machine's WebAssembly can do, found out by running tiny modules once. Relaxed instructions are judged by their
  * results, in the first and in the optimizing compiler, since engines differ and have had them wrong.
  */
+import { UnsupportedError } from "../base/errors.ts";
 import { classifyDot, type DotMode, dotCorpus } from "./_dot.ts";
 import { classifyMadd, type MaddMode, maddCorpus } from "./_madd.ts";
 import type { Func } from "./function.ts";
@@ -184,11 +185,31 @@ function* map<T, U>(items: Iterable<T>, change: (item: T) => U): Generator<U> {
   for (const item of items) yield change(item);
 }
 
+/** `\0asm`, version 1: the smallest module. */
+const emptyModule = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
+
+/** Throws UnsupportedError where a page may not compile WebAssembly. Browsers say this in words of their own, or not at all. */
+function requireCompiling(): void {
+  if (typeof WebAssembly === "undefined" || !WebAssembly.validate(emptyModule)) return;
+  try {
+    new WebAssembly.Module(emptyModule);
+  } catch (error) {
+    throw new UnsupportedError(
+      "this page may not compile WebAssembly: its Content-Security-Policy needs 'wasm-unsafe-eval' in script-src (or in default-src, where that stands for it)",
+      { cause: error },
+    );
+  }
+}
+
 let known: Features | undefined;
 
-/** The machine's features, probed at the first call (a few ms, at most some 15) and frozen. */
+/**
+ * The machine's features, probed at the first call (a few ms, at most some 15) and frozen. Throws UnsupportedError in a page whose
+ * Content-Security-Policy forbids WebAssembly.
+ */
 export function features(): Features {
   if (known) return known;
+  requireCompiling();
   const dot = probeDot();
   known = Object.freeze({
     simd: probeSimd(),

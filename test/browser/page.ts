@@ -24,10 +24,36 @@ const types: Record<string, string> = {
   ".wasm": "application/wasm",
 };
 
-/** Serves the repository's files, and the shared data below `/data/`; `/isolated` and `/plain` are empty pages. */
+/** A worker that runs a network of one layer with as many threads as it is told. */
+const policyWorker = `
+  import { readNcnn } from "/dist/formats/ncnn/index.js";
+  import { createSession } from "/dist/engine/session.js";
+  onmessage = async ({ data: threads }) => {
+    try {
+      const graph = readNcnn("7767517\\n2 2\\nInput in 0 1 in 0=8 1=8 2=3\\nReLU relu 1 1 in out\\n", new Uint8Array());
+      const session = await createSession(graph, { threads });
+      const { out } = await session.run({ in: { shape: [3, 8, 8], data: new Float32Array(192).fill(1) } });
+      session.close();
+      postMessage(String(out.data[0]));
+    } catch (error) {
+      postMessage(error.name + ": " + error.message);
+    }
+  };`;
+
+/**
+ * Serves the repository's files, and the shared data below `/data/`; `/isolated` and `/plain` are empty pages, `/worker.js` the worker
+ * above. `?policy=` is their Content-Security-Policy.
+ */
 function startServer(): Promise<Server> {
   const server = createServer((request, response) => {
-    const { pathname } = new URL(request.url ?? "/", "http://localhost");
+    const { pathname, searchParams } = new URL(request.url ?? "/", "http://localhost");
+    const policy = searchParams.get("policy");
+    if (policy) response.setHeader("content-security-policy", policy);
+    if (pathname === "/worker.js") {
+      const isolation = { "cross-origin-embedder-policy": "require-corp" };
+      response.writeHead(200, { "content-type": "text/javascript", ...isolation }).end(policyWorker);
+      return;
+    }
     if (pathname === "/isolated" || pathname === "/plain") {
       const headers: Record<string, string> = { "content-type": "text/html" };
       if (pathname === "/isolated") {
@@ -58,7 +84,7 @@ function startServer(): Promise<Server> {
 }
 
 export interface TestBrowser {
-  open(path: "/isolated" | "/plain"): Promise<Page>;
+  open(path: `/${"isolated" | "plain"}${string}`): Promise<Page>;
   close(): Promise<void>;
 }
 

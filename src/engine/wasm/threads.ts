@@ -206,6 +206,12 @@ export function threadsAvailable(): boolean {
   return crossOriginIsolated === true && typeof Worker === "function" && document === undefined;
 }
 
+const refusedWorker = (reason: unknown): UnsupportedError =>
+  new UnsupportedError(
+    `a thread could not be started: the Content-Security-Policy of this worker needs worker-src blob: (${reason instanceof Error ? reason.message : reason || "the browser gives no reason"})`,
+    { cause: reason },
+  );
+
 /** The workers of one program. */
 export class ThreadPool {
   /** Why the threads can no longer be used. */
@@ -260,14 +266,25 @@ export class ThreadPool {
         this.workers.push({ terminate: () => void worker.terminate() });
       } else {
         const url = URL.createObjectURL(new Blob([workerSource], { type: "text/javascript" }));
-        const worker = new Worker(url);
-        worker.onmessage = () => {
-          URL.revokeObjectURL(url);
-          resolve();
+        let started = false;
+        // The worker's text is ours and small: what keeps it from starting is a policy, which browsers tell by no message.
+        const fail = (reason: unknown): void => {
+          if (started) die(reason);
+          else reject(refusedWorker(reason));
         };
-        worker.onerror = (event) => die(event.message);
-        worker.postMessage(data);
-        this.workers.push(worker);
+        try {
+          const worker = new Worker(url);
+          worker.onmessage = () => {
+            URL.revokeObjectURL(url);
+            started = true;
+            resolve();
+          };
+          worker.onerror = (event) => fail(event.message);
+          worker.postMessage(data);
+          this.workers.push(worker);
+        } catch (error) {
+          fail(error);
+        }
       }
     });
   }
