@@ -10,7 +10,7 @@
  */
 
 import path from "node:path";
-import { expectKind } from "./base/arguments.ts";
+import { expectKind, isCalled } from "./base/arguments.ts";
 import type { Picture } from "./index.ts";
 import {
   InputError,
@@ -23,6 +23,7 @@ import {
   registryEntry,
 } from "./index.ts";
 import { diskFolder, kindOf } from "./node/files.ts";
+import { localPath } from "./node/local.ts";
 import { encodePicture } from "./node/picture.ts";
 import { namedFolder, type PullOptions } from "./node/pull.ts";
 import { writeFiles } from "./node/write.ts";
@@ -52,6 +53,7 @@ export {
 } from "./node/files.ts";
 export { checkReplaceable, replaceFolder } from "./node/folder.ts";
 export { readList } from "./node/lists.ts";
+export { localPath, slashed } from "./node/local.ts";
 export { expandPaths, type FoundFile } from "./node/paths.ts";
 export {
   encodable,
@@ -86,8 +88,12 @@ export async function open(
   options: OpenOptions & PullOptions = {},
 ): Promise<OpenedModel> {
   expectKind("open: options", options, "an object of options");
-  if (typeof source !== "string" || /^https?:\/\//.test(source)) return openSource(source, options);
-  const { folder, name } = await locate(source, options);
+  const onDisk =
+    typeof source === "string"
+      ? !/^https?:\/\//.test(source)
+      : isCalled(source, "URL") && (source as URL).protocol === "file:";
+  if (!onDisk) return openSource(source, options);
+  const { folder, name } = await locate(localPath(source as string | URL), options);
   return openModel(folder, name, options);
 }
 

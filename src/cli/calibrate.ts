@@ -28,6 +28,7 @@ import {
   quantizableLayers,
   readBytes,
   readPartial,
+  slashed,
   stageTitles,
   UsageError,
   writeFiles,
@@ -256,7 +257,7 @@ async function write(
 ): Promise<void> {
   const folder = path.dirname(file);
   await writeFiles(folder, files);
-  for (const name of Object.keys(files)) terminal.out(`${path.join(folder, name)}\n`);
+  for (const name of Object.keys(files)) terminal.out(`${slashed(path.join(folder, name))}\n`);
 }
 
 async function finish(

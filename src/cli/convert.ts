@@ -1,7 +1,7 @@
 /** `ncnnkit convert`: a checkpoint or ONNX export to the files of an ncnn model. */
 import path from "node:path";
 import type { Command } from "commander";
-import { convert, modelFiles, summarize, writeFiles } from "../node.ts";
+import { convert, modelFiles, slashed, summarize, writeFiles } from "../node.ts";
 import { addNameOptions, type NameOptions, openNamed } from "./names.ts";
 import { addFactOptions, type FactOptions, keepOthers, keepSource, knownFacts } from "./options.ts";
 import { type Terminal, table, warn } from "./terminal.ts";
@@ -67,12 +67,12 @@ async function run(file: string, options: Options, terminal: Terminal): Promise<
     log: options.verbose ? (message) => terminal.err(`${message}\n`) : undefined,
   });
   const files = modelFiles(graph, manifest);
-  const outputs = Object.keys(files).map((name) => path.join(options.out, name));
+  const outputs = Object.keys(files).map((name) => slashed(path.join(options.out, name)));
   keepSource(file, outputs, "choose another folder or --name");
   await keepOthers(outputs);
   await writeFiles(options.out, files);
   const written = Object.entries(files).map(([name, content]) => ({
-    file: path.join(options.out, name),
+    file: slashed(path.join(options.out, name)),
     bytes: typeof content === "string" ? new TextEncoder().encode(content).length : content.length,
   }));
   if (options.json) {

@@ -16,6 +16,7 @@ import {
   type ReportImage,
   replaceFolder,
   requireHeads,
+  slashed,
   stageTitles,
 } from "../node.ts";
 import { change, percent } from "./eval.ts";
@@ -164,7 +165,7 @@ function report(
   options: Options,
   terminal: Terminal,
 ): void {
-  const where = path.join(out, "report.html");
+  const where = slashed(path.join(out, "report.html"));
   if (options.json) {
     const { variants, layers, examples: _, pairs: __, ...facts } = data;
     const slim = layers.map(({ histogram: ___, ...layer }) => layer);

@@ -1,6 +1,7 @@
 /** The command line: parses arguments, runs a command, turns errors into one line and an exit status. */
 import { Command, CommanderError } from "commander";
 import { NcnnkitError, version } from "../index.ts";
+import { localPath } from "../node.ts";
 import { benchCommand } from "./bench.ts";
 import { benchncnnCommand } from "./benchncnn.ts";
 import { calibrateCommand } from "./calibrate.ts";
@@ -59,7 +60,10 @@ export async function main(argv: readonly string[], screen: Terminal = processTe
   const terminal = guarded(screen);
   const program = buildProgram(terminal);
   try {
-    await program.parseAsync([...argv], { from: "user" });
+    await program.parseAsync(
+      argv.map((word) => localPath(word)),
+      { from: "user" },
+    );
     return 0;
   } catch (error) {
     if (error instanceof CommanderError)

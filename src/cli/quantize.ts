@@ -22,6 +22,7 @@ import {
   quantizeModel,
   readBytes,
   readEntries,
+  slashed,
   stageTitles,
   type Tensor,
   toTensor,
@@ -124,7 +125,7 @@ async function run(file: string, options: Options, terminal: Terminal): Promise<
   await writeFiles(options.out, files);
   const record = int8.manifest.quantization;
   const written = Object.entries(files).map(([each, content]): [string, number] => [
-    path.join(options.out, each),
+    slashed(path.join(options.out, each)),
     typeof content === "string" ? new TextEncoder().encode(content).length : content.length,
   ]);
   if (options.json) {

@@ -6,6 +6,7 @@ import picomatch from "picomatch";
 import { expectKind } from "../base/arguments.ts";
 import { InputError, UsageError } from "../index.ts";
 import { fileError, kindOf } from "./files.ts";
+import { localPath, slashed } from "./local.ts";
 
 export interface FoundFile {
   /** Path to open. */
@@ -25,7 +26,8 @@ export function expandPaths(arguments_: readonly string[], extensions: readonly 
   expectKind("expandPaths: extensions", extensions, "a list of strings");
   const seen = new Set<string>();
   return arguments_
-    .flatMap((argument) => expandOne(argument, extensions))
+    .flatMap((argument) => expandOne(localPath(argument), extensions))
+    .map((file) => ({ path: slashed(file.path), name: slashed(file.name) }))
     .filter((file) => {
       const absolute = path.resolve(file.path);
       return !seen.has(absolute) && seen.add(absolute);

@@ -7,6 +7,7 @@ import { FormatError, InputError, type Picture } from "../index.ts";
 import { decodeBmp, isBmp } from "./bmp.ts";
 import { readBytes } from "./files.ts";
 import { hasScanData, jpegInksToRgb } from "./jpeg.ts";
+import { localPath } from "./local.ts";
 import { decodePnm, isPnm } from "./pnm.ts";
 import { isTiff, type TiffReading, tiffReading } from "./tiff.ts";
 
@@ -39,7 +40,8 @@ export interface FilePicture extends Picture {
  * says so. Throws InputError when the file is missing, no picture, broken, of samples without defined levels, or
  * larger than 23000x23000 pixels (10000x10000 where it can only be decoded as a whole).
  */
-export async function readPicture(file: string): Promise<FilePicture> {
+export async function readPicture(given: string | URL): Promise<FilePicture> {
+  const file = localPath(given);
   expectKind("readPicture: file", file, "a string");
   const bytes = await readBytes(file, "picture");
   if (bytes.length === 0) throw new InputError(`${file}: the file is empty, not a picture`);

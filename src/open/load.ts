@@ -85,6 +85,9 @@ function locateUrl(
   source: string | URL,
   onDownload: FetchOptions["onDownload"],
 ): { folder: Folder; name: string } {
+  if (/^[a-z]:[\\/]/i.test(String(source))) {
+    throw new UsageError(`${source} is a path on disk: load it with load from "ncnnkit/node"`);
+  }
   const page = "location" in globalThis ? globalThis.location?.href : undefined;
   if (!URL.canParse(source, page)) {
     throw new UsageError(`${source}: not a web address; load files on disk with load from "ncnnkit/node"`);

@@ -16,6 +16,7 @@ const importMap = {
     "zod/mini": "/node_modules/zod/mini/index.js",
     fflate: "/node_modules/fflate/esm/browser.js",
     pbf: "/node_modules/pbf/index.js",
+    yaml: "/node_modules/yaml/browser/index.js",
   },
 };
 const types: Record<string, string> = {
