@@ -8,7 +8,7 @@ import type { Shape, Tensor } from "../ir/tensor.ts";
 import { type Weights, weightToFloat32 } from "../ir/weight.ts";
 import { activationFunction, activationParams } from "./_activation.ts";
 import { requireRank } from "./_shape.ts";
-import { padSameLower, padSameUpper, windowParams } from "./_spatial.ts";
+import { padSameLower, padSameUpper, requireOneKindOfPads, windowParams } from "./_spatial.ts";
 
 const { pad_value: _, ...window } = windowParams;
 export const deconvolutionParams = {
@@ -43,7 +43,13 @@ export function deconvolutionCuts([, h, w]: Shape, p: P): { y: Cut; x: Cut } {
   const pads = [p.pad_left, p.pad_right, p.pad_top, p.pad_bottom];
   const isExplicit = pads.some((pad) => pad > 0);
   const isSized = p.output_w > 0 && p.output_h > 0;
+  requireOneKindOfPads(p);
   const same = [padSameUpper, padSameLower].find((special) => pads.includes(special));
+  if (isSized && !isExplicit && same === undefined) {
+    throw new GraphError(
+      `an output of ${p.output_w}x${p.output_h} (20, 21) needs to know where to cut: pads of ${padSameUpper} or ${padSameLower}`,
+    );
+  }
   const axis = (full: number, before: number, after: number, asked: number): Cut => {
     if (isExplicit)
       return { full, before: Math.max(before, 0), output: full - Math.max(before, 0) - Math.max(after, 0) };

@@ -41,6 +41,7 @@ export function windowAxes(shape: Shape, p: WindowParams): { y: WindowAxis; x: W
   for (const name of ["kernel_w", "kernel_h", "stride_w", "stride_h", "dilation_w", "dilation_h"] as const) {
     if (p[name] < 1) throw new GraphError(`${name} is ${p[name]}, expected at least 1`);
   }
+  requireOneKindOfPads(p);
   const same = samePadding(p);
   const axis = (
     input: number,
@@ -65,6 +66,20 @@ export function windowAxes(shape: Shape, p: WindowParams): { y: WindowAxis; x: W
     y: axis(shape[1], p.kernel_h, p.stride_h, p.dilation_h, p.pad_top, p.pad_bottom),
     x: axis(shape[2], p.kernel_w, p.stride_w, p.dilation_w, p.pad_left, p.pad_right),
   };
+}
+
+/** Native ncnn takes a special value beside a pad for a number of cells, and fails. */
+export function requireOneKindOfPads({
+  pad_left,
+  pad_right,
+  pad_top,
+  pad_bottom,
+}: Pick<WindowParams, "pad_left" | "pad_right" | "pad_top" | "pad_bottom">): void {
+  const pads = [pad_left, pad_right, pad_top, pad_bottom];
+  if (!pads.some((pad) => pad > 0) || pads.every((pad) => pad >= 0)) return;
+  throw new GraphError(
+    `pads are ${pads.join(", ")}; expected numbers of cells, or one value for all four sides`,
+  );
 }
 
 function samePadding(p: WindowParams): number | undefined {

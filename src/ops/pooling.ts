@@ -62,26 +62,45 @@ interface CellAxis {
 /** The cells along y and x. Throws GraphError. */
 function poolingAxes(shape: Shape, p: P): { y: CellAxis; x: CellAxis } {
   const [, h, w] = shape;
+  const isMax = p.pooling_type === poolingTypes.max;
   if (p.global_pooling) return { y: adaptiveAxis(h, 1), x: adaptiveAxis(w, 1) };
   if (p.adaptive_pooling) return { y: adaptiveAxis(h, p.out_h), x: adaptiveAxis(w, p.out_w) };
   const same = { [padModes.sameUpper]: padSameUpper, [padModes.sameLower]: padSameLower }[p.pad_mode];
   const pads = same === undefined ? {} : { pad_left: same, pad_right: same, pad_top: same, pad_bottom: same };
   const axes = windowAxes(shape, { ...p, ...pads, dilation_w: 1, dilation_h: 1 });
-  const axis = ({ kernel, stride, padBefore, padAfter, input }: (typeof axes)["y"]): CellAxis => {
-    const steps = (input + padBefore + padAfter - kernel) / stride;
-    const includePad = p.avgpool_count_include_pad || same !== undefined;
+  const axis = (a: (typeof axes)["y"], padBefore: number, padAfter: number): CellAxis => {
+    const padded = a.input + a.padBefore + a.padAfter;
+    // What is left over calls for a last window that hangs over. With C's remainder: a kernel that is larger than the
+    // padded input gets one too, or more.
+    const rest = p.pad_mode === padModes.full ? (padded - a.kernel) % a.stride : 0;
+    const tail = rest === 0 ? 0 : a.stride - rest;
+    // Where explicit pads are cells that an average leaves out, counted from the border: those of SAME are none of them, so
+    // explicit pads beside SAME leave out that many cells of the padded input.
+    const first = p.avgpool_count_include_pad || isMax ? 0 : Math.max(padBefore, 0);
+    const last =
+      p.avgpool_count_include_pad || isMax ? Number.POSITIVE_INFINITY : padded - Math.max(padAfter, 0);
     return {
-      output: (p.pad_mode === padModes.full ? Math.ceil(steps) : Math.floor(steps)) + 1,
+      output: Math.floor((padded + tail - a.kernel) / a.stride) + 1,
       cell: (i) => {
-        const start = i * stride - padBefore;
-        const begin = Math.max(start, 0);
-        const end = Math.min(start + kernel, input);
-        return { begin, end, counted: includePad ? kernel : Math.max(end - begin, 0) };
+        const begin = Math.max(i * a.stride, first);
+        const end = Math.min(i * a.stride + a.kernel, last);
+        return {
+          begin: Math.max(begin - a.padBefore, 0),
+          end: Math.min(end - a.padBefore, a.input),
+          counted: Math.max(end - begin, 0),
+        };
       },
     };
   };
-  return { y: axis(axes.y), x: axis(axes.x) };
+  return { y: axis(axes.y, p.pad_top, p.pad_bottom), x: axis(axes.x, p.pad_left, p.pad_right) };
 }
+
+/** Whether an average leaves out explicit pads of an input that SAME has padded: nobody means that, and kernels do not know it. */
+export const hasDoublePads = (p: P): boolean =>
+  p.pooling_type !== poolingTypes.max &&
+  !p.avgpool_count_include_pad &&
+  (p.pad_mode === padModes.sameUpper || p.pad_mode === padModes.sameLower) &&
+  [p.pad_left, p.pad_right, p.pad_top, p.pad_bottom].some((pad) => pad > 0);
 
 function adaptiveAxis(input: number, asked: number): CellAxis {
   const output = asked === keep ? input : asked;

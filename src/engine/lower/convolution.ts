@@ -1,9 +1,12 @@
 import { type WindowParams, windowAxes } from "../../ops/_spatial.ts";
 import { addConvolutions, topScale, weightsOf } from "./_convolve.ts";
+import { innerProduct } from "./inner-product.ts";
 import type { Layer } from "./layer.ts";
 
 export function convolution(layer: Layer): boolean {
   const { views, node, p, inputShapes } = layer;
+  // One of a vector is a fully connected layer.
+  if (inputShapes[0].length === 1) return innerProduct(layer);
   if (p.pad_value || inputShapes[0].length !== 3) return false;
   const input = views.picture(node.inputs[0]);
   const axes = windowAxes(inputShapes[0], p as unknown as WindowParams);

@@ -1,5 +1,6 @@
+import type { WindowAxis } from "../../ir/op.ts";
 import { padSameLower, padSameUpper, type WindowParams, windowAxes } from "../../ops/_spatial.ts";
-import { padModes, poolingTypes } from "../../ops/pooling.ts";
+import { hasDoublePads, padModes, poolingTypes } from "../../ops/pooling.ts";
 import { fullAxis, type WindowAxes } from "../windows.ts";
 import type { Layer } from "./layer.ts";
 
@@ -16,12 +17,20 @@ export function pooling(layer: Layer): boolean {
   const axes = isGlobal ? { y: fullAxis(view.height), x: fullAxis(view.width) } : windows(layer);
   const countsPadding = !isGlobal && (p.avgpool_count_include_pad !== 0 || samePad(layer) !== undefined);
   const divisor = countsPadding ? "kernel" : "inside";
+  const averagesNothing =
+    operator === "average" && divisor === "inside" && (hasEmptyWindow(axes.y) || hasEmptyWindow(axes.x));
+  if (averagesNothing || hasDoublePads(p as never)) return false;
   const input = views.whole(from);
   const output = views.value(to, input.channels, axes.y.output, axes.x.output);
   output.order.tie(input.order);
   views.add({ kind: "pooling", nodes: [node.name], input, operator, ...axes, divisor, fused: [], output });
   views.setPicture(to, output, view.int8Scale);
   return true;
+}
+
+/** Whether some window sees padding only. */
+function hasEmptyWindow({ kernel, stride, padBefore, input, output }: WindowAxis): boolean {
+  return padBefore >= kernel || (output - 1) * stride - padBefore >= input;
 }
 
 function samePad({ p }: Layer): number | undefined {

@@ -2,7 +2,7 @@
 import type { Shape } from "../../../ir/tensor.ts";
 import { type WindowParams, windowAxes } from "../../../ops/_spatial.ts";
 import { isSized } from "../../../ops/interp.ts";
-import { poolingTypes } from "../../../ops/pooling.ts";
+import { hasDoublePads, poolingTypes } from "../../../ops/pooling.ts";
 import { float, int, ints, type OnnxAttribute } from "../model.ts";
 import { withActivation } from "./activation.ts";
 import { type Exporter, type ExportRule, input, inputShape, outputShape, text } from "./context.ts";
@@ -100,6 +100,8 @@ const pooling: ExportRule = (e) => {
     return;
   }
   const mode = e.number("pad_mode");
+  if (hasDoublePads(e.params() as unknown as Parameters<typeof hasDoublePads>[0]))
+    e.unsupported("pads beside SAME");
   const p = e.params() as unknown as WindowParams;
   const same = mode === 2 || mode === 3 ? -231 - mode : undefined;
   const pads = same === undefined ? {} : { pad_left: same, pad_right: same, pad_top: same, pad_bottom: same };
