@@ -1,5 +1,5 @@
 /** What `zoo.ts` writes and `chart.ts` draws. */
-import type { NetworkTiming } from "../dist/node.js";
+import type { NetworkTiming } from "../dist/official.js";
 
 /** Engines beside ours, as their times are called in a row. */
 export const peerNames = ["native", "onnxruntimeWeb"] as const;

@@ -11,7 +11,8 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { benchmark, load, type Model, randomInputs, type Tensor } from "../dist/node.js";
+import { benchmark, load, type Tensor } from "../dist/node.js";
+import { type Model, randomInputs } from "../dist/steps.js";
 import { data, environment, median, startNative, timed } from "./_peer.ts";
 
 const { values: options } = parseArgs({

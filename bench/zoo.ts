@@ -15,17 +15,15 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import os from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
+import { exportModel, type Manifest, UnsupportedError } from "../dist/node.js";
 import {
   type BenchmarkNetwork,
   benchmarkNetwork,
   benchmarkNetworks,
-  exportModel,
-  type Manifest,
   type NetworkTiming,
   networkFiles,
-  readNcnn,
-  UnsupportedError,
-} from "../dist/node.js";
+} from "../dist/official.js";
+import { readNcnn } from "../dist/steps.js";
 import { environment, median, type Peer, startNative, startPeer } from "./_peer.ts";
 import { type PeerName, peerNames, type ZooResults, type ZooRow } from "./_results.ts";
 

@@ -5,7 +5,8 @@
  *   npm run build && node scripts/dump-outputs.ts MODEL PICTURE OUTDIR [--size 320] [--backend wasm|reference]
  */
 import { parseArgs } from "node:util";
-import { type Backend, load, readPicture, type Tensor, toTensor, writeFiles } from "ncnnkit/node";
+import { type Backend, load, readPicture, type Tensor, writeFiles } from "ncnnkit/node";
+import { toTensor } from "ncnnkit/steps";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

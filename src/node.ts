@@ -20,7 +20,6 @@ import {
   type OpenedModel,
   type OpenOptions,
   open as openSource,
-  registryEntry,
 } from "./index.ts";
 import { diskFolder, kindOf } from "./node/files.ts";
 import { localPath } from "./node/local.ts";
@@ -29,7 +28,7 @@ import { namedFolder, type PullOptions } from "./node/pull.ts";
 import { writeFiles } from "./node/write.ts";
 import { mainFile, openModel } from "./open/formats.ts";
 import { startModel } from "./open/model.ts";
-import { knownNames } from "./open/registry.ts";
+import { knownNames, registryEntry } from "./open/registry.ts";
 import type { Folder } from "./open/source.ts";
 
 export * from "./index.ts";
@@ -37,41 +36,14 @@ export { modelCache } from "./node/cache.ts";
 export {
   type Dataset,
   type DatasetOptions,
-  labelFileOf,
   listPictures,
   openDataset,
   openPictures,
 } from "./node/dataset.ts";
-export {
-  diskFolder,
-  fileError,
-  kindOf,
-  readBytes,
-  readText,
-  realPath,
-  sameFile,
-} from "./node/files.ts";
-export { checkReplaceable, replaceFolder } from "./node/folder.ts";
-export { readList } from "./node/lists.ts";
-export { localPath, slashed } from "./node/local.ts";
-export { expandPaths, type FoundFile } from "./node/paths.ts";
-export {
-  encodable,
-  encodePicture,
-  type FilePicture,
-  pictureExtensions,
-  readPicture,
-} from "./node/picture.ts";
-
-export {
-  isHere,
-  type PulledFile,
-  type PulledModel,
-  type PullOptions,
-  pullModel,
-} from "./node/pull.ts";
-export { makeFolder, writeFiles, writePaths } from "./node/write.ts";
-
+export { replaceFolder } from "./node/folder.ts";
+export { encodePicture, type FilePicture, pictureExtensions, readPicture } from "./node/picture.ts";
+export { type PulledFile, type PulledModel, type PullOptions, pullModel } from "./node/pull.ts";
+export { writeFiles } from "./node/write.ts";
 /**
  * Loads a model so that it can run: from a path on disk (a manifest, `.param`, `.bin`, `.pt`, `.onnx`, or a folder with a model in
  * it), by a name of the registry such as `yolov5ss` where there is no such file (downloaded once, then cached), or from anything

@@ -3,6 +3,9 @@ import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { expect, test } from "vitest";
 
+/** What the front doors choose from. */
+const parts = ["ir", "wasm", "formats", "passes", "engine", "quantize", "detect", "evaluate", "report"];
+
 /** What a folder of src/ may import besides itself and `base`. */
 const arrows: Record<string, readonly string[]> = {
   base: [],
@@ -21,23 +24,12 @@ const arrows: Record<string, readonly string[]> = {
   open: ["ir", "ops", "formats", "passes", "engine", "detect"],
   deploy: ["ir", "ops", "formats", "passes", "engine", "quantize", "detect", "evaluate", "report", "open"],
   official: ["ir", "ops", "formats", "passes", "engine", "quantize", "detect", "zoo", "open"],
-  "index.ts": [
-    "ir",
-    "wasm",
-    "formats",
-    "passes",
-    "engine",
-    "quantize",
-    "detect",
-    "evaluate",
-    "report",
-    "open",
-    "deploy",
-    "official",
-  ],
-  node: ["index.ts", "open"],
+  "index.ts": [...parts, "open", "deploy"],
+  "steps.ts": [...parts, "open", "deploy"],
+  "official.ts": ["official"],
+  node: ["index.ts", "steps.ts", "open"],
   "node.ts": ["index.ts", "open", "node"],
-  cli: ["index.ts", "node.ts"],
+  cli: ["index.ts", "steps.ts", "official.ts", "node.ts", "node"],
 };
 /** Only these may import Node's modules or packages that need Node. */
 const nodeOnly = new Set(["node", "node.ts", "cli"]);

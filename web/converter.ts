@@ -8,9 +8,9 @@ import {
   modelFiles,
   type OpenedModel,
   open,
-  stageTitles,
   UnsupportedError,
 } from "../src/index.ts";
+import { stageTitles } from "../src/steps.ts";
 import { decodePicture, encodeForReport } from "./pixels.ts";
 import type { ConvertProgress, ConvertReply, ConvertRequest } from "./protocol.ts";
 

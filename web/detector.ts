@@ -1,18 +1,16 @@
 /** Detection in the worker: loaded models, the last frame, and what the last model said about it. */
+
 import {
-  classColor,
   type Detection,
   drawDetections,
   features,
   load,
-  type Model,
-  postprocess,
   summarize,
   type Tensor,
   type Transform,
-  toTensor,
   UsageError,
 } from "../src/index.ts";
+import { classColor, type Model, postprocess, toTensor } from "../src/steps.ts";
 import { encode, pixelsOf } from "./pixels.ts";
 import type { DetectReply, DetectRequest, LoadProgress, Machine, ModelFacts, Precision } from "./protocol.ts";
 

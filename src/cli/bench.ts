@@ -1,7 +1,8 @@
 /** `ncnnkit bench`: how fast a model runs here. */
 import os from "node:os";
 import type { Command } from "commander";
-import { type BenchmarkResult, benchmark, features, type Model } from "../node.ts";
+import { type BenchmarkResult, benchmark, features } from "../node.ts";
+import type { Model } from "../steps.ts";
 import { addNameOptions, loadNamed, type NameOptions } from "./names.ts";
 import { addEngineOptions, type EngineOptions, numberIn, parseSize } from "./options.ts";
 import { startProgress } from "./progress.ts";

@@ -1,16 +1,15 @@
 /** `ncnnkit benchncnn`: the field's table, with ncnn's own arguments. */
 import path from "node:path";
 import type { Command } from "commander";
+import { readText } from "../node/files.ts";
+import { type Shape, UsageError } from "../node.ts";
 import {
   type BenchmarkNetwork,
   benchmarkNetwork,
   benchmarkNetworks,
   type NetworkTiming,
   networkFromParam,
-  readText,
-  type Shape,
-  UsageError,
-} from "../node.ts";
+} from "../official.ts";
 import { describeEnvironment } from "./bench.ts";
 import type { Terminal } from "./terminal.ts";
 

@@ -3,37 +3,39 @@ import { createHash } from "node:crypto";
 import path from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { counted } from "../base/text.ts";
+import { readBytes } from "../node/files.ts";
+import { slashed } from "../node/local.ts";
 import {
   type CalibrateProgress,
-  calibratedModel,
   calibrateModel,
   calibrationSource,
   convert,
-  detectionImportance,
   type Graph,
-  graphDigest,
   InputError,
-  inputDifferences,
-  isCorrected,
   type Manifest,
   type Method,
   type ModelCalibration,
   type ModelInput,
-  mergeObservations,
-  methods,
   modelFiles,
-  type Observations,
-  observeSource,
   openPictures,
-  quantizableLayers,
-  readBytes,
-  readPartial,
-  slashed,
-  stageTitles,
   UsageError,
   writeFiles,
-  writePartial,
 } from "../node.ts";
+import {
+  calibratedModel,
+  detectionImportance,
+  graphDigest,
+  inputDifferences,
+  isCorrected,
+  mergeObservations,
+  methods,
+  type Observations,
+  observeSource,
+  quantizableLayers,
+  readPartial,
+  stageTitles,
+  writePartial,
+} from "../steps.ts";
 import { addNameOptions, type NameOptions, openNamed } from "./names.ts";
 import { addFactOptions, type FactOptions, keepOthers, knownFacts, numberIn } from "./options.ts";
 import { stageProgress } from "./progress.ts";

@@ -1,16 +1,8 @@
 /** `ncnnkit compare`: where two models begin to differ. */
 import type { Command } from "commander";
-import {
-  type BlobComparison,
-  compareModels,
-  expandPaths,
-  type Model,
-  pictureExtensions,
-  readPicture,
-  type Tensor,
-  toTensor,
-  UsageError,
-} from "../node.ts";
+import { expandPaths } from "../node/paths.ts";
+import { pictureExtensions, readPicture, type Tensor, UsageError } from "../node.ts";
+import { type BlobComparison, compareModels, type Model, toTensor } from "../steps.ts";
 import { addNameOptions, loadNamed, type NameOptions } from "./names.ts";
 import { numberIn, parseSize } from "./options.ts";
 import { type Progress, startProgress } from "./progress.ts";

@@ -1,7 +1,8 @@
 /** `ncnnkit convert`: a checkpoint or ONNX export to the files of an ncnn model. */
 import path from "node:path";
 import type { Command } from "commander";
-import { convert, modelFiles, slashed, summarize, writeFiles } from "../node.ts";
+import { slashed } from "../node/local.ts";
+import { convert, modelFiles, summarize, writeFiles } from "../node.ts";
 import { addNameOptions, type NameOptions, openNamed } from "./names.ts";
 import { addFactOptions, type FactOptions, keepOthers, keepSource, knownFacts } from "./options.ts";
 import { type Terminal, table, warn } from "./terminal.ts";

@@ -2,23 +2,20 @@
 import os from "node:os";
 import path from "node:path";
 import { type Command, Option } from "commander";
+import { checkReplaceable } from "../node/folder.ts";
+import { slashed } from "../node/local.ts";
 import {
-  checkReplaceable,
   type Deployment,
   deploy,
   encodePicture,
-  hasOwnLabels,
   type Method,
-  methods,
   openDataset,
   openPictures,
   type Picture,
   type ReportImage,
   replaceFolder,
-  requireHeads,
-  slashed,
-  stageTitles,
 } from "../node.ts";
+import { hasOwnLabels, methods, requireHeads, stageTitles } from "../steps.ts";
 import { change, percent } from "./eval.ts";
 import { addNameOptions, type NameOptions, openNamed } from "./names.ts";
 import { addFactOptions, type FactOptions, knownFacts, numberIn, parsePercent } from "./options.ts";

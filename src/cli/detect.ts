@@ -2,30 +2,31 @@
 import path from "node:path";
 import { type Command, Option } from "commander";
 import { counted, fileSafe, visible } from "../base/text.ts";
+import { labelFileOf } from "../node/dataset.ts";
+import { realPath } from "../node/files.ts";
+import { expandPaths, type FoundFile } from "../node/paths.ts";
+import { encodable } from "../node/picture.ts";
+import {
+  type Detection,
+  drawDetections,
+  encodePicture,
+  type FilePicture,
+  InputError,
+  pictureExtensions,
+  readPicture,
+  UsageError,
+  writeFiles,
+} from "../node.ts";
 import {
   type CocoRow,
   cocoLabels,
   cocoRows,
-  type Detection,
   distinctNames,
-  drawDetections,
-  encodable,
-  encodePicture,
-  expandPaths,
-  type FilePicture,
-  type FoundFile,
-  InputError,
   imageId,
-  labelFileOf,
   type Model,
-  pictureExtensions,
-  readPicture,
-  realPath,
   sameName,
-  UsageError,
-  writeFiles,
   yoloText,
-} from "../node.ts";
+} from "../steps.ts";
 import { addNameOptions, loadNamed, type NameOptions } from "./names.ts";
 import {
   addEngineOptions,

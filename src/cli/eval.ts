@@ -4,14 +4,12 @@ import { counted } from "../base/text.ts";
 import {
   type Evaluation,
   evaluateModels,
-  hasOwnLabels,
   InputError,
-  inputDifferences,
-  type Model,
   type ModelEvaluation,
   openDataset,
   readEntries,
 } from "../node.ts";
+import { hasOwnLabels, inputDifferences, type Model } from "../steps.ts";
 import { addNameOptions, loadNamed, type NameOptions } from "./names.ts";
 import {
   addEngineOptions,

@@ -1,7 +1,9 @@
 /** `ncnnkit export`: a model to an ONNX file, as `models/export.py` of YOLOv5 makes it. */
 import path from "node:path";
 import type { Command } from "commander";
-import { exportModel, kindOf, UsageError, writePaths } from "../node.ts";
+import { kindOf } from "../node/files.ts";
+import { writePaths } from "../node/write.ts";
+import { exportModel, UsageError } from "../node.ts";
 import { addNameOptions, type NameOptions, openNamed } from "./names.ts";
 import { addFactOptions, type FactOptions, keepSource, knownFacts } from "./options.ts";
 import { type Terminal, warn } from "./terminal.ts";

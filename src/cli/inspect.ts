@@ -1,6 +1,7 @@
 /** `ncnnkit inspect`: what is in a model. */
 import type { Command } from "commander";
-import { formatShape, type GraphSummary, type OpenedModel, type Shape, summarize } from "../node.ts";
+import { type GraphSummary, type OpenedModel, type Shape, summarize } from "../node.ts";
+import { formatShape } from "../steps.ts";
 import { addNameOptions, type NameOptions, openNamed } from "./names.ts";
 import { addFactOptions, type FactOptions, knownFacts } from "./options.ts";
 import { type Terminal, table, warn } from "./terminal.ts";

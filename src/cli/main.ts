@@ -1,7 +1,7 @@
 /** The command line: parses arguments, runs a command, turns errors into one line and an exit status. */
 import { Command, CommanderError } from "commander";
 import { NcnnkitError, version } from "../index.ts";
-import { localPath } from "../node.ts";
+import { localPath } from "../node/local.ts";
 import { benchCommand } from "./bench.ts";
 import { benchncnnCommand } from "./benchncnn.ts";
 import { calibrateCommand } from "./calibrate.ts";

@@ -3,12 +3,12 @@ import type { Command } from "commander";
 import {
   type LoadOptions,
   load,
-  type Model,
   type OpenedModel,
   type OpenOptions,
   open,
   type PullOptions,
 } from "../node.ts";
+import type { Model } from "../steps.ts";
 import { type Progress, startProgress } from "./progress.ts";
 import type { Terminal } from "./terminal.ts";
 

@@ -1,14 +1,14 @@
 /** `ncnnkit ncnn2int8`: the official tool's command line. */
+
+import { writePaths } from "../node/write.ts";
+import type { CalibrationTable, Graph } from "../node.ts";
 import {
-  type CalibrationTable,
-  type Graph,
   printParam,
   quantizableLayers,
   quantizeGraph,
   withoutVectorConvolutions,
-  writePaths,
   writeWeights,
-} from "../node.ts";
+} from "../steps.ts";
 import { officialCommand, readPair } from "./official.ts";
 import { readTable } from "./options.ts";
 import { type Terminal, warn } from "./terminal.ts";

@@ -1,5 +1,7 @@
 /** `ncnnkit ncnn2mem`: the official tool's command line. */
-import { memoryFiles, writePaths } from "../node.ts";
+
+import { writePaths } from "../node/write.ts";
+import { memoryFiles } from "../official.ts";
 import { officialCommand, readPair } from "./official.ts";
 
 export const ncnn2memCommand = officialCommand({

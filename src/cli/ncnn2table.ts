@@ -1,5 +1,8 @@
 /** `ncnnkit ncnn2table`: the official tool's command line. */
 import { availableParallelism } from "node:os";
+import { readBytes } from "../node/files.ts";
+import { readList } from "../node/lists.ts";
+import { writePaths } from "../node/write.ts";
 import {
   type CalibrationSource,
   calibrateModel,
@@ -7,21 +10,20 @@ import {
   InputError,
   type LayerReport,
   type Method,
-  pixelChannels,
-  readBytes,
-  readList,
-  readNpy,
   readPicture,
-  stageTitles,
+  type Tensor,
+  UsageError,
+} from "../node.ts";
+import {
+  pixelChannels,
+  readNpy,
   type TableInput,
   type TablePixel,
-  type Tensor,
   tablePixels,
   tableTensor,
-  UsageError,
   weightOnlyLines,
-  writePaths,
-} from "../node.ts";
+} from "../official.ts";
+import { stageTitles } from "../steps.ts";
 import { officialCommand, readPair } from "./official.ts";
 import { stageProgress } from "./progress.ts";
 import { type Terminal, warn, warner } from "./terminal.ts";

@@ -1,6 +1,8 @@
 /** `ncnnkit ncnnmerge`: the official tool's command line. */
 import path from "node:path";
-import { mergeModels, printParam, writePaths, writeWeights } from "../node.ts";
+import { writePaths } from "../node/write.ts";
+import { mergeModels } from "../official.ts";
+import { printParam, writeWeights } from "../steps.ts";
 import { officialCommand, readPair } from "./official.ts";
 
 export const ncnnmergeCommand = officialCommand({

@@ -1,5 +1,9 @@
 /** `ncnnkit ncnnoptimize`: the official tool's command line. */
-import { ncnnoptimize, printParam, UsageError, writePaths, writeWeights } from "../node.ts";
+
+import { writePaths } from "../node/write.ts";
+import { UsageError } from "../node.ts";
+import { ncnnoptimize } from "../official.ts";
+import { printParam, writeWeights } from "../steps.ts";
 import { officialCommand, readPair } from "./official.ts";
 
 /** Values of `flag` that store weights as float16; all others store float32. */

@@ -1,6 +1,9 @@
 /** What the official tools have in common: arguments by position, usage on misuse, files by name wherever they are. */
 import type { Command } from "commander";
-import { type Graph, inventWeights, readBytes, readNcnn, UsageError } from "../node.ts";
+import { readBytes } from "../node/files.ts";
+import { type Graph, UsageError } from "../node.ts";
+import { inventWeights } from "../official.ts";
+import { readNcnn } from "../steps.ts";
 import { type Terminal, warn } from "./terminal.ts";
 
 export interface OfficialTool {

@@ -1,5 +1,8 @@
 /** `ncnnkit onnx2ncnn`: the official tool's command line. */
-import { open, printParam, writePaths, writeWeights } from "../node.ts";
+
+import { writePaths } from "../node/write.ts";
+import { open } from "../node.ts";
+import { printParam, writeWeights } from "../steps.ts";
 import { officialCommand } from "./official.ts";
 import { warn } from "./terminal.ts";
 

@@ -1,18 +1,15 @@
 /** Options that several commands share, and how their values are read. */
 import path from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
+import { kindOf, readText, sameFile } from "../node/files.ts";
 import {
   type Backend,
-  backendNames,
   type CalibrationTable,
-  kindOf,
   type LoadOptions,
   type OpenOptions,
-  parseTable,
-  readText,
-  sameFile,
   UsageError,
 } from "../node.ts";
+import { backendNames, parseTable } from "../steps.ts";
 import { type Terminal, warn } from "./terminal.ts";
 
 /** A parser for a number in a range, for commander. */

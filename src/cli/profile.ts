@@ -1,6 +1,6 @@
 /** `ncnnkit profile`: where the time of a model goes. */
 import type { Command } from "commander";
-import { type Profile, planText, profile } from "../node.ts";
+import { type Profile, planText, profile } from "../steps.ts";
 import { addNameOptions, loadNamed, type NameOptions } from "./names.ts";
 import { numberIn, parseSize } from "./options.ts";
 import { type Terminal, table } from "./terminal.ts";

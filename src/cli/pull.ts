@@ -1,15 +1,15 @@
 /** `ncnnkit pull`: models by name, onto this machine. */
 import type { Command } from "commander";
+import { isHere } from "../node/pull.ts";
 import {
-  isHere,
   modelCache,
   type PulledModel,
   pullModel,
   type RegistryEntry,
   registry,
-  requireEntry,
   UsageError,
 } from "../node.ts";
+import { requireEntry } from "../steps.ts";
 import { addNameOptions, type NameOptions, tellingDownloads } from "./names.ts";
 import { type Terminal, table } from "./terminal.ts";
 

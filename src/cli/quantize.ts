@@ -1,34 +1,36 @@
 /** `ncnnkit quantize`: a float model and its calibration table to an int8 model. */
 import path from "node:path";
 import type { Command } from "commander";
+import { readBytes } from "../node/files.ts";
+import { slashed } from "../node/local.ts";
 import {
   type Budget,
-  type CalibratedNote,
   type CalibrationTable,
   convert,
   type EvaluationItem,
   type Graph,
-  graphDigest,
-  hasOwnLabels,
   InputError,
-  keepWithinBudget,
   type Manifest,
   modelFiles,
   open,
   openDataset,
   openPictures,
-  printedScales,
-  quantizableLayers,
   quantizeModel,
-  readBytes,
   readEntries,
-  slashed,
-  stageTitles,
   type Tensor,
-  toTensor,
   UsageError,
   writeFiles,
 } from "../node.ts";
+import {
+  type CalibratedNote,
+  graphDigest,
+  hasOwnLabels,
+  keepWithinBudget,
+  printedScales,
+  quantizableLayers,
+  stageTitles,
+  toTensor,
+} from "../steps.ts";
 import { addNameOptions, type NameOptions, openNamed } from "./names.ts";
 import {
   addFactOptions,

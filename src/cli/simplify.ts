@@ -1,7 +1,9 @@
 /** `ncnnkit simplify`: what `python -m onnxsim` does. */
 import path from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
-import { diskFolder, readBytes, simplifyModel, writePaths } from "../node.ts";
+import { diskFolder, readBytes } from "../node/files.ts";
+import { writePaths } from "../node/write.ts";
+import { simplifyModel } from "../steps.ts";
 import { keepSource } from "./options.ts";
 import { type Terminal, table } from "./terminal.ts";
 

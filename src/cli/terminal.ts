@@ -4,7 +4,7 @@
  */
 import pc from "picocolors";
 import { message, visible } from "../base/text.ts";
-import { fileError } from "../node.ts";
+import { fileError } from "../node/files.ts";
 
 export interface Terminal {
   /** Results; nothing else. */

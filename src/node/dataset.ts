@@ -3,19 +3,21 @@ import path from "node:path";
 import { expectKind } from "../base/arguments.ts";
 import { counted } from "../base/text.ts";
 import {
-  type CocoInstances,
-  type DatasetYaml,
   type EvaluationEntry,
   type EvaluationItem,
   FormatError,
   type GroundTruth,
   InputError,
+  UsageError,
+} from "../index.ts";
+import {
+  type CocoInstances,
+  type DatasetYaml,
   matchCategories,
   parseCocoInstances,
   parseDatasetYaml,
   parseYoloLabels,
-  UsageError,
-} from "../index.ts";
+} from "../steps.ts";
 import { kindOf, listFolder, readText } from "./files.ts";
 import { readList } from "./lists.ts";
 import { expandPaths, patternBase } from "./paths.ts";

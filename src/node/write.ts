@@ -17,7 +17,8 @@ import {
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expectKind } from "../base/arguments.ts";
-import { InputError, NcnnkitError, sameName, UsageError } from "../index.ts";
+import { InputError, NcnnkitError, UsageError } from "../index.ts";
+import { sameName } from "../steps.ts";
 import { fileError, kindOf, oddity } from "./files.ts";
 
 export type Content = Uint8Array | string;

@@ -1,18 +1,11 @@
 /** `.param` files of detectors as other tools leave them: what is made of them, and what is said about it. */
 import { describe, expect, it } from "vitest";
 import { parseParam } from "../../src/formats/ncnn/index.ts";
-import {
-  convert,
-  type ModelParts,
-  modelFiles,
-  type OpenOptions,
-  open,
-  printParam,
-  writeWeights,
-} from "../../src/index.ts";
+import { convert, type ModelParts, modelFiles, type OpenOptions, open } from "../../src/index.ts";
 import type { Graph } from "../../src/ir/graph.ts";
 import { f32Weight } from "../../src/ir/weight.ts";
 import { startModel } from "../../src/open/model.ts";
+import { printParam, writeWeights } from "../../src/steps.ts";
 
 /** White in the cell (2, 5) of the grid of stride 8 only. */
 const picture = {

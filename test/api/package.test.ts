@@ -44,6 +44,14 @@ test("both entries import silently", async () => {
   expect({ stdout, stderr }).toEqual({ stdout: "function function false true\n", stderr: "" });
 });
 
+test("the front door has few names, and the other entries have none of them", async () => {
+  const entries = await Promise.all(
+    ["index", "steps", "official"].map(async (name) => Object.keys(await import(`../../src/${name}.ts`))),
+  );
+  expect(entries[0].length).toBeLessThanOrEqual(25);
+  expect(entries.flat().length).toBe(new Set(entries.flat()).size);
+});
+
 test("the example of the README runs", async () => {
   const { stdout, stderr } = await inNode(`
     import { load, readPicture } from "ncnnkit/node";

@@ -4,7 +4,8 @@ import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
-import { readPicture, registryEntry } from "../../src/node.ts";
+import { readPicture } from "../../src/node.ts";
+import { registryEntry } from "../../src/steps.ts";
 import { run, temporaryFolder } from "./_run.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");

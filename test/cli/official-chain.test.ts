@@ -2,9 +2,9 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { parseTable, readNcnn } from "../../src/index.ts";
 import { type Graph, inferShapes } from "../../src/ir/graph.ts";
 import { ops } from "../../src/ops/index.ts";
+import { parseTable, readNcnn } from "../../src/steps.ts";
 import { dataBytes, dataPath, describeData } from "../data.ts";
 import { compareGraphs, slicesAsCrops } from "../passes/isomorphic.ts";
 import { put, run, temporaryFolder, tinyFiles } from "./_run.ts";

@@ -6,19 +6,11 @@ import type { Random } from "../../src/base/random.ts";
 import { toTensor } from "../../src/detect/letterbox.ts";
 import { evaluateCoco } from "../../src/evaluate/coco-ap.ts";
 import { elementCount } from "../../src/ir/tensor.ts";
-import {
-  expandPaths,
-  matchCategories,
-  openDataset,
-  openPictures,
-  parseCocoInstances,
-  parseDatasetYaml,
-  parseYoloLabels,
-  pictureExtensions,
-  readNpy,
-  readPicture,
-} from "../../src/node.ts";
+import { expandPaths } from "../../src/node/paths.ts";
+import { openDataset, openPictures, pictureExtensions, readPicture } from "../../src/node.ts";
+import { readNpy } from "../../src/official.ts";
 import { yolov5Input } from "../../src/open/assume.ts";
+import { matchCategories, parseCocoInstances, parseDatasetYaml, parseYoloLabels } from "../../src/steps.ts";
 import { png } from "../cli/_tiny.ts";
 import { bmp, tiff } from "../node/_pictures.ts";
 import { Broken } from "./deep.ts";

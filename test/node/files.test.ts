@@ -3,7 +3,8 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { expect, test } from "vitest";
-import { InputError, kindOf, readBytes, readText, sameFile } from "../../src/node.ts";
+import { kindOf, readBytes, readText, sameFile } from "../../src/node/files.ts";
+import { InputError } from "../../src/node.ts";
 import { put, temporaryFolder } from "../cli/_run.ts";
 
 const folder = temporaryFolder();

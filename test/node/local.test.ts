@@ -4,7 +4,8 @@ import { pathToFileURL } from "node:url";
 import { describe, expect, test } from "vitest";
 import { load as loadInPage } from "../../src/index.ts";
 import { localPath, slashed } from "../../src/node/local.ts";
-import { expandPaths, load, open, readPicture, UsageError } from "../../src/node.ts";
+import { expandPaths } from "../../src/node/paths.ts";
+import { load, open, readPicture, UsageError } from "../../src/node.ts";
 import { png, put, run, temporaryFolder, tinyFiles } from "../cli/_run.ts";
 
 describe("localPath", () => {

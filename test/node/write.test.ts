@@ -12,9 +12,9 @@ import {
 } from "node:fs";
 import path from "node:path";
 import { beforeEach, expect, test } from "vitest";
-import { sameName } from "../../src/index.ts";
 import { checkReplaceable, replaceFolder, staysInside } from "../../src/node/folder.ts";
 import { checkDistinct, checkName, persistently, writeFiles, writePaths } from "../../src/node/write.ts";
+import { sameName } from "../../src/steps.ts";
 import { temporaryFolder } from "../cli/_run.ts";
 
 const root = temporaryFolder();

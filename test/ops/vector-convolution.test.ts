@@ -1,10 +1,11 @@
 /** Convolution of a vector: what native ncnn takes for an InnerProduct, and what it makes nothing sensible of. */
 import { describe, expect, it } from "vitest";
 import { runReference } from "../../src/engine/reference/index.ts";
-import { parseTable, printParam, quantizeModel } from "../../src/index.ts";
+import { quantizeModel } from "../../src/index.ts";
 import type { Graph } from "../../src/ir/graph.ts";
 import { tensor } from "../../src/ir/tensor.ts";
 import { f32Weight } from "../../src/ir/weight.ts";
+import { parseTable, printParam } from "../../src/steps.ts";
 import { tinyModel } from "../cli/_run.ts";
 import { floatMachines, graphOf, randomInputs, runEngine } from "../engine/random-graph.ts";
 

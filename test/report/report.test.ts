@@ -1,9 +1,10 @@
 /** The report page: complete, self-contained, and safe whatever names and numbers it is given. */
 import { expect, test } from "vitest";
 import { Random } from "../../src/base/random.ts";
-import { type ReportData, renderReport } from "../../src/index.ts";
+import type { ReportData } from "../../src/index.ts";
 import { dataUri, escapeText, html } from "../../src/report/html.ts";
 import { abbreviate, linear, short, ticks } from "../../src/report/svg.ts";
+import { renderReport } from "../../src/steps.ts";
 
 const hostile = `"><script>alert(1)</script>' onload='x' \`{{}} </style> \u0000\u202e&lt; javascript:`;
 const picture = { type: "image/png", bytes: Uint8Array.from({ length: 50_000 }, (_, i) => i * 7) } as const;

@@ -1,0 +1,52 @@
+/**
+ * The parts that `ncnnkit` is made of, safe in a browser: formats, tensors, detections as files, calibration in pieces, profiles.
+ * For programs that put them together in their own way; they change more often than the front door.
+ *
+ * ```ts
+ * import { parseTable, quantizeGraph, readNcnn } from "ncnnkit/steps";
+ * const int8 = quantizeGraph(readNcnn(param, bin), parseTable(tableText));
+ * ```
+ */
+export { inContext, withContext } from "./base/errors.ts";
+export { type BudgetInput, type BudgetResult, keepWithinBudget } from "./deploy/budget.ts";
+export { type CalibratedNote, calibratedModel, graphDigest, isCorrected } from "./deploy/calibration.ts";
+export { inputDifferences } from "./deploy/evaluate.ts";
+export { detectionImportance } from "./deploy/importance.ts";
+export { stageTitles } from "./deploy/progress.ts";
+export { withoutVectorConvolutions } from "./deploy/quantize.ts";
+export { postprocess } from "./detect/detect.ts";
+export { classColor } from "./detect/draw.ts";
+export { toTensor } from "./detect/letterbox.ts";
+export { type CocoRow, cocoRows, distinctNames, imageId, sameName, yoloText } from "./detect/save.ts";
+export { backendNames, type Profile, type StepProfile } from "./engine/session.ts";
+export {
+  type CocoImage,
+  type CocoInstances,
+  matchCategories,
+  parseCocoInstances,
+  parseYoloLabels,
+  type YoloLabelOptions,
+} from "./evaluate/dataset.ts";
+export { type DatasetYaml, parseDatasetYaml } from "./evaluate/dataset-yaml.ts";
+export { printParam, readNcnn, writeWeights } from "./formats/ncnn/index.ts";
+export { parseTable, printedScales, printTable } from "./formats/table.ts";
+export { formatShape } from "./ir/tensor.ts";
+export { hasOwnLabels } from "./open/assume.ts";
+export { planText, profile, randomInputs } from "./open/benchmark.ts";
+export { cocoLabels } from "./open/coco-labels.ts";
+export { type BlobComparison, compareModels } from "./open/compare.ts";
+export { type SimplifiedModel, type SimplifyModelOptions, simplifyModel } from "./open/export.ts";
+export { Model, requireHeads } from "./open/model.ts";
+export { registryEntry, requireEntry } from "./open/registry.ts";
+export {
+  mergeObservations,
+  methods,
+  type Observations,
+  observeSource,
+  type PartialCalibration,
+  quantizableLayers,
+  quantizeGraph,
+  readPartial,
+  writePartial,
+} from "./quantize/index.ts";
+export { renderReport } from "./report/report.ts";
