@@ -1,6 +1,7 @@
 /** What LayerNorm and LRN have in common: a walk over the pixels, each of which is looked at as a whole first. */
 import { addTo, type Func, forRange, type Local } from "../../wasm/index.ts";
-import { type EpilogueSpec, emitEpilogue, epilogueGroupBytes } from "./_epilogue.ts";
+import { type EpilogueSpec, emitEpilogue } from "./_epilogue.ts";
+import { epiloguePointers } from "./_params.ts";
 import { temp } from "./_temp.ts";
 import { type WalkPointer, walk } from "./_walk.ts";
 import type { Target } from "./spec.ts";
@@ -13,14 +14,6 @@ export interface NormSpec {
   readonly pixelBytes: number;
   readonly rowBytes: number;
   readonly epilogue: EpilogueSpec;
-}
-
-export function paramsOf(spec: NormSpec, second: string): Record<string, "i32"> {
-  const params: Record<string, "i32"> = { input: "i32", [second]: "i32", constants: "i32" };
-  spec.epilogue.stores.forEach((_, i) => {
-    params[`out${i}`] = "i32";
-  });
-  return { ...params, begin: "i32", end: "i32" };
 }
 
 /** Every pixel: `atPixel`, then for each vector `body` puts the result into the local that it is given. */
@@ -36,13 +29,7 @@ export function normalizedWalk(
   const pointers: WalkPointer[] = [
     { base: f.params.input, pixelBytes, rowBytes, vectorBytes: 16 },
     second,
-    { base: f.params.constants, pixelBytes: 0, rowBytes: 0, vectorBytes: epilogueGroupBytes(epilogue) },
-    ...epilogue.stores.map((store, i) => ({
-      base: f.params[`out${i}`],
-      pixelBytes: store.pixelBytes,
-      rowBytes: store.rowBytes,
-      vectorBytes: store.dtype === "f32" ? 16 : 4,
-    })),
+    ...epiloguePointers(f, epilogue),
   ];
   const value = temp(f, "value");
   const emit = (at: readonly Local[]): void => {

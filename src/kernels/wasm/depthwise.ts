@@ -7,6 +7,7 @@
  */
 import { addTo, type Func, type FuncRef, forRange, type Local, type Module } from "../../wasm/index.ts";
 import { type EpilogueSpec, emitAccumulatorStart, emitEpilogue, epilogueGroupBytes } from "./_epilogue.ts";
+import { kernelParams } from "./_params.ts";
 import { temp } from "./_temp.ts";
 import type { Target } from "./spec.ts";
 
@@ -44,12 +45,7 @@ const maxRegisterTaps = 9;
 
 /** Emits `(input, weights, constants, residual, out0…, begin, end)` for output rows [begin, end). */
 export function emitDepthwise(m: Module, name: string, spec: DepthwiseSpec, target: Target): FuncRef {
-  const params: Record<string, "i32"> = { input: "i32", weights: "i32", constants: "i32", residual: "i32" };
-  spec.epilogue.stores.forEach((_, i) => {
-    params[`out${i}`] = "i32";
-  });
-  params.begin = "i32";
-  params.end = "i32";
+  const params = kernelParams(["input", "weights", "constants", "residual"], spec.epilogue.stores);
   return m.func(name, { params, results: [] }, (f) => new Emitter(f, spec, target).emit());
 }
 

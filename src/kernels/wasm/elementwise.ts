@@ -1,7 +1,8 @@
 /** Element-wise kernels over pictures: activations that no convolution could take along, and arithmetic of two inputs. */
 import type { FuncRef, Local, Module } from "../../wasm/index.ts";
 import type { BinaryOperator } from "../operators.ts";
-import { type EpilogueSpec, emitEpilogue, epilogueGroupBytes } from "./_epilogue.ts";
+import { type EpilogueSpec, emitEpilogue } from "./_epilogue.ts";
+import { epiloguePointers, kernelParams } from "./_params.ts";
 import { temp } from "./_temp.ts";
 import { walk } from "./_walk.ts";
 import type { Target } from "./spec.ts";
@@ -31,29 +32,13 @@ export interface ElementwiseSpec {
 
 /** Emits `(a, b, constants, out0…, begin, end)` for rows [begin, end). */
 export function emitElementwise(m: Module, name: string, spec: ElementwiseSpec, target: Target): FuncRef {
-  const params: Record<string, "i32"> = { a: "i32", b: "i32", constants: "i32" };
-  spec.epilogue.stores.forEach((_, i) => {
-    params[`out${i}`] = "i32";
-  });
-  params.begin = "i32";
-  params.end = "i32";
+  const params = kernelParams(["a", "b", "constants"], spec.epilogue.stores);
   return m.func(name, { params, results: [] }, (f) => {
     const b = spec.b;
     const pointers = [
       { base: f.params.a, ...spec.a, vectorBytes: spec.a.splat ? 0 : 16 },
       ...(b.kind === "picture" ? [{ base: f.params.b, ...b, vectorBytes: b.splat ? 0 : 16 }] : []),
-      {
-        base: f.params.constants,
-        pixelBytes: 0,
-        rowBytes: 0,
-        vectorBytes: epilogueGroupBytes(spec.epilogue),
-      },
-      ...spec.epilogue.stores.map((store, i) => ({
-        base: f.params[`out${i}`],
-        pixelBytes: store.pixelBytes,
-        rowBytes: store.rowBytes,
-        vectorBytes: store.dtype === "f32" ? 16 : 4,
-      })),
+      ...epiloguePointers(f, spec.epilogue),
     ];
     const first = b.kind === "picture" ? 2 : 1;
     const value = temp(f, "value");

@@ -2,6 +2,7 @@
 import { addTo, type Func, type FuncRef, forRange, type Local, type Module } from "../../wasm/index.ts";
 import { setAddress } from "./_address.ts";
 import { type EpilogueSpec, emitEpilogue, epilogueGroupBytes } from "./_epilogue.ts";
+import { kernelParams, vectorBytes } from "./_params.ts";
 import { temp } from "./_temp.ts";
 import type { Target } from "./spec.ts";
 
@@ -16,12 +17,7 @@ export interface ImportSpec {
 
 /** Emits `(planes, constants, out0…, begin, end)` for rows [begin, end). Reads up to 12 bytes beyond the last plane. */
 export function emitImport(m: Module, name: string, spec: ImportSpec, target: Target): FuncRef {
-  const params: Record<string, "i32"> = { planes: "i32", constants: "i32" };
-  spec.epilogue.stores.forEach((_, i) => {
-    params[`out${i}`] = "i32";
-  });
-  params.begin = "i32";
-  params.end = "i32";
+  const params = kernelParams(["planes", "constants"], spec.epilogue.stores);
   const planeBytes = spec.rows * spec.width * 4;
   return m.func(name, { params, results: [] }, (f) => {
     const y = f.local("i32", "y");
@@ -61,7 +57,7 @@ export function emitImport(m: Module, name: string, spec: ImportSpec, target: Ta
           setAddress(f, a, f.params.planes, y, spec.width * 4);
           spec.epilogue.stores.forEach((store, i) => {
             f.get(rowStarts[i]);
-            f.i32(group * (store.dtype === "f32" ? 16 : 4));
+            f.i32(group * vectorBytes(store));
             f.op("i32.add");
             f.set(outputs[i]);
           });

@@ -1,6 +1,7 @@
 /** The kernel generators: a plain spec record in, a WebAssembly function out. */
+
+import type { ConvolutionSpec } from "./_convolution-spec.ts";
 import type { AttentionSpec } from "./attention.ts";
-import type { ConvolutionSpec } from "./convolution.ts";
 import type { DepthwiseSpec } from "./depthwise.ts";
 import type { ElementwiseSpec } from "./elementwise.ts";
 import type { GatherSpec } from "./gather.ts";
@@ -12,6 +13,7 @@ import type { ResizeSpec } from "./resize.ts";
 import type { SoftmaxSpec } from "./softmax.ts";
 import type { StridedCopySpec } from "./strided-copy.ts";
 
+export * from "./_convolution-spec.ts";
 export * from "./_epilogue.ts";
 export * from "./attention.ts";
 export * from "./convolution.ts";

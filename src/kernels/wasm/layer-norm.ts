@@ -1,7 +1,8 @@
 /** LayerNorm: along the channels of every pixel. */
 import type { FuncRef, Local, Module } from "../../wasm/index.ts";
 import { reduceLanes } from "./_math.ts";
-import { eachVector, type NormSpec, normalizedWalk, paramsOf } from "./_normalize.ts";
+import { eachVector, type NormSpec, normalizedWalk } from "./_normalize.ts";
+import { kernelParams } from "./_params.ts";
 import { temp } from "./_temp.ts";
 import type { Target } from "./spec.ts";
 
@@ -13,7 +14,8 @@ export interface LayerNormSpec extends NormSpec {
 
 /** Emits `(input, affine, constants, out0…, begin, end)` for rows [begin, end). Affine: `[vector][gamma, beta][4]`. */
 export function emitLayerNorm(m: Module, name: string, spec: LayerNormSpec, target: Target): FuncRef {
-  return m.func(name, { params: paramsOf(spec, "affine"), results: [] }, (f) => {
+  const params = kernelParams(["input", "affine", "constants"], spec.epilogue.stores);
+  return m.func(name, { params, results: [] }, (f) => {
     const [mean, factor] = [f.local("v128", "mean"), f.local("v128", "factor")];
     const scaleBySize = (v: Local): void => {
       reduceLanes(f, v, "f32x4.add");

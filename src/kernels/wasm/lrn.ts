@@ -1,6 +1,7 @@
 /** LRN across the channels of every pixel. */
 import { addTo, type FuncRef, type Local, type Module } from "../../wasm/index.ts";
-import { eachVector, type NormSpec, normalizedWalk, paramsOf } from "./_normalize.ts";
+import { eachVector, type NormSpec, normalizedWalk } from "./_normalize.ts";
+import { kernelParams } from "./_params.ts";
 import { temp } from "./_temp.ts";
 import type { Target } from "./spec.ts";
 
@@ -21,7 +22,8 @@ export function lrnScratchBytes(channels: number): number {
 
 /** Emits `(input, scratch, constants, out0…, begin, end)` for rows [begin, end). */
 export function emitLrn(m: Module, name: string, spec: LrnSpec, target: Target): FuncRef {
-  return m.func(name, { params: paramsOf(spec, "scratch"), results: [] }, (f) => {
+  const params = kernelParams(["input", "scratch", "constants"], spec.epilogue.stores);
+  return m.func(name, { params, results: [] }, (f) => {
     const to = temp(f, "to", "i32");
     const x = temp(f, "x");
     for (const edge of [0, lrnMargin + spec.channels]) {

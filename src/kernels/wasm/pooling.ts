@@ -1,6 +1,7 @@
 /** Max and average pooling over pictures; windows are clipped to the input, no border is needed. */
 import { addTo, type Func, type FuncRef, forRange, type Local, type Module } from "../../wasm/index.ts";
-import { type EpilogueSpec, emitEpilogue, epilogueGroupBytes } from "./_epilogue.ts";
+import { type EpilogueSpec, emitEpilogue } from "./_epilogue.ts";
+import { epiloguePointers, kernelParams } from "./_params.ts";
 import { temp } from "./_temp.ts";
 import { walk } from "./_walk.ts";
 import type { Target } from "./spec.ts";
@@ -35,31 +36,13 @@ export interface PoolingSpec {
 
 /** Emits `(input, constants, out0…, begin, end)` for output rows [begin, end). */
 export function emitPooling(m: Module, name: string, spec: PoolingSpec, target: Target): FuncRef {
-  const params: Record<string, "i32"> = { input: "i32", constants: "i32" };
-  spec.epilogue.stores.forEach((_, i) => {
-    params[`out${i}`] = "i32";
-  });
-  params.begin = "i32";
-  params.end = "i32";
+  const params = kernelParams(["input", "constants"], spec.epilogue.stores);
   return m.func(name, { params, results: [] }, (f) => {
     const [y0, y1, x0, x1] = ["y0", "y1", "x0", "x1"].map((n) => f.local("i32", n));
     const channel = f.local("i32", "channel");
     const inverse = f.local("v128", "inverse");
     const size = spec.input === "f32" ? 4 : 1;
-    const pointers = [
-      {
-        base: f.params.constants,
-        pixelBytes: 0,
-        rowBytes: 0,
-        vectorBytes: epilogueGroupBytes(spec.epilogue),
-      },
-      ...spec.epilogue.stores.map((store, i) => ({
-        base: f.params[`out${i}`],
-        pixelBytes: store.pixelBytes,
-        rowBytes: store.rowBytes,
-        vectorBytes: store.dtype === "f32" ? 16 : 4,
-      })),
-    ];
+    const pointers = [...epiloguePointers(f, spec.epilogue)];
     const clip = (
       from: Local,
       to: Local,

@@ -3,7 +3,8 @@
  * coordinate convention: per output row `[offset0, offset1, weight1]` (i32 bytes, i32 bytes, f32), the same per column.
  */
 import type { FuncRef, Local, Module } from "../../wasm/index.ts";
-import { type EpilogueSpec, emitEpilogue, epilogueGroupBytes } from "./_epilogue.ts";
+import { type EpilogueSpec, emitEpilogue } from "./_epilogue.ts";
+import { epiloguePointers, kernelParams } from "./_params.ts";
 import { temp } from "./_temp.ts";
 import { walk } from "./_walk.ts";
 import type { Target } from "./spec.ts";
@@ -20,33 +21,12 @@ export const resizeEntryBytes = 12;
 
 /** Emits `(input, rowTable, columnTable, constants, out0…, begin, end)` for output rows [begin, end). */
 export function emitResize(m: Module, name: string, spec: ResizeSpec, target: Target): FuncRef {
-  const params: Record<string, "i32"> = {
-    input: "i32",
-    rowTable: "i32",
-    columnTable: "i32",
-    constants: "i32",
-  };
-  spec.epilogue.stores.forEach((_, i) => {
-    params[`out${i}`] = "i32";
-  });
-  params.begin = "i32";
-  params.end = "i32";
+  const params = kernelParams(["input", "rowTable", "columnTable", "constants"], spec.epilogue.stores);
   return m.func(name, { params, results: [] }, (f) => {
     const corners = [0, 1, 2, 3].map((i) => f.local("i32", `corner${i}`));
     const [wy, wx] = [f.local("v128", "wy"), f.local("v128", "wx")];
     const pointers = [
-      {
-        base: f.params.constants,
-        pixelBytes: 0,
-        rowBytes: 0,
-        vectorBytes: epilogueGroupBytes(spec.epilogue),
-      },
-      ...spec.epilogue.stores.map((store, i) => ({
-        base: f.params[`out${i}`],
-        pixelBytes: store.pixelBytes,
-        rowBytes: store.rowBytes,
-        vectorBytes: store.dtype === "f32" ? 16 : 4,
-      })),
+      ...epiloguePointers(f, spec.epilogue),
       // The four corners advance by channel vectors too.
     ];
     const entry = (table: Local, index: Local): void => {

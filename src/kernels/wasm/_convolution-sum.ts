@@ -1,0 +1,331 @@
+/** The sum of a dense convolution, for one tile: over groups of segments, or over the inputs widened to scratch memory. */
+import { addTo, type Func, type Local, whileLoop } from "../../wasm/index.ts";
+import {
+  type ConvolutionSpec,
+  type SegmentGroup,
+  scratchPixelBytes,
+  segmentEntryBytes,
+  unitBytes,
+} from "./_convolution-spec.ts";
+import { emitPairDot, emitRelaxedDot } from "./_dot.ts";
+import { temp } from "./_temp.ts";
+import type { Target } from "./spec.ts";
+
+/** Units of k in a turn of the loop over a segment. */
+const unroll = 4;
+
+/** Accumulators by pixel and vector of the tile. */
+export type Accumulators = (pixel: number, vector: number) => Local;
+
+export class SegmentSum {
+  private readonly f: Func;
+  private readonly spec: ConvolutionSpec;
+  private readonly target: Target;
+  /** Offset of the tile from output pixel 0, per segment group. */
+  private readonly offsets: readonly Local[];
+  /** The running pointer to the weights. */
+  private readonly weights: Local;
+
+  constructor(f: Func, spec: ConvolutionSpec, target: Target, offsets: readonly Local[], weights: Local) {
+    this.f = f;
+    this.spec = spec;
+    this.target = target;
+    this.offsets = offsets;
+    this.weights = weights;
+  }
+
+  /** Adds the products of all inputs to the accumulators; moves `weights` on. */
+  add(pixels: number, vectors: number, acc: Accumulators): void {
+    if (this.spec.dot === "i16") {
+      this.emitScratchSum(pixels, vectors, acc);
+      return;
+    }
+    this.startTable();
+    this.spec.groups.forEach((group, g) => this.emitGroup(group, g, pixels, vectors, acc));
+  }
+
+  /** The running pointer into the table, at its beginning. */
+  private startTable(): void {
+    this.f.get(this.f.params.table);
+    this.f.set(temp(this.f, "entry", "i32"));
+  }
+
+  /** For every segment of the next group in the table: `body` with `a` at the segment's first input of the tile. */
+  private forSegments(group: SegmentGroup, g: number, a: Local, length: Local, body: () => void): void {
+    const { f } = this;
+    const entry = temp(f, "entry", "i32");
+    const one = (): void => {
+      f.get(entry);
+      f.op("i32.load");
+      f.get(this.offsets[g]);
+      f.op("i32.add");
+      f.set(a);
+      if (group.length === undefined) {
+        f.get(entry);
+        f.op("i32.load", { offset: 4 });
+        f.set(length);
+      }
+      body();
+      addTo(f, entry, segmentEntryBytes);
+    };
+    if (group.segments === 1) {
+      one();
+      return;
+    }
+    // end = the entry after the group's last
+    const end = temp(f, "entryEnd", "i32");
+    if (group.segments === undefined) {
+      f.get(entry);
+      f.op("i32.load");
+      addTo(f, entry, segmentEntryBytes);
+    } else f.i32(group.segments);
+    f.i32(segmentEntryBytes);
+    f.op("i32.mul");
+    f.get(entry);
+    f.op("i32.add");
+    f.set(end);
+    f.loop((again) => {
+      one();
+      f.get(entry);
+      f.get(end);
+      f.op("i32.ne");
+      f.brIf(again);
+    });
+  }
+
+  private emitGroup(
+    group: SegmentGroup,
+    g: number,
+    pixels: number,
+    vectors: number,
+    acc: Accumulators,
+  ): void {
+    const length = temp(this.f, "length", "i32");
+    this.forSegments(group, g, this.input(0), length, () => {
+      this.spreadInputs(pixels, group.pixelBytes);
+      this.emitUnits(group.length, length, pixels, vectors * 16, (u, count) => {
+        if (this.spec.dot === "pairs") this.emitChain(u, count, pixels, vectors, acc);
+        else this.emitUnit(u, pixels, vectors, acc);
+      });
+    });
+  }
+
+  /**
+   * The running input pointer of a pixel of the tile. Each pixel has its own, so that loads need few different offsets: V8
+   * (13.6) keeps a register for every offset of a splatting load, and has none left for as many as pixels times units.
+   */
+  private input(pixel: number): Local {
+    return temp(this.f, `a${pixel}`, "i32");
+  }
+
+  /** Sets the pointers of all pixels from that of the first. */
+  private spreadInputs(pixels: number, pixelBytes: number): void {
+    const { f } = this;
+    for (let p = 1; p < pixels; p++) {
+      f.get(this.input(0));
+      f.i32(p * pixelBytes);
+      f.op("i32.add");
+      f.set(this.input(p));
+    }
+  }
+
+  /**
+   * Runs `unit(first, count)` over a segment in chains of up to `chain` units, moving inputs by a unit's bytes and weights by
+   * `weightBytes`. A known length is unrolled by four, a short one entirely.
+   */
+  private emitUnits(
+    count: number | undefined,
+    length: Local,
+    pixels: number,
+    weightBytes: number,
+    unit: (u: number, count: number) => void,
+  ): void {
+    const { f } = this;
+    const { chain } = this.spec;
+    const chains = (units: number): void => {
+      for (let u = 0; u < units; u += chain) unit(u, Math.min(chain, units - u));
+    };
+    const advance = (units: number): void => {
+      addTo(f, this.weights, units * weightBytes);
+      for (let p = 0; p < pixels; p++) addTo(f, this.input(p), units * unitBytes);
+    };
+    const end = temp(f, "aEnd", "i32");
+    if (count === undefined) {
+      f.get(this.input(0));
+      f.get(length);
+      f.op("i32.add");
+      f.set(end);
+      // As many whole chains as there are, then single units.
+      for (const units of chain > 1 ? [chain, 1] : [1]) {
+        whileLoop(
+          f,
+          () => {
+            f.get(this.input(0));
+            f.i32(units * unitBytes);
+            f.op("i32.add");
+            f.get(end);
+            f.op("i32.le_u");
+          },
+          () => {
+            chains(units);
+            advance(units);
+          },
+        );
+      }
+      return;
+    }
+    const looped = count > 2 * unroll ? count - (count % unroll) : 0;
+    if (looped > 0) {
+      f.get(this.input(0));
+      f.i32(looped * unitBytes);
+      f.op("i32.add");
+      f.set(end);
+      f.loop((again) => {
+        chains(unroll);
+        advance(unroll);
+        f.get(this.input(0));
+        f.get(end);
+        f.op("i32.ne");
+        f.brIf(again);
+      });
+    }
+    let left = count - looped;
+    for (; left > unroll; left -= unroll) {
+      chains(unroll);
+      advance(unroll);
+    }
+    chains(left);
+    if (left > 0) addTo(f, this.weights, left * weightBytes);
+  }
+
+  /** Pushes four bytes of a pixel's input in every lane. */
+  private pushSplat(pixel: number, offset: number): void {
+    this.f.get(this.input(pixel));
+    this.f.op("v128.load32_splat", { offset });
+  }
+
+  private loadWeights(index: number, into: Local): void {
+    this.f.get(this.weights);
+    this.f.op("v128.load", { offset: index * 16 });
+    this.f.set(into);
+  }
+
+  /** acc[p][v] += Σ of units `first`…, `count` of them, added up in 16 bits. */
+  private emitChain(first: number, count: number, pixels: number, vectors: number, acc: Accumulators): void {
+    const { f, target } = this;
+    const w = (u: number, v: number): Local => temp(f, `w${u * vectors + v}`);
+    for (let u = 0; u < count; u++) {
+      for (let v = 0; v < vectors; v++) this.loadWeights((first + u) * vectors + v, w(u, v));
+    }
+    const splat = (u: number): Local => temp(f, `splat${u}`);
+    for (let p = 0; p < pixels; p++) {
+      for (let u = 0; u < count; u++) {
+        this.pushSplat(p, (first + u) * unitBytes);
+        f.set(splat(u));
+      }
+      for (let v = 0; v < vectors; v++) {
+        for (let u = 0; u < count; u++) {
+          emitPairDot(f, target, w(u, v), splat(u));
+          if (u > 0) f.op("i16x8.add");
+        }
+        f.op("i32x4.extadd_pairwise_i16x8_s");
+        f.get(acc(p, v));
+        f.op("i32x4.add");
+        f.set(acc(p, v));
+      }
+    }
+  }
+
+  /** acc[p][v] += a[p] · w[v] for one unit of k; of the i16 dot, for one pair. */
+  private emitUnit(u: number, pixels: number, vectors: number, acc: Accumulators): void {
+    const { f, spec, target } = this;
+    const w = (v: number): Local => temp(f, `w${v}`);
+    const splat = temp(f, "splat");
+    for (let v = 0; v < vectors; v++) this.loadWeights(u * vectors + v, w(v));
+    for (let p = 0; p < pixels; p++) {
+      this.pushSplat(p, u * unitBytes);
+      f.set(splat);
+      for (let v = 0; v < vectors; v++) {
+        if (spec.dot === "relaxed") {
+          emitRelaxedDot(f, target, w(v), splat, acc(p, v));
+        } else if (spec.dot === "i16") {
+          f.get(splat);
+          f.get(w(v));
+          f.op("i32x4.dot_i16x8_s");
+          f.get(acc(p, v));
+          f.op("i32x4.add");
+        } else if (target.relaxed) {
+          f.get(splat);
+          f.get(w(v));
+          f.get(acc(p, v));
+          f.op("f32x4.relaxed_madd");
+        } else {
+          f.get(splat);
+          f.get(w(v));
+          f.op("f32x4.mul");
+          f.get(acc(p, v));
+          f.op("f32x4.add");
+        }
+        f.set(acc(p, v));
+      }
+    }
+  }
+
+  /** Copies the inputs of a tile to scratch as i16, segment after segment: `[pixel][k]`; before `add` where that reads them. */
+  widen(pixels: number): void {
+    const { f, spec } = this;
+    const a = temp(f, "a", "i32");
+    const length = temp(f, "length", "i32");
+    const s = temp(f, "s", "i32");
+    const end = temp(f, "aEnd", "i32");
+    const pixelBytes = scratchPixelBytes(this.spec.units);
+    f.get(f.params.scratch);
+    f.set(s);
+    this.startTable();
+    spec.groups.forEach((group, g) => {
+      this.forSegments(group, g, a, length, () => {
+        f.get(a);
+        if (group.length === undefined) f.get(length);
+        else f.i32(group.length * unitBytes);
+        f.op("i32.add");
+        f.set(end);
+        // Eight at a time; what is read and written beyond the segment is overwritten by the next, or lies in slack.
+        f.loop((again) => {
+          for (let p = 0; p < pixels; p++) {
+            f.get(s);
+            f.get(a);
+            f.op(group.unsigned ? "v128.load8x8_u" : "v128.load8x8_s", { offset: p * group.pixelBytes });
+            f.op("v128.store", { offset: p * pixelBytes });
+          }
+          addTo(f, a, 8);
+          addTo(f, s, 16);
+          f.get(a);
+          f.get(end);
+          f.op("i32.lt_s");
+          f.brIf(again);
+        });
+        // Step back where eight was too many.
+        f.get(s);
+        f.get(a);
+        f.get(end);
+        f.op("i32.sub");
+        f.i32(1);
+        f.op("i32.shl");
+        f.op("i32.sub");
+        f.set(s);
+      });
+    });
+  }
+
+  private emitScratchSum(pixels: number, vectors: number, acc: Accumulators): void {
+    const { f } = this;
+    f.get(f.params.scratch);
+    f.set(this.input(0));
+    this.spreadInputs(pixels, scratchPixelBytes(this.spec.units));
+    // A pair is as long as a unit of bytes.
+    const pairs = this.spec.units * 2;
+    this.emitUnits(pairs, this.input(0), pixels, vectors * 16, (pair) =>
+      this.emitUnit(pair, pixels, vectors, acc),
+    );
+  }
+}
