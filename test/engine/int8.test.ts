@@ -20,7 +20,7 @@ import {
   referenceTypes,
   runEngine,
   type WeightOptions,
-} from "./random-graph.ts";
+} from "./harness.ts";
 
 /** Whether results on the two machines are the same bit for bit even where layers work in float. */
 const sameFloats = (a: PlanTarget, b: PlanTarget): boolean => a.relaxed === b.relaxed;

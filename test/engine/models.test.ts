@@ -6,7 +6,7 @@ import { readNcnn } from "../../src/formats/ncnn/index.ts";
 import type { Graph } from "../../src/ir/graph.ts";
 import type { Shape, Tensor } from "../../src/ir/tensor.ts";
 import { dataBytes, dataFiles, dataText, describeData, readNpy } from "../data.ts";
-import { expectEqual, floatMachines, int8Machines, referenceTypes, runEngine } from "./random-graph.ts";
+import { expectEqual, floatMachines, int8Machines, referenceTypes, runEngine } from "./harness.ts";
 
 /** RGB bytes `[h, w, 3]` as `[3, h, w]` in 0..1. */
 function pictureTensor(name: string): Tensor {

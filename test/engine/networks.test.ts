@@ -22,7 +22,7 @@ import {
   largest,
   randomInputs,
   runEngine,
-} from "./random-graph.ts";
+} from "./harness.ts";
 
 interface Blob {
   readonly name: string;

@@ -9,7 +9,7 @@ import type { Graph } from "../../src/ir/graph.ts";
 import type { Shape } from "../../src/ir/tensor.ts";
 import type { ConvolutionSpec } from "../../src/kernels/wasm/index.ts";
 import { dataBytes, dataText, describeData } from "../data.ts";
-import { floatMachines, graphOf, int8Machines } from "./random-graph.ts";
+import { floatMachines, graphOf, int8Machines } from "./harness.ts";
 
 const plain = floatMachines[0][1];
 const planOf = (text: string, shapes: Record<string, Shape>, target = plain, outputs?: string[]): Plan => {

@@ -23,7 +23,7 @@ import {
   largest,
   randomInputs,
   runEngine,
-} from "./random-graph.ts";
+} from "./harness.ts";
 
 const workerThreads = process.getBuiltinModule("node:worker_threads") as { Worker: typeof NodeWorker };
 const { Worker } = workerThreads;

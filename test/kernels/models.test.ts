@@ -14,7 +14,7 @@ import type { Shape } from "../../src/ir/tensor.ts";
 import { zoo } from "../../src/zoo/index.ts";
 import { synthesize } from "../../src/zoo/weights.ts";
 import { dataBytes, dataText, describeData } from "../data.ts";
-import { int8Machines } from "../engine/random-graph.ts";
+import { int8Machines } from "../engine/harness.ts";
 import { official } from "../zoo/_official.ts";
 import { digest, Goldens, kernelGoldens, programDigest } from "./goldens.ts";
 

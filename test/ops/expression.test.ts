@@ -10,7 +10,7 @@ import type { Shape } from "../../src/ir/tensor.ts";
 import { evaluateSizes } from "../../src/ops/_expression.ts";
 import { ops } from "../../src/ops/index.ts";
 import { optimizePasses, runPasses } from "../../src/passes/index.ts";
-import { floatMachines, graphOf, randomInputs, runEngine } from "../engine/random-graph.ts";
+import { floatMachines, graphOf, randomInputs, runEngine } from "../engine/harness.ts";
 
 describe("a size expression", () => {
   const golden = JSON.parse(

@@ -7,7 +7,7 @@ import { tensor } from "../../src/ir/tensor.ts";
 import { f32Weight } from "../../src/ir/weight.ts";
 import { parseTable, printParam } from "../../src/steps.ts";
 import { tinyModel } from "../cli/_run.ts";
-import { floatMachines, graphOf, randomInputs, runEngine } from "../engine/random-graph.ts";
+import { floatMachines, graphOf, randomInputs, runEngine } from "../engine/harness.ts";
 
 const vector = { x: tensor([4], Float32Array.of(0.1, 0.2, 0.3, 0.4)) };
 

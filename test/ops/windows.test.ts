@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { runReference } from "../../src/engine/reference/index.ts";
 import { parseParam } from "../../src/formats/ncnn/index.ts";
 import { f32Weight } from "../../src/ir/weight.ts";
-import { floatMachines, graphOf, runEngine } from "../engine/random-graph.ts";
+import { floatMachines, graphOf, runEngine } from "../engine/harness.ts";
 
 interface Case {
   line: string;
