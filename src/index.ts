@@ -41,8 +41,8 @@ export type { BackendName as Backend, Session, SessionOptions } from "./engine/s
 export type { ClassResult, CocoResult, DetectionRow, GroundTruth, ImageId } from "./evaluate/coco-ap.ts";
 export type { Fidelity, ScoreChange, ScorePair, SizeClass } from "./evaluate/fidelity.ts";
 export type { CalibrationTable } from "./formats/table.ts";
+export type * from "./heads/manifest.ts";
 export type { Graph, Node } from "./ir/graph.ts";
-export type * from "./ir/manifest.ts";
 export { type Shape, type Tensor, tensor } from "./ir/tensor.ts";
 export type { Weight, Weights } from "./ir/weight.ts";
 export type { KnownFacts } from "./open/assume.ts";

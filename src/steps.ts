@@ -30,6 +30,7 @@ export {
 export { type DatasetYaml, parseDatasetYaml } from "./evaluate/dataset-yaml.ts";
 export { printParam, readNcnn, writeWeights } from "./formats/ncnn/index.ts";
 export { parseTable, printedScales, printTable } from "./formats/table.ts";
+export { describeHead } from "./heads/index.ts";
 export { formatShape } from "./ir/tensor.ts";
 export { hasOwnLabels } from "./open/assume.ts";
 export { planText, profile, randomInputs } from "./open/benchmark.ts";

@@ -4,26 +4,50 @@ import path from "node:path";
 import { expect, test } from "vitest";
 
 /** What the front doors choose from. */
-const parts = ["ir", "wasm", "formats", "passes", "engine", "quantize", "detect", "evaluate", "report"];
+const parts = [
+  "ir",
+  "heads",
+  "wasm",
+  "formats",
+  "passes",
+  "engine",
+  "quantize",
+  "detect",
+  "evaluate",
+  "report",
+];
 
 /** What a folder of src/ may import besides itself and `base`. */
 const arrows: Record<string, readonly string[]> = {
   base: [],
   ir: [],
   ops: ["ir"],
-  formats: ["ir", "ops"],
+  heads: ["ir"],
+  formats: ["ir", "ops", "heads"],
   passes: ["ir", "ops"],
   wasm: [],
   kernels: ["wasm"],
   engine: ["ir", "ops", "wasm", "kernels"],
-  quantize: ["ir", "ops", "formats", "engine"],
-  detect: ["ir", "engine"],
-  evaluate: ["ir", "detect", "engine"],
+  quantize: ["ir", "ops", "heads", "formats", "engine"],
+  detect: ["ir", "heads", "engine"],
+  evaluate: ["ir", "heads", "detect", "engine"],
   report: [],
   zoo: ["ir", "ops", "quantize"],
-  open: ["ir", "ops", "formats", "passes", "engine", "detect"],
-  deploy: ["ir", "ops", "formats", "passes", "engine", "quantize", "detect", "evaluate", "report", "open"],
-  official: ["ir", "ops", "formats", "passes", "engine", "quantize", "detect", "zoo", "open"],
+  open: ["ir", "ops", "heads", "formats", "passes", "engine", "detect"],
+  deploy: [
+    "ir",
+    "ops",
+    "heads",
+    "formats",
+    "passes",
+    "engine",
+    "quantize",
+    "detect",
+    "evaluate",
+    "report",
+    "open",
+  ],
+  official: ["ir", "ops", "heads", "formats", "passes", "engine", "quantize", "detect", "zoo", "open"],
   "index.ts": [...parts, "open", "deploy"],
   "steps.ts": [...parts, "open", "deploy"],
   "official.ts": ["official"],

@@ -1,7 +1,7 @@
 /** `ncnnkit inspect`: what is in a model. */
 import type { Command } from "commander";
 import { type GraphSummary, type OpenedModel, type Shape, summarize } from "../node.ts";
-import { formatShape } from "../steps.ts";
+import { describeHead, formatShape } from "../steps.ts";
 import { addNameOptions, type NameOptions, openNamed } from "./names.ts";
 import { addFactOptions, type FactOptions, knownFacts } from "./options.ts";
 import { type Terminal, table, warn } from "./terminal.ts";
@@ -66,10 +66,7 @@ function describe(
     ["input", `${blobText(summary.inputs[0])}, ${preprocessing(input)}`],
     ...summary.inputs.slice(1).map((extra): [string, string] => ["", blobText(extra)]),
     ...summary.outputs.map((output, i): [string, string] => [i ? "" : "outputs", blobText(output)]),
-    ...heads.map((head, i): [string, string] => [
-      i ? "" : "heads",
-      `${head.blob}: ${head.kind}, stride ${head.stride}, anchors ${head.anchors.join(",")}`,
-    ]),
+    ...heads.map((head, i): [string, string] => [i ? "" : "heads", describeHead(head)]),
   ];
   if (labels.length) rows.push(["classes", `${labels.length}: ${shorten(labels.join(", "), 80)}`]);
   const types = Object.entries(summary.layersByType).map(([type, count]) => `${type} ${count}`);

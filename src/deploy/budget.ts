@@ -2,12 +2,13 @@
 
 import { expectKind } from "../base/arguments.ts";
 import { UsageError } from "../base/errors.ts";
-import { median, sigmoid } from "../base/maths.ts";
+import { median } from "../base/maths.ts";
 import { warmUp } from "../base/timing.ts";
 import { createSession } from "../engine/session.ts";
 import type { CalibrationTable } from "../formats/table.ts";
+import { lossOf } from "../heads/index.ts";
+import type { Manifest } from "../heads/manifest.ts";
 import { type Graph, inferShapes, opOf, paramsOf } from "../ir/graph.ts";
-import type { Manifest } from "../ir/manifest.ts";
 import { Model } from "../open/model.ts";
 import { ops } from "../ops/index.ts";
 import { type Corrections, type Loss, quantizeGraph, sensitivity } from "../quantize/index.ts";
@@ -50,24 +51,6 @@ export interface BudgetResult {
   met: boolean;
 }
 
-/** Sensitivity on the detections: errors of class scores, and of boxes where an object is. */
-export const detectionLoss: Loss = (float, int8) => {
-  let loss = 0;
-  for (const [blob, { shape, data }] of Object.entries(float)) {
-    const other = int8[blob].data;
-    const values = shape[shape.length - 1];
-    for (let at = 0; at < data.length; at += values) {
-      const object = sigmoid(data[at + 4]);
-      loss += (object - sigmoid(other[at + 4])) ** 2;
-      if (object < 0.01) continue;
-      for (let i = 0; i < values; i++) {
-        if (i !== 4) loss += object * (sigmoid(data[at + i]) - sigmoid(other[at + i])) ** 2;
-      }
-    }
-  }
-  return loss;
-};
-
 /** Chooses by measured sensitivity. Throws UsageError for a budget of AP without labelled pictures. */
 export async function keepWithinBudget(given: BudgetInput): Promise<BudgetResult> {
   expectKind("keepWithinBudget: given", given, "an opened model ({ graph, manifest })");
@@ -77,7 +60,11 @@ export async function keepWithinBudget(given: BudgetInput): Promise<BudgetResult
     throw new UsageError("a budget of AP needs labelled pictures to measure it on");
   }
   const { corrections, keepFloat, threads, manifest } = input;
-  const loss = manifest.heads.length ? detectionLoss : undefined;
+  const { heads, labels } = manifest;
+  // Sensitivity on the detections, where the outputs make some.
+  const loss: Loss | undefined = heads.length
+    ? (float, int8) => lossOf(heads, labels.length, float, int8)
+    : undefined;
   const ranked = await sensitivity(graph, table, input.inputs, {
     ...{ corrections, keepFloat, threads },
     ...(loss && { loss }),

@@ -4,8 +4,8 @@ import { InputError } from "../base/errors.ts";
 import { toTensor } from "../detect/letterbox.ts";
 import { printParam, writeWeights } from "../formats/ncnn/index.ts";
 import { parseTable, printedScales, printTable } from "../formats/table.ts";
+import type { Manifest, ModelInput } from "../heads/manifest.ts";
 import type { Graph } from "../ir/graph.ts";
-import type { Manifest, ModelInput } from "../ir/manifest.ts";
 import { bothSides, type KnownFacts } from "../open/assume.ts";
 import { sha256 } from "../open/format.ts";
 import {

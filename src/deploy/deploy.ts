@@ -3,7 +3,7 @@
  * real pictures. Data in, files out as bytes: where they come from and go to is the caller's, so it runs in a page too.
  */
 import { expectKind } from "../base/arguments.ts";
-import type { QuantizationRecord } from "../ir/manifest.ts";
+import type { QuantizationRecord } from "../heads/manifest.ts";
 import { modelFiles } from "../open/convert.ts";
 import type { OpenedModel } from "../open/format.ts";
 import type { ReportData, ReportExample } from "../report/data.ts";

@@ -16,7 +16,7 @@ import {
   type ImageId,
 } from "../evaluate/coco-ap.ts";
 import { type Fidelity, fidelity } from "../evaluate/fidelity.ts";
-import type { ModelInput } from "../ir/manifest.ts";
+import type { ModelInput } from "../heads/manifest.ts";
 import { bothSides, type KnownFacts } from "../open/assume.ts";
 import type { Model } from "../open/model.ts";
 

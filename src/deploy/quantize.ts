@@ -1,8 +1,8 @@
 /** From a float model and a table to the int8 model with its record in the manifest. */
 import { expectKind } from "../base/arguments.ts";
 import type { CalibrationTable } from "../formats/table.ts";
+import type { Manifest, QuantizationRecord } from "../heads/manifest.ts";
 import type { Graph } from "../ir/graph.ts";
-import type { Manifest, QuantizationRecord } from "../ir/manifest.ts";
 import { replaceVectorConvolution } from "../passes/index.ts";
 import { type QuantizeOptions, quantize } from "../quantize/index.ts";
 

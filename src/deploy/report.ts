@@ -1,7 +1,7 @@
 /** What the report page shows of a finished job. */
 import { counted } from "../base/text.ts";
 import { version } from "../base/version.ts";
-import type { Manifest, QuantizationRecord } from "../ir/manifest.ts";
+import type { Manifest, QuantizationRecord } from "../heads/manifest.ts";
 import type { BlobComparison } from "../open/compare.ts";
 import type { ReportData, ReportLayer, ReportVariant } from "../report/data.ts";
 import type { ModelCalibration } from "./calibration.ts";

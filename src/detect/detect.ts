@@ -1,11 +1,12 @@
 /** Model outputs to detections in the original picture: decode, suppress, map back, clip. */
 
 import { expectKind } from "../base/arguments.ts";
-import { GraphError, UsageError } from "../base/errors.ts";
+import { UsageError } from "../base/errors.ts";
 import { brief } from "../base/text.ts";
-import type { Manifest } from "../ir/manifest.ts";
+import { Candidates } from "../heads/candidates.ts";
+import { decodeHead, needsNms } from "../heads/index.ts";
+import type { Manifest } from "../heads/manifest.ts";
 import type { Tensor } from "../ir/tensor.ts";
-import { Candidates, decodeHead } from "./decode.ts";
 import { type Transform, toSource } from "./letterbox.ts";
 import { nms } from "./nms.ts";
 
@@ -89,15 +90,9 @@ export function postprocess(
   const { width, height } = transform;
   const allowed = allowedClasses(options.classes, labels);
   const candidates = new Candidates();
-  for (const head of heads) {
-    const output = outputs[head.blob];
-    if (!output)
-      throw new GraphError(
-        `head "${head.blob}": not among the outputs ${brief(Object.keys(outputs).join(", "))}`,
-      );
-    decodeHead(head, output, labels.length, { confidence, multiLabel, allowed, width, height }, candidates);
-  }
-  const kept = nms(candidates, { iou, maxDetections, agnostic });
+  const decoding = { confidence, multiLabel, allowed, width, height };
+  for (const head of heads) decodeHead(head, outputs, labels.length, decoding, candidates);
+  const kept = nms(candidates, { iou: needsNms(heads) ? iou : 1, maxDetections, agnostic });
   // A box that lies wholly in the border has nothing left after clipping.
   return kept
     .map((i) => detectionAt(candidates, i, labels, transform))

@@ -3,7 +3,7 @@
 import { expectKind } from "../base/arguments.ts";
 import { UsageError } from "../base/errors.ts";
 import { roundHalfEven } from "../base/maths.ts";
-import type { ModelInput } from "../ir/manifest.ts";
+import type { ModelInput } from "../heads/manifest.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { checkPicture, type Picture } from "./picture.ts";
 import { resizeInto } from "./resize.ts";

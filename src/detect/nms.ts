@@ -1,5 +1,5 @@
 /** Greedy non-maximum suppression, class by class as in YOLOv5. */
-import type { Candidates } from "./decode.ts";
+import type { Candidates } from "../heads/candidates.ts";
 
 export interface NmsOptions {
   /** A box that overlaps a better one of its class by more than this intersection over union is dropped. */

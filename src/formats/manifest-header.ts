@@ -1,5 +1,7 @@
 /** The facts of a model manifest as a C++11 header, for programs that run the model with native ncnn. */
-import type { Manifest } from "../ir/manifest.ts";
+import { constant, float, list, quote } from "../heads/cpp.ts";
+import { cppHeads } from "../heads/index.ts";
+import type { Manifest } from "../heads/manifest.ts";
 
 /**
  * Text of `NAME.h`: one namespace `NAME_model` of constants, with include guard; needs no other header. Labels and names
@@ -61,57 +63,21 @@ function headLines(heads: Manifest["heads"], labels: number): string[] {
     constant("int", "num_heads", String(heads.length)),
   ];
   if (!heads.length) return count;
-  const most = Math.max(...heads.map((head) => head.anchors.length));
-  const rows = heads.map(
-    (head) =>
-      `{${quote(head.blob)}, ${head.stride}, ${head.anchors.length / 2}, {${head.anchors.map(float).join(", ")}}}`,
-  );
+  const { comment, members, rows } = cppHeads(heads);
   return [
-    "// Every head blob has w = 5 + num_class logits (x y w h objectness classes), h = grid cells, row by row, c = anchors:",
-    "//   center = (2 * sigmoid(xy) - 0.5 + cell) * stride,   size = (2 * sigmoid(wh))^2 * anchor,",
-    "//   score = sigmoid(objectness) * sigmoid(class), all in pixels of the network's input.",
+    ...comment.map((line) => `// ${line}`),
     "struct Head {",
-    "    const char* blob;",
-    "    int stride;",
-    "    int num_anchors;",
-    `    float anchors[${most}]; // w0 h0 w1 h1 ...`,
+    ...members.map((member) => `    ${member}`),
     "};",
     ...list("Head", "heads", rows),
     ...count,
   ];
 }
 
-function constant(type: string, name: string, value: string): string {
-  return `static const ${type} ${name} = ${value};`;
-}
-
-function list(type: string, name: string, items: string[]): string[] {
-  const flat = `static const ${type} ${name}[${items.length}] = {${items.join(", ")}};`;
-  if (flat.length <= 100) return [flat];
-  return [`static const ${type} ${name}[${items.length}] = {`, ...items.map((item) => `    ${item},`), "};"];
-}
-
 /** A C identifier that is no reserved word once `_model` is put behind it. */
 function identifier(name: string): string {
   const id = name.replaceAll(/[^A-Za-z0-9]+/g, "_").replaceAll(/^_|_$/g, "");
   return /^[A-Za-z]/.test(id) ? id : `m${id && `_${id}`}`;
-}
-
-/** A float literal with the digits that binary32 needs. Values beyond its range become its largest or smallest number. */
-function float(value: number): string {
-  const limited = Math.min(Math.max(value, -3.4028234e38), 3.4028234e38);
-  const digits = String(Number(Math.fround(limited).toPrecision(9)));
-  return `${/[.e]/.test(digits) ? digits : `${digits}.`}f`;
-}
-
-/** A string literal of the UTF-8 bytes; all but plain ASCII as octal, which also keeps trigraphs and quotes out. */
-function quote(text: string): string {
-  let out = "";
-  for (const byte of new TextEncoder().encode(text)) {
-    const plain = byte >= 32 && byte < 127 && byte !== 34 && byte !== 92 && byte !== 63;
-    out += plain ? String.fromCharCode(byte) : `\\${byte.toString(8).padStart(3, "0")}`;
-  }
-  return `"${out}"`;
 }
 
 /** Text that cannot end a line comment early or continue it onto the next line. */

@@ -1,28 +1,27 @@
 /**
  * The model manifest `NAME.json`: reading with every rule checked, stable printing, and the check against the graph.
- * The format is described for users in `docs/manifest.md`; the types are in `ir/manifest.ts`.
+ * The format is described for users in `docs/manifest.md`; the types are in `heads/manifest.ts`.
  */
 import * as z from "zod/mini";
 import { FormatError, GraphError } from "../base/errors.ts";
 import { brief, isFileName } from "../base/text.ts";
+import { blobsOf, headKinds, headProblem, headSchema, strideOf } from "../heads/index.ts";
+import { blobName, extent } from "../heads/kind.ts";
+import type { Manifest } from "../heads/manifest.ts";
 import { type Graph, inferShapes } from "../ir/graph.ts";
-import type { Head, Manifest } from "../ir/manifest.ts";
-import { formatShape, type Shape } from "../ir/tensor.ts";
+import type { Shape } from "../ir/tensor.ts";
 import { ops } from "../ops/index.ts";
 
-export type * from "../ir/manifest.ts";
+export type * from "../heads/manifest.ts";
 export { manifestHeader } from "./manifest-header.ts";
 
 /** Longest text that is parsed, in UTF-16 units; a manifest with all weight scales of a large model is near 1 MB. */
 const maxLength = 64 * 2 ** 20;
-const maxExtent = 16384;
 /** Deepest brackets; more would only serve to exhaust the stack. */
 const maxNesting = 32;
 
 const text = z.string().check(z.minLength(1), z.maxLength(4096));
 const count = z.int().check(z.minimum(0));
-const extent = z.int().check(z.minimum(1), z.maximum(maxExtent));
-const positive = z.number().check(z.positive());
 /** A scale is 0 for a channel without weights. */
 const scale = z.number().check(z.minimum(0));
 const fileName = text.check(
@@ -30,7 +29,6 @@ const fileName = text.check(
     error: "a plain file name in the manifest's own folder, without control characters",
   }),
 );
-const blobName = text.check(z.refine((name) => !/\s/.test(name), { error: "a blob name without spaces" }));
 
 const inputSchema = z
   .strictObject({
@@ -65,19 +63,6 @@ const inputSchema = z
       );
     }
   });
-
-const yolov5HeadSchema = z.strictObject({
-  kind: z.literal("yolov5"),
-  blob: blobName,
-  stride: extent,
-  anchors: z.array(positive).check(
-    z.minLength(2),
-    z.maxLength(256),
-    z.refine((list) => list.length % 2 === 0, { error: "pairs of width and height" }),
-  ),
-});
-/** One member per decode kind. */
-const headSchema = z.discriminatedUnion("kind", [yolov5HeadSchema]);
 
 const change = z.nullable(z.number());
 const quantizationSchema = z.looseObject({
@@ -127,11 +112,20 @@ const schema = z
         message: "a name for every class, since there are heads",
       });
     }
-    heads.forEach((head, i) => {
-      if (input.stride % head.stride === 0) return;
+    const other = heads.findIndex(({ kind }) => kind !== heads[0].kind);
+    if (other > 0) {
       context.issues.push({
         code: "custom",
-        input: head.stride,
+        input: heads[other].kind,
+        path: ["heads", other, "kind"],
+        message: `"${heads[0].kind}", as of the first: heads of a model are of one kind`,
+      });
+    }
+    heads.forEach((head, i) => {
+      if (input.stride % strideOf(head) === 0) return;
+      context.issues.push({
+        code: "custom",
+        input: strideOf(head),
         path: ["heads", i, "stride"],
         message: `a divisor of input.stride ${input.stride}`,
       });
@@ -234,7 +228,9 @@ function expectation(issue: z.core.$ZodIssue): string {
     case "invalid_format":
       return "64 lower-case hexadecimal digits";
     case "invalid_union":
-      return issue.path.at(-1) === "kind" ? '"yolov5"' : "1 or 3";
+      return issue.path.at(-1) === "kind"
+        ? headKinds.map((kind) => JSON.stringify(kind)).join(" or ")
+        : "1 or 3";
     default:
       return issue.message;
   }
@@ -300,14 +296,20 @@ export function checkManifest(manifest: Manifest, graph: Graph, where = `${manif
   }
   const shapes = shapesAt(manifest, graph, where);
   heads.forEach((head, i) => {
-    const shape = shapes.get(head.blob);
-    if (!shape) {
+    const missing = blobsOf([head]).find((blob) => !shapes.has(blob));
+    if (missing !== undefined) {
+      const field = Object.entries(head).find(([, value]) => value === missing)?.[0] ?? "blob";
       throw new FormatError(
-        `${where}: heads[${i}].blob: found "${head.blob}", which is no blob of ${manifest.param}; its outputs are ${listNames(graph.outputs)}`,
+        `${where}: heads[${i}].${field}: found "${missing}", which is no blob of ${manifest.param}; its outputs are ${listNames(graph.outputs)}`,
       );
     }
-    const problem = headProblem(head, shape, input, labels.length);
-    if (problem) throw new FormatError(`${where}: heads[${i}] (blob "${head.blob}"): ${problem}`);
+    const facts = { ...input, classes: labels.length };
+    const problem = headProblem(head, (blob) => shapes.get(blob)!, facts);
+    if (!problem) return;
+    const blobs = blobsOf([head]);
+    throw new FormatError(
+      `${where}: heads[${i}] (blob${blobs.length > 1 ? "s" : ""} ${listNames(blobs)}): ${problem}`,
+    );
   });
   for (const layer of Object.keys(manifest.quantization?.layers ?? {})) {
     if (graph.node(layer)) continue;
@@ -327,28 +329,6 @@ function shapesAt({ input, param }: Manifest, graph: Graph, where: string): Map<
       { cause: error },
     );
   }
-}
-
-/** Why a head blob of this shape cannot be what the manifest says, or nothing. */
-function headProblem(
-  head: Head,
-  shape: Shape,
-  input: { width: number; height: number },
-  labels: number,
-): string | undefined {
-  const anchors = head.anchors.length / 2;
-  const cells = Math.ceil(input.height / head.stride) * Math.ceil(input.width / head.stride);
-  const grid = `${Math.ceil(input.width / head.stride)}x${Math.ceil(input.height / head.stride)} cells at stride ${head.stride}`;
-  const found = `the graph gives ${formatShape(shape)} (w x h x c)`;
-  if (shape.length !== 3) return `${found}, expected ${5 + labels}x${cells}x${anchors}`;
-  if (shape[2] !== 5 + labels) {
-    return `${found}: ${shape[2]} values per box, expected ${5 + labels} (5 + ${labels} labels)`;
-  }
-  if (shape[0] !== anchors) {
-    return `${found}: ${shape[0]} channels, expected ${anchors}, one per anchor`;
-  }
-  if (shape[1] !== cells) return `${found}: ${shape[1]} cells, expected ${cells} (${grid})`;
-  return undefined;
 }
 
 function listNames(names: readonly string[]): string {

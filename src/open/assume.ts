@@ -5,8 +5,8 @@
 import { expectKind } from "../base/arguments.ts";
 import { GraphError, UsageError } from "../base/errors.ts";
 import { version } from "../base/version.ts";
+import type { Head, Manifest } from "../heads/manifest.ts";
 import { type Graph, inferShapes, paramsOf } from "../ir/graph.ts";
-import type { Head, Manifest } from "../ir/manifest.ts";
 import type { Shape } from "../ir/tensor.ts";
 import { ops } from "../ops/index.ts";
 import { cocoLabels } from "./coco-labels.ts";

@@ -4,8 +4,8 @@ import { UsageError } from "../base/errors.ts";
 import { isFileName, quote } from "../base/text.ts";
 import { checkManifest, manifestHeader, printManifest } from "../formats/manifest.ts";
 import { printParam, writeWeights } from "../formats/ncnn/index.ts";
+import type { Manifest } from "../heads/manifest.ts";
 import type { Graph } from "../ir/graph.ts";
-import type { Manifest } from "../ir/manifest.ts";
 import { optimizePasses, runPasses, storeFp16, storeFp32 } from "../passes/index.ts";
 import type { OpenedModel } from "./format.ts";
 

@@ -1,6 +1,7 @@
 /** What a format that models are opened from has to say. */
+
+import type { Manifest } from "../heads/manifest.ts";
 import type { Graph } from "../ir/graph.ts";
-import type { Manifest } from "../ir/manifest.ts";
 import type { KnownFacts } from "./assume.ts";
 import type { Folder, NamedBytes } from "./source.ts";
 

@@ -3,7 +3,7 @@ import { expectKind, isCalled } from "../base/arguments.ts";
 import { UsageError } from "../base/errors.ts";
 import type { SessionOptions } from "../engine/session.ts";
 import { parseManifest, printManifest } from "../formats/manifest.ts";
-import type { Manifest } from "../ir/manifest.ts";
+import type { Manifest } from "../heads/manifest.ts";
 import type { OpenedModel, OpenOptions } from "./format.ts";
 import { mainFile, openModel } from "./formats.ts";
 import { type Model, startModel } from "./model.ts";

@@ -7,8 +7,9 @@ import { type Detection, type DetectOptions, postprocess } from "../detect/detec
 import { toTensor } from "../detect/letterbox.ts";
 import type { Picture } from "../detect/picture.ts";
 import { type BackendName, createSession, type Session, type SessionOptions } from "../engine/session.ts";
+import { blobsOf } from "../heads/index.ts";
+import type { Manifest } from "../heads/manifest.ts";
 import type { Graph } from "../ir/graph.ts";
-import type { Manifest } from "../ir/manifest.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { bothSides, type KnownFacts } from "./assume.ts";
 import { convert } from "./convert.ts";
@@ -76,10 +77,7 @@ export class Model {
     const { input, heads } = this.manifest;
     const { rectangle } = options;
     const { tensor, transform } = toTensor(picture, input, { ...bothSides(options.size), rectangle });
-    const outputs = await this.run(
-      { [input.blob]: tensor },
-      heads.map((head) => head.blob),
-    );
+    const outputs = await this.run({ [input.blob]: tensor }, blobsOf(heads));
     return postprocess(outputs, this.manifest, transform, options);
   }
 

@@ -2,7 +2,7 @@
 import { UsageError } from "../base/errors.ts";
 import { version } from "../base/version.ts";
 import { readTorch, type TorchModel, torchInputBlob } from "../formats/torch/index.ts";
-import type { Manifest } from "../ir/manifest.ts";
+import type { Manifest } from "../heads/manifest.ts";
 import { bothSides, defaultSize, yolov5Input } from "./assume.ts";
 import { type Opener, type OpenOptions, sha256 } from "./format.ts";
 import { type NamedBytes, splitName } from "./source.ts";

@@ -1,8 +1,8 @@
 /** Quantization: observe pictures, choose scales, correct, rewrite to int8. `docs/quantization.md` explains and measures. */
 
 import type { CalibrationTable } from "../formats/table.ts";
+import type { LayerQuantization, QuantizationRecord } from "../heads/manifest.ts";
 import type { Graph } from "../ir/graph.ts";
-import type { LayerQuantization, QuantizationRecord } from "../ir/manifest.ts";
 import { isInt8, quantizableLayers } from "./layers.ts";
 import { quantizeGraph, type RewriteOptions } from "./rewrite.ts";
 

@@ -13,10 +13,10 @@ import { quantizableLayers } from "./layers.ts";
 import type { Blobs } from "./sensitivity.ts";
 
 /**
- * How much each value of an output of the float network matters, at least 0, laid out as the values; undefined where
+ * How much each value of the output `blob` of the float network matters, at least 0, laid out as the values; undefined where
  * there is nothing to say. A sum of weights counts as that many observations.
  */
-export type Importance = (blob: string, value: Tensor) => Float32Array | undefined;
+export type Importance = (blob: string, outputs: Blobs) => Float32Array | undefined;
 
 /** Observations that a channel needs before its own shift counts as much as the mean of its layer. */
 const prior = 8;
@@ -84,7 +84,7 @@ export class OutputShift {
     for (const [blob, origin] of this.origin) {
       const { data } = float[blob];
       const other = int8[blob].data;
-      const weights = data.length === origin.data.length ? this.importance(blob, float[blob]) : undefined;
+      const weights = data.length === origin.data.length ? this.importance(blob, float) : undefined;
       if (!weights) continue;
       for (let i = 0; i < data.length; i++) {
         if (weights[i] === 0 || origin.data[i] === 0) continue;
@@ -151,7 +151,7 @@ export async function correctOutputs(
       const shapes = Object.fromEntries(Object.entries(input).map(([blob, value]) => [blob, value.shape]));
       shift ??= new OutputShift(graphs.float, shapes, importance);
       if (shift.outputs.length === 0) return;
-      shift.add(await float.run(input, shift.outputs), await int8.run(input, shift.outputs));
+      shift.add(await float.run(input), await int8.run(input, shift.outputs));
       each();
     }
   } finally {

@@ -2,13 +2,13 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { GraphError, UsageError } from "../../src/base/errors.ts";
 import { Random } from "../../src/base/random.ts";
-import { Candidates, decodeHead } from "../../src/detect/decode.ts";
 import { type Box, postprocess } from "../../src/detect/detect.ts";
 import { letterboxTransform } from "../../src/detect/letterbox.ts";
 import { nms } from "../../src/detect/nms.ts";
 import { parseYoloLabels } from "../../src/evaluate/dataset.ts";
 import { parseDatasetYaml } from "../../src/evaluate/dataset-yaml.ts";
-import type { Head } from "../../src/ir/manifest.ts";
+import { Candidates } from "../../src/heads/candidates.ts";
+import { decodeHead, type Head } from "../../src/heads/index.ts";
 import { type Tensor, tensor } from "../../src/ir/tensor.ts";
 import { dataText, describeData, readNpy } from "../data.ts";
 
@@ -56,7 +56,7 @@ describe("decode", () => {
   ])("equals the formulas at confidence %f, multi label %s", (confidence, multiLabel) => {
     const output = randomHead(new Random(7), 64, 48);
     const out = new Candidates();
-    decodeHead(head, output, 3, { confidence, multiLabel, width: 64, height: 48 }, out);
+    decodeHead(head, { out: output }, 3, { confidence, multiLabel, width: 64, height: 48 }, out);
     const expected = plainDecode(output, 4, confidence, multiLabel);
     expect(out.length).toBe(expected.length);
     expected.forEach((box, i) => {
@@ -71,13 +71,13 @@ describe("decode", () => {
     const decode = (output: Tensor) =>
       decodeHead(
         head,
-        output,
+        { out: output },
         3,
         { confidence: 0, multiLabel: false, width: 64, height: 48 },
         new Candidates(),
       );
     expect(() => decode(tensor([2, 12, 9]))).toThrow(GraphError);
-    expect(() => decode(tensor([2, 12, 9]))).toThrow("output is 9x12x2, expected 8x12x2");
+    expect(() => decode(tensor([2, 12, 9]))).toThrow("output is 9x12x2 (w x h x c), expected 8x12x2");
     expect(() => decode(tensor([24, 8]))).toThrow(GraphError);
   });
 
@@ -89,7 +89,7 @@ describe("decode", () => {
     );
     for (const each of [output, oneNan]) {
       const out = new Candidates();
-      decodeHead(head, each, 3, { confidence: 0, multiLabel: true, width: 64, height: 48 }, out);
+      decodeHead(head, { out: each }, 3, { confidence: 0, multiLabel: true, width: 64, height: 48 }, out);
       expect(out.length).toBe(0);
     }
   });

@@ -14,7 +14,7 @@ import {
 } from "../../src/detect/letterbox.ts";
 import type { Picture } from "../../src/detect/picture.ts";
 import { resize } from "../../src/detect/resize.ts";
-import type { ModelInput } from "../../src/ir/manifest.ts";
+import type { ModelInput } from "../../src/heads/manifest.ts";
 import { dataPath, describeData, readNpy } from "../data.ts";
 
 const input: ModelInput = {

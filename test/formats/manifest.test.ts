@@ -284,7 +284,7 @@ describe("manifest against graph", () => {
       m.heads[0].blob = "images";
     },
     graphFor(3),
-    "the graph gives 64x32x3",
+    "output is 64x32x3",
   );
   contradiction(
     "size that does not run",

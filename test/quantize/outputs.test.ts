@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { detectionImportance } from "../../src/deploy/importance.ts";
 import { parseParam } from "../../src/formats/ncnn/index.ts";
+import type { Head } from "../../src/heads/index.ts";
 import type { Graph } from "../../src/ir/graph.ts";
 import type { Tensor } from "../../src/ir/tensor.ts";
 import { f32Weight } from "../../src/ir/weight.ts";
@@ -34,8 +35,8 @@ const corrections = () =>
   new Map([["head", { weights: new Int8Array(6), bias: new Float32Array([1, 1, 1, 1, 1, 1]) }]]);
 const all =
   (weight: number): Importance =>
-  (_, { data }) =>
-    new Float32Array(data.length).fill(weight);
+  (blob, outputs) =>
+    new Float32Array(outputs[blob].data.length).fill(weight);
 
 describe("OutputShift", () => {
   it("finds the channel that every output value is of, through Reshape and Permute, and leaves others alone", () => {
@@ -50,7 +51,8 @@ describe("OutputShift", () => {
   });
 
   it("weighs by importance: values that do not matter do not count", () => {
-    const onlyAnchor1: Importance = (_, { data }) => Float32Array.from(data, (_, i) => (i >= 12 ? 1e4 : 0));
+    const onlyAnchor1: Importance = (blob, outputs) =>
+      Float32Array.from(outputs[blob].data, (_, i) => (i >= 12 ? 1e4 : 0));
     const shift = new OutputShift(headGraph(), inputShapes, onlyAnchor1);
     shift.add({ out: output((anchor) => (anchor ? 0.5 : 7)) }, { out: output(() => 0) });
     const found = corrections();
@@ -71,7 +73,9 @@ describe("OutputShift", () => {
     for (const moved of shiftOf(all(0.01))) expect(moved).toBeLessThan(0.05);
     for (const moved of shiftOf(all(1000))) expect(moved).toBeGreaterThan(0.98);
     // Value 0 was seen 4·0.1 times an anchor, the others often: it follows them.
-    const [rare, common] = shiftOf((_, { data }) => Float32Array.from(data, (_, i) => (i % 3 ? 1000 : 0.1)));
+    const [rare, common] = shiftOf((blob, outputs) =>
+      Float32Array.from(outputs[blob].data, (_, i) => (i % 3 ? 1000 : 0.1)),
+    );
     expect(common).toBeGreaterThan(0.98);
     expect(rare).toBeGreaterThan(0.9);
   });
@@ -92,8 +96,8 @@ describe("OutputShift", () => {
 
 describe("detectionImportance", () => {
   const { manifest } = assumeManifest(headGraph(), "tiny");
-  const heads = [{ ...manifest.heads[0], blob: "out" }];
-  const importance = detectionImportance({ ...manifest, heads });
+  const heads: Head[] = [{ kind: "yolov5", blob: "out", stride: 8, anchors: [1, 1] }];
+  const importance = detectionImportance({ ...manifest, heads, labels: ["a", "b"] });
   const logit = (p: number): number => Math.log(p / (1 - p));
   const values = 7;
   const cell = (objectness: number, ...classes: number[]): number[] => [
@@ -107,14 +111,16 @@ describe("detectionImportance", () => {
       ...cell(0.05, 0.9, 0.9), // no object
       ...cell(0.5, 0.9, 0.6),
     ]);
-    const weights = importance?.("out", { shape: [1, 3, values], data });
+    const weights = importance?.("out", { out: { shape: [1, 3, values], data } });
     const expected = [0, 0, 0, 0, 0.4, 0.4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0.45, 0.45, 0.3];
     weights?.forEach((weight, i) => void expect(weight).toBeCloseTo(expected[i], 6));
     expect(weights?.length).toBe(21);
   });
 
   it("has nothing to say about other blobs, or without heads", () => {
-    expect(importance?.("other", { shape: [1, 1, values], data: new Float32Array(values) })).toBeUndefined();
+    expect(
+      importance?.("other", { other: { shape: [1, 1, values], data: new Float32Array(values) } }),
+    ).toBeUndefined();
     expect(detectionImportance({ ...manifest, heads: [] })).toBeUndefined();
   });
 });

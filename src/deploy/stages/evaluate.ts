@@ -1,5 +1,5 @@
 /** Accuracy of the three models on pictures that calibration did not see, as far as there are some. */
-import type { QuantizationRecord } from "../../ir/manifest.ts";
+import type { QuantizationRecord } from "../../heads/manifest.ts";
 import { type Evaluation, evaluateModels } from "../evaluate.ts";
 import type { Stage } from "../stage.ts";
 

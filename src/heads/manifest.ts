@@ -2,6 +2,9 @@
  * What a model is beyond its graph: how pictures become its input, how its outputs become boxes, what its classes are
  * called, where it comes from. Read and written by `formats/manifest.ts`, which documents every rule.
  */
+import type { Head } from "./index.ts";
+
+export type { Head, Yolov5Head } from "./index.ts";
 
 /** How a picture becomes the input tensor `[channels, height, width]`. */
 export interface ModelInput {
@@ -22,20 +25,6 @@ export interface ModelInput {
   /** Level 0..255 of the border, the same for all channels. */
   letterboxColor: number;
 }
-
-/**
- * YOLOv5 raw head: blob `[anchors, gridHeight·gridWidth, 5 + labels]` of logits `x y w h objectness class…`;
- * `center = (2σ − 0.5 + cell)·stride`, `size = (2σ)²·anchor`.
- */
-export interface Yolov5Head {
-  kind: "yolov5";
-  blob: string;
-  /** Input pixels per grid cell. */
-  stride: number;
-  /** `w0 h0 w1 h1 …` in input pixels. */
-  anchors: number[];
-}
-export type Head = Yolov5Head;
 
 /** Scales of one int8 layer, as `q = round(x·scale)`. */
 export interface LayerQuantization {
@@ -91,7 +80,7 @@ export interface Manifest {
   param: string;
   bin: string;
   input: ModelInput;
-  /** Empty for a model that is no detector. */
+  /** Of one kind; empty for a model that is no detector. */
   heads: Head[];
   /** Class names by class number. */
   labels: string[];

@@ -1,0 +1,42 @@
+/** Boxes as heads give them, before overlapping ones are dropped. */
+
+/** A growing list of scored boxes in pixels of the network's input, one typed array per field. */
+export class Candidates {
+  length = 0;
+  /** `x0 y0 x1 y1` per box. */
+  boxes = new Float64Array(4 * 256);
+  scores = new Float64Array(256);
+  classes = new Int32Array(256);
+
+  add(x0: number, y0: number, x1: number, y1: number, score: number, classId: number): void {
+    const i = this.length++;
+    if (i === this.scores.length) this.grow();
+    this.boxes[i * 4] = x0;
+    this.boxes[i * 4 + 1] = y0;
+    this.boxes[i * 4 + 2] = x1;
+    this.boxes[i * 4 + 3] = y1;
+    this.scores[i] = score;
+    this.classes[i] = classId;
+  }
+  private grow(): void {
+    const larger = <T extends Float64Array | Int32Array>(old: T, bigger: T): T => {
+      bigger.set(old);
+      return bigger;
+    };
+    this.boxes = larger(this.boxes, new Float64Array(this.boxes.length * 2));
+    this.scores = larger(this.scores, new Float64Array(this.scores.length * 2));
+    this.classes = larger(this.classes, new Int32Array(this.classes.length * 2));
+  }
+}
+
+export interface DecodeOptions {
+  /** Boxes with a score at or below it are dropped. */
+  confidence: number;
+  /** A candidate for every class above `confidence` instead of one for the best class. */
+  multiLabel: boolean;
+  /** Classes that may occur: `allowed[classId]` is nonzero; all when absent. */
+  allowed?: Uint8Array;
+  /** Size of the input tensor that the head was computed from, in pixels. */
+  width: number;
+  height: number;
+}

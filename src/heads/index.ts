@@ -1,0 +1,107 @@
+/** The list of kinds of detector outputs, and what all of the product asks of heads of any kind. */
+import * as z from "zod/mini";
+import { GraphError } from "../base/errors.ts";
+import { brief } from "../base/text.ts";
+import type { Shape, Tensor } from "../ir/tensor.ts";
+import type { Candidates, DecodeOptions } from "./candidates.ts";
+import type { CppHeads, HeadFacts, HeadKind } from "./kind.ts";
+import { type Yolov5Head, yolov5 } from "./yolov5.ts";
+
+export type { Yolov5Head };
+
+/** One record a kind. */
+export type Head = Yolov5Head;
+
+/** By the name in the manifest. Every member of `Head` must be here, and every part of its kind. */
+const kinds: { readonly [K in Head["kind"]]: HeadKind<Extract<Head, { kind: K }>> } = {
+  yolov5,
+};
+
+/** Their names, in the order in which people are told them. */
+export const headKinds = Object.keys(kinds) as readonly Head["kind"][];
+
+/** Rules of a head in a manifest. */
+export const headSchema = z.discriminatedUnion(
+  "kind",
+  Object.values(kinds).map(({ schema }) => schema) as [Schemas, ...Schemas[]],
+);
+type Schemas = (typeof kinds)[keyof typeof kinds]["schema"];
+
+/** TypeScript cannot follow that the kind found in the table is that of the record. */
+const kindOf = <H extends Head>(head: H): HeadKind<H> => kinds[head.kind] as unknown as HeadKind<H>;
+
+/** Blobs that decoding the heads reads, each once. */
+export const blobsOf = (heads: readonly Head[]): string[] => [
+  ...new Set(heads.flatMap((head) => kindOf(head).blobs(head))),
+];
+
+/** Input sizes must be multiples of it, in pixels. */
+export const strideOf = (head: Head): number => kindOf(head).stride(head);
+
+/** `yolov5, stride 8, anchors 10,13,…`. */
+export const describeHead = (head: Head): string =>
+  `${kindOf(head).blobs(head).join(", ")}: ${head.kind}, ${kindOf(head).describe(head)}`;
+
+/** Why blobs of these shapes are not those of the head, or nothing. */
+export function headProblem(
+  head: Head,
+  shapeOf: (blob: string) => Shape,
+  facts: HeadFacts,
+): string | undefined {
+  const kind = kindOf(head);
+  return kind.problem(head, kind.blobs(head).map(shapeOf), facts);
+}
+
+/** Adds the boxes of one head to `out`. Throws GraphError when an output is missing or its shape does not fit the head. */
+export function decodeHead(
+  head: Head,
+  outputs: Blobs,
+  classes: number,
+  options: DecodeOptions,
+  out: Candidates,
+): void {
+  const kind = kindOf(head);
+  const problem = headProblem(head, (blob) => tensorOf(outputs, blob).shape, { ...options, classes });
+  if (problem) throw new GraphError(`head "${kind.blobs(head).join(", ")}": ${problem}`);
+  kind.decode(head, tensorsOf(head, outputs), classes, options, out);
+}
+
+/** Whether boxes that overlap a better one are still to be dropped. */
+export const needsNms = (heads: readonly Head[]): boolean => heads.some((head) => kindOf(head).needsNms);
+
+/** How much each value of a blob matters for scores, by the outputs of the float network; undefined where nothing is known. */
+export function importanceOf(
+  heads: readonly Head[],
+  classes: number,
+  blob: string,
+  outputs: Blobs,
+): Float32Array | undefined {
+  for (const head of heads) {
+    const kind = kindOf(head);
+    const at = kind.blobs(head).indexOf(blob);
+    if (at >= 0) return kind.importance(head, tensorsOf(head, outputs), classes)[at];
+  }
+  return undefined;
+}
+
+/** How far the detections in `int8` are from those in `float`. */
+export function lossOf(heads: readonly Head[], classes: number, float: Blobs, int8: Blobs): number {
+  const of = (head: Head): number =>
+    kindOf(head).loss(head, tensorsOf(head, float), tensorsOf(head, int8), classes);
+  return heads.reduce((sum, head) => sum + of(head), 0);
+}
+
+/** The part of a C++ header on heads, which are all of one kind. */
+export const cppHeads = (heads: readonly Head[]): CppHeads => kindOf(heads[0]).cpp(heads);
+
+type Blobs = Readonly<Record<string, Tensor>>;
+
+const tensorsOf = (head: Head, outputs: Blobs): Tensor[] =>
+  kindOf(head)
+    .blobs(head)
+    .map((blob) => tensorOf(outputs, blob));
+
+function tensorOf(outputs: Blobs, blob: string): Tensor {
+  if (Object.hasOwn(outputs, blob)) return outputs[blob];
+  throw new GraphError(`head "${blob}": not among the outputs ${brief(Object.keys(outputs).join(", "))}`);
+}

@@ -1,0 +1,95 @@
+/** What a kind of detector output has to say about itself. One object per kind; the list is `heads/index.ts`. */
+import * as z from "zod/mini";
+import type { Shape, Tensor } from "../ir/tensor.ts";
+import type { Candidates, DecodeOptions } from "./candidates.ts";
+
+/** What the shape of a head's blobs follows from. */
+export interface HeadFacts {
+  /** Size of the network's input in pixels. */
+  readonly width: number;
+  readonly height: number;
+  /** Number of classes: of labels in the manifest. */
+  readonly classes: number;
+}
+
+/** The part of a C++ header that tells how the heads of one kind are laid out and decoded. */
+export interface CppHeads {
+  /** Comment lines without `//`: layout and formulas. */
+  readonly comment: readonly string[];
+  /** Members of `struct Head`, a line each. */
+  readonly members: readonly string[];
+  /** An initialiser of `struct Head` for every head. */
+  readonly rows: readonly string[];
+}
+
+/**
+ * A kind of head. `H` is its record in the manifest. `outputs` and `shapes` below are those of `blobs(head)`, in their order.
+ * A kind that lacks a part does not compile, so that all of the product serves every kind.
+ */
+export interface HeadKind<H extends { readonly kind: string }> {
+  readonly kind: H["kind"];
+  /** What it is, for people: `YOLOv5 head`. */
+  readonly title: string;
+  /** Rules of its record in the manifest. */
+  readonly schema: z.core.$ZodTypeDiscriminable & z.core.$ZodType<H>;
+  /** Blobs that decoding reads. */
+  blobs(head: H): readonly string[];
+  /** Input sizes must be multiples of it, in pixels. */
+  stride(head: H): number;
+  /** Fields for people: `stride 8, anchors 10,13,…`. */
+  describe(head: H): string;
+  /** Why blobs of these shapes are not this head's, found and expected; nothing where they fit. */
+  problem(head: H, shapes: readonly Shape[], facts: HeadFacts): string | undefined;
+  /** Adds the boxes to `out`. The shapes have been checked (`problem`). A NaN box (a broken model) is never added. */
+  decode(head: H, outputs: readonly Tensor[], classes: number, options: DecodeOptions, out: Candidates): void;
+  /** False where the network has dropped overlapping boxes itself. */
+  readonly needsNms: boolean;
+  /**
+   * How much each value of the blobs matters for scores that are to keep their mean under int8, at least 0, laid out as the
+   * values; undefined for a blob that is left to the means of the layers.
+   */
+  importance(head: H, outputs: readonly Tensor[], classes: number): (Float32Array | undefined)[];
+  /** How far detections of `int8` are from those of `float`: squared errors of scores, and of boxes where an object is. */
+  loss(head: H, float: readonly Tensor[], int8: readonly Tensor[], classes: number): number;
+  cpp(heads: readonly H[]): CppHeads;
+}
+
+/** A kind with its own record type kept. */
+export const defineHead = <H extends { readonly kind: string }>(kind: HeadKind<H>): HeadKind<H> => kind;
+
+/** Parts of schemas that kinds share. */
+export const blobName = z.string().check(
+  z.minLength(1),
+  z.maxLength(4096),
+  z.refine((name) => !/\s/.test(name), { error: "a blob name without spaces" }),
+);
+export const extent = z.int().check(z.minimum(1), z.maximum(16384));
+
+/** Scores below this are background: there are too many of them to be right on average about each. */
+export const leastScore = 0.1;
+
+/** Inverse of the sigmoid; below 0 and above 1 everything or nothing passes. */
+export const logit = (p: number): number =>
+  p <= 0 ? Number.NEGATIVE_INFINITY : p >= 1 ? Number.POSITIVE_INFINITY : Math.log(p / (1 - p));
+/** Logit comparisons are only a quick sieve before the score itself is compared, so they may let a little more pass. */
+export const logitSlack = 1e-6;
+
+/** First class with the greatest of `values[at + k·step]` among the allowed, or −1. */
+export function bestClass(
+  values: ArrayLike<number>,
+  at: number,
+  step: number,
+  classes: number,
+  allowed?: Uint8Array,
+): number {
+  let best = -1;
+  let greatest = Number.NEGATIVE_INFINITY;
+  for (let k = 0; k < classes; k++) {
+    const value = values[at + k * step];
+    if (value > greatest && (!allowed || allowed[k])) {
+      best = k;
+      greatest = value;
+    }
+  }
+  return best;
+}

@@ -1,0 +1,152 @@
+/** YOLOv5's raw head, which YOLOv7 has too: anchors, and the box relative to one. */
+import * as z from "zod/mini";
+import { sigmoid } from "../base/maths.ts";
+import { formatShape } from "../ir/tensor.ts";
+import type { Candidates, DecodeOptions } from "./candidates.ts";
+import { float, quote } from "./cpp.ts";
+import { bestClass, blobName, defineHead, extent, leastScore, logit, logitSlack } from "./kind.ts";
+
+/**
+ * Blob `[anchors, gridHeight·gridWidth, 5 + labels]` of logits `x y w h objectness class…`;
+ * `center = (2σ − 0.5 + cell)·stride`, `size = (2σ)²·anchor`.
+ */
+export interface Yolov5Head {
+  kind: "yolov5";
+  blob: string;
+  /** Input pixels per grid cell. */
+  stride: number;
+  /** `w0 h0 w1 h1 …` in input pixels. */
+  anchors: number[];
+}
+
+export const yolov5 = defineHead<Yolov5Head>({
+  kind: "yolov5",
+  title: "YOLOv5 head",
+  schema: z.strictObject({
+    kind: z.literal("yolov5"),
+    blob: blobName,
+    stride: extent,
+    anchors: z.array(z.number().check(z.positive())).check(
+      z.minLength(2),
+      z.maxLength(256),
+      z.refine((list) => list.length % 2 === 0, { error: "pairs of width and height" }),
+    ),
+  }),
+  needsNms: true,
+  blobs: ({ blob }) => [blob],
+  stride: ({ stride }) => stride,
+  describe: ({ stride, anchors }) => `stride ${stride}, anchors ${anchors.join(",")}`,
+
+  problem(head, [shape], { width, height, classes }) {
+    const anchors = head.anchors.length / 2;
+    const [columns, rows] = [Math.ceil(width / head.stride), Math.ceil(height / head.stride)];
+    const expected = [anchors, rows * columns, 5 + classes];
+    const found = `output is ${formatShape(shape)} (w x h x c), expected ${formatShape(expected)}`;
+    if (shape.length !== 3) return found;
+    if (shape[2] !== 5 + classes) {
+      return `${found}: ${shape[2]} values per box, expected ${5 + classes} (5 + ${classes} labels)`;
+    }
+    if (shape[0] !== anchors) return `${found}: ${shape[0]} channels, expected ${anchors}, one per anchor`;
+    if (shape[1] === rows * columns) return undefined;
+    return `${found}: ${shape[1]} cells, expected ${rows * columns} (${columns}x${rows} cells at stride ${head.stride})`;
+  },
+
+  decode(head, [{ shape, data }], classes, options, out) {
+    const gridWidth = Math.ceil(options.width / head.stride);
+    const [anchors, cells, values] = shape;
+    // score = σ(objectness)·σ(class) is never above σ(objectness): most cells end at one comparison of logits.
+    const least = logit(options.confidence) - logitSlack;
+    for (let row = 0, at = 0; row < anchors * cells; row++, at += values) {
+      if (!(data[at + 4] > least)) continue;
+      const objectness = sigmoid(data[at + 4]);
+      if (options.multiLabel) {
+        const leastClass = logit(options.confidence / objectness) - logitSlack;
+        for (let k = 0; k < classes; k++) {
+          if (!(data[at + 5 + k] > leastClass)) continue;
+          add(head, row, cells, gridWidth, data, at, k, objectness, options, out);
+        }
+      } else {
+        const best = bestClass(data, at + 5, 1, classes, options.allowed);
+        if (best >= 0) add(head, row, cells, gridWidth, data, at, best, objectness, options, out);
+      }
+    }
+  },
+
+  /**
+   * Objectness and class logits count by the score that they make, so that the scores of real objects neither rise nor fall
+   * on average.
+   */
+  importance(_, [{ data }], classes) {
+    const values = 5 + classes;
+    const weights = new Float32Array(data.length);
+    for (let at = 0; at < data.length; at += values) {
+      const objectness = sigmoid(data[at + 4]);
+      if (objectness < leastScore) continue;
+      for (let i = 5; i < values; i++) {
+        const score = objectness * sigmoid(data[at + i]);
+        if (score < leastScore) continue;
+        weights[at + i] = score;
+        weights[at + 4] = Math.max(weights[at + 4], score);
+      }
+    }
+    return [weights];
+  },
+
+  loss(_, [{ data }], [{ data: other }], classes) {
+    let loss = 0;
+    const values = 5 + classes;
+    for (let at = 0; at < data.length; at += values) {
+      const object = sigmoid(data[at + 4]);
+      loss += (object - sigmoid(other[at + 4])) ** 2;
+      if (object < 0.01) continue;
+      for (let i = 0; i < values; i++) {
+        if (i !== 4) loss += object * (sigmoid(data[at + i]) - sigmoid(other[at + i])) ** 2;
+      }
+    }
+    return loss;
+  },
+
+  cpp: (heads) => ({
+    comment: [
+      "Every head blob has w = 5 + num_class logits (x y w h objectness classes), h = grid cells, row by row, c = anchors:",
+      "  center = (2 * sigmoid(xy) - 0.5 + cell) * stride,   size = (2 * sigmoid(wh))^2 * anchor,",
+      "  score = sigmoid(objectness) * sigmoid(class), all in pixels of the network's input.",
+    ],
+    members: [
+      "const char* blob;",
+      "int stride;",
+      "int num_anchors;",
+      `float anchors[${Math.max(...heads.map((head) => head.anchors.length))}]; // w0 h0 w1 h1 ...`,
+    ],
+    rows: heads.map(
+      ({ blob, stride, anchors }) =>
+        `{${quote(blob)}, ${stride}, ${anchors.length / 2}, {${anchors.map(float).join(", ")}}}`,
+    ),
+  }),
+});
+
+/** Adds the box at `data[at]` with its class if the score passes. */
+function add(
+  head: Yolov5Head,
+  row: number,
+  cells: number,
+  gridWidth: number,
+  data: ArrayLike<number>,
+  at: number,
+  classId: number,
+  objectness: number,
+  { confidence, allowed }: DecodeOptions,
+  out: Candidates,
+): void {
+  const score = objectness * sigmoid(data[at + 5 + classId]);
+  if (!(score > confidence) || (allowed && !allowed[classId])) return;
+  const anchor = Math.floor(row / cells);
+  const cell = row - anchor * cells;
+  const gridY = Math.floor(cell / gridWidth);
+  const x = (2 * sigmoid(data[at]) - 0.5 + (cell - gridY * gridWidth)) * head.stride;
+  const y = (2 * sigmoid(data[at + 1]) - 0.5 + gridY) * head.stride;
+  const halfWidth = 2 * sigmoid(data[at + 2]) ** 2 * head.anchors[anchor * 2];
+  const halfHeight = 2 * sigmoid(data[at + 3]) ** 2 * head.anchors[anchor * 2 + 1];
+  if (Number.isNaN(x + y + halfWidth + halfHeight)) return;
+  out.add(x - halfWidth, y - halfHeight, x + halfWidth, y + halfHeight, score, classId);
+}
