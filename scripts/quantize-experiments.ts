@@ -16,8 +16,8 @@ import { type EvaluationEntry, evaluateModels, readEntries } from "../src/deploy
 import { detectionImportance } from "../src/deploy/importance.ts";
 import { readNcnn } from "../src/formats/ncnn/index.ts";
 import { type CalibrationTable, parseTable } from "../src/formats/table.ts";
-import type { Graph } from "../src/ir/graph.ts";
 import type { Manifest } from "../src/heads/manifest.ts";
+import type { Graph } from "../src/ir/graph.ts";
 import type { Tensor } from "../src/ir/tensor.ts";
 import { openDataset, openPictures } from "../src/node/dataset.ts";
 import { open } from "../src/node.ts";
