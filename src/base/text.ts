@@ -50,18 +50,18 @@ export function brief(text: string): string {
 /** The same in double quotes. */
 export const quote = (text: string): string => `"${brief(text)}"`;
 
-/** What begins an indented line of a message, such as a list of addresses: the only line end that a message may have. */
-const indented = "\n  ";
+/** What begins a line of a list of addresses: the only line end that a message may have. (Foreign text has others.) */
+const listed = /\n {2}(?=https:\/\/)/;
 
 /**
- * A message that a terminal can show: one line (and indented ones), visible; what stands in double quotes and every word at most 200 characters, the
+ * A message that a terminal can show: one line (and addresses on lines of their own), visible; what stands in double quotes and every word at most 200 characters, the
  * whole at most 2000: for messages that repeat foreign text without `quote`.
  */
 export function message(text: string): string {
   const line = text
-    .split(indented)
+    .split(listed)
     .map((part) => visible(part))
-    .join(indented)
+    .join("\n  ")
     .replace(/"([^"]*)"/g, (_, inner: string) => `"${clipped(inner, longestQuote)}"`)
     .replace(/\S+/g, (word) => clipped(word, longestQuote));
   return clipped(line, longestMessage);

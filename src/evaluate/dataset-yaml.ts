@@ -146,14 +146,27 @@ function topLevel(text: string, where: string): Entries {
   if (text.length > maxCharacters) {
     throw new FormatError(`${where}: ${text.length} characters are too many for a dataset yaml`);
   }
-  // Scalars stay text, and nothing is looked up for every key or error: both would take the square of the length.
-  const document = parseDocument(text, {
-    ...{ schema: "failsafe", uniqueKeys: false, prettyErrors: false, logLevel: "silent" },
-  });
+  const document = parse(text, where);
   const [problem] = [...document.errors, ...document.warnings];
   if (problem) {
     const line = text.slice(0, problem.pos[0]).split("\n").length;
-    throw new FormatError(`${where}: line ${line}: ${problem.message}`);
+    throw new FormatError(`${where}: line ${line}: ${isTooDeep(problem) ? tooDeep : problem.message}`);
   }
   return new Entries(document, where);
+}
+
+const tooDeep = "lists or maps are nested too deep for a dataset yaml";
+/** The parser goes as deep as the text does, and says of some of its overflows itself. */
+const isTooDeep = ({ message }: Error): boolean => message.includes("call stack");
+
+function parse(text: string, where: string): Document {
+  try {
+    // Scalars stay text, and nothing is looked up for every key or error: both would take the square of the length.
+    return parseDocument(text, {
+      ...{ schema: "failsafe", uniqueKeys: false, prettyErrors: false, logLevel: "silent" },
+    });
+  } catch (error) {
+    if (error instanceof RangeError && isTooDeep(error)) throw new FormatError(`${where}: ${tooDeep}`);
+    throw error;
+  }
 }

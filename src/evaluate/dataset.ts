@@ -48,7 +48,7 @@ export function parseYoloLabels(
   return [...rows.values()];
 }
 
-const decimal = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i;
+const decimal = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?$/i;
 
 function parseRow(
   words: readonly string[],

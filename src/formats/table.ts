@@ -82,7 +82,7 @@ function addRecord(table: CalibrationTable, [key, ...values]: readonly string[],
 
 function parseScale(token: string, at: string): number {
   if (/^\+?inf(inity)?$/i.test(token)) return Number.POSITIVE_INFINITY;
-  const value = /^\+?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(token) ? Number(token) : Number.NaN;
+  const value = /^\+?(\d+(?:\.\d*)?|\.\d+)(e[+-]?\d+)?$/i.test(token) ? Number(token) : Number.NaN;
   if (Number.isNaN(value)) {
     throw new FormatError(`${at}: scale "${token.slice(0, 40)}", expected a number of at least 0 or inf`);
   }

@@ -166,7 +166,7 @@ function operand(token: string, inputs: readonly Shape[]): Value {
     // A batch (n) of more than one does not occur.
     return int({ ...namedExtents(input), n: 1 }[extent[2] as "w"]);
   }
-  if (!/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(token)) {
+  if (!/^[+-]?(\d+(?:\.\d*)?|\.\d+)(e[+-]?\d+)?$/i.test(token)) {
     throw new GraphError(`"${token.slice(0, 40)}" is no number, no extent such as 0w, and no operator`);
   }
   const value = Number(token);

@@ -53,7 +53,8 @@ describe("message", () => {
     expect(shown.length).toBeLessThan(230);
     expect(shown).toMatch(/^a\.param: .*… ?.* is wrong$/);
   });
-  test("the lines of a list stay, if they are indented", () => {
+  test("the lines of a list of addresses stay, others do not", () => {
+    expect(message('dtype "x\n  error: y"')).toBe('dtype "x\\n  error: y"');
     expect(message("fetch these:\n  https://a\n  https://b\nnow")).toBe(
       "fetch these:\n  https://a\n  https://b\\nnow",
     );

@@ -313,3 +313,14 @@ describe("dataset yaml", () => {
     ]);
   });
 });
+
+test("a dataset yaml that is nested without end", () => {
+  for (const text of [
+    `names: ${"[".repeat(50_000)}`,
+    `names: [${"a: ".repeat(20_000)}]`,
+    `${"- ".repeat(50_000)}`,
+  ]) {
+    expect(() => parseDatasetYaml(text, "d.yaml")).toThrow(FormatError);
+    expect(() => parseDatasetYaml(text, "d.yaml")).not.toThrow(/call stack/);
+  }
+});

@@ -44,6 +44,7 @@ describe("reading a calibration table", () => {
     ["a 0.000000", "line 1: a: the scale of the layer's input is 0.000000, expected more than 0"],
     ["\n\na 1e-50", "line 3: a: the scale of the layer's input is 1e-50"],
     ["a 1e", 'scale "1e"'],
+    [`a ${"0".repeat(200_000)}x`, 'scale "000'], // at once: no pattern tries all ways to split a number
     ["a 0x10", 'scale "0x10"'],
     [`${"n".repeat(256)} 1`, "256 characters"],
   ])("refuses %j", (text, message) => {

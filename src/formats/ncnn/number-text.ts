@@ -6,7 +6,7 @@ export function isFloatSpelling(token: string): boolean {
   return /[.eE]/.test(token);
 }
 
-const numberPattern = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
+const numberPattern = /^[+-]?(\d+(?:\.\d*)?|\.\d+)([eE][+-]?\d+)?$/;
 
 /** An integer token, or undefined. */
 export function parseInteger(token: string): number | undefined {

@@ -203,6 +203,7 @@ function emitYolo(
 function readSources(layer: TorchModule): number[] {
   const f = layer.attribute("f");
   const sources = Array.isArray(f) ? f : [f];
+  if (sources.length === 0) layer.fail("attribute f is an empty list, expected module numbers");
   return sources.map((source) =>
     typeof source === "number" && Number.isInteger(source)
       ? source

@@ -9,7 +9,7 @@ import {
 import { importOnnx, readOnnx, readOnnxModel, writeOnnx } from "../../../src/formats/onnx/index.ts";
 import { int, ints, type OnnxAttribute, type OnnxGraph } from "../../../src/formats/onnx/model.ts";
 import { fixtures, outcomeOf } from "./_fixtures.ts";
-import { floats, int64s, makeModel } from "./_model.ts";
+import { floats, int64s, makeModel, type NodeLine } from "./_model.ts";
 
 /** A protobuf field: bytes under a field number. */
 const field = (number: number, ...bytes: number[]): number[] => [
@@ -183,6 +183,12 @@ describe("graphs that contradict themselves", () => {
     expect(() => convert({ nodes: [["Resize", ["x", "", "s"], ["y"], { mode }]], constants })).toThrow(
       /resizing to 34359738368x4 cannot be lowered/,
     );
+  });
+  test("an input without axes", () => {
+    const one: OnnxAttribute = { kind: "int", value: 1 };
+    const node: NodeLine = ["GroupNormalization", ["k", "s", "s"], ["y"], { num_groups: one }];
+    const constants = { k: floats([], [1]), s: floats([1]) };
+    expect(() => convert({ nodes: [node], constants, opset: 21 })).toThrow(/a single number as input/);
   });
   test("too few inputs", () => {
     expect(() => convert({ nodes: [["MatMul", ["x"], ["y"]]] })).toThrow(/inputs/);

@@ -190,6 +190,14 @@ describe("other tasks are named", () => {
   });
 });
 
+it("a module that reads from nowhere is refused", () => {
+  const idle = tree("torch.nn.modules.activation.SiLU", {}, { f: (p) => p.op("]") });
+  const model = tree("models.yolo.Model", {
+    model: (p) => sequential(p, (q) => dict(q, { 0: idle, 1: idle })),
+  });
+  expect(() => read(2, model)).toThrow(/attribute f is an empty list, expected module numbers/);
+});
+
 describeData("real checkpoints of these kinds", () => {
   const labels = (name: string): string[] => readTorch(dataBytes(name), name).labels;
   it("names, paths and a helmet detector", () => {

@@ -171,6 +171,7 @@ export class Lowering {
     return { blob: this.as(value, shape), shape };
   }
   checkBatch(shape: readonly number[]): void {
+    if (shape.length === 0) this.unsupported("a single number as input", "inputs with a batch axis");
     if (shape[0] !== 1) this.unsupported(`a batch of ${shape[0]}`, "batch 1");
   }
 
