@@ -39,6 +39,7 @@ const kinds = {
   "a number, or { width, height }": (value: unknown) => has(value, { width: 0, height: 0 }),
   "a list of categories ({ id, name })": (value: unknown) =>
     Array.isArray(value) && value.every((each) => has(each, { id: 0, name: "" })),
+  "a head ({ kind, … })": (value: unknown) => has(value, { kind: "" }),
   "a list of detections": (value: unknown) =>
     Array.isArray(value) && value.every((each) => has(each, { classId: 0, score: 0, box: {} })),
   "files (text or bytes by name)": (value: unknown) =>

@@ -1,5 +1,7 @@
 /** The list of kinds of detector outputs, and what all of the product asks of heads of any kind. */
+
 import * as z from "zod/mini";
+import { expectKind } from "../base/arguments.ts";
 import { GraphError } from "../base/errors.ts";
 import { brief } from "../base/text.ts";
 import type { Shape, Tensor } from "../ir/tensor.ts";
@@ -39,8 +41,10 @@ export const blobsOf = (heads: readonly Head[]): string[] => [
 export const strideOf = (head: Head): number => kindOf(head).stride(head);
 
 /** `yolov5, stride 8, anchors 10,13,…`. */
-export const describeHead = (head: Head): string =>
-  `${kindOf(head).blobs(head).join(", ")}: ${head.kind}, ${kindOf(head).describe(head)}`;
+export function describeHead(head: Head): string {
+  expectKind("describeHead: head", head, "a head ({ kind, … })");
+  return `${kindOf(head).blobs(head).join(", ")}: ${head.kind}, ${kindOf(head).describe(head)}`;
+}
 
 /** Why blobs of these shapes are not those of the head, or nothing. */
 export function headProblem(

@@ -1,11 +1,13 @@
 /**
- * What callers in plain JavaScript get wrong. Every function of both entries, called with everything that is not what it wants, answers with one
+ * What callers in plain JavaScript get wrong. Every function of every entry, called with everything that is not what it wants, answers with one
  * of our errors. In a folder of its own: some of them write.
  */
 import { mkdirSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as api from "../../src/node.ts";
+import * as official from "../../src/official.ts";
+import * as steps from "../../src/steps.ts";
 import { png, put, temporaryFolder, tinyFiles } from "../cli/_run.ts";
 
 const folder = temporaryFolder();
@@ -34,7 +36,9 @@ const odd: unknown[] = [
 ];
 /** Nothing of theirs can be wrong, or they are classes. */
 const left = new Set(["Model", "features", "withContext", "inContext", "modelCache"]);
-const functions = Object.entries(api).filter(([name, f]) => typeof f === "function" && !left.has(name));
+const functions = Object.entries({ ...steps, ...official, ...api }).filter(
+  ([name, f]) => typeof f === "function" && !left.has(name),
+);
 
 test.each(functions.filter(([name]) => !name.endsWith("Error")))(
   "%s",
