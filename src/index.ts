@@ -38,11 +38,13 @@ export { type DrawOptions, drawDetections } from "./detect/draw.ts";
 export type { InputOptions, Transform } from "./detect/letterbox.ts";
 export type { Picture } from "./detect/picture.ts";
 export type { BackendName as Backend, Session, SessionOptions } from "./engine/session.ts";
+export type { Change } from "./evaluate/bootstrap.ts";
 export type { ClassResult, CocoResult, DetectionRow, GroundTruth, ImageId } from "./evaluate/coco-ap.ts";
 export type { Fidelity, ScoreChange, ScorePair, SizeClass } from "./evaluate/fidelity.ts";
 export type { CalibrationTable } from "./formats/table.ts";
 export type * from "./heads/manifest.ts";
-export type { Graph, Node } from "./ir/graph.ts";
+export type { Graph, Node, SplitSpelling } from "./ir/graph.ts";
+export type { Params, ParamValue } from "./ir/op.ts";
 export { type Shape, type Tensor, tensor } from "./ir/tensor.ts";
 export type { Weight, Weights } from "./ir/weight.ts";
 export type { KnownFacts } from "./open/assume.ts";
@@ -68,8 +70,11 @@ export type {
   CalibrateProgress,
   CalibrationResult,
   CalibrationSource,
+  Corrections,
+  Importance,
   LayerReport,
   Method,
+  QuantizeOptions,
 } from "./quantize/index.ts";
 export type * from "./report/data.ts";
-export { type Features, features } from "./wasm/features.ts";
+export { type DotMode, type Features, features, type MaddMode } from "./wasm/features.ts";

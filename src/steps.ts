@@ -29,6 +29,7 @@ export {
 } from "./evaluate/dataset.ts";
 export { type DatasetYaml, parseDatasetYaml } from "./evaluate/dataset-yaml.ts";
 export { printParam, readNcnn, writeWeights } from "./formats/ncnn/index.ts";
+export type { Dim } from "./formats/onnx/model.ts";
 export { parseTable, printedScales, printTable } from "./formats/table.ts";
 export { describeHead } from "./heads/index.ts";
 export { formatShape } from "./ir/tensor.ts";
@@ -40,14 +41,18 @@ export { type SimplifiedModel, type SimplifyModelOptions, simplifyModel } from "
 export { Model, requireHeads } from "./open/model.ts";
 export { registryEntry, requireEntry } from "./open/registry.ts";
 export {
+  type BlobObservation,
   mergeObservations,
   methods,
   type Observations,
   observeSource,
   type PartialCalibration,
+  type QuantizableLayer,
   quantizableLayers,
   quantizeGraph,
   readPartial,
   writePartial,
 } from "./quantize/index.ts";
+export type { RewriteOptions } from "./quantize/rewrite.ts";
+export type { Blobs } from "./quantize/sensitivity.ts";
 export { renderReport } from "./report/report.ts";

@@ -15,6 +15,7 @@ import { type Corrections, type Loss, quantizeGraph, sensitivity } from "../quan
 import { type EvaluationItem, evaluateModels } from "./evaluate.ts";
 import { withoutVectorConvolutions } from "./quantize.ts";
 
+/** What layers that stay float may cost; each limit that is given must hold. */
 export interface Budget {
   /** Most AP50-95 that may be lost, as a fraction: 0.003 for 0.3 AP. */
   ap?: number;
@@ -24,6 +25,7 @@ export interface Budget {
   work?: number;
 }
 
+/** What layers are chosen by. */
 export interface BudgetInput {
   /** The float graph that the table belongs to. */
   graph: Graph;
@@ -38,10 +40,12 @@ export interface BudgetInput {
   items?: () => AsyncIterable<EvaluationItem>;
   size?: { width: number; height: number };
   threads?: number;
+  /** Told after each layer, and after each candidate that accuracy was measured of. */
   onProgress?: (what: "sensitivity" | "accuracy", done: number, total?: number) => void;
 }
 type Blobs = Parameters<Loss>[0];
 
+/** Which layers stay float, and what came of it. */
 export interface BudgetResult {
   /** Layers to keep float, those asked for not among them, with the reason for each. */
   reasons: Map<string, string>;

@@ -51,6 +51,7 @@ export function calibrationSource(
   };
 }
 
+/** What calibration of a model gives: all that `quantizeModel` needs, and the table as the official tools read it. */
 export interface ModelCalibration extends CalibrationResult {
   /**
    * The standard table for the float model as it is: for ncnn2int8, and for `quantize`. With `auto` it holds the scales

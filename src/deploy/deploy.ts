@@ -12,6 +12,7 @@ import { type DeployOptions, type DeployPictures, Job } from "./job.ts";
 import { reportData } from "./report.ts";
 import { stages } from "./stages.ts";
 
+/** What `deploy` gives: files by path, and what the report shows. */
 export interface Deployment {
   name: string;
   /** By path below the output folder, `/` between. */

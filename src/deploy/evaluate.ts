@@ -60,6 +60,7 @@ export async function* readEntries(
   }
 }
 
+/** Options of `evaluateModels`. */
 export interface EvaluateOptions {
   /** Input size in pixels; default: that of the first model's manifest, for all models. */
   size?: KnownFacts["size"];
@@ -75,6 +76,7 @@ export interface Milliseconds {
   postprocess: number;
 }
 
+/** One model of an evaluation. */
 export interface ModelEvaluation {
   /** Name in the manifest. */
   model: string;
@@ -89,6 +91,7 @@ export interface ModelEvaluation {
   fidelity?: Fidelity;
 }
 
+/** What `evaluateModels` measured. */
 export interface Evaluation {
   images: number;
   /** Labelled objects, crowd regions left out; missing without labels. */

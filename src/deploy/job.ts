@@ -20,6 +20,7 @@ import { type Evaluation, type EvaluationEntry, type EvaluationItem, readEntries
 import { detectionImportance } from "./importance.ts";
 import type { DeployProgress, DeployStage } from "./progress.ts";
 
+/** Options of `deploy`. */
 export interface DeployOptions {
   /** Name of the model and its files; default that of the source. */
   name?: string;
@@ -41,6 +42,7 @@ export interface DeployOptions {
   /** What times are measured on, for the report: processor and runtime. */
   machine?: string;
   date?: Date;
+  /** Told while a stage goes on. */
   onProgress?: (progress: DeployProgress) => void;
   /** Told of pictures that cannot be read; they are left out. */
   onSkip?: (message: string) => void;
@@ -49,6 +51,7 @@ export interface DeployOptions {
   signal?: AbortSignal;
 }
 
+/** The pictures of a deployment. */
 export interface DeployPictures {
   /** Pictures to calibrate with. Without `evaluation`, a fifth of them is kept out and compared on. */
   calibration: readonly EvaluationEntry[];

@@ -25,6 +25,7 @@ export const stageTitles: Readonly<Record<DeployStage, string>> = {
   draw: "Draw examples",
 };
 
+/** How far a stage has come. */
 export interface DeployProgress {
   stage: DeployStage;
   done: number;

@@ -18,6 +18,7 @@ export interface Box {
   height: number;
 }
 
+/** One object that was found. */
 export interface Detection {
   label: string;
   /** Index of the label. */
@@ -28,6 +29,7 @@ export interface Detection {
   box: Box;
 }
 
+/** Which boxes count. */
 export interface DetectOptions {
   /** Least score, 0..1; default 0.25. */
   confidence?: number;

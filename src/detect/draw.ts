@@ -4,6 +4,7 @@ import { glyphHeight, glyphRows, glyphWidth } from "./_font.ts";
 import type { Detection } from "./detect.ts";
 import { checkPicture, type Picture } from "./picture.ts";
 
+/** How boxes are drawn. */
 export interface DrawOptions {
   /** Line width in pixels; by default grows with the picture. */
   lineWidth?: number;

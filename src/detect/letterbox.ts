@@ -22,6 +22,7 @@ export interface Transform {
   readonly padY: number;
 }
 
+/** Which size the input tensor gets. */
 export interface InputOptions {
   /** Size instead of the manifest's; multiples of its stride. */
   width?: number;

@@ -40,6 +40,7 @@ export interface Compiled {
   close(): void;
 }
 
+/** One step of a profile. */
 export interface StepProfile {
   /** The kernel and its sizes: `conv f32 60>60 40x40`. */
   readonly label: string;
@@ -52,6 +53,7 @@ export interface StepProfile {
   readonly bytes: number;
 }
 
+/** Where the time of an inference goes. */
 export interface Profile {
   readonly steps: readonly StepProfile[];
   /** Median milliseconds of a whole round; what the steps do not add up to is the cost of measuring and calling. */

@@ -5,6 +5,8 @@ import { wasm } from "./wasm/index.ts";
 
 export const backends = [wasm, reference] as const satisfies readonly Backend[];
 
+/** The name of what computes. */
 export type BackendName = (typeof backends)[number]["name"];
 
+/** Names of the backends, the fastest first. */
 export const backendNames: readonly BackendName[] = backends.map(({ name }) => name);

@@ -13,11 +13,13 @@ import { checkInputs } from "./inputs.ts";
 export type { Profile, StepProfile } from "./backend.ts";
 export { type BackendName, backendNames } from "./backends.ts";
 
+/** What computes, and with how many threads. */
 export interface SessionOptions extends BackendOptions {
   /** Default: wasm. */
   backend?: BackendName;
 }
 
+/** A network ready to run. */
 export interface Session {
   readonly graph: Graph;
   readonly backend: BackendName;

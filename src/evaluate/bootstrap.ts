@@ -15,6 +15,7 @@ import {
   truePositive,
 } from "./coco-ap.ts";
 
+/** A difference in AP and the interval that chance explains. */
 export interface Change {
   /** Second minus first, fractions. */
   value: number;

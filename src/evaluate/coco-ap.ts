@@ -8,6 +8,7 @@ import type { Box } from "../detect/detect.ts";
 /** Images are named by number or by string; both sides must use the same. */
 export type ImageId = number | string;
 
+/** A labelled object, in pixels of its picture. */
 export interface GroundTruth {
   image: ImageId;
   /** Class number. */
@@ -19,6 +20,7 @@ export interface GroundTruth {
   crowd?: boolean;
 }
 
+/** A detection as evaluation takes it, in pixels of its picture. */
 export interface DetectionRow {
   image: ImageId;
   category: number;
@@ -56,6 +58,7 @@ export interface CocoResult {
   perClass: ClassResult[];
 }
 
+/** Average precision of one class. */
 export interface ClassResult {
   category: number;
   /** Objects without crowd regions. */

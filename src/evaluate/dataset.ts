@@ -5,6 +5,7 @@ import { FormatError, inContext } from "../base/errors.ts";
 import { brief, counted, quote } from "../base/text.ts";
 import type { GroundTruth, ImageId } from "./coco-ap.ts";
 
+/** How label files are read. */
 export interface YoloLabelOptions {
   /** Told of what was left out: a score behind a box, lines that are there twice. */
   onNote?: (message: string) => void;
@@ -95,6 +96,7 @@ function fractionBox(fractions: number[], size: { width: number; height: number 
   };
 }
 
+/** A picture of a COCO instances file. */
 export interface CocoImage {
   id: number;
   /** Below the folder of the pictures, `/` between; never above it. */
@@ -103,6 +105,7 @@ export interface CocoImage {
   width?: number;
   height?: number;
 }
+/** A COCO instances file. */
 export interface CocoInstances {
   images: CocoImage[];
   /** Categories in the file's order; ids have gaps (COCO's 80 classes go up to 90). */

@@ -13,6 +13,7 @@ export interface FidelityOptions {
   matchIou?: number;
 }
 
+/** COCO's sizes of objects: small below 32² pixels, large from 96² on. */
 export type SizeClass = "small" | "medium" | "large";
 
 /** One reference detection that the candidate found too. */
@@ -24,6 +25,7 @@ export interface ScorePair {
   candidate: number;
 }
 
+/** How scores of objects changed, relative to the reference. */
 export interface ScoreChange {
   /** Mean of `(candidate − reference) / reference` over the matched objects; null if there are none. */
   change: number | null;
@@ -32,6 +34,7 @@ export interface ScoreChange {
   missing: number;
 }
 
+/** How far the detections of one model are those of another. */
 export interface Fidelity {
   /** COCO AP50-95, 0..1, of the candidate with the reference's detections as truth; −1 without any truth. */
   fidelity: number;

@@ -49,6 +49,7 @@ export interface QuantizationAccuracy {
   scoreChange?: { small: number | null; medium: number | null; large: number | null };
 }
 
+/** How a model was quantized: `quantization` of the manifest. */
 export interface QuantizationRecord {
   [note: string]: unknown;
   /** `kl`, `aciq`, `auto`, … */
@@ -61,6 +62,7 @@ export interface QuantizationRecord {
   accuracy?: QuantizationAccuracy;
 }
 
+/** Where a model comes from: `provenance` of the manifest. */
 export interface Provenance {
   [note: string]: unknown;
   /** Name and version of what wrote the model. */

@@ -24,6 +24,7 @@ import {
 import { elementCount, formatShape, type Shape } from "./tensor.ts";
 import type { Weights } from "./weight.ts";
 
+/** One layer of a graph. */
 export interface Node {
   type: string;
   name: string;
@@ -42,6 +43,7 @@ export interface SplitSpelling {
   readonly params: Params;
 }
 
+/** A network; the rules of a legal one are at the top of `ir/graph.ts`, `verify` checks them. */
 export class Graph {
   nodes: Node[] = [];
   /** Split spellings by the blob that they copy. */
@@ -62,6 +64,7 @@ export class Graph {
     const read = new Set(this.nodes.flatMap((node) => node.inputs));
     return this.nodes.flatMap((node) => node.outputs).filter((blob) => !read.has(blob));
   }
+  /** The node that makes each blob. */
   producers(): Map<string, Node> {
     const map = new Map<string, Node>();
     for (const node of this.nodes) for (const blob of node.outputs) map.set(blob, node);
@@ -80,6 +83,7 @@ export class Graph {
     }
     return map;
   }
+  /** The node of that name. */
   node(name: string): Node | undefined {
     return this.nodes.find((node) => node.name === name);
   }
@@ -87,6 +91,7 @@ export class Graph {
   redirect(from: string, to: string): void {
     for (const node of this.nodes) node.inputs = node.inputs.map((blob) => (blob === from ? to : blob));
   }
+  /** Takes nodes out; what read their outputs must read something else. */
   remove(nodes: Iterable<Node>): void {
     const gone = new Set(nodes);
     this.nodes = this.nodes.filter((node) => !gone.has(node));

@@ -6,6 +6,7 @@ import type { Activation } from "../base/activation.ts";
 import type { Shape, Tensor } from "./tensor.ts";
 import type { Weights } from "./weight.ts";
 
+/** A parameter of a layer: a number, a text or a list of numbers. */
 export type ParamValue = number | string | readonly number[];
 /** Parameters by name; on a node only those that were given, in the order in which they are written. */
 export type Params = Record<string, ParamValue>;

@@ -3,8 +3,10 @@
  * are ncnn's: `[w]`, `[h, w]`, `[c, h, w]`, `[c, d, h, w]`. Data is dense and row-major (no gap between channels).
  */
 import { expectKind } from "../base/arguments.ts";
+/** Extents, outermost first: `[channels, height, width]` for a picture. */
 export type Shape = readonly number[];
 
+/** Values and their shape, rows without gaps, the last axis innermost. */
 export interface Tensor {
   readonly shape: Shape;
   /** float32 values, or the integers of a requantized int8 blob. */
@@ -17,6 +19,7 @@ export function elementCount(shape: Shape): number {
   return count;
 }
 
+/** A tensor of the values, or of zeros. */
 export function tensor(shape: Shape, data?: Float32Array | Int8Array): Tensor {
   expectKind("tensor: shape", shape, "a shape (whole numbers)");
   return { shape, data: data ?? new Float32Array(elementCount(shape)) };

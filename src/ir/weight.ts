@@ -4,6 +4,7 @@
  */
 import { fp16ToFloat32Array } from "../base/fp16.ts";
 
+/** One weight in the storage of its file. */
 export type Weight =
   | { readonly storage: "f32"; readonly data: Float32Array }
   | { readonly storage: "f16"; readonly data: Uint16Array }
@@ -16,6 +17,7 @@ export type Weight =
       readonly tag: number;
     };
 
+/** Weights of a layer by name. */
 export type Weights = Record<string, Weight>;
 
 export function f32Weight(data: Float32Array | readonly number[]): Weight {

@@ -23,6 +23,7 @@ import { readList } from "./lists.ts";
 import { expandPaths, patternBase } from "./paths.ts";
 import { type FilePicture, pictureExtensions, readPicture } from "./picture.ts";
 
+/** Options of `openDataset`. */
 export interface DatasetOptions {
   /** Class names of the model: the dataset's classes are matched with them by name. */
   labels: readonly string[];
@@ -45,6 +46,7 @@ export interface DatasetOptions {
 
 type Split = "train" | "val" | "test";
 
+/** Pictures with their objects. */
 export interface Dataset {
   /** Whether there is a ground truth. */
   readonly labelled: boolean;

@@ -16,6 +16,7 @@ import { type DownloadOptions, download } from "./download.ts";
 import { diskFolder, fileError, kindOf, readBytes } from "./files.ts";
 import { makeFolder, writeFiles } from "./write.ts";
 
+/** Where models by name are kept and fetched from. */
 export interface PullOptions extends FetchOptions {
   /** Nothing is downloaded: a model that is not on this machine is an error. Default false. */
   offline?: boolean;
@@ -24,6 +25,7 @@ export interface PullOptions extends FetchOptions {
   signal?: AbortSignal;
 }
 
+/** A file of a pulled model. */
 export interface PulledFile {
   readonly name: string;
   readonly path: string;
@@ -32,6 +34,7 @@ export interface PulledFile {
   readonly origin: "package" | "offline folder" | "cache" | "download";
 }
 
+/** What `pullModel` brought. */
 export interface PulledModel {
   readonly entry: RegistryEntry;
   /** The file to open first. */

@@ -17,6 +17,7 @@ export interface MemoryNames {
   memoryHeader: string;
 }
 
+/** The C++ files of ncnn2mem. */
 export interface MemoryFiles {
   /** Binary form of the `.param`, without names. */
   paramBin: Uint8Array;
@@ -26,6 +27,7 @@ export interface MemoryFiles {
   memoryHeader: string;
 }
 
+/** What ncnn2mem writes: a model as C++ arrays with the names of its blobs and layers. */
 export function memoryFiles(graph: Graph, names: MemoryNames): MemoryFiles {
   expectKind("memoryFiles: graph", graph, "a graph");
   expectKind("memoryFiles: names", names, "an object");

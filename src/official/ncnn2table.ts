@@ -13,9 +13,12 @@ import { weightToFloat32 } from "../ir/weight.ts";
 import { embed } from "../ops/embed.ts";
 import { multiHeadAttention } from "../ops/multi-head-attention.ts";
 
+/** The pixel orders of ncnn2table. */
 export const tablePixels = ["RGB", "BGR", "GRAY", "RGBA", "BGRA"] as const;
+/** A pixel order of ncnn2table. */
 export type TablePixel = (typeof tablePixels)[number];
 
+/** How ncnn2table makes an input of a picture. */
 export interface TableInput {
   pixel: TablePixel;
   /** One number a channel, in `pixel` order: `value = (level − mean)·norm`. */
@@ -26,6 +29,7 @@ export interface TableInput {
   height: number;
 }
 
+/** Channels of a pixel order. */
 export function pixelChannels(pixel: TablePixel): number {
   expectKind("pixelChannels: pixel", pixel, "a string");
   return pixel === "GRAY" ? 1 : pixel.endsWith("A") ? 4 : 3;

@@ -8,6 +8,7 @@ import { binaryOp } from "../ops/binary-op.ts";
 import { ops } from "../ops/index.ts";
 import { ncnnoptimizePasses, runPasses } from "../passes/index.ts";
 
+/** Options of `ncnnoptimize`. */
 export interface NcnnoptimizeOptions {
   /** Store weights as float16 (flags 1 and 65536); default false, float32. */
   fp16?: boolean;

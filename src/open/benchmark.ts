@@ -8,6 +8,7 @@ import { createSession, type Profile, type Session } from "../engine/session.ts"
 import { elementCount, type Shape, type Tensor } from "../ir/tensor.ts";
 import type { Model } from "./model.ts";
 
+/** Milliseconds of an inference. */
 export interface Timing {
   /** Milliseconds of one inference. */
   readonly min: number;
@@ -19,6 +20,7 @@ export interface Timing {
   readonly warmup: number;
 }
 
+/** Times of a model, and at which size. */
 export interface BenchmarkResult extends Timing {
   /** Milliseconds from a graph in memory to the first result: plan, generate, pack, compile and the first run. */
   readonly firstRun: number;
@@ -26,6 +28,7 @@ export interface BenchmarkResult extends Timing {
   readonly memoryBytes: number;
 }
 
+/** Size and number of timed inferences. */
 export interface BenchmarkOptions {
   /** Input size in pixels; default: the manifest's. */
   readonly width?: number;

@@ -9,6 +9,7 @@ import type { Tensor } from "../ir/tensor.ts";
 import { weightToFloat32 } from "../ir/weight.ts";
 import type { Model } from "./model.ts";
 
+/** How a blob of one model differs from that of another. */
 export interface BlobComparison {
   readonly blob: string;
   /** The layer of the first model that makes the blob. */

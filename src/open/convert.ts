@@ -9,6 +9,7 @@ import type { Graph } from "../ir/graph.ts";
 import { optimizePasses, runPasses, storeFp16, storeFp32 } from "../passes/index.ts";
 import type { OpenedModel } from "./format.ts";
 
+/** Options of `convert`. */
 export interface ConvertOptions {
   /** Fold BatchNorm, fuse activations, remove what does nothing; default true. */
   optimize?: boolean;
@@ -24,6 +25,7 @@ export interface ConvertOptions {
   log?: (message: string) => void;
 }
 
+/** A graph as ncnn runs it, with its manifest. */
 export interface ConvertedModel {
   graph: Graph;
   manifest: Manifest;

@@ -10,6 +10,7 @@ import { bothSides, type KnownFacts } from "./assume.ts";
 import { readWithExternalFiles } from "./external.ts";
 import type { Folder, NamedBytes } from "./source.ts";
 
+/** Options of `exportModel`. */
 export interface ExportOptions {
   /** Input size in pixels instead of the manifest's; multiples of its stride. */
   size?: KnownFacts["size"];
@@ -41,6 +42,7 @@ export async function exportModel(
   return exportOnnx(graph, facts, { inputShapes, ...(options.dynamic && { dynamic: true }) });
 }
 
+/** Options of `simplifyModel`. */
 export interface SimplifyModelOptions {
   /** New shapes `[batch, channels, height, width]` of inputs by name; the name "" is the only input. */
   inputShapes?: Readonly<Record<string, readonly number[]>>;
@@ -48,6 +50,7 @@ export interface SimplifyModelOptions {
   unusedOutputs?: readonly string[];
 }
 
+/** What `simplifyModel` gives. */
 export interface SimplifiedModel {
   bytes: Uint8Array;
   /** Operators with their counts in the file and in the result, most frequent first. */

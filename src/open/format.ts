@@ -14,6 +14,7 @@ export interface OpenOptions extends KnownFacts {
   keepDecode?: boolean;
 }
 
+/** A model that was read and is not ready to run yet. */
 export interface OpenedModel {
   /** Name of the format in words. */
   format: string;

@@ -9,7 +9,8 @@ import { mainFile, openModel } from "./formats.ts";
 import { type Model, startModel } from "./model.ts";
 import { type DownloadProgress, type Folder, memoryFolder, type NamedBytes, webFolder } from "./source.ts";
 
-type Bytes = Uint8Array | ArrayBuffer;
+/** A file's content. */
+export type Bytes = Uint8Array | ArrayBuffer;
 
 /** The files of one model by kind; give either `param` and `bin`, or one of the others. */
 export interface ModelParts {
@@ -28,6 +29,7 @@ export interface ModelParts {
 /** A file with its name, such as a browser's `File`. */
 export interface FileLike {
   readonly name: string;
+  /** Its bytes. */
   arrayBuffer(): Promise<ArrayBuffer>;
 }
 
@@ -38,6 +40,7 @@ export interface FileLike {
  */
 export type ModelSource = ModelParts | readonly (FileLike | NamedBytes)[] | string | URL;
 
+/** What is told of downloads. */
 export interface FetchOptions {
   /** Called for every piece of a file that comes from the web. */
   onDownload?: (progress: DownloadProgress) => void;

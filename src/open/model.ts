@@ -15,6 +15,7 @@ import { bothSides, type KnownFacts } from "./assume.ts";
 import { convert } from "./convert.ts";
 import type { OpenedModel } from "./format.ts";
 
+/** Options of `model.detect`. */
 export interface ModelDetectOptions extends DetectOptions {
   /** Input size in pixels instead of the manifest's: a square's side or both sides; multiples of the model's stride. */
   size?: KnownFacts["size"];
@@ -22,6 +23,7 @@ export interface ModelDetectOptions extends DetectOptions {
   rectangle?: boolean;
 }
 
+/** A model ready to run, as `load` gives it. `close` it when it is no longer needed. */
 export class Model {
   /** Pre-processing, heads, labels, provenance; what `NAME.json` holds. */
   readonly manifest: Manifest;

@@ -14,6 +14,7 @@ export interface RegistryFile {
   readonly sha256: string;
 }
 
+/** A model that is known by name. */
 export interface RegistryEntry {
   /** What a user types: lower case, digits and `-`, so that it is never a path. */
   readonly name: string;

@@ -11,6 +11,7 @@ export interface Folder {
   list?(): Promise<string[]>;
 }
 
+/** A file in memory. */
 export interface NamedBytes {
   readonly name: string;
   readonly bytes: Uint8Array;

@@ -7,6 +7,7 @@ import { elementCount, type Shape } from "../ir/tensor.ts";
 import { type Weight, weightBytes } from "../ir/weight.ts";
 import { ops } from "../ops/index.ts";
 
+/** One layer of a summary. */
 export interface LayerSummary {
   type: string;
   name: string;
@@ -20,6 +21,7 @@ export interface LayerSummary {
   macs?: number;
 }
 
+/** What `summarize` tells of a graph. */
 export interface GraphSummary {
   /** Layer counts by type, most frequent first. `Split` layers of the file are not counted. */
   layersByType: Record<string, number>;

@@ -24,6 +24,7 @@ import { absmaxScales, aciqScales, finestScales } from "./weights.ts";
 
 /** `kl`, `aciq` and `eq` as the official ncnn2table defines them; `auto` is what measured best. */
 export const methods = ["auto", "kl", "aciq", "eq", "minmax", "percentile", "mse"] as const;
+/** How scales are chosen; `docs/quantization.md` explains each. */
 export type Method = (typeof methods)[number];
 
 /**
@@ -32,6 +33,7 @@ export type Method = (typeof methods)[number];
  */
 export type CalibrationSource = () => AsyncIterable<Blobs>;
 
+/** How far a phase of calibration has come. */
 export interface CalibrateProgress {
   /**
    * In this order, as far as the method calls for it. `equalize`: ranges of channels, of a few pictures; `observe`: ranges and
@@ -42,6 +44,7 @@ export interface CalibrateProgress {
   images: number;
 }
 
+/** Options of calibration. */
 export interface CalibrateOptions extends SessionOptions {
   /** Default `auto`. */
   method?: Method;
@@ -56,10 +59,12 @@ export interface CalibrateOptions extends SessionOptions {
   observations?: Observations;
   /** For `auto`: what matters in the outputs, to keep its mean (see `detectionImportance`). */
   importance?: Importance;
+  /** Told after each picture. */
   onProgress?: (progress: CalibrateProgress) => void;
   signal?: AbortSignal;
 }
 
+/** Scales and corrections. */
 export interface CalibrationResult {
   method: Method;
   /** Pictures observed. */

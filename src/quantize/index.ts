@@ -18,21 +18,19 @@ export {
   shiftOutputs,
 } from "./calibrate.ts";
 export { applyCorrections, type Corrections } from "./corrections.ts";
-export { equalize } from "./equalize.ts";
-export { isInt8, type QuantizableLayer, quantizableLayers } from "./layers.ts";
+export { type QuantizableLayer, quantizableLayers } from "./layers.ts";
 export { BlobObservation, mergeObservations, type Observations } from "./observe.ts";
 export type { Importance } from "./outputs.ts";
 export { type PartialCalibration, readPartial, writePartial } from "./partial.ts";
 export type { LayerReport } from "./report.ts";
 export { quantizeGraph } from "./rewrite.ts";
 export {
-  type LayerSensitivity,
   type Loss,
   relativeError,
-  type SensitivityOptions,
   sensitivity,
 } from "./sensitivity.ts";
 
+/** Options of quantizing. */
 export interface QuantizeOptions extends RewriteOptions {
   /** For the record: how the table was made and from how many pictures. */
   method?: string;

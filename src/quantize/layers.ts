@@ -6,6 +6,7 @@ import type { Int8Form } from "../ir/op.ts";
 import { weightToFloat32 } from "../ir/weight.ts";
 import { ops } from "../ops/index.ts";
 
+/** A layer that has an int8 form, with what quantization needs of it. */
 export interface QuantizableLayer extends Int8Form {
   readonly node: Node;
   readonly name: string;

@@ -36,6 +36,7 @@ function countInto(bins: Uint32Array | Float64Array, data: Tensor["data"], perWi
   for (let i = 0; i < data.length; i++) bins[Math.abs(data[i] * perWidth) | 0]++;
 }
 
+/** What was seen of one blob: range, maxima of its channels, and a histogram. */
 export class BlobObservation {
   min = Number.POSITIVE_INFINITY;
   max = Number.NEGATIVE_INFINITY;

@@ -11,12 +11,14 @@ import { BlobObservation, binCount, type Observations } from "./observe.ts";
 const magic = 0x6f6b636e; // "ncko"
 const version = 1;
 
+/** The observations of one shard of the pictures. */
 export interface PartialCalibration {
   /** Says how the pictures were prepared and which model saw them; partials with different notes do not merge. */
   note: string;
   observations: Observations;
 }
 
+/** The bytes of a shard's observations. */
 export function writePartial(partial: PartialCalibration): Uint8Array {
   expectKind("writePartial: partial", partial, "an object");
   expectKind("writePartial: partial.note", partial.note, "a string");

@@ -5,6 +5,7 @@ import type { QuantizableLayer } from "./layers.ts";
 import { type BlobObservation, rebin } from "./observe.ts";
 import { squaredError } from "./thresholds.ts";
 
+/** What calibration saw of one layer's input. */
 export interface LayerReport {
   name: string;
   type: string;

@@ -19,6 +19,7 @@ import { ops } from "../ops/index.ts";
 import { int8FormOf, type QuantizableLayer, quantizableLayers } from "./layers.ts";
 import type { RoundedLayer } from "./round.ts";
 
+/** Options of the int8 rewrite. */
 export interface RewriteOptions {
   /** Names of layers that stay float though the table has them. */
   keepFloat?: readonly string[];

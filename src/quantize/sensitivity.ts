@@ -6,6 +6,7 @@ import type { Tensor } from "../ir/tensor.ts";
 import { quantizableLayers } from "./layers.ts";
 import { quantizeGraph, type RewriteOptions } from "./rewrite.ts";
 
+/** Values by blob name. */
 export type Blobs = Record<string, Tensor>;
 /** How far outputs are from the float ones; 0 when equal, greater when worse. Sums over pictures. */
 export type Loss = (float: Blobs, int8: Blobs) => number;

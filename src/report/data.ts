@@ -6,6 +6,7 @@ export interface ReportImage {
   readonly bytes: Uint8Array;
 }
 
+/** COCO's sizes of objects: small below 32² pixels, large from 96² on. */
 export type ObjectSize = "small" | "medium" | "large";
 
 /** One form of the model: fp32, fp16 or int8. Fractions are 0..1. */
@@ -51,6 +52,7 @@ export interface ReportLayer {
   readonly histogram: readonly number[];
 }
 
+/** One picture with the boxes of the float and of the int8 model. */
 export interface ReportExample {
   readonly name: string;
   readonly float: ReportImage;
@@ -59,6 +61,7 @@ export interface ReportExample {
   readonly int8Count: number;
 }
 
+/** Everything that the report page shows. */
 export interface ReportData {
   readonly name: string;
   /** When it was made, in words for a reader. */

@@ -12,6 +12,7 @@ import { Module } from "./module.ts";
 export type { DotMode } from "./_dot.ts";
 export type { MaddMode } from "./_madd.ts";
 
+/** What this machine's WebAssembly does, found by running it. */
 export interface Features {
   /** 128-bit vectors: needed by the engine. */
   readonly simd: boolean;

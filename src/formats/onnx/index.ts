@@ -15,14 +15,14 @@ import { type Dim, type OnnxModel, opsetOf } from "./model.ts";
 import { readOnnxModel } from "./read.ts";
 import { removeDead, simplify } from "./simplify.ts";
 
-export { type ExportOnnxFacts, type ExportOnnxOptions, exportOnnx } from "./export.ts";
+export { exportOnnx } from "./export.ts";
 export type { ExternalData } from "./external.ts";
-export type { OnnxFacts, OnnxHead } from "./heads.ts";
+export type { OnnxFacts } from "./heads.ts";
 export type { InputCode } from "./input.ts";
 export { supportedOperators } from "./lower.ts";
 export type { OnnxModel } from "./model.ts";
 export { readOnnxModel } from "./read.ts";
-export { type Simplified, type SimplifyOptions, simplify } from "./simplify.ts";
+export { simplify } from "./simplify.ts";
 export { writeOnnx } from "./write.ts";
 
 export interface ReadOnnxOptions {

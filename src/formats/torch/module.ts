@@ -3,7 +3,7 @@
 import { FormatError, UnsupportedError } from "../../base/errors.ts";
 import { brief } from "../../base/text.ts";
 import type { TorchArchive } from "./archive.ts";
-import { describe, type PyDict, PyGlobal, PyObject, PyTensor, type PyValue } from "./values.ts";
+import { describe, type PyDict, PyObject, PyTensor, type PyValue } from "./values.ts";
 
 export interface TensorValues {
   readonly shape: readonly number[];
@@ -158,9 +158,4 @@ export function isModule(value: PyValue | undefined): value is PyObject {
   return (
     value instanceof PyObject && value.state instanceof Map && value.state.get("_modules") instanceof Map
   );
-}
-
-/** The name of a global, for attributes that hold classes. */
-export function globalName(value: PyValue | undefined): string | undefined {
-  return value instanceof PyGlobal ? value.name : undefined;
 }

@@ -43,10 +43,6 @@ export function unitSize(dot: DotKind): number {
 }
 /** Bytes of input in a unit. All are 4: one float or four bytes. */
 export const unitBytes = 4;
-/** Bytes of weights for each unit and vector of output channels. */
-export function weightUnitBytes(dot: DotKind): number {
-  return dot === "i16" ? 32 : 16;
-}
 /** Table entry: address of the segment at output pixel 0, length in bytes; in front of a group: its number of segments. */
 export const segmentEntryBytes = 8;
 
