@@ -1,19 +1,12 @@
 /** `ncnnkit bench`: how fast a model runs here. */
 import os from "node:os";
-import type { Command } from "commander";
 import { type BenchmarkResult, benchmark, features } from "../node.ts";
 import type { Model } from "../steps.ts";
-import { addNameOptions, loadNamed, type NameOptions } from "./names.ts";
-import { addEngineOptions, type EngineOptions, numberIn, parseSize } from "./options.ts";
+import { command, type OptionsOf, option } from "./command.ts";
+import { loadNamed, nameOptions } from "./names.ts";
+import { engineOptions, jsonOption, numberIn, sizeOption } from "./options.ts";
 import { startProgress } from "./progress.ts";
 import { type Terminal, table } from "./terminal.ts";
-
-interface BenchOptions extends EngineOptions, NameOptions {
-  size?: { width: number; height: number };
-  loops: number;
-  int8?: string;
-  json?: boolean;
-}
 
 interface Row extends BenchmarkResult {
   readonly model: string;
@@ -23,33 +16,38 @@ interface Row extends BenchmarkResult {
   readonly load: number;
 }
 
-export function benchCommand(program: Command, terminal: Terminal): void {
-  const command = program
-    .command("bench")
-    .description("time a model: min, median, max and average of an inference, start-up and memory")
-    .argument("<model>", "anything that detect takes")
-    .option("--int8 <model>", "a second model to time beside it, usually the int8 one")
-    .option("--size <n|wxh>", "input size in pixels", parseSize)
-    .option("--loops <n>", "timed inferences", numberIn(1, 100000, true), 20);
-  addNameOptions(addEngineOptions(command))
-    .option("--json", "print JSON only")
-    .addHelpText(
-      "after",
-      "\nExamples:\n  ncnnkit bench yolov5ss.param --size 320\n  ncnnkit bench yolov5ss.param --int8 yolov5ss-int8.param --size 320 --threads 2",
-    )
-    .action(async (file: string, options: BenchOptions) => {
-      const rows: Row[] = [];
-      for (const model of options.int8 === undefined ? [file] : [file, options.int8]) {
-        rows.push(await time(model, options, terminal));
-      }
-      const environment = describeEnvironment(options.threads ?? 1);
-      const peak = process.resourceUsage().maxRSS * 1024;
-      if (options.json) terminal.out(`${JSON.stringify({ environment, rows, peakBytes: peak }, null, 2)}\n`);
-      else terminal.out(describe(rows, environment, peak));
-    });
-}
+const options = {
+  int8: option("--int8 <model>", "a second model to time beside it, usually the int8 one"),
+  ...sizeOption,
+  loops: option("--loops <n>", "timed inferences", numberIn(1, 100000, true), 20),
+  ...engineOptions,
+  ...nameOptions,
+  ...jsonOption,
+};
+type Options = OptionsOf<typeof options>;
 
-async function time(file: string, options: BenchOptions, terminal: Terminal): Promise<Row> {
+export const bench = command({
+  name: "bench",
+  about: "time a model: min, median, max and average of an inference, start-up and memory",
+  arguments: [["<model>", "anything that detect takes"]],
+  options,
+  notes: `
+Examples:
+  ncnnkit bench yolov5ss.param --size 320
+  ncnnkit bench yolov5ss.param --int8 yolov5ss-int8.param --size 320 --threads 2`,
+  async run([file], options, terminal) {
+    const rows: Row[] = [];
+    for (const model of options.int8 === undefined ? [file] : [file, options.int8]) {
+      rows.push(await time(model, options, terminal));
+    }
+    const environment = describeEnvironment(options.threads ?? 1);
+    const peak = process.resourceUsage().maxRSS * 1024;
+    if (options.json) terminal.out(`${JSON.stringify({ environment, rows, peakBytes: peak }, null, 2)}\n`);
+    else terminal.out(describe(rows, environment, peak));
+  },
+});
+
+async function time(file: string, options: Options, terminal: Terminal): Promise<Row> {
   const start = performance.now();
   const { backend, threads, wideVectors, offline } = options;
   const model = await loadNamed(file, terminal, { backend, threads, wideVectors, offline });

@@ -1,6 +1,5 @@
 /** `ncnnkit benchncnn`: the field's table, with ncnn's own arguments. */
 import path from "node:path";
-import type { Command } from "commander";
 import { readText } from "../node/files.ts";
 import { type Shape, UsageError } from "../node.ts";
 import {
@@ -11,7 +10,7 @@ import {
   networkFromParam,
 } from "../official.ts";
 import { describeEnvironment } from "./bench.ts";
-import type { Terminal } from "./terminal.ts";
+import { command, flag, option } from "./command.ts";
 
 /** ncnn's positional arguments, in order. */
 interface Arguments {
@@ -23,17 +22,11 @@ interface Arguments {
   readonly networks: readonly BenchmarkNetwork[] | undefined;
 }
 
-interface Options {
-  only: string[];
-  json?: boolean;
-  wideVectors?: boolean;
-}
-
 const positional = ["loops", "threads", "powersave", "gpu", "cooldown"] as const;
 const defaults = { loops: 4, threads: 1, powersave: 0, gpu: -1, cooldown: 0 };
 const cooldownSeconds = 10;
 
-const help = `
+const notes = `
 Arguments, as ncnn's benchncnn takes them:
   loops      timed inferences of each network (${defaults.loops})
   threads    threads to compute with (${defaults.threads})
@@ -50,37 +43,41 @@ Examples:
   ncnnkit benchncnn 4 1 0 -1 0 param=yolov5ss.param shape=[320,320,3]
   ncnnkit benchncnn --only squeezenet --only 'resnet.*' --json > times.json`;
 
-export function benchncnnCommand(program: Command, terminal: Terminal): void {
-  program
-    .command("benchncnn")
-    .description("time the networks of ncnn's benchmark and YOLOv5-Lite, with invented weights")
-    .argument("[arguments...]", "[loops] [threads] [powersave] [gpu] [cooldown] [param=FILE shape=[w,h,c]]")
-    .option("--only <name>", "one network, or a regular expression for several; may come again", collect, [])
-    .option("--wide-vectors", "experimental: 256-bit vectors in Node on x86")
-    .option("--json", "print JSON on stdout too")
-    .addHelpText("after", help)
-    .action(async (words: string[], options: Options) => {
-      const given = await parseArguments(words);
-      const networks = select(given.networks ?? benchmarkNetworks, options.only);
-      const environment = describeEnvironment(given.threads);
-      terminal.err(header(given, environment));
-      const rows: NetworkTiming[] = [];
-      const start = performance.now();
-      for (const network of networks) {
-        if (given.cooldown) await new Promise((resolve) => setTimeout(resolve, cooldownSeconds * 1000));
-        const { loops, threads } = given;
-        const row = await benchmarkNetwork(network, { loops, threads, wideVectors: options.wideVectors });
-        rows.push(row);
-        terminal.err(line(row));
-      }
-      const seconds = (performance.now() - start) / 1000;
-      if (options.json) terminal.out(`${JSON.stringify({ environment, seconds, rows }, null, 2)}\n`);
-    });
-}
-
-function collect(value: string, before: string[]): string[] {
-  return [...before, value];
-}
+export const benchncnn = command({
+  name: "benchncnn",
+  about: "time the networks of ncnn's benchmark and YOLOv5-Lite, with invented weights",
+  arguments: [
+    ["[arguments...]", "[loops] [threads] [powersave] [gpu] [cooldown] [param=FILE shape=[w,h,c]]"],
+  ],
+  options: {
+    only: option(
+      "--only <name>",
+      "one network, or a regular expression for several; may come again",
+      (text, before: string[] = []) => [...before, text],
+      [],
+    ),
+    wideVectors: flag("--wide-vectors", "experimental: 256-bit vectors in Node on x86"),
+    json: flag("--json", "print JSON on stdout too"),
+  },
+  notes,
+  async run([words], { only, wideVectors, json }, terminal) {
+    const given = await parseArguments(words);
+    const networks = select(given.networks ?? benchmarkNetworks, only);
+    const environment = describeEnvironment(given.threads);
+    terminal.err(header(given, environment));
+    const rows: NetworkTiming[] = [];
+    const start = performance.now();
+    for (const network of networks) {
+      if (given.cooldown) await new Promise((resolve) => setTimeout(resolve, cooldownSeconds * 1000));
+      const { loops, threads } = given;
+      const row = await benchmarkNetwork(network, { loops, threads, wideVectors });
+      rows.push(row);
+      terminal.err(line(row));
+    }
+    const seconds = (performance.now() - start) / 1000;
+    if (json) terminal.out(`${JSON.stringify({ environment, seconds, rows }, null, 2)}\n`);
+  },
+});
 
 async function parseArguments(words: readonly string[]): Promise<Arguments> {
   const pairs = words.filter((word) => /^[a-z]+=/.test(word));

@@ -1,7 +1,7 @@
 /** `ncnnkit calibrate`: scales for int8 from pictures. */
 import { createHash } from "node:crypto";
 import path from "node:path";
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { InvalidArgumentError } from "commander";
 import { counted } from "../base/text.ts";
 import { readBytes } from "../node/files.ts";
 import { slashed } from "../node/local.ts";
@@ -13,7 +13,6 @@ import {
   type Graph,
   InputError,
   type Manifest,
-  type Method,
   type ModelCalibration,
   type ModelInput,
   modelFiles,
@@ -28,7 +27,6 @@ import {
   inputDifferences,
   isCorrected,
   mergeObservations,
-  methods,
   type Observations,
   observeSource,
   quantizableLayers,
@@ -36,28 +34,13 @@ import {
   stageTitles,
   writePartial,
 } from "../steps.ts";
-import { addNameOptions, type NameOptions, openNamed } from "./names.ts";
-import { addFactOptions, type FactOptions, keepOthers, knownFacts, numberIn } from "./options.ts";
+import { choice, command, list, type OptionsOf, option, required } from "./command.ts";
+import { nameOptions, openNamed } from "./names.ts";
+import { factOptions, jsonOption, keepOthers, methodOption, numberIn, threadsOption } from "./options.ts";
 import { stageProgress } from "./progress.ts";
 import { type Terminal, table, warn } from "./terminal.ts";
 
-interface Options extends FactOptions, NameOptions {
-  images?: string;
-  out: string;
-  method: Method;
-  percentile: number;
-  limit?: number;
-  shard?: { part: number; of: number };
-  merge?: string[];
-  threads?: number;
-  mean?: number[];
-  norm?: number[];
-  pixel?: ModelInput["pixel"];
-  resize?: ModelInput["resize"];
-  json?: boolean;
-}
-
-const examples = `
+const notes = `
 Pictures are prepared as the model manifest says. The table has the format of ncnn2table and belongs to the model as it is.
 With --method auto, NAME-calibrated.param/.bin/.json/.table are written beside it: the same function with weights that
 quantize better. "ncnnkit quantize" uses them by itself.
@@ -67,40 +50,6 @@ Examples:
   ncnnkit calibrate yolov5ss.param --images list.txt --method kl --size 320 -o yolov5ss.table
   ncnnkit calibrate yolov5ss.param --images photos/ --shard 1/2 -o part1      (and 2/2 elsewhere)
   ncnnkit calibrate yolov5ss.param --merge part1 part2 --method kl -o yolov5ss.table`;
-
-export function calibrateCommand(program: Command, terminal: Terminal): void {
-  const command = program
-    .command("calibrate")
-    .description("find the int8 scales of a float model from pictures, and write the calibration table")
-    .argument("<model>", "anything that detect takes; float, not int8")
-    .option(
-      "--images <path>",
-      "pictures: a folder, a list with one path a line, a pattern, or a dataset yaml",
-    )
-    .requiredOption("-o, --out <file>", "table to write, or with --shard the partial result")
-    .addOption(new Option("--method <name>", "how scales are chosen").choices([...methods]).default("auto"))
-    .option("--percentile <p>", "share of values to keep, for --method percentile", numberIn(50, 100), 99.99)
-    .option("--limit <n>", "pictures at most", numberIn(1, 1e7, true))
-    .option("--shard <i/n>", "observe only every n-th picture, from the i-th, to be merged later", parseShard)
-    .option("--merge <files...>", "make the table of partial results")
-    .option("--threads <n>", "threads to compute with", numberIn(1, 64, true))
-    .option("--mean <list>", "mean of each channel instead of the manifest's", parseNumbers)
-    .option("--norm <list>", "factor of each channel instead of the manifest's", parseNumbers)
-    .addOption(
-      new Option("--pixel <order>", "channel order instead of the manifest's").choices([
-        "RGB",
-        "BGR",
-        "GRAY",
-      ]),
-    )
-    .addOption(
-      new Option("--resize <kind>", "fit instead of the manifest's").choices(["stretch", "letterbox"]),
-    )
-    .option("--json", "print JSON only");
-  addNameOptions(addFactOptions(command))
-    .addHelpText("after", examples)
-    .action((file: string, options: Options) => run(file, options, terminal));
-}
 
 function parseShard(text: string): { part: number; of: number } {
   const match = /^(\d{1,6})\/(\d{1,6})$/.exec(text.trim());
@@ -118,14 +67,51 @@ function parseNumbers(text: string): number[] {
   throw new InvalidArgumentError("Expected numbers with commas between, one a channel.");
 }
 
-async function run(file: string, options: Options, terminal: Terminal): Promise<void> {
+const options = {
+  images: option(
+    "--images <path>",
+    "pictures: a folder, a list with one path a line, a pattern, or a dataset yaml",
+  ),
+  out: required("-o, --out <file>", "table to write, or with --shard the partial result"),
+  ...methodOption,
+  percentile: option(
+    "--percentile <p>",
+    "share of values to keep, for --method percentile",
+    numberIn(50, 100),
+    99.99,
+  ),
+  limit: option("--limit <n>", "pictures at most", numberIn(1, 1e7, true)),
+  shard: option(
+    "--shard <i/n>",
+    "observe only every n-th picture, from the i-th, to be merged later",
+    parseShard,
+  ),
+  merge: list("--merge <files...>", "make the table of partial results"),
+  ...threadsOption,
+  mean: option("--mean <list>", "mean of each channel instead of the manifest's", parseNumbers),
+  norm: option("--norm <list>", "factor of each channel instead of the manifest's", parseNumbers),
+  pixel: choice("--pixel <order>", "channel order instead of the manifest's", ["RGB", "BGR", "GRAY"]),
+  resize: choice("--resize <kind>", "fit instead of the manifest's", ["stretch", "letterbox"]),
+  ...jsonOption,
+  ...factOptions,
+  ...nameOptions,
+};
+type Options = OptionsOf<typeof options>;
+
+export const calibrate = command({
+  name: "calibrate",
+  about: "find the int8 scales of a float model from pictures, and write the calibration table",
+  arguments: [["<model>", "anything that detect takes; float, not int8"]],
+  options,
+  notes,
+  run,
+});
+
+async function run([file]: [string], options: Options, terminal: Terminal): Promise<void> {
   if (!options.images && !options.merge) throw new UsageError("give pictures with --images");
   if (options.shard && options.merge)
     throw new UsageError("--shard makes parts and --merge joins them: give one");
-  const opened = await openNamed(file, terminal, {
-    ...(await knownFacts(options)),
-    offline: options.offline,
-  });
+  const opened = await openNamed(file, options, terminal);
   for (const text of opened.assumptions) warn(terminal, `${file}: ${text}`);
   const { dir, name: stem } = path.parse(options.out);
   await keepOthers(["json", "h"].map((extension) => path.join(dir, `${stem}-calibrated.${extension}`)));

@@ -1,76 +1,66 @@
 /** `ncnnkit compare`: where two models begin to differ. */
-import type { Command } from "commander";
 import { expandPaths } from "../node/paths.ts";
 import { pictureExtensions, readPicture, type Tensor, UsageError } from "../node.ts";
 import { type BlobComparison, compareModels, type Model, toTensor } from "../steps.ts";
-import { addNameOptions, loadNamed, type NameOptions } from "./names.ts";
-import { numberIn, parseSize } from "./options.ts";
+import { command, type OptionsOf, option } from "./command.ts";
+import { loadNamed, nameOptions } from "./names.ts";
+import { jsonOption, numberIn, sizeOption } from "./options.ts";
 import { type Progress, startProgress } from "./progress.ts";
-import { type Terminal, table } from "./terminal.ts";
+import { table } from "./terminal.ts";
 
-interface CompareOptions extends NameOptions {
-  input?: string;
-  images?: string;
-  limit: number;
-  size?: { width: number; height: number };
-  order: "worst" | "layers";
-  json?: boolean;
-}
-
-export function compareCommand(program: Command, terminal: Terminal): void {
-  const command = program
-    .command("compare")
-    .description("compare two models blob by blob; one model alone: the engine against the reference kernels")
-    .argument("<model>", "the model that is taken for right")
-    .argument("[other]", "the model to judge, such as the int8 one")
-    .option("--input <picture>", "a picture to run both on")
-    .option("--images <folder>", "a folder of pictures instead")
-    .option("--limit <n>", "pictures at most", numberIn(1, 1e6, true), 16)
-    .option("--size <n|wxh>", "input size in pixels", parseSize)
-    .option("--order <worst|layers>", "worst blob first, or in the order of layers", "worst")
-    .option("--json", "print JSON only");
-  addNameOptions(command)
-    .addHelpText(
-      "after",
-      "\nExamples:\n  ncnnkit compare yolov5ss.param yolov5ss-int8.param --images photos/ --limit 8\n  ncnnkit compare broken.param --input photo.jpg --order layers",
-    )
-    .action(async (file: string, other: string | undefined, options: CompareOptions) => {
-      if (!["worst", "layers"].includes(options.order)) throw new UsageError("--order is worst or layers");
-      const path = options.images ?? options.input;
-      if (path === undefined) throw new UsageError("give a picture with --input or a folder with --images");
-      const reference = await loadNamed(file, terminal, {
-        backend: other === undefined ? "reference" : "wasm",
-        offline: options.offline,
-      });
-      const candidate = await loadNamed(other ?? file, terminal, {
-        backend: "wasm",
-        offline: options.offline,
-      });
-      const files = expandPaths([path], pictureExtensions).slice(0, options.limit);
-      const progress = startProgress(terminal, "comparing", files.length);
-      try {
-        const tensors = inputTensors(
-          reference,
-          files.map((found) => found.path),
-          options,
-          progress,
-        );
-        const rows = await compareModels(reference, candidate, tensors);
-        if (options.order === "worst") rows.sort((a, b) => a.sqnr - b.sqnr);
-        if (options.json) terminal.out(`${JSON.stringify(rows, null, 2)}\n`);
-        else terminal.out(describe(rows));
-      } finally {
-        progress.stop();
-        reference.close();
-        candidate.close();
-      }
-    });
-}
+export const compare = command({
+  name: "compare",
+  about: "compare two models blob by blob; one model alone: the engine against the reference kernels",
+  arguments: [
+    ["<model>", "the model that is taken for right"],
+    ["[other]", "the model to judge, such as the int8 one"],
+  ],
+  options: {
+    input: option("--input <picture>", "a picture to run both on"),
+    images: option("--images <folder>", "a folder of pictures instead"),
+    limit: option("--limit <n>", "pictures at most", numberIn(1, 1e6, true), 16),
+    ...sizeOption,
+    order: option("--order <worst|layers>", "worst blob first, or in the order of layers", String, "worst"),
+    ...jsonOption,
+    ...nameOptions,
+  },
+  notes: `
+Examples:
+  ncnnkit compare yolov5ss.param yolov5ss-int8.param --images photos/ --limit 8
+  ncnnkit compare broken.param --input photo.jpg --order layers`,
+  async run([file, other], options, terminal) {
+    if (!["worst", "layers"].includes(options.order)) throw new UsageError("--order is worst or layers");
+    const source = options.images ?? options.input;
+    if (source === undefined) throw new UsageError("give a picture with --input or a folder with --images");
+    const { offline } = options;
+    const backend = other === undefined ? "reference" : "wasm";
+    const reference = await loadNamed(file, terminal, { backend, offline });
+    const candidate = await loadNamed(other ?? file, terminal, { backend: "wasm", offline });
+    const files = expandPaths([source], pictureExtensions).slice(0, options.limit);
+    const progress = startProgress(terminal, "comparing", files.length);
+    try {
+      const tensors = inputTensors(
+        reference,
+        files.map((found) => found.path),
+        options,
+        progress,
+      );
+      const rows = await compareModels(reference, candidate, tensors);
+      if (options.order === "worst") rows.sort((a, b) => a.sqnr - b.sqnr);
+      if (options.json) terminal.out(`${JSON.stringify(rows, null, 2)}\n`);
+      else terminal.out(describe(rows));
+    } finally {
+      progress.stop();
+      reference.close();
+      candidate.close();
+    }
+  },
+});
 
 async function* inputTensors(
   model: Model,
   files: readonly string[],
-  { size }: CompareOptions,
+  { size }: OptionsOf<typeof sizeOption>,
   progress: Progress,
 ): AsyncGenerator<Tensor> {
   for (const [i, file] of files.entries()) {

@@ -1,25 +1,28 @@
 /** `ncnnkit convert`: a checkpoint or ONNX export to the files of an ncnn model. */
 import path from "node:path";
-import type { Command } from "commander";
 import { slashed } from "../node/local.ts";
 import { convert, modelFiles, summarize, writeFiles } from "../node.ts";
-import { addNameOptions, type NameOptions, openNamed } from "./names.ts";
-import { addFactOptions, type FactOptions, keepOthers, keepSource, knownFacts } from "./options.ts";
+import { command, flag, type OptionsOf, option, required } from "./command.ts";
+import { nameOptions, openNamed } from "./names.ts";
+import { factOptions, jsonOption, keepOthers, keepSource } from "./options.ts";
 import { type Terminal, table, warn } from "./terminal.ts";
 
-interface Options extends FactOptions, NameOptions {
-  out: string;
-  name?: string;
-  fp16?: boolean;
-  optimize: boolean;
-  static?: boolean;
-  keepFocus?: boolean;
-  keepDecode?: boolean;
-  verbose?: boolean;
-  json?: boolean;
-}
+const options = {
+  out: required("-o, --out <dir>", "folder to write to"),
+  name: option("--name <name>", "name of the model and its files (default: that of the file)"),
+  fp16: flag("--fp16", "store weights as float16: half the size"),
+  optimize: flag("--no-optimize", "keep the layers as they are: no folding, no fusion"),
+  keepSizes: flag("--static", "keep sizes in Reshape and Interp layers: the model runs at one input size"),
+  keepFocus: flag("--keep-focus", "keep Focus layers: no 6x6 convolution instead"),
+  keepDecode: flag("--keep-decode", "ONNX: keep the decoding of boxes that is in the graph"),
+  verbose: flag("--verbose", "say what each rewrite did, and what nearly matched"),
+  ...jsonOption,
+  ...factOptions,
+  ...nameOptions,
+};
+type Options = OptionsOf<typeof options>;
 
-const examples = `
+const notes = `
 Writes NAME.param and NAME.bin for ncnn, the model manifest NAME.json (pre-processing, heads, class names, provenance) for
 ncnnkit, and the same facts as a C++ header NAME.h for programs that use native ncnn.
 
@@ -28,52 +31,33 @@ Examples:
   ncnnkit convert yolov5ss.pt -o out/ --fp16 --name yolov5ss-fp16
   ncnnkit convert yolov5s.onnx -o out/ --labels names.txt --verbose`;
 
-export function convertCommand(program: Command, terminal: Terminal): void {
-  const command = program
-    .command("convert")
-    .description("turn a checkpoint or ONNX export into an ncnn model with its manifest and C++ header")
-    .argument(
-      "<file>",
-      "a checkpoint (.pt) or ONNX export; or a .param or manifest to optimise or store anew",
-    )
-    .requiredOption("-o, --out <dir>", "folder to write to")
-    .option("--name <name>", "name of the model and its files (default: that of the file)")
-    .option("--fp16", "store weights as float16: half the size")
-    .option("--no-optimize", "keep the layers as they are: no folding, no fusion")
-    .option("--static", "keep sizes in Reshape and Interp layers: the model runs at one input size")
-    .option("--keep-focus", "keep Focus layers: no 6x6 convolution instead")
-    .option("--keep-decode", "ONNX: keep the decoding of boxes that is in the graph")
-    .option("--verbose", "say what each rewrite did, and what nearly matched")
-    .option("--json", "print JSON only");
-  addNameOptions(addFactOptions(command))
-    .addHelpText("after", examples)
-    .action((file: string, options: Options) => run(file, options, terminal));
-}
+export const convertCommand = command({
+  name: "convert",
+  about: "turn a checkpoint or ONNX export into an ncnn model with its manifest and C++ header",
+  arguments: [
+    ["<file>", "a checkpoint (.pt) or ONNX export; or a .param or manifest to optimise or store anew"],
+  ],
+  options,
+  notes,
+  run,
+});
 
-async function run(file: string, options: Options, terminal: Terminal): Promise<void> {
-  const opened = await openNamed(file, terminal, {
-    ...(await knownFacts(options)),
-    offline: options.offline,
-    ...(options.static && { keepSizes: true }),
-    ...(options.keepDecode && { keepDecode: true }),
-  });
+async function run([file]: [string], options: Options, terminal: Terminal): Promise<void> {
+  const { name, fp16, optimize, keepFocus, keepSizes, keepDecode } = options;
+  const opened = await openNamed(file, options, terminal, { keepSizes, keepDecode });
   for (const text of opened.assumptions) warn(terminal, `${file}: ${text}`);
   if (options.verbose) for (const line of opened.details ?? []) terminal.err(`${line}\n`);
   const { graph, manifest, rewrites } = convert(opened, {
-    name: options.name,
-    fp16: options.fp16,
-    optimize: options.optimize,
-    keepFocus: options.keepFocus,
-    keepSizes: options.static,
+    ...{ name, fp16, optimize, keepFocus, keepSizes },
     log: options.verbose ? (message) => terminal.err(`${message}\n`) : undefined,
   });
   const files = modelFiles(graph, manifest);
-  const outputs = Object.keys(files).map((name) => slashed(path.join(options.out, name)));
+  const outputs = Object.keys(files).map((each) => slashed(path.join(options.out, each)));
   keepSource(file, outputs, "choose another folder or --name");
   await keepOthers(outputs);
   await writeFiles(options.out, files);
-  const written = Object.entries(files).map(([name, content]) => ({
-    file: slashed(path.join(options.out, name)),
+  const written = Object.entries(files).map(([each, content]) => ({
+    file: slashed(path.join(options.out, each)),
     bytes: typeof content === "string" ? new TextEncoder().encode(content).length : content.length,
   }));
   if (options.json) {
@@ -87,5 +71,5 @@ async function run(file: string, options: Options, terminal: Terminal): Promise<
     `${manifest.name}: ${graph.nodes.length} layers${fewer}, ${parameters} parameters, ${manifest.heads.length} heads, ${manifest.labels.length} classes\n`,
   );
   if (options.verbose && Object.keys(rewrites).length) terminal.err(table(Object.entries(rewrites)));
-  terminal.out(table(written.map(({ file: name, bytes }) => [name, bytes])));
+  terminal.out(table(written.map(({ file: each, bytes }) => [each, bytes])));
 }

@@ -1,44 +1,27 @@
 /** `ncnnkit deploy`: from a checkpoint to a checked INT8 model, one command. */
 import os from "node:os";
 import path from "node:path";
-import { type Command, Option } from "commander";
 import { checkReplaceable } from "../node/folder.ts";
 import { slashed } from "../node/local.ts";
 import {
   type Deployment,
   deploy,
   encodePicture,
-  type Method,
   openDataset,
   openPictures,
   type Picture,
   type ReportImage,
   replaceFolder,
 } from "../node.ts";
-import { hasOwnLabels, methods, requireHeads, stageTitles } from "../steps.ts";
+import { hasOwnLabels, requireHeads, stageTitles } from "../steps.ts";
+import { command, list, type OptionsOf, option, required } from "./command.ts";
 import { change, percent } from "./eval.ts";
-import { addNameOptions, type NameOptions, openNamed } from "./names.ts";
-import { addFactOptions, type FactOptions, knownFacts, numberIn, parsePercent } from "./options.ts";
+import { nameOptions, openNamed } from "./names.ts";
+import { factOptions, jsonOption, methodOption, numberIn, parsePercent, threadsOption } from "./options.ts";
 import { stageProgress } from "./progress.ts";
 import { type Terminal, table, warn } from "./terminal.ts";
 
-interface Options extends FactOptions, NameOptions {
-  calib: string;
-  eval?: string;
-  out?: string;
-  name?: string;
-  images?: string;
-  method: Method;
-  limit: number;
-  evalLimit?: number;
-  threads?: number;
-  keepFloat?: string[];
-  budgetAp?: number;
-  budgetTime?: number;
-  json?: boolean;
-}
-
-const examples = `
+const notes = `
 Writes OUT/fp16 and OUT/int8, each with NAME.param and NAME.bin for ncnn, the model manifest and a C++ header, NAME.table, and
 OUT/report.html: accuracy, speed, and where loss comes from. All of OUT appears at the end, or nothing.
 Where int8 as a whole is not faithful to float, the most sensitive layers stay float, at most 5 % of the work; --budget-time sets a
@@ -48,40 +31,44 @@ Examples:
   ncnnkit deploy yolov5ss.pt --calib images/ --eval coco/coco.yaml
   ncnnkit deploy yolov5ss.pt --calib images/ --size 320 --budget-time 5% -o out/`;
 
-export function deployCommand(program: Command, terminal: Terminal): void {
-  const command = program
-    .command("deploy")
-    .description(
-      "convert, calibrate, quantize and check: a checkpoint to a verified INT8 model with a report",
-    )
-    .argument("<checkpoint>", "a checkpoint (.pt), ONNX export, .param or manifest; float, not int8")
-    .requiredOption("--calib <path>", "pictures to calibrate with: a folder, a list or a pattern")
-    .option("--eval <data>", "labelled pictures: dataset .yaml, COCO .json, or a folder with YOLO labels")
-    .option("--images <dir>", "folder of the pictures of --eval, where the data does not lead to it")
-    .option("-o, --out <dir>", "folder to write (default: NAME-deploy)")
-    .option("--name <name>", "name of the model and its files (default: that of the checkpoint)")
-    .addOption(new Option("--method <name>", "how scales are chosen").choices([...methods]).default("auto"))
-    .option("--limit <n>", "calibration pictures at most, spread over all", numberIn(1, 1e6, true), 256)
-    .option("--eval-limit <n>", "evaluation pictures at most", numberIn(1, 1e7, true))
-    .option("--threads <n>", "threads to compute with", numberIn(1, 64, true))
-    .option("--keep-float <names...>", "layers that stay float")
-    .option(
-      "--budget-ap <n>",
-      "most AP that may be lost, as in 0.3; needs --eval with labels",
-      numberIn(0, 100),
-    )
-    .option("--budget-time <percent>", "time that sensitive layers in float may cost, as in 5%", parsePercent)
-    .option("--json", "print JSON only");
-  addNameOptions(addFactOptions(command))
-    .addHelpText("after", examples)
-    .action((file: string, options: Options) => run(file, options, terminal));
-}
+const options = {
+  calib: required("--calib <path>", "pictures to calibrate with: a folder, a list or a pattern"),
+  eval: option("--eval <data>", "labelled pictures: dataset .yaml, COCO .json, or a folder with YOLO labels"),
+  images: option("--images <dir>", "folder of the pictures of --eval, where the data does not lead to it"),
+  out: option("-o, --out <dir>", "folder to write (default: NAME-deploy)"),
+  name: option("--name <name>", "name of the model and its files (default: that of the checkpoint)"),
+  ...methodOption,
+  limit: option("--limit <n>", "calibration pictures at most, spread over all", numberIn(1, 1e6, true), 256),
+  evalLimit: option("--eval-limit <n>", "evaluation pictures at most", numberIn(1, 1e7, true)),
+  ...threadsOption,
+  keepFloat: list("--keep-float <names...>", "layers that stay float"),
+  budgetAp: option(
+    "--budget-ap <n>",
+    "most AP that may be lost, as in 0.3; needs --eval with labels",
+    numberIn(0, 100),
+  ),
+  budgetTime: option(
+    "--budget-time <percent>",
+    "time that sensitive layers in float may cost, as in 5%",
+    parsePercent,
+  ),
+  ...jsonOption,
+  ...factOptions,
+  ...nameOptions,
+};
+type Options = OptionsOf<typeof options>;
 
-async function run(file: string, options: Options, terminal: Terminal): Promise<void> {
-  let opened = await openNamed(file, terminal, {
-    ...(await knownFacts(options)),
-    offline: options.offline,
-  });
+export const deployCommand = command({
+  name: "deploy",
+  about: "convert, calibrate, quantize and check: a checkpoint to a verified INT8 model with a report",
+  arguments: [["<checkpoint>", "a checkpoint (.pt), ONNX export, .param or manifest; float, not int8"]],
+  options,
+  notes,
+  run,
+});
+
+async function run([file]: [string], options: Options, terminal: Terminal): Promise<void> {
+  let opened = await openNamed(file, options, terminal);
   const name = options.name ?? opened.manifest.name;
   const out = options.out ?? `${name}-deploy`;
   checkReplaceable(out);

@@ -1,6 +1,5 @@
 /** `ncnnkit detect`: boxes on pictures. */
 import path from "node:path";
-import { type Command, Option } from "commander";
 import { counted, fileSafe, visible } from "../base/text.ts";
 import { labelFileOf } from "../node/dataset.ts";
 import { realPath } from "../node/files.ts";
@@ -27,31 +26,13 @@ import {
   sameName,
   yoloText,
 } from "../steps.ts";
-import { addNameOptions, loadNamed, type NameOptions } from "./names.ts";
-import {
-  addEngineOptions,
-  addFactOptions,
-  type EngineOptions,
-  type FactOptions,
-  knownFacts,
-  numberIn,
-} from "./options.ts";
+import { choice, command, flag, type OptionsOf, option } from "./command.ts";
+import { loadNamed, nameOptions } from "./names.ts";
+import { engineOptions, factOptions, jsonOption, knownFacts, numberIn } from "./options.ts";
 import { startProgress } from "./progress.ts";
 import { type Terminal, warn } from "./terminal.ts";
 
-interface Options extends FactOptions, EngineOptions, NameOptions {
-  out?: string;
-  json?: boolean;
-  save?: "txt" | "coco";
-  conf: number;
-  iou: number;
-  maxDet: number;
-  classes?: string;
-  rect?: boolean;
-  agnostic?: boolean;
-}
-
-const examples = `
+const notes = `
 Prints a line per box: label, score, and x, y, width, height in pixels of the picture.
 
 Examples:
@@ -59,33 +40,39 @@ Examples:
   ncnnkit detect out/yolov5ss.json photos/ --json > boxes.json
   ncnnkit detect yolov5ss.param "photos/**/*.png" --classes person,car --out out/ --save txt`;
 
-export function detectCommand(program: Command, terminal: Terminal): void {
-  const command = program
-    .command("detect")
-    .description("find objects in pictures with a checkpoint, an ncnn model or a model manifest")
-    .argument(
+const options = {
+  out: option("--out <dir>", "write the pictures with their boxes here"),
+  save: choice("--save <format>", "also write boxes to --out: YOLO text files, or COCO results", [
+    "txt",
+    "coco",
+  ]),
+  ...jsonOption,
+  conf: option("--conf <p>", "least score", numberIn(0, 1), 0.25),
+  iou: option("--iou <p>", "overlap above which the weaker box goes", numberIn(0, 1), 0.45),
+  maxDet: option("--max-det <n>", "most boxes per picture", numberIn(0, 100_000, true), 300),
+  classes: option("--classes <list>", "only these classes: names or numbers, comma between"),
+  rect: flag("--rect", "pad to the next multiple of the stride only: faster on oblong pictures"),
+  agnostic: flag("--agnostic", "boxes of different classes suppress each other"),
+  ...factOptions,
+  ...engineOptions,
+  ...nameOptions,
+};
+type Options = OptionsOf<typeof options>;
+
+export const detect = command({
+  name: "detect",
+  about: "find objects in pictures with a checkpoint, an ncnn model or a model manifest",
+  arguments: [
+    [
       "<model>",
       "a checkpoint (.pt), .param, manifest (.json), a folder with one of them, or a name of pull --list",
-    )
-    .argument("<images...>", "pictures, folders of pictures, or patterns such as 'photos/*.jpg'")
-    .option("--out <dir>", "write the pictures with their boxes here")
-    .addOption(
-      new Option("--save <format>", "also write boxes to --out: YOLO text files, or COCO results").choices([
-        "txt",
-        "coco",
-      ]),
-    )
-    .option("--json", "print JSON only")
-    .option("--conf <p>", "least score", numberIn(0, 1), 0.25)
-    .option("--iou <p>", "overlap above which the weaker box goes", numberIn(0, 1), 0.45)
-    .option("--max-det <n>", "most boxes per picture", numberIn(0, 100_000, true), 300)
-    .option("--classes <list>", "only these classes: names or numbers, comma between")
-    .option("--rect", "pad to the next multiple of the stride only: faster on oblong pictures")
-    .option("--agnostic", "boxes of different classes suppress each other");
-  addNameOptions(addEngineOptions(addFactOptions(command)))
-    .addHelpText("after", examples)
-    .action((model: string, images: string[], options: Options) => detect(model, images, options, terminal));
-}
+    ],
+    ["<images...>", "pictures, folders of pictures, or patterns such as 'photos/*.jpg'"],
+  ],
+  options,
+  notes,
+  run,
+});
 
 /** What is reported of a picture. */
 interface Result {
@@ -110,9 +97,8 @@ interface Target {
   imageId: number | string;
 }
 
-async function detect(
-  modelFile: string,
-  images: string[],
+async function run(
+  [modelFile, images]: [string, string[]],
   options: Options,
   terminal: Terminal,
 ): Promise<void> {

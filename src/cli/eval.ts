@@ -1,5 +1,4 @@
 /** `ncnnkit eval`: accuracy and speed of models on labelled pictures. */
-import { type Command, Option } from "commander";
 import { counted } from "../base/text.ts";
 import {
   type Evaluation,
@@ -10,28 +9,13 @@ import {
   readEntries,
 } from "../node.ts";
 import { hasOwnLabels, inputDifferences, type Model } from "../steps.ts";
-import { addNameOptions, loadNamed, type NameOptions } from "./names.ts";
-import {
-  addEngineOptions,
-  addFactOptions,
-  type EngineOptions,
-  type FactOptions,
-  knownFacts,
-  numberIn,
-} from "./options.ts";
+import { choice, command, flag, type OptionsOf, option, required } from "./command.ts";
+import { loadNamed, nameOptions } from "./names.ts";
+import { engineOptions, factOptions, jsonOption, knownFacts, numberIn } from "./options.ts";
 import { type Progress, startProgress } from "./progress.ts";
 import { type Terminal, table, warn } from "./terminal.ts";
 
-interface Options extends FactOptions, EngineOptions, NameOptions {
-  data: string;
-  images?: string;
-  split: "train" | "val" | "test";
-  limit?: number;
-  perClass?: boolean;
-  json?: boolean;
-}
-
-const examples = `
+const notes = `
 AP, recall and fidelity are printed times 100. Fidelity is the AP of a model when the detections of the first model (score at
 least 0.25) are taken for the truth; score change is that of the objects that both find, by size (small < 32² px ≤ medium
 < 96² px ≤ large). "AP change, 95 %" is where the difference in AP lies for 95 of 100 draws of as many pictures (bootstrap): an
@@ -42,28 +26,32 @@ Examples:
   ncnnkit eval fp16/yolov5ss.json int8/yolov5ss.json --data coco/images/val2017 --json
   ncnnkit eval yolov5ss.pt --data annotations/instances_val2017.json --images val2017 --limit 500`;
 
-export function evalCommand(program: Command, terminal: Terminal): void {
-  const command = program
-    .command("eval")
-    .description("measure models on labelled pictures: COCO AP, fidelity to the first model, speed")
-    .argument("<models...>", "anything that detect takes; the further ones are compared with the first")
-    .requiredOption(
-      "--data <path>",
-      "dataset .yaml, COCO instances .json, or a folder of pictures with YOLO labels",
-    )
-    .option("--images <dir>", "folder of the pictures, where the data does not lead to it")
-    .addOption(
-      new Option("--split <name>", "part of a dataset yaml").choices(["train", "val", "test"]).default("val"),
-    )
-    .option("--limit <n>", "pictures at most", numberIn(1, 1e7, true))
-    .option("--per-class", "also the AP of every class")
-    .option("--json", "print JSON only");
-  addNameOptions(addEngineOptions(addFactOptions(command)))
-    .addHelpText("after", examples)
-    .action((models: string[], options: Options) => run(models, options, terminal));
-}
+const options = {
+  data: required(
+    "--data <path>",
+    "dataset .yaml, COCO instances .json, or a folder of pictures with YOLO labels",
+  ),
+  images: option("--images <dir>", "folder of the pictures, where the data does not lead to it"),
+  split: choice("--split <name>", "part of a dataset yaml", ["train", "val", "test"], "val"),
+  limit: option("--limit <n>", "pictures at most", numberIn(1, 1e7, true)),
+  perClass: flag("--per-class", "also the AP of every class"),
+  ...jsonOption,
+  ...factOptions,
+  ...engineOptions,
+  ...nameOptions,
+};
+type Options = OptionsOf<typeof options>;
 
-async function run(files: string[], options: Options, terminal: Terminal): Promise<void> {
+export const evaluate = command({
+  name: "eval",
+  about: "measure models on labelled pictures: COCO AP, fidelity to the first model, speed",
+  arguments: [["<models...>", "anything that detect takes; the further ones are compared with the first"]],
+  options,
+  notes,
+  run,
+});
+
+async function run([files]: [string[]], options: Options, terminal: Terminal): Promise<void> {
   const models: Model[] = [];
   try {
     for (const file of files) {
@@ -78,13 +66,13 @@ async function run(files: string[], options: Options, terminal: Terminal): Promi
         warn(terminal, `${file} prepares pictures unlike ${files[0]}: ${differences.join(", ")}`);
       }
     }
-    await evaluate(models, files, options, terminal);
+    await measure(models, files, options, terminal);
   } finally {
     for (const model of models) model.close();
   }
 }
 
-async function evaluate(
+async function measure(
   models: readonly Model[],
   files: readonly string[],
   options: Options,

@@ -1,57 +1,52 @@
 /** `ncnnkit inspect`: what is in a model. */
-import type { Command } from "commander";
 import { type GraphSummary, type OpenedModel, type Shape, summarize } from "../node.ts";
 import { describeHead, formatShape } from "../steps.ts";
-import { addNameOptions, type NameOptions, openNamed } from "./names.ts";
-import { addFactOptions, type FactOptions, knownFacts } from "./options.ts";
-import { type Terminal, table, warn } from "./terminal.ts";
+import { command, flag } from "./command.ts";
+import { nameOptions, openNamed } from "./names.ts";
+import { factOptions, jsonOption } from "./options.ts";
+import { table, warn } from "./terminal.ts";
 
-interface InspectOptions extends FactOptions, NameOptions {
-  json?: boolean;
-  graph?: boolean;
-}
-
-export function inspectCommand(program: Command, terminal: Terminal): void {
-  const command = program
-    .command("inspect")
-    .description("show what is in a model: layers, parameters, work, inputs, outputs, heads, storage")
-    .argument(
+export const inspect = command({
+  name: "inspect",
+  about: "show what is in a model: layers, parameters, work, inputs, outputs, heads, storage",
+  arguments: [
+    [
       "<file>",
       "a checkpoint (.pt), .param, manifest (.json), a folder with one of them, or a name of pull --list",
-    );
-  addNameOptions(addFactOptions(command))
-    .option("--graph", "list the layers with their shapes")
-    .option("--json", "print JSON only")
-    .addHelpText(
-      "after",
-      "\nExamples:\n  ncnnkit inspect yolov5ss.pt\n  ncnnkit inspect yolov5ss.param --size 320 --graph",
-    )
-    .action(async (file: string, options: InspectOptions) => {
-      const facts = await knownFacts(options);
-      const opened = await openNamed(file, terminal, {
-        ...facts,
-        weightsOptional: true,
-        offline: options.offline,
-      });
-      const { input } = opened.manifest;
-      const { width, height } = options.size ?? input;
-      const summary = summarize(opened.graph, { [input.blob]: [input.channels, height, width] });
-      if (options.json) terminal.out(`${JSON.stringify(toJson(file, opened, summary, options), null, 2)}\n`);
-      else {
-        if (!opened.hasWeights) warn(terminal, `${opened.manifest.bin} is not there: weights are not shown`);
-        terminal.out(describe(file, opened, summary, { width, height }));
-        if (options.graph) terminal.out(`\n${layerTable(summary)}`);
-      }
-    });
-}
+    ],
+  ],
+  options: {
+    ...factOptions,
+    ...nameOptions,
+    graph: flag("--graph", "list the layers with their shapes"),
+    ...jsonOption,
+  },
+  notes: `
+Examples:
+  ncnnkit inspect yolov5ss.pt
+  ncnnkit inspect yolov5ss.param --size 320 --graph`,
+  async run([file], options, terminal) {
+    const opened = await openNamed(file, options, terminal, { weightsOptional: true });
+    const { input } = opened.manifest;
+    const { width, height } = options.size ?? input;
+    const summary = summarize(opened.graph, { [input.blob]: [input.channels, height, width] });
+    if (options.json) {
+      terminal.out(`${JSON.stringify(toJson(file, opened, summary, options.graph), null, 2)}\n`);
+      return;
+    }
+    if (!opened.hasWeights) warn(terminal, `${opened.manifest.bin} is not there: weights are not shown`);
+    terminal.out(describe(file, opened, summary, { width, height }));
+    if (options.graph) terminal.out(`\n${layerTable(summary)}`);
+  },
+});
 
 function toJson(
   file: string,
   { format, manifest, assumptions, hasWeights }: OpenedModel,
   { layers, ...summary }: GraphSummary,
-  { graph }: InspectOptions,
+  withLayers: boolean | undefined,
 ): unknown {
-  return { file, format, hasWeights, ...summary, manifest, assumptions, ...(graph && { layers }) };
+  return { file, format, hasWeights, ...summary, manifest, assumptions, ...(withLayers && { layers }) };
 }
 
 function describe(

@@ -2,52 +2,53 @@
 import { Command, CommanderError } from "commander";
 import { NcnnkitError, version } from "../index.ts";
 import { localPath } from "../node/local.ts";
-import { benchCommand } from "./bench.ts";
-import { benchncnnCommand } from "./benchncnn.ts";
-import { calibrateCommand } from "./calibrate.ts";
-import { compareCommand } from "./compare.ts";
+import { bench } from "./bench.ts";
+import { benchncnn } from "./benchncnn.ts";
+import { calibrate } from "./calibrate.ts";
+import { type Command as Described, register } from "./command.ts";
+import { compare } from "./compare.ts";
 import { convertCommand } from "./convert.ts";
 import { deployCommand } from "./deploy.ts";
-import { detectCommand } from "./detect.ts";
-import { evalCommand } from "./eval.ts";
+import { detect } from "./detect.ts";
+import { evaluate } from "./eval.ts";
 import { exportCommand } from "./export.ts";
-import { inspectCommand } from "./inspect.ts";
-import { ncnn2int8Command } from "./ncnn2int8.ts";
-import { ncnn2memCommand } from "./ncnn2mem.ts";
-import { ncnn2tableCommand } from "./ncnn2table.ts";
-import { ncnnmergeCommand } from "./ncnnmerge.ts";
+import { inspect } from "./inspect.ts";
+import { ncnn2int8 } from "./ncnn2int8.ts";
+import { ncnn2mem } from "./ncnn2mem.ts";
+import { ncnn2table } from "./ncnn2table.ts";
+import { ncnnmerge } from "./ncnnmerge.ts";
 import { ncnnoptimizeCommand } from "./ncnnoptimize.ts";
-import { onnx2ncnnCommand } from "./onnx2ncnn.ts";
+import { onnx2ncnn } from "./onnx2ncnn.ts";
 import { profileCommand } from "./profile.ts";
-import { pullCommand } from "./pull.ts";
-import { quantizeCommand } from "./quantize.ts";
+import { pull } from "./pull.ts";
+import { quantize } from "./quantize.ts";
 import { servePageCommand } from "./serve-page.ts";
-import { simplifyCommand } from "./simplify.ts";
+import { simplify } from "./simplify.ts";
 import { guarded, processTerminal, type Terminal } from "./terminal.ts";
 
-/** Adds one command to the program; in the order in which help lists them. */
-const commands: readonly ((program: Command, terminal: Terminal) => void)[] = [
-  detectCommand,
+/** In the order in which help lists them. */
+const commands: readonly Described[] = [
+  detect,
   convertCommand,
   deployCommand,
-  calibrateCommand,
-  quantizeCommand,
-  evalCommand,
-  inspectCommand,
-  benchCommand,
+  calibrate,
+  quantize,
+  evaluate,
+  inspect,
+  bench,
   profileCommand,
-  compareCommand,
+  compare,
   exportCommand,
-  simplifyCommand,
-  pullCommand,
+  simplify,
+  pull,
   // The official tools, argument for argument.
-  onnx2ncnnCommand,
+  onnx2ncnn,
   ncnnoptimizeCommand,
-  ncnn2tableCommand,
-  ncnn2int8Command,
-  ncnnmergeCommand,
-  ncnn2memCommand,
-  benchncnnCommand,
+  ncnn2table,
+  ncnn2int8,
+  ncnnmerge,
+  ncnn2mem,
+  benchncnn,
   servePageCommand,
 ];
 
@@ -86,7 +87,7 @@ function buildProgram(terminal: Terminal): Command {
     })
     .showHelpAfterError("(--help lists the options)")
     .exitOverride();
-  for (const add of commands) add(program, terminal);
+  for (const each of commands) register(program, each, terminal);
   for (const command of program.commands) command.option("--debug", "show the stack of errors");
   return program;
 }

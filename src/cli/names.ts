@@ -1,5 +1,4 @@
 /** Models by name on the command line: `--offline`, and what is said while a model is downloaded. */
-import type { Command } from "commander";
 import {
   type LoadOptions,
   load,
@@ -9,16 +8,15 @@ import {
   type PullOptions,
 } from "../node.ts";
 import type { Model } from "../steps.ts";
+import { flag, type OptionsOf } from "./command.ts";
+import { type factOptions, knownFacts } from "./options.ts";
 import { type Progress, startProgress } from "./progress.ts";
 import type { Terminal } from "./terminal.ts";
 
-export interface NameOptions {
-  offline?: boolean;
-}
-
-export function addNameOptions(command: Command): Command {
-  return command.option("--offline", "download nothing: a model by name must be on this machine");
-}
+export const nameOptions = {
+  offline: flag("--offline", "download nothing: a model by name must be on this machine"),
+};
+type NameOptions = OptionsOf<typeof nameOptions>;
 
 /** `load` of a path or a name, telling of downloads on the terminal. */
 export function loadNamed(
@@ -29,13 +27,15 @@ export function loadNamed(
   return tellingDownloads(terminal, (told) => load(model, { ...options, ...told }));
 }
 
-/** `open` of a path or a name, telling of downloads on the terminal. */
-export function openNamed(
+/** `open` of a path or a name, with the facts that were given, telling of downloads on the terminal. */
+export async function openNamed(
   model: string,
+  given: OptionsOf<typeof factOptions> & NameOptions,
   terminal: Terminal,
-  options: OpenOptions & NameOptions,
+  options: OpenOptions = {},
 ): Promise<OpenedModel> {
-  return tellingDownloads(terminal, (told) => open(model, { ...options, ...told }));
+  const known = { ...(await knownFacts(given)), ...options, offline: given.offline };
+  return tellingDownloads(terminal, (told) => open(model, { ...known, ...told }));
 }
 
 /** Runs something that may download: notices and a bar of KiB on stderr, which is gone at the end, however that comes. */

@@ -13,11 +13,11 @@ import { officialCommand, readPair } from "./official.ts";
 import { readTable } from "./options.ts";
 import { type Terminal, warn } from "./terminal.ts";
 
-export const ncnn2int8Command = officialCommand({
+export const ncnn2int8 = officialCommand({
   name: "ncnn2int8",
-  description: "official tool: make an int8 model of a float model and its table",
+  about: "make an int8 model of a float model and its table",
   usage: "usage: ncnn2int8 [inparam] [inbin] [outparam] [outbin] [calibration table]",
-  help: `
+  notes: `
 Layers that the table does not have stay float, with weights stored as float16. "ncnnkit quantize" can do better with the same
 table: it uses the corrections that "ncnnkit calibrate" makes, and keeps to a budget.
 

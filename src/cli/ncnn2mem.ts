@@ -4,11 +4,11 @@ import { writePaths } from "../node/write.ts";
 import { memoryFiles } from "../official.ts";
 import { officialCommand, readPair } from "./official.ts";
 
-export const ncnn2memCommand = officialCommand({
+export const ncnn2mem = officialCommand({
   name: "ncnn2mem",
-  description: "official tool: turn a model into C arrays, without names or files at run time",
+  about: "turn a model into C arrays, without names or files at run time",
   usage: "Usage: ncnn2mem [ncnnproto] [ncnnbin] [idcpppath] [memcpppath]",
-  help: `
+  notes: `
 Writes the binary [ncnnproto].bin, the indices of layers and blobs as a C++ header, and both files as byte arrays.
 
 Example:

@@ -38,7 +38,7 @@ const usage = `Usage: ncnn2table [ncnnparam] [ncnnbin] [list,...] [ncnntable] [(
   type=0/1 (0: pictures, 1: .npy files)
 Sample usage: ncnn2table squeezenet.param squeezenet.bin imagelist.txt squeezenet.table mean=[104.0,117.0,123.0] norm=[1.0,1.0,1.0] shape=[227,227,3] pixel=BGR method=kl`;
 
-const help = `
+const notes = `
 Pictures are stretched to the shape, without letterbox, as the official tool does it: give the mean, norm and pixel order that
 the model is run with. "ncnnkit calibrate" takes them from the model manifest. Without [list,...] only layers whose weights
 alone are quantized get lines.
@@ -58,11 +58,11 @@ interface Settings {
   arrays: boolean;
 }
 
-export const ncnn2tableCommand = officialCommand({
+export const ncnn2table = officialCommand({
   name: "ncnn2table",
-  description: "official tool: find the int8 scales of a float model from pictures or arrays",
+  about: "find the int8 scales of a float model from pictures or arrays",
   usage,
-  help,
+  notes,
   accepts: (count) => count >= 3,
   run: async ([param, bin, ...rest], terminal) => {
     const withoutData = rest.length === 1 || rest[1].includes("=");

@@ -5,11 +5,11 @@ import { mergeModels } from "../official.ts";
 import { printParam, writeWeights } from "../steps.ts";
 import { officialCommand, readPair } from "./official.ts";
 
-export const ncnnmergeCommand = officialCommand({
+export const ncnnmerge = officialCommand({
   name: "ncnnmerge",
-  description: "official tool: put several models side by side into one pair of files",
+  about: "put several models side by side into one pair of files",
   usage: "Usage: ncnnmerge [param1] [bin1] [param2] [bin2] ... [outparam] [outbin]",
-  help: `
+  notes: `
 Layers and blobs of a.param are called a/NAME in the result; the models do not feed each other.
 
 Example:

@@ -11,9 +11,9 @@ const fp16Flags = [1, 65536];
 
 export const ncnnoptimizeCommand = officialCommand({
   name: "ncnnoptimize",
-  description: "official tool: fuse layers, choose the storage of weights, cut a part out",
+  about: "fuse layers, choose the storage of weights, cut a part out",
   usage: "usage: ncnnoptimize [inparam] [inbin] [outparam] [outbin] [flag] [cutstart] [cutend]",
-  help: `
+  notes: `
 flag 65536 or 1 stores weights as float16, any other number as float32. cutstart and cutend name the first and the last layer to
 keep. inbin "null" invents weights. "ncnnkit convert" knows more rewrites.
 

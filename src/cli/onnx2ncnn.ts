@@ -6,11 +6,11 @@ import { printParam, writeWeights } from "../steps.ts";
 import { officialCommand } from "./official.ts";
 import { warn } from "./terminal.ts";
 
-export const onnx2ncnnCommand = officialCommand({
+export const onnx2ncnn = officialCommand({
   name: "onnx2ncnn",
-  description: "official tool: turn an ONNX file into ncnn's files, layer by layer",
+  about: "turn an ONNX file into ncnn's files, layer by layer",
   usage: "Usage: onnx2ncnn [onnxpb] [ncnnparam] [ncnnbin]",
-  help: `
+  notes: `
 Without names for them, ncnn.param and ncnn.bin are written. Needs no onnxsim before it. Outputs keep the names that they have
 in the ONNX file; sizes in Reshape layers follow the input. "ncnnkit convert" also optimises and writes the manifest.
 

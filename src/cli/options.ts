@@ -1,15 +1,10 @@
 /** Options that several commands share, and how their values are read. */
 import path from "node:path";
-import { type Command, InvalidArgumentError } from "commander";
+import { InvalidArgumentError } from "commander";
 import { kindOf, readText, sameFile } from "../node/files.ts";
-import {
-  type Backend,
-  type CalibrationTable,
-  type LoadOptions,
-  type OpenOptions,
-  UsageError,
-} from "../node.ts";
-import { backendNames, parseTable } from "../steps.ts";
+import { type Backend, type CalibrationTable, type OpenOptions, UsageError } from "../node.ts";
+import { backendNames, methods, parseTable } from "../steps.ts";
+import { choice, flag, type OptionsOf, option } from "./command.ts";
 import { type Terminal, warn } from "./terminal.ts";
 
 /** A parser for a number in a range, for commander. */
@@ -49,24 +44,17 @@ export function parseAnchors(text: string): number[][] {
 }
 
 /** What a bare `.param` does not say. */
-export interface FactOptions {
-  anchors?: number[][];
-  labels?: string;
-  size?: { width: number; height: number };
-}
+export const factOptions = {
+  anchors: option(
+    "--anchors <list>",
+    "anchors of each head in pixels, where the file does not hold them",
+    parseAnchors,
+  ),
+  labels: option("--labels <file|names>", "class names: a text file with one a line, or a,b,c"),
+  size: option("--imgsz, --size <n|wxh>", "input size in pixels", parseSize),
+};
 
-export function addFactOptions(command: Command): Command {
-  return command
-    .option(
-      "--anchors <list>",
-      "anchors of each head in pixels, where the file does not hold them",
-      parseAnchors,
-    )
-    .option("--labels <file|names>", "class names: a text file with one a line, or a,b,c")
-    .option("--imgsz, --size <n|wxh>", "input size in pixels", parseSize);
-}
-
-export async function knownFacts(options: FactOptions): Promise<OpenOptions> {
+export async function knownFacts(options: OptionsOf<typeof factOptions>): Promise<OpenOptions> {
   return {
     anchors: options.anchors,
     labels: options.labels === undefined ? undefined : await readLabels(options.labels),
@@ -114,22 +102,25 @@ export async function keepOthers(outputs: readonly string[]): Promise<void> {
   }
 }
 
-export interface EngineOptions {
-  backend?: LoadOptions["backend"];
-  threads?: number;
-  wideVectors?: boolean;
-}
+export const threadsOption = {
+  threads: option("--threads <n>", "threads to compute with", numberIn(1, 64, true)),
+};
 
-export function addEngineOptions(command: Command): Command {
-  return command
-    .option(
-      "--backend <name>",
-      `what computes: ${backendNames.join(" or ")} (default: the fastest)`,
-      parseBackend,
-    )
-    .option("--threads <n>", "threads to compute with", numberIn(1, 64, true))
-    .option("--wide-vectors", "EXPERIMENTAL: let V8 use 256-bit vectors (x86 with AVX2)");
-}
+export const methodOption = { method: choice("--method <name>", "how scales are chosen", methods, "auto") };
+
+export const engineOptions = {
+  backend: option(
+    "--backend <name>",
+    `what computes: ${backendNames.join(" or ")} (default: the fastest)`,
+    parseBackend,
+  ),
+  ...threadsOption,
+  wideVectors: flag("--wide-vectors", "EXPERIMENTAL: let V8 use 256-bit vectors (x86 with AVX2)"),
+};
+
+export const sizeOption = { size: option("--size <n|wxh>", "input size in pixels", parseSize) };
+
+export const jsonOption = { json: flag("--json", "print JSON only") };
 
 function parseBackend(text: string): Backend {
   const backend = backendNames.find((name) => name === text);

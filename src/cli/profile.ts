@@ -1,49 +1,41 @@
 /** `ncnnkit profile`: where the time of a model goes. */
-import type { Command } from "commander";
 import { type Profile, planText, profile } from "../steps.ts";
-import { addNameOptions, loadNamed, type NameOptions } from "./names.ts";
-import { numberIn, parseSize } from "./options.ts";
-import { type Terminal, table } from "./terminal.ts";
+import { command, flag, option } from "./command.ts";
+import { loadNamed, nameOptions } from "./names.ts";
+import { jsonOption, numberIn, sizeOption } from "./options.ts";
+import { table } from "./terminal.ts";
 
-interface ProfileOptions extends NameOptions {
-  size?: { width: number; height: number };
-  loops: number;
-  top: number;
-  plan?: boolean;
-  json?: boolean;
-}
-
-export function profileCommand(program: Command, terminal: Terminal): void {
-  const command = program
-    .command("profile")
-    .description("time every step of a model on one thread: kernel, milliseconds, GMAC/s, bytes, share")
-    .argument("<model>", "anything that detect takes")
-    .option("--size <n|wxh>", "input size in pixels", parseSize)
-    .option("--loops <n>", "timed rounds", numberIn(1, 100000, true), 50)
-    .option("--top <n>", "show the slowest steps only", numberIn(1, 100000, true), 100000)
-    .option("--plan", "print the plan (steps, kernels, memory) and time nothing")
-    .option("--json", "print JSON only");
-  addNameOptions(command)
-    .addHelpText(
-      "after",
-      "\nExamples:\n  ncnnkit profile yolov5ss.param --size 320 --top 20\n  ncnnkit profile yolov5ss.param --plan",
-    )
-    .action(async (file: string, options: ProfileOptions) => {
-      const model = await loadNamed(file, terminal, { backend: "wasm", offline: options.offline });
-      const size = { ...(options.size ?? {}), loops: options.loops };
-      try {
-        if (options.plan) {
-          terminal.out(await planText(model, size));
-          return;
-        }
-        const result = await profile(model, size);
-        if (options.json) terminal.out(`${JSON.stringify(result, null, 2)}\n`);
-        else terminal.out(describe(result, options.top));
-      } finally {
-        model.close();
+export const profileCommand = command({
+  name: "profile",
+  about: "time every step of a model on one thread: kernel, milliseconds, GMAC/s, bytes, share",
+  arguments: [["<model>", "anything that detect takes"]],
+  options: {
+    ...sizeOption,
+    loops: option("--loops <n>", "timed rounds", numberIn(1, 100000, true), 50),
+    top: option("--top <n>", "show the slowest steps only", numberIn(1, 100000, true), 100000),
+    plan: flag("--plan", "print the plan (steps, kernels, memory) and time nothing"),
+    ...jsonOption,
+    ...nameOptions,
+  },
+  notes: `
+Examples:
+  ncnnkit profile yolov5ss.param --size 320 --top 20
+  ncnnkit profile yolov5ss.param --plan`,
+  async run([file], { size, loops, top, plan, json, offline }, terminal) {
+    const model = await loadNamed(file, terminal, { backend: "wasm", offline });
+    try {
+      if (plan) {
+        terminal.out(await planText(model, size));
+        return;
       }
-    });
-}
+      const result = await profile(model, { ...size, loops });
+      if (json) terminal.out(`${JSON.stringify(result, null, 2)}\n`);
+      else terminal.out(describe(result, top));
+    } finally {
+      model.close();
+    }
+  },
+});
 
 function describe({ steps, total, loops, memoryBytes }: Profile, top: number): string {
   const known = steps.reduce((sum, step) => sum + step.ms, 0);

@@ -1,5 +1,4 @@
 /** `ncnnkit pull`: models by name, onto this machine. */
-import type { Command } from "commander";
 import { isHere } from "../node/pull.ts";
 import {
   modelCache,
@@ -10,15 +9,12 @@ import {
   UsageError,
 } from "../node.ts";
 import { requireEntry } from "../steps.ts";
-import { addNameOptions, type NameOptions, tellingDownloads } from "./names.ts";
+import { command, flag } from "./command.ts";
+import { nameOptions, tellingDownloads } from "./names.ts";
+import { jsonOption } from "./options.ts";
 import { type Terminal, table } from "./terminal.ts";
 
-interface Options extends NameOptions {
-  list?: boolean;
-  json?: boolean;
-}
-
-const examples = `
+const notes = `
 Prints the path of each file. Every command that takes a model takes a name as well, and downloads it when it is not here.
 Files are kept in ${modelCache()} (another folder: NCNNKIT_CACHE), and checked against
 their known sha256 whenever they are used. NCNNKIT_MODELS names a folder that is searched first.
@@ -28,40 +24,33 @@ Examples:
   ncnnkit pull yolov5ss
   ncnnkit detect codefinder photo.jpg`;
 
-export function pullCommand(program: Command, terminal: Terminal): void {
-  const command = program
-    .command("pull")
-    .description("download models by name, checked, for later use without a network")
-    .argument("[names...]", "names of the list")
-    .option("--list", "list the models that have a name")
-    .option("--json", "print JSON only");
-  addNameOptions(command)
-    .addHelpText("after", examples)
-    .action((names: string[], options: Options) => run(names, options, terminal));
-}
+export const pull = command({
+  name: "pull",
+  about: "download models by name, checked, for later use without a network",
+  arguments: [["[names...]", "names of the list"]],
+  options: { list: flag("--list", "list the models that have a name"), ...jsonOption, ...nameOptions },
+  notes,
+  async run([names], { list, json, offline }, terminal) {
+    if (list) {
+      tell(names.length ? names.map(requireEntry) : registry, json, terminal);
+      return;
+    }
+    if (!names.length) throw new UsageError("give a name; ncnnkit pull --list shows them");
+    names.forEach(requireEntry); // a misspelt one is told before anything is downloaded
+    const pulled: PulledModel[] = [];
+    for (const name of new Set(names)) {
+      const model = await tellingDownloads(terminal, (told) => pullModel(name, { ...told, offline }));
+      pulled.push(model);
+      if (!json) terminal.out(model.files.map((file) => `${file.path}\n`).join(""));
+    }
+    if (json) {
+      const models = pulled.map(({ entry, files }) => ({ name: entry.name, licence: entry.licence, files }));
+      terminal.out(`${JSON.stringify(models, null, 2)}\n`);
+    }
+  },
+});
 
-async function run(names: string[], options: Options, terminal: Terminal): Promise<void> {
-  if (options.list) {
-    list(names.length ? names.map(requireEntry) : registry, options, terminal);
-    return;
-  }
-  if (!names.length) throw new UsageError("give a name; ncnnkit pull --list shows them");
-  names.forEach(requireEntry); // a misspelt one is told before anything is downloaded
-  const pulled: PulledModel[] = [];
-  for (const name of new Set(names)) {
-    const told = await tellingDownloads(terminal, (telling) =>
-      pullModel(name, { ...telling, offline: options.offline }),
-    );
-    pulled.push(told);
-    if (!options.json) terminal.out(told.files.map((file) => `${file.path}\n`).join(""));
-  }
-  if (options.json) {
-    const models = pulled.map(({ entry, files }) => ({ name: entry.name, licence: entry.licence, files }));
-    terminal.out(`${JSON.stringify(models, null, 2)}\n`);
-  }
-}
-
-function list(entries: readonly RegistryEntry[], { json }: Options, terminal: Terminal): void {
+function tell(entries: readonly RegistryEntry[], json: boolean | undefined, terminal: Terminal): void {
   if (json) {
     const rows = entries.map((entry) => ({ ...entry, here: isHere(entry) }));
     terminal.out(`${JSON.stringify(rows, null, 2)}\n`);

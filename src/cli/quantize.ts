@@ -1,6 +1,5 @@
 /** `ncnnkit quantize`: a float model and its calibration table to an int8 model. */
 import path from "node:path";
-import type { Command } from "commander";
 import { readBytes } from "../node/files.ts";
 import { slashed } from "../node/local.ts";
 import {
@@ -31,36 +30,22 @@ import {
   stageTitles,
   toTensor,
 } from "../steps.ts";
-import { addNameOptions, type NameOptions, openNamed } from "./names.ts";
+import { command, flag, list, type OptionsOf, option, required } from "./command.ts";
+import { nameOptions, openNamed } from "./names.ts";
 import {
-  addFactOptions,
-  type FactOptions,
+  factOptions,
+  jsonOption,
   keepOthers,
   keepSource,
-  knownFacts,
   numberIn,
   parsePercent,
   readTable,
+  threadsOption,
 } from "./options.ts";
 import { stageProgress } from "./progress.ts";
 import { type Terminal, table as textTable, warn } from "./terminal.ts";
 
-interface Options extends FactOptions, NameOptions {
-  table: string;
-  out: string;
-  name?: string;
-  keepFloat?: string[];
-  budgetAp?: number;
-  budgetTime?: number;
-  images?: string;
-  data?: string;
-  limit: number;
-  threads?: number;
-  plain?: boolean;
-  json?: boolean;
-}
-
-const examples = `
+const notes = `
 Writes NAME.param and NAME.bin for ncnn, the manifest NAME.json with the record of the quantization, and the C++ header.
 Layers that the table does not have stay float. When "ncnnkit calibrate" left corrections beside the table
 (TABLE-calibrated.json), they are used; --plain does what ncnn2int8 does.
@@ -70,31 +55,40 @@ Examples:
   ncnnkit quantize yolov5ss.param --table yolov5ss.table -o int8/ --budget-ap 0.3 --images coco/images/train2017
   ncnnkit quantize yolov5ss.param --table yolov5ss.table -o int8/ --budget-time 5% --images photos/`;
 
-export function quantizeCommand(program: Command, terminal: Terminal): void {
-  const command = program
-    .command("quantize")
-    .description("make an int8 model of a float model and its calibration table")
-    .argument("<model>", "the float model that the table was made for")
-    .requiredOption("--table <file>", "calibration table, from calibrate or ncnn2table")
-    .requiredOption("-o, --out <dir>", "folder to write to")
-    .option("--name <name>", "name of the model and its files (default: NAME-int8)")
-    .option("--keep-float <names...>", "layers that stay float")
-    .option(
-      "--budget-ap <n>",
-      "most AP that may be lost, as in 0.3: sensitive layers stay float until it is kept",
-      numberIn(0, 100),
-    )
-    .option("--budget-time <percent>", "time that sensitive layers in float may cost, as in 5%", parsePercent)
-    .option("--images <path>", "pictures for the budget; with YOLO labels for --budget-ap")
-    .option("--data <path>", "labelled pictures for the budget, as eval takes them")
-    .option("--limit <n>", "pictures for the budget at most", numberIn(1, 1e6, true), 128)
-    .option("--threads <n>", "threads to compute with", numberIn(1, 64, true))
-    .option("--plain", "weights as they are, rounded to nearest: the files of ncnn2int8")
-    .option("--json", "print JSON only");
-  addNameOptions(addFactOptions(command))
-    .addHelpText("after", examples)
-    .action((file: string, options: Options) => run(file, options, terminal));
-}
+const options = {
+  table: required("--table <file>", "calibration table, from calibrate or ncnn2table"),
+  out: required("-o, --out <dir>", "folder to write to"),
+  name: option("--name <name>", "name of the model and its files (default: NAME-int8)"),
+  keepFloat: list("--keep-float <names...>", "layers that stay float"),
+  budgetAp: option(
+    "--budget-ap <n>",
+    "most AP that may be lost, as in 0.3: sensitive layers stay float until it is kept",
+    numberIn(0, 100),
+  ),
+  budgetTime: option(
+    "--budget-time <percent>",
+    "time that sensitive layers in float may cost, as in 5%",
+    parsePercent,
+  ),
+  images: option("--images <path>", "pictures for the budget; with YOLO labels for --budget-ap"),
+  data: option("--data <path>", "labelled pictures for the budget, as eval takes them"),
+  limit: option("--limit <n>", "pictures for the budget at most", numberIn(1, 1e6, true), 128),
+  ...threadsOption,
+  plain: flag("--plain", "weights as they are, rounded to nearest: the files of ncnn2int8"),
+  ...jsonOption,
+  ...factOptions,
+  ...nameOptions,
+};
+type Options = OptionsOf<typeof options>;
+
+export const quantize = command({
+  name: "quantize",
+  about: "make an int8 model of a float model and its calibration table",
+  arguments: [["<model>", "the float model that the table was made for"]],
+  options,
+  notes,
+  run,
+});
 
 interface Parts {
   graph: Graph;
@@ -104,7 +98,7 @@ interface Parts {
   images?: number;
 }
 
-async function run(file: string, options: Options, terminal: Terminal): Promise<void> {
+async function run([file]: [string], options: Options, terminal: Terminal): Promise<void> {
   const { graph, manifest, table, ...known } = await partsOf(file, options, terminal);
   const reasons = new Map((options.keepFloat ?? []).map((name) => [name, "asked for"]));
   const name = options.name ?? `${manifest.name}-int8`;
@@ -145,10 +139,7 @@ async function run(file: string, options: Options, terminal: Terminal): Promise<
 
 /** The float model and the table to use: those given, or the better ones that calibrate left beside the table. */
 async function partsOf(file: string, options: Options, terminal: Terminal): Promise<Parts> {
-  const opened = await openNamed(file, terminal, {
-    ...(await knownFacts(options)),
-    offline: options.offline,
-  });
+  const opened = await openNamed(file, options, terminal);
   for (const text of opened.assumptions) warn(terminal, `${file}: ${text}`);
   const { graph, manifest } = opened.raw ? convert(opened) : opened;
   quantizableLayers(graph);

@@ -5,16 +5,10 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { type ServerType, serve } from "@hono/node-server";
 import { serveStatic } from "@hono/node-server/serve-static";
-import type { Command } from "commander";
 import { Hono } from "hono";
 import { InputError } from "../node.ts";
+import { command, option } from "./command.ts";
 import { numberIn } from "./options.ts";
-import type { Terminal } from "./terminal.ts";
-
-interface Options {
-  port: number;
-  host: string;
-}
 
 const defaultPort = 8080;
 /** The built page in the package; the same from `src/cli` and from `dist/cli`. */
@@ -29,28 +23,38 @@ Examples:
   ncnnkit serve-page
   ncnnkit serve-page --port 3000`;
 
-export function servePageCommand(program: Command, terminal: Terminal): void {
-  program
-    .command("serve-page")
-    .description("serve the page that detects and quantizes in the browser")
-    .option("--port <n>", "port to listen on; 0 takes a free one", numberIn(0, 65535, true), defaultPort)
-    .option("--host <address>", "address to listen on; 0.0.0.0 for the whole network", "localhost")
-    .addHelpText("after", notes)
-    .action((options: Options) => run(options, terminal));
-}
-
-async function run({ port, host }: Options, terminal: Terminal): Promise<void> {
-  const server = await servePage(pageFolder, port, host);
-  const { port: found } = server.address() as AddressInfo;
-  terminal.err(`http://${host.includes(":") ? `[${host}]` : host}:${found}/ (Ctrl-C ends it)\n`);
-  await new Promise<void>((resolve) => {
-    const stop = (): void => {
-      server.close(() => resolve());
-      if ("closeAllConnections" in server) server.closeAllConnections();
-    };
-    process.once("SIGINT", stop).once("SIGTERM", stop);
-  });
-}
+export const servePageCommand = command({
+  name: "serve-page",
+  about: "serve the page that detects and quantizes in the browser",
+  arguments: [],
+  options: {
+    port: option(
+      "--port <n>",
+      "port to listen on; 0 takes a free one",
+      numberIn(0, 65535, true),
+      defaultPort,
+    ),
+    host: option(
+      "--host <address>",
+      "address to listen on; 0.0.0.0 for the whole network",
+      String,
+      "localhost",
+    ),
+  },
+  notes,
+  async run(_, { port, host }, terminal) {
+    const server = await servePage(pageFolder, port, host);
+    const { port: found } = server.address() as AddressInfo;
+    terminal.err(`http://${host.includes(":") ? `[${host}]` : host}:${found}/ (Ctrl-C ends it)\n`);
+    await new Promise<void>((resolve) => {
+      const stop = (): void => {
+        server.close(() => resolve());
+        if ("closeAllConnections" in server) server.closeAllConnections();
+      };
+      process.once("SIGINT", stop).once("SIGTERM", stop);
+    });
+  },
+});
 
 /** Serves a built page. Throws InputError when it is not there or the port cannot be had. */
 export function servePage(folder: string, port: number, hostname: string): Promise<ServerType> {
