@@ -22,6 +22,9 @@ function specsOf(node: Node): WeightSpec[] {
   return op.weights?.(resolveParams(op, node.params)) ?? [];
 }
 
+/** Scales say how integers are meant: one that is NaN leaves nothing to compute with. */
+const isScale = /(^|_)scales?(_in|_out)?$/;
+
 /** Fills in the weights of a parsed graph from the `.bin` bytes, all of which must be used. Throws FormatError. */
 export function readWeights(graph: Graph, bytes: Uint8Array, where = "bin"): void {
   const reader: ByteReader = new ByteReader(bytes, where);
@@ -30,8 +33,12 @@ export function readWeights(graph: Graph, bytes: Uint8Array, where = "bin"): voi
     for (const spec of specsOf(node)) {
       const field = `${spec.name} of ${node.type} "${node.name}" (${spec.count} values)`;
       if (!(Number.isSafeInteger(spec.count) && spec.count >= 0)) reader.fail(`${field}: impossible count`);
-      node.weights[spec.name] =
+      const weight =
         spec.kind === "raw" ? readF32(reader, spec.count, field) : readTagged(reader, spec.count, field);
+      if (isScale.test(spec.name) && weight.data.some(Number.isNaN)) {
+        reader.fail(`${field} holds NaN, expected numbers`);
+      }
+      node.weights[spec.name] = weight;
     }
   }
   if (reader.remaining > 0) {

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { ByteWriter } from "../../../src/base/bytes.ts";
 import { FormatError } from "../../../src/base/errors.ts";
-import { parseBinaryParam, parseParam, printParam } from "../../../src/formats/ncnn/index.ts";
+import { parseBinaryParam, parseParam, printParam, readNcnn } from "../../../src/formats/ncnn/index.ts";
 
 describe("parameters that are not finite", () => {
   // ncnn keeps integers and floats in the same 32 bits: 2139095040 is infinity, 2143289344 is NaN.
@@ -23,4 +23,11 @@ test("a binary param without layers is refused as the text is", () => {
   const empty = new ByteWriter().i32(7767517).i32(0).i32(0).finish();
   expect(() => parseBinaryParam(empty)).toThrow(FormatError);
   expect(() => parseParam("7767517\n0 0\n")).toThrow(FormatError);
+});
+
+test("an int8 scale that is NaN is refused", () => {
+  const param = "7767517\n2 2\nInput x 0 1 x\nQuantize q 1 1 x y 0=1\n";
+  const graphOf = (scale: number) => readNcnn(param, new ByteWriter().f32(scale).finish());
+  expect(graphOf(2).nodes).toHaveLength(2);
+  expect(() => graphOf(Number.NaN)).toThrow(/scale of Quantize "q" \(1 values\) holds NaN/);
 });
