@@ -73,3 +73,13 @@ export function readNpy(relative: string): { shape: number[]; data: Uint8Array |
   if (header.includes("'<f4'")) return { shape, data: new Float32Array(body.buffer) };
   throw new Error(`${relative}: unexpected dtype in ${header}`);
 }
+
+/** A picture of the goldens, RGB bytes `[h, w, 3]`, as `[3, h, w]` in 0..1. */
+export function goldenPicture(name: string): { shape: number[]; data: Float32Array } {
+  const { shape, data } = readNpy(`golden/${name}.npy`);
+  const [h, w] = shape;
+  const norm = Math.fround(1 / 255);
+  const out = new Float32Array(data.length);
+  for (let i = 0; i < out.length; i++) out[i] = data[(i % (h * w)) * 3 + Math.floor(i / (h * w))] * norm;
+  return { shape: [3, h, w], data: out };
+}

@@ -23,46 +23,29 @@ export class NcnnkitError extends Error {
     (this as { where: readonly string[] }).where = [place, ...this.where];
     this.message = printed([...this.where, this.problem].join(": "));
   }
-  // Written out in each class: a minifier renames the classes, not the strings.
-  override get name(): string {
-    return "NcnnkitError";
-  }
 }
 
 /** Bytes or text that are not what the format says. */
-export class FormatError extends NcnnkitError {
-  override get name(): string {
-    return "FormatError";
-  }
-}
+export class FormatError extends NcnnkitError {}
 
 /** A graph that breaks a rule: shapes that do not fit, missing blobs, cycles, wrong weight counts. */
-export class GraphError extends NcnnkitError {
-  override get name(): string {
-    return "GraphError";
-  }
-}
+export class GraphError extends NcnnkitError {}
 
 /** A valid input that asks for something the kit does not do. Never a silent wrong answer instead. */
-export class UnsupportedError extends NcnnkitError {
-  override get name(): string {
-    return "UnsupportedError";
-  }
-}
+export class UnsupportedError extends NcnnkitError {}
 
 /** A file, URL, picture or folder that cannot be read or written. */
-export class InputError extends NcnnkitError {
-  override get name(): string {
-    return "InputError";
-  }
-}
+export class InputError extends NcnnkitError {}
 
 /** Wrong options or arguments. */
 export class UsageError extends NcnnkitError {
   override readonly exitCode = 2;
-  override get name(): string {
-    return "UsageError";
-  }
+}
+
+// Written as texts: a minifier renames the classes, not the keys.
+const classes = { NcnnkitError, FormatError, GraphError, UnsupportedError, InputError, UsageError };
+for (const [name, { prototype }] of Object.entries(classes)) {
+  Object.defineProperty(prototype, "name", { value: name, configurable: true, writable: true });
 }
 
 /** A message with the place put in front, keeping the class of the error: `a.param: line 3: …`. */

@@ -1,8 +1,10 @@
 /** Normalization over runs of consecutive values: the shared part of LayerNorm, GroupNorm, InstanceNorm and RMSNorm. */
 import { GraphError } from "../base/errors.ts";
+import type { WeightSpec } from "../ir/op.ts";
 import { elementCount, formatShape, type Shape, type Tensor } from "../ir/tensor.ts";
+import { type Weights, weightToFloat32 } from "../ir/weight.ts";
 
-export interface RunNorm {
+interface RunNorm {
   /** Values that share statistics; consecutive in memory. */
   readonly size: number;
   readonly eps: number;
@@ -13,7 +15,28 @@ export interface RunNorm {
   readonly beta: (index: number) => number;
 }
 
-export function normalizeRuns({ shape, data }: Tensor, { size, eps, centred, gamma, beta }: RunNorm): Tensor {
+/** The factors and summands of `count` channels or places; none without `affine`. */
+export function affineSpecs(affine: number, count: number, names = ["gamma", "beta"]): WeightSpec[] {
+  return affine ? names.map((name) => ({ name, count, kind: "raw" })) : [];
+}
+
+/** Runs of `size` values, each with its own statistics; `at` says which factor and summand an index has. */
+export function normalizeAffine(
+  input: Tensor,
+  { size, eps, centred = true }: { size: number; eps: number; centred?: boolean },
+  weights: Weights,
+  at: (index: number) => number,
+): Tensor {
+  const gamma = weights.gamma && weightToFloat32(weights.gamma);
+  const beta = weights.beta && weightToFloat32(weights.beta);
+  return normalizeRuns(input, {
+    ...{ size, eps, centred },
+    gamma: (i) => gamma?.[at(i)] ?? 1,
+    beta: (i) => beta?.[at(i)] ?? 0,
+  });
+}
+
+function normalizeRuns({ shape, data }: Tensor, { size, eps, centred, gamma, beta }: RunNorm): Tensor {
   const out = new Float32Array(data.length);
   for (let first = 0; first < out.length; first += size) {
     let mean = 0;

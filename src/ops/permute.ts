@@ -4,7 +4,8 @@ import { defineOp, int } from "../ir/op.ts";
 import type { Shape } from "../ir/tensor.ts";
 import { axisOfName, gather, stridesOf } from "./_shape.ts";
 
-const ordersByRank: Record<number, readonly string[]> = {
+/** Names of the orders by rank, in the order of their numbers. */
+export const ordersByRank: Record<number, readonly string[]> = {
   1: ["w"],
   2: ["wh", "hw"],
   3: ["whc", "hwc", "wch", "cwh", "hcw", "chw"],

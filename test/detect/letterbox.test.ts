@@ -14,21 +14,10 @@ import {
 } from "../../src/detect/letterbox.ts";
 import type { Picture } from "../../src/detect/picture.ts";
 import { resize } from "../../src/detect/resize.ts";
-import type { ModelInput } from "../../src/heads/manifest.ts";
+import { yolov5Input } from "../../src/open/assume.ts";
 import { dataPath, describeData, readNpy } from "../data.ts";
 
-const input: ModelInput = {
-  blob: "images",
-  width: 320,
-  height: 320,
-  stride: 32,
-  channels: 3,
-  pixel: "RGB",
-  mean: [0, 0, 0],
-  norm: [1 / 255, 1 / 255, 1 / 255],
-  resize: "letterbox",
-  letterboxColor: 114,
-};
+const input = yolov5Input("images", { width: 320, height: 320 }, 32);
 
 /** The picture of scripts/resize-goldens.py. */
 function formulaPicture(width: number, height: number, channels: 3 | 4 = 3): Picture {

@@ -11,6 +11,7 @@ import {
   expectClose,
   floatMachines,
   graphOf,
+  groupings,
   randomInputs,
   referenceTypes,
   runEngine,
@@ -161,17 +162,7 @@ describe("depthwise convolution", () => {
 });
 
 describe("grouped convolution", () => {
-  const groups = [
-    [2, 6, 10],
-    [3, 9, 3],
-    [4, 16, 32],
-    [5, 5, 10],
-    [5, 25, 5],
-    [1, 7, 5],
-    [1, 1, 1],
-    [2, 34, 26],
-  ];
-  const layers = groups.flatMap(([group, inputs, outputs], i): Layer[] =>
+  const layers = groupings.flatMap(([group, inputs, outputs], i): Layer[] =>
     ["1=1", "1=3 4=1", "1=3 3=2 4=-233", "1=2 2=2"].map((window) => ({
       line: `ConvolutionDepthWise c 1 1 x y 0=${outputs} 7=${group} ${window} 5=1 ${activations[i % activations.length]}`,
       shape: [inputs, 5, 6 + i],

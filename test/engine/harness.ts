@@ -169,3 +169,15 @@ export function largest({ data }: Tensor): number {
   for (const x of data) if (Math.abs(x) < 1e30) most = Math.max(most, Math.abs(x));
   return most;
 }
+
+/** `[groups, inputs, outputs]` of grouped convolutions, most of which miss the vector width. */
+export const groupings: readonly (readonly [groups: number, inputs: number, outputs: number])[] = [
+  [2, 6, 10],
+  [3, 9, 3],
+  [4, 16, 32],
+  [5, 5, 10],
+  [5, 25, 5],
+  [1, 7, 5],
+  [1, 1, 1],
+  [2, 34, 26],
+];

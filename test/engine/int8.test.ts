@@ -13,6 +13,7 @@ import {
   expectClose,
   expectEqual,
   graphOf,
+  groupings,
   int8Machines,
   largest,
   type Outputs,
@@ -154,17 +155,7 @@ describe("int8 depthwise convolution", () => {
 });
 
 describe("int8 grouped convolution", () => {
-  const groups = [
-    [2, 6, 10],
-    [3, 9, 3],
-    [4, 16, 32],
-    [5, 5, 10],
-    [5, 25, 5],
-    [1, 7, 5],
-    [1, 1, 1],
-    [2, 34, 26],
-  ];
-  const layers = groups.flatMap(([group, inputs, outputs], i): Layer[] =>
+  const layers = groupings.flatMap(([group, inputs, outputs], i): Layer[] =>
     ["1=1", "1=3 4=1", "1=3 3=2 4=-233"].map((window, j) => ({
       line: `ConvolutionDepthWise c 1 1 x y 0=${outputs} 7=${group} ${window} 5=1 8=${terms[(i + j) % 4]} ${exactActivations[(i + j) % 5]}`,
       shape: [inputs, 5, 6 + i],

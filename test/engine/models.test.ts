@@ -5,18 +5,8 @@ import { runReference } from "../../src/engine/reference/index.ts";
 import { readNcnn } from "../../src/formats/ncnn/index.ts";
 import type { Graph } from "../../src/ir/graph.ts";
 import type { Shape, Tensor } from "../../src/ir/tensor.ts";
-import { dataBytes, dataFiles, dataText, describeData, readNpy } from "../data.ts";
+import { dataBytes, dataFiles, dataText, describeData, goldenPicture, readNpy } from "../data.ts";
 import { expectEqual, floatMachines, int8Machines, referenceTypes, runEngine } from "./harness.ts";
-
-/** RGB bytes `[h, w, 3]` as `[3, h, w]` in 0..1. */
-function pictureTensor(name: string): Tensor {
-  const { shape, data } = readNpy(`golden/${name}.npy`);
-  const [h, w] = shape;
-  const norm = Math.fround(1 / 255);
-  const out = new Float32Array(data.length);
-  for (let i = 0; i < out.length; i++) out[i] = data[(i % (h * w)) * 3 + Math.floor(i / (h * w))] * norm;
-  return { shape: [3, h, w], data: out };
-}
 
 function load(model: string): Graph {
   const folder = model.startsWith("off-") ? "golden" : "models";
@@ -41,7 +31,7 @@ function golden(model: string, picture: string): Golden {
   const expected = blobs.map((blob) => [blob, readNpy(`golden/${prefix}${blob}.npy`)] as const);
   return {
     graph,
-    inputs: { [graph.inputs[0]]: pictureTensor(picture) },
+    inputs: { [graph.inputs[0]]: goldenPicture(picture) },
     expected: Object.fromEntries(expected) as Golden["expected"],
   };
 }
@@ -92,7 +82,7 @@ describeData("real networks on the engine", () => {
 
   it.each(["FastestDet", "yolo-fastestv2-opt"])("%s is like the reference kernels", async (model) => {
     const graph = load(model);
-    const inputs = { [graph.inputs[0]]: pictureTensor("in320-139") };
+    const inputs = { [graph.inputs[0]]: goldenPicture("in320-139") };
     const expected = runReference(graph, inputs);
     for (const [name, target] of floatMachines) {
       const { outputs } = await runEngine(graph, inputs, target);

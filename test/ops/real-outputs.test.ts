@@ -3,23 +3,12 @@ import path from "node:path";
 import { afterEach, expect, it, vi } from "vitest";
 import { runReference } from "../../src/engine/reference/index.ts";
 import { readNcnn } from "../../src/formats/ncnn/index.ts";
-import type { Tensor } from "../../src/ir/tensor.ts";
 import { convolve } from "../../src/ops/_convolve.ts";
 import { convolutionDepthWise } from "../../src/ops/convolution-depthwise.ts";
-import { dataBytes, dataFiles, dataText, describeData, readNpy } from "../data.ts";
+import { dataBytes, dataFiles, dataText, describeData, goldenPicture, readNpy } from "../data.ts";
 import { amdReciprocal } from "./_amd-reciprocal.ts";
 
 const picture = "in320-139";
-
-/** RGB bytes [h, w, 3] as [3, h, w] in 0..1. */
-function pictureTensor(): Tensor {
-  const { shape, data } = readNpy(`golden/${picture}.npy`);
-  const [h, w] = shape;
-  const norm = Math.fround(1 / 255);
-  const out = new Float32Array(data.length);
-  for (let i = 0; i < out.length; i++) out[i] = data[(i % (h * w)) * 3 + Math.floor(i / (h * w))] * norm;
-  return { shape: [3, h, w], data: out };
-}
 
 /** Largest error over all outputs that native ncnn's results are there for. */
 function largestError(model: string, folder: string): number {
@@ -30,7 +19,7 @@ function largestError(model: string, folder: string): number {
     .filter((name) => name.startsWith(prefix))
     .map((name) => name.slice(prefix.length));
   expect(blobs.length).toBeGreaterThan(0);
-  const results = runReference(graph, { [graph.inputs[0]]: pictureTensor() }, blobs);
+  const results = runReference(graph, { [graph.inputs[0]]: goldenPicture(picture) }, blobs);
   let worst = 0;
   for (const blob of blobs) {
     const expected = readNpy(`golden/${prefix}${blob}.npy`);

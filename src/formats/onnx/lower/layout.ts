@@ -2,8 +2,10 @@
  * Shapes as ONNX has them (with a batch axis and any rank) against shapes as blobs have them (rank 1 to 4). Both are
  * row-major, so any two shapes with the same number of elements are views of the same data.
  */
+
 import { GraphError, UnsupportedError } from "../../../base/errors.ts";
 import type { Shape } from "../../../ir/tensor.ts";
+import { ordersByRank } from "../../../ops/permute.ts";
 
 export const count = (dims: Shape): number => dims.reduce((a, b) => a * b, 1);
 
@@ -172,15 +174,7 @@ export function permuteOrder(perm: readonly number[]): number {
     .reverse()
     .map((axis) => names[axis])
     .join("");
-  const order = permuteOrders[perm.length]?.indexOf(sources) ?? -1;
+  const order = ordersByRank[perm.length]?.indexOf(sources) ?? -1;
   if (order < 0) throw new GraphError(`a transpose by [${perm}] does not fit ncnn's rank 4`);
   return order;
 }
-const permuteOrders: Record<number, readonly string[]> = {
-  2: ["wh", "hw"],
-  3: ["whc", "hwc", "wch", "cwh", "hcw", "chw"],
-  4: (
-    "whdc hwdc wdhc dwhc hdwc dhwc whcd hwcd wchd cwhd hcwd chwd " +
-    "wdch dwch wcdh cwdh dcwh cdwh hdcw dhcw hcdw chdw dchw cdhw"
-  ).split(" "),
-};
