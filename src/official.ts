@@ -1,5 +1,5 @@
 /**
- * What ncnn's official tools do, as functions, safe in a browser: ncnnoptimize, ncnn2table's inputs, ncnn2mem, ncnnmerge, benchncnn.
+ * What ncnn's official tools do, as functions, safe in a browser: ncnnoptimize, ncnn2table, ncnn2int8, ncnn2mem, ncnnmerge, benchncnn.
  *
  * ```ts
  * import { benchmarkNetwork, benchmarkNetworks } from "ncnnkit/official";
@@ -15,7 +15,20 @@ export {
   networkFiles,
   networkFromParam,
 } from "./official/benchncnn.ts";
+export { type Ncnn2int8Options, ncnn2int8 } from "./official/ncnn2int8.ts";
 export { type MemoryFiles, type MemoryNames, memoryFiles } from "./official/ncnn2mem.ts";
+export {
+  checkTableSettings,
+  ncnn2table,
+  parseTableSettings,
+  type TableFiles,
+  type TableSettings,
+  type TableSettingsOptions,
+  weightOnlyLines,
+} from "./official/ncnn2table.ts";
+export { mergeModels } from "./official/ncnnmerge.ts";
+export { type NcnnoptimizeOptions, ncnnoptimize } from "./official/ncnnoptimize.ts";
+export { inventWeights } from "./official/random-weights.ts";
 export {
   pixelChannels,
   readNpy,
@@ -23,8 +36,4 @@ export {
   type TablePixel,
   tablePixels,
   tableTensor,
-  weightOnlyLines,
-} from "./official/ncnn2table.ts";
-export { mergeModels } from "./official/ncnnmerge.ts";
-export { type NcnnoptimizeOptions, ncnnoptimize } from "./official/ncnnoptimize.ts";
-export { inventWeights } from "./official/random-weights.ts";
+} from "./official/table-inputs.ts";

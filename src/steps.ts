@@ -13,7 +13,6 @@ export { type CalibratedNote, calibratedModel, graphDigest, isCorrected } from "
 export { inputDifferences } from "./deploy/evaluate.ts";
 export { detectionImportance } from "./deploy/importance.ts";
 export { stageTitles } from "./deploy/progress.ts";
-export { withoutVectorConvolutions } from "./deploy/quantize.ts";
 export { postprocess } from "./detect/detect.ts";
 export { classColor } from "./detect/draw.ts";
 export { toTensor } from "./detect/letterbox.ts";

@@ -35,7 +35,7 @@ const arrows: Record<string, readonly string[]> = {
   zoo: ["ir", "ops", "quantize"],
   open: ["ir", "ops", "heads", "formats", "passes", "engine", "detect"],
   deploy: ["ops", "open", ...parts.filter((part) => part !== "wasm")],
-  official: ["ir", "ops", "formats", "passes", "engine", "detect", "zoo", "open"],
+  official: ["ir", "ops", "formats", "passes", "engine", "quantize", "detect", "zoo", "open"],
   "index.ts": [...parts, "open", "deploy"],
   "steps.ts": [...parts, "open", "deploy"],
   "official.ts": ["official"],

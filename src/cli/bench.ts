@@ -49,13 +49,15 @@ Examples:
 
 async function time(file: string, options: Options, terminal: Terminal): Promise<Row> {
   const start = performance.now();
-  const { backend, threads, wideVectors, offline } = options;
+  const { backend, threads, wideVectors, offline, loops } = options;
   const model = await loadNamed(file, terminal, { backend, threads, wideVectors, offline });
   const loaded = performance.now() - start;
   const { width, height } = options.size ?? model.manifest.input;
-  const progress = startProgress(terminal, file, options.loops);
+  const progress = startProgress(terminal);
   try {
-    const result = await benchmark(model, { width, height, loops: options.loops }, progress.step);
+    const result = await benchmark(model, { width, height, loops }, (done) =>
+      progress.step(file, done, loops),
+    );
     return { model: nameOf(model, file), width, height, load: loaded, ...result };
   } finally {
     progress.stop();

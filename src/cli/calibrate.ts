@@ -37,7 +37,7 @@ import {
 import { choice, command, list, type OptionsOf, option, required } from "./command.ts";
 import { nameOptions, openNamed } from "./names.ts";
 import { factOptions, jsonOption, keepOthers, methodOption, numberIn, threadsOption } from "./options.ts";
-import { stageProgress } from "./progress.ts";
+import { startProgress } from "./progress.ts";
 import { type Terminal, table, warn } from "./terminal.ts";
 
 const notes = `
@@ -120,7 +120,7 @@ async function run([file]: [string], options: Options, terminal: Terminal): Prom
   const size = options.size ?? { width: manifest.input.width, height: manifest.input.height };
   const input = calibrationInput(manifest, options, size);
   warnMismatch(manifest.input, input, opened.assumptions.length > 0, file, terminal);
-  const told = stageProgress(terminal);
+  const told = startProgress(terminal, { stages: true });
   const entries =
     options.images === undefined
       ? undefined

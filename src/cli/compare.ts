@@ -37,7 +37,7 @@ Examples:
     const reference = await loadNamed(file, terminal, { backend, offline });
     const candidate = await loadNamed(other ?? file, terminal, { backend: "wasm", offline });
     const files = expandPaths([source], pictureExtensions).slice(0, options.limit);
-    const progress = startProgress(terminal, "comparing", files.length);
+    const progress = startProgress(terminal);
     try {
       const tensors = inputTensors(
         reference,
@@ -65,9 +65,9 @@ async function* inputTensors(
 ): AsyncGenerator<Tensor> {
   for (const [i, file] of files.entries()) {
     const picture = await readPicture(file);
-    if (picture.warning !== undefined) progress.say(`warning: ${picture.warning}`);
+    if (picture.warning !== undefined) progress.warn(picture.warning);
     yield toTensor(picture, model.manifest.input, size ?? {}).tensor;
-    progress.step(i + 1);
+    progress.step("comparing", i + 1, files.length);
   }
 }
 

@@ -18,7 +18,7 @@ import { command, list, type OptionsOf, option, required } from "./command.ts";
 import { change, percent } from "./eval.ts";
 import { nameOptions, openNamed } from "./names.ts";
 import { factOptions, jsonOption, methodOption, numberIn, parsePercent, threadsOption } from "./options.ts";
-import { stageProgress } from "./progress.ts";
+import { startProgress } from "./progress.ts";
 import { type Terminal, table, warn } from "./terminal.ts";
 
 const notes = `
@@ -75,7 +75,7 @@ async function run([file]: [string], options: Options, terminal: Terminal): Prom
   for (const text of opened.assumptions) warn(terminal, `${file}: ${text}`);
   requireHeads(opened);
   const { labels } = opened.manifest;
-  const told = stageProgress(terminal);
+  const told = startProgress(terminal, { stages: true });
   const onWarning = told.warn;
   const all = await openPictures(options.calib, { onWarning });
   const calibration = spread(all, options.limit);

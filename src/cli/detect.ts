@@ -131,15 +131,15 @@ async function detectAll(
   const results: Result[] = [];
   const rows: CocoRow[] = [];
   const failed: { file: string; error: string }[] = [];
-  const progress = startProgress(terminal, "detect", files.length);
+  const progress = startProgress(terminal);
   try {
     for (const [i, file] of files.entries()) {
       const picture = await readOrSkip(file, files.length === 1, (error) => {
         failed.push({ file: file.path, error });
-        progress.say(`skipped ${error}`);
+        progress.skip(error);
       });
       if (picture) {
-        if (picture.warning !== undefined) progress.say(`warning: ${picture.warning}`);
+        if (picture.warning !== undefined) progress.warn(picture.warning);
         const result = await detectOne(model, file, picture, options);
         results.push(result);
         if (options.out && targets) {
@@ -148,7 +148,7 @@ async function detectAll(
         }
         if (!options.json) terminal.out(boxLines(result, files.length > 1));
       }
-      progress.step(i + 1);
+      progress.step("detect", i + 1, files.length);
     }
   } finally {
     progress.stop();

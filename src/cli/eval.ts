@@ -12,7 +12,7 @@ import { hasOwnLabels, inputDifferences, type Model } from "../steps.ts";
 import { choice, command, flag, type OptionsOf, option, required } from "./command.ts";
 import { loadNamed, nameOptions } from "./names.ts";
 import { engineOptions, factOptions, jsonOption, knownFacts, numberIn } from "./options.ts";
-import { type Progress, startProgress } from "./progress.ts";
+import { startProgress } from "./progress.ts";
 import { type Terminal, table, warn } from "./terminal.ts";
 
 const notes = `
@@ -81,28 +81,26 @@ async function measure(
   const { images, split, limit } = options;
   const [first] = models;
   const { labels } = first.manifest;
-  let say = (message: string): void => warn(terminal, message);
+  const progress = startProgress(terminal);
   const dataset = await openDataset(options.data, {
     ...{ labels, images, split, limit },
     labelsKnown: hasOwnLabels(first.manifest, first.assumptions),
     labelsOptional: models.length > 1,
-    onWarning: (message) => say(message),
+    onWarning: progress.warn,
   });
   if (!dataset.labelled) {
     warn(terminal, `${options.data}: no label files, so there is no AP, only fidelity to ${files[0]}`);
   }
   const skipped: string[] = [];
-  const progress: Progress = startProgress(terminal, "evaluating", dataset.entries.length);
-  say = (message) => progress.say(`warning: ${message}`);
   const skip = (message: string): void => {
     skipped.push(message);
-    progress.say(`skipped ${message}`);
+    progress.skip(message);
   };
   let result: Evaluation;
   try {
-    const measured = await evaluateModels(models, readEntries(dataset.entries, skip, say), {
+    const measured = await evaluateModels(models, readEntries(dataset.entries, skip, progress.warn), {
       size: options.size,
-      onProgress: (done) => progress.step(done + skipped.length),
+      onProgress: (done) => progress.step("evaluating", done + skipped.length, dataset.entries.length),
     });
     result = { ...measured, labels: dataset.labels };
   } catch (error) {

@@ -13,9 +13,9 @@ import { detect } from "./detect.ts";
 import { evaluate } from "./eval.ts";
 import { exportCommand } from "./export.ts";
 import { inspect } from "./inspect.ts";
-import { ncnn2int8 } from "./ncnn2int8.ts";
+import { ncnn2int8Command } from "./ncnn2int8.ts";
 import { ncnn2mem } from "./ncnn2mem.ts";
-import { ncnn2table } from "./ncnn2table.ts";
+import { ncnn2tableCommand } from "./ncnn2table.ts";
 import { ncnnmerge } from "./ncnnmerge.ts";
 import { ncnnoptimizeCommand } from "./ncnnoptimize.ts";
 import { onnx2ncnn } from "./onnx2ncnn.ts";
@@ -44,8 +44,8 @@ const commands: readonly Described[] = [
   // The official tools, argument for argument.
   onnx2ncnn,
   ncnnoptimizeCommand,
-  ncnn2table,
-  ncnn2int8,
+  ncnn2tableCommand,
+  ncnn2int8Command,
   ncnnmerge,
   ncnn2mem,
   benchncnn,

@@ -10,7 +10,7 @@ import {
 import type { Model } from "../steps.ts";
 import { flag, type OptionsOf } from "./command.ts";
 import { type factOptions, knownFacts } from "./options.ts";
-import { type Progress, startProgress } from "./progress.ts";
+import { startProgress } from "./progress.ts";
 import type { Terminal } from "./terminal.ts";
 
 export const nameOptions = {
@@ -44,23 +44,21 @@ export async function tellingDownloads<T>(
   run: (told: PullOptions) => Promise<T>,
 ): Promise<T> {
   const inKib = (bytes: number): number => Math.ceil(bytes / 1024);
-  let bar: Progress | undefined;
+  const progress = startProgress(terminal);
   let current = "";
   try {
     return await run({
-      onNotice: (message) => (bar ? bar.say(message) : terminal.err(`${message}\n`)),
+      onNotice: progress.say,
       onDownload: ({ url, received, total }) => {
         if (total === undefined) return;
         if (current !== url) {
-          bar?.stop();
           current = url;
           if (!terminal.live) terminal.err(`fetching ${url}, ${inKib(total)} KiB\n`);
-          bar = startProgress(terminal, `${url.slice(url.lastIndexOf("/") + 1)}, KiB`, inKib(total));
         }
-        bar?.step(inKib(received));
+        progress.step(`${url.slice(url.lastIndexOf("/") + 1)}, KiB`, inKib(received), inKib(total));
       },
     });
   } finally {
-    bar?.stop();
+    progress.stop();
   }
 }

@@ -1,5 +1,4 @@
 /** `ncnnkit ncnn2mem`: the official tool's command line. */
-
 import { writePaths } from "../node/write.ts";
 import { memoryFiles } from "../official.ts";
 import { officialCommand, readPair } from "./official.ts";

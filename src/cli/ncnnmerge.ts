@@ -1,9 +1,7 @@
 /** `ncnnkit ncnnmerge`: the official tool's command line. */
 import path from "node:path";
-import { writePaths } from "../node/write.ts";
 import { mergeModels } from "../official.ts";
-import { printParam, writeWeights } from "../steps.ts";
-import { officialCommand, readPair } from "./official.ts";
+import { officialCommand, readPair, writePair } from "./official.ts";
 
 export const ncnnmerge = officialCommand({
   name: "ncnnmerge",
@@ -26,9 +24,6 @@ Example:
       parts.push({ namespace, graph: await readPair(files[i], files[i + 1], terminal) });
     }
     const graph = mergeModels(parts);
-    await writePaths([
-      [outParam, printParam(graph)],
-      [outBin, writeWeights(graph)],
-    ]);
+    await writePair(outParam, outBin, graph);
   },
 });

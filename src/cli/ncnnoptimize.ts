@@ -1,10 +1,7 @@
 /** `ncnnkit ncnnoptimize`: the official tool's command line. */
-
-import { writePaths } from "../node/write.ts";
 import { UsageError } from "../node.ts";
 import { ncnnoptimize } from "../official.ts";
-import { printParam, writeWeights } from "../steps.ts";
-import { officialCommand, readPair } from "./official.ts";
+import { officialCommand, readPair, writePair } from "./official.ts";
 
 /** Values of `flag` that store weights as float16; all others store float32. */
 const fp16Flags = [1, 65536];
@@ -31,10 +28,7 @@ Example:
       ...(cutEnd !== undefined && { cutEnd }),
       log: (message) => terminal.err(`${message}\n`),
     });
-    await writePaths([
-      [outParam, printParam(graph)],
-      [outBin, writeWeights(graph)],
-    ]);
+    await writePair(outParam, outBin, graph);
     terminal.err(`${graph.nodes.length} layers (from ${before.nodes.length})\n`);
   },
 });

@@ -1,8 +1,9 @@
 /** What the official tools have in common: arguments by position, usage on misuse, files by name wherever they are. */
 import { readBytes } from "../node/files.ts";
+import { writePaths } from "../node/write.ts";
 import { type Graph, UsageError } from "../node.ts";
 import { inventWeights } from "../official.ts";
-import { readNcnn } from "../steps.ts";
+import { printParam, readNcnn, writeWeights } from "../steps.ts";
 import { command } from "./command.ts";
 import { type Terminal, warn } from "./terminal.ts";
 
@@ -48,3 +49,10 @@ export async function readPair(param: string, bin: string, terminal: Terminal): 
     warn(terminal, `${param}: ${message}`),
   );
 }
+
+/** Writes a graph as `.param` text and `.bin`, both or neither. */
+export const writePair = (param: string, bin: string, graph: Graph): Promise<void> =>
+  writePaths([
+    [param, printParam(graph)],
+    [bin, writeWeights(graph)],
+  ]);

@@ -1,9 +1,6 @@
 /** `ncnnkit onnx2ncnn`: the official tool's command line. */
-
-import { writePaths } from "../node/write.ts";
 import { open } from "../node.ts";
-import { printParam, writeWeights } from "../steps.ts";
-import { officialCommand } from "./official.ts";
+import { officialCommand, writePair } from "./official.ts";
 import { warn } from "./terminal.ts";
 
 export const onnx2ncnn = officialCommand({
@@ -21,9 +18,6 @@ Example:
     const { graph, details = [] } = await open(file, { keepDecode: true });
     for (const line of details) terminal.err(`${line}\n`);
     if (graph.outputs.length === 0) warn(terminal, `${file}: the graph has no outputs`);
-    await writePaths([
-      [param, printParam(graph)],
-      [bin, writeWeights(graph)],
-    ]);
+    await writePair(param, bin, graph);
   },
 });

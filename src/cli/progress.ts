@@ -1,11 +1,54 @@
 /** How long work is told of on stderr: a bar on a screen, now and then a line elsewhere. */
 import cliProgress from "cli-progress";
 import { visible } from "../base/text.ts";
-import { type Terminal, warn } from "./terminal.ts";
+import { type Terminal, warning } from "./terminal.ts";
 
 export interface Progress {
-  step(done: number): void;
+  /** So far, of the work with that title. A new title, or fewer done than before, begins a new bar. */
+  step(title: string, done: number, total: number): void;
   /** Says something without tearing the bar. */
+  say(message: string): void;
+  /** Of pictures that are left out, or damaged; each is said once. */
+  skip(message: string): void;
+  warn(message: string): void;
+  stop(): void;
+}
+
+/**
+ * Progress on stderr: a bar with rate and time left, or now and then a line. With `stages`, the work has several, and where there
+ * is no screen each title is said when it begins.
+ */
+export function startProgress(terminal: Terminal, { stages = false } = {}): Progress {
+  let current: string | undefined;
+  let last = 0;
+  let bar: Bar | undefined;
+  const said = new Set<string>();
+  const say = (message: string): void => (bar ? bar.say(message) : terminal.err(`${message}\n`));
+  const once = (message: string): void => {
+    if (!said.has(message)) say(message);
+    said.add(message);
+  };
+  return {
+    step: (title, done, total) => {
+      if (title !== current || done < last) {
+        bar?.stop();
+        current = title;
+        bar = startBar(terminal, title, total);
+        if (stages && !terminal.live) terminal.err(`${title}\n`);
+      }
+      last = done;
+      bar?.step(done);
+    },
+    say,
+    skip: (text) => once(`skipped ${text}`),
+    warn: (text) => once(warning(text)),
+    stop: () => bar?.stop(),
+  };
+}
+
+/** Of one piece of work. */
+interface Bar {
+  step(done: number): void;
   say(message: string): void;
   stop(): void;
 }
@@ -13,15 +56,14 @@ export interface Progress {
 /** Seconds between plain lines where there is no screen for a bar. */
 const plainInterval = 10;
 
-/** Progress of `total` steps on stderr: a bar with rate and time left, or now and then a line. */
-export function startProgress(terminal: Terminal, what: string, total: number): Progress {
+function startBar(terminal: Terminal, what: string, total: number): Bar {
   // The bar writes to the screen by itself.
   return terminal.live && total > 1
-    ? liveProgress(terminal, visible(what), total)
-    : plainProgress(terminal, what, total);
+    ? liveBar(terminal, visible(what), total)
+    : plainBar(terminal, what, total);
 }
 
-function liveProgress(terminal: Terminal, what: string, total: number): Progress {
+function liveBar(terminal: Terminal, what: string, total: number): Bar {
   const bar = new cliProgress.SingleBar({
     format: `${what} [{bar}] {value}/{total} · {rate}/s · {eta_formatted} left`,
     barsize: 30,
@@ -49,7 +91,7 @@ function liveProgress(terminal: Terminal, what: string, total: number): Progress
   };
 }
 
-function plainProgress(terminal: Terminal, what: string, total: number): Progress {
+function plainBar(terminal: Terminal, what: string, total: number): Bar {
   const started = Date.now();
   let last = started;
   return {
@@ -62,42 +104,5 @@ function plainProgress(terminal: Terminal, what: string, total: number): Progres
     },
     say: (message) => terminal.err(`${message}\n`),
     stop: () => {},
-  };
-}
-
-export interface StageProgress {
-  /** So far, of a stage with that title. A new title, or fewer done than before, begins a new bar. */
-  step(title: string, done: number, total: number): void;
-  /** Of pictures that are left out, or damaged; each is said once. */
-  skip(message: string): void;
-  warn(message: string): void;
-  stop(): void;
-}
-
-/** Progress of work that has stages, or goes over the same pictures several times. */
-export function stageProgress(terminal: Terminal): StageProgress {
-  let current: string | undefined;
-  let last = 0;
-  let bar: Progress | undefined;
-  const said = new Set<string>();
-  const once = (message: string, say: () => void): void => {
-    if (!said.has(message)) say();
-    said.add(message);
-  };
-  return {
-    step: (title, done, total) => {
-      if (title !== current || done < last) {
-        bar?.stop();
-        current = title;
-        bar = startProgress(terminal, title, total);
-        if (!terminal.live) terminal.err(`${title}\n`);
-      }
-      last = done;
-      bar?.step(done);
-    },
-    skip: (message) =>
-      once(message, () => (bar ? bar.say(`skipped ${message}`) : terminal.err(`skipped ${message}\n`))),
-    warn: (message) => once(message, () => (bar ? bar.say(`warning: ${message}`) : warn(terminal, message))),
-    stop: () => bar?.stop(),
   };
 }

@@ -42,7 +42,7 @@ import {
   readTable,
   threadsOption,
 } from "./options.ts";
-import { stageProgress } from "./progress.ts";
+import { startProgress } from "./progress.ts";
 import { type Terminal, table as textTable, warn } from "./terminal.ts";
 
 const notes = `
@@ -205,7 +205,7 @@ async function spend(
     throw new UsageError("a budget needs pictures: give them with --images or --data");
   const { labels } = manifest;
   const { images, limit, keepFloat, threads, size } = options;
-  const told = stageProgress(terminal);
+  const told = startProgress(terminal, { stages: true });
   const onWarning = told.warn;
   const dataset =
     budget.ap === undefined

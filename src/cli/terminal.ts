@@ -55,17 +55,10 @@ export function guarded(terminal: Terminal): Terminal {
   };
 }
 
-export function warn(terminal: Terminal, text: string): void {
-  terminal.err(`warning: ${message(text)}\n`);
-}
+export const warning = (text: string): string => `warning: ${message(text)}`;
 
-/** Warnings that come again each time that a picture is read, said once each. */
-export function warner(terminal: Terminal): (message: string) => void {
-  const said = new Set<string>();
-  return (message) => {
-    if (!said.has(message)) warn(terminal, message);
-    said.add(message);
-  };
+export function warn(terminal: Terminal, text: string): void {
+  terminal.err(`${warning(text)}\n`);
 }
 
 /** Lines of columns, padded so that they line up; numbers to the right; a row stays a line whatever its cells hold. */

@@ -11,9 +11,9 @@ import type { Manifest } from "../heads/manifest.ts";
 import { type Graph, inferShapes, opOf, paramsOf } from "../ir/graph.ts";
 import { Model } from "../open/model.ts";
 import { ops } from "../ops/index.ts";
+import { withoutVectorConvolutions } from "../passes/index.ts";
 import { type Corrections, type Loss, quantizeGraph, sensitivity } from "../quantize/index.ts";
 import { type EvaluationItem, evaluateModels } from "./evaluate.ts";
-import { withoutVectorConvolutions } from "./quantize.ts";
 
 /** What layers that stay float may cost; each limit that is given must hold. */
 export interface Budget {

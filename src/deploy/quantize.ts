@@ -3,18 +3,8 @@ import { expectKind } from "../base/arguments.ts";
 import type { CalibrationTable } from "../formats/table.ts";
 import type { Manifest, QuantizationRecord } from "../heads/manifest.ts";
 import type { Graph } from "../ir/graph.ts";
-import { replaceVectorConvolution } from "../passes/index.ts";
+import { withoutVectorConvolutions } from "../passes/index.ts";
 import { type QuantizeOptions, quantize } from "../quantize/index.ts";
-
-/**
- * The graph with 1×1 convolutions of vectors as InnerProduct, under the same names: native ncnn takes them for that in float
- * only. A copy where there are any.
- */
-export function withoutVectorConvolutions(graph: Graph): Graph {
-  expectKind("withoutVectorConvolutions: graph", graph, "a graph");
-  const copy = graph.clone();
-  return replaceVectorConvolution.run(copy) ? copy : graph;
-}
 
 /**
  * The int8 model named `name`. With an equalized `graph` and `corrections` from `calibrate`, the manifest is that of the

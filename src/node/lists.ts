@@ -30,6 +30,19 @@ export async function readList(list: string, options: ListOptions = {}): Promise
   return files;
 }
 
+/** The files of several lists that go in step, a list an input: all are equally long. Throws InputError. */
+export async function readListsInStep(
+  lists: readonly string[],
+  options: ListOptions = {},
+): Promise<string[][]> {
+  const files = await Promise.all(lists.map((list) => readList(list, options)));
+  const uneven = files.findIndex((each) => each.length !== files[0].length);
+  if (uneven < 0) return files;
+  throw new InputError(
+    `${lists[uneven]} has ${files[uneven].length} files, ${lists[0]} has ${files[0].length}; inputs go in step`,
+  );
+}
+
 /** `line` in each decoding. */
 function found(line: readonly string[], folders: readonly string[]): string | undefined {
   for (const name of new Set(line.flatMap(readings))) {

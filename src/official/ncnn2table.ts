@@ -1,112 +1,218 @@
 /**
- * How the official ncnn2table makes inputs: pictures stretched to a size, or arrays in `.npy` files as they are.
+ * ncnn2table: its settings, `key=value` words; the inputs as it makes them; and the table of a float model.
  * Source: ncnn tools/quantize/ncnn2table.cpp.
  */
 import { expectKind } from "../base/arguments.ts";
-import { ByteReader } from "../base/bytes.ts";
-import { FormatError, UsageError } from "../base/errors.ts";
-import { normalize, place, stretchTransform } from "../detect/letterbox.ts";
+import { InputError, UsageError } from "../base/errors.ts";
 import type { Picture } from "../detect/picture.ts";
+import { printTable } from "../formats/table.ts";
 import { type Graph, match, type Node } from "../ir/graph.ts";
-import { elementCount, type Tensor } from "../ir/tensor.ts";
+import type { Tensor } from "../ir/tensor.ts";
 import { weightToFloat32 } from "../ir/weight.ts";
 import { embed } from "../ops/embed.ts";
 import { multiHeadAttention } from "../ops/multi-head-attention.ts";
+import { type CalibrateOptions, calibrate, type LayerReport, type Method } from "../quantize/index.ts";
+import { pixelChannels, readNpy, type TablePixel, tablePixels, tableTensor } from "./table-inputs.ts";
 
-/** The pixel orders of ncnn2table. */
-export const tablePixels = ["RGB", "BGR", "GRAY", "RGBA", "BGRA"] as const;
-/** A pixel order of ncnn2table. */
-export type TablePixel = (typeof tablePixels)[number];
+const tableMethods = ["kl", "aciq", "eq"] as const satisfies readonly Method[];
 
-/** How ncnn2table makes an input of a picture. */
-export interface TableInput {
-  pixel: TablePixel;
-  /** One number a channel, in `pixel` order: `value = (level − mean)·norm`. */
-  mean: readonly number[];
-  norm: readonly number[];
-  /** Size in pixels; 0 or less keeps the picture's own, or its aspect where the other one is given. */
-  width: number;
-  height: number;
+/** What the words `key=value` say; the lists hold an entry for each input of the model. */
+export interface TableSettings {
+  /** A number a channel: `value = (level − mean)·norm`. */
+  mean: number[][];
+  norm: number[][];
+  /** Width, height and channels of each input; 0 as width or height keeps the picture's own. */
+  shape: number[][];
+  pixel: TablePixel[];
+  /** 1 to 64. */
+  threads: number;
+  method: (typeof tableMethods)[number];
+  /** The files are `.npy` arrays, not pictures. */
+  arrays: boolean;
 }
 
-/** Channels of a pixel order. */
-export function pixelChannels(pixel: TablePixel): number {
-  expectKind("pixelChannels: pixel", pixel, "a string");
-  return pixel === "GRAY" ? 1 : pixel.endsWith("A") ? 4 : 3;
+/** Options of reading the settings. */
+export interface TableSettingsOptions {
+  /** Threads where the words do not say it, or say 0. */
+  threads?: number;
+  /** Told of words that mean nothing. */
+  onWarning?: (message: string) => void;
 }
 
-/** The input tensor `[channels, height, width]` of a picture; alpha is 255. */
-export function tableTensor(picture: Picture, input: TableInput): Tensor {
-  expectKind("tableTensor: picture", picture, "a picture ({ width, height, data })");
-  expectKind("tableTensor: input", input, "an object");
-  expectKind("tableTensor: input.pixel", input.pixel, "a string");
-  const { pixel, mean, norm, ...size } = input;
-  const { width, height } = targetSize(picture, size);
-  const transform = stretchTransform(picture.width, picture.height, width, height);
-  const placed = place(picture, transform, 0);
-  const isGray = pixel === "GRAY";
-  const color = normalize(placed, {
-    channels: isGray ? 1 : 3,
-    pixel: isGray ? "GRAY" : pixel.startsWith("BGR") ? "BGR" : "RGB",
-    mean: [...mean],
-    norm: [...norm],
-  });
-  if (pixelChannels(pixel) !== 4) return color;
-  const data = new Float32Array(4 * width * height).fill((255 - mean[3]) * norm[3]);
-  data.set(color.data);
-  return { shape: [4, height, width], data };
-}
-
-const largestSide = 16384;
-
-function targetSize(
-  picture: Picture,
-  { width, height }: { width: number; height: number },
-): { width: number; height: number } {
-  let size = { width, height };
-  if (width <= 0 && height <= 0) size = { width: picture.width, height: picture.height };
-  else if (width <= 0) size.width = Math.trunc(picture.width * Math.fround(height / picture.height));
-  else if (height <= 0) size.height = Math.trunc(picture.height * Math.fround(width / picture.width));
-  if (size.width < 1 || size.height < 1 || size.width > largestSide || size.height > largestSide) {
-    throw new UsageError(`shape ${size.width}x${size.height}: expected 1 to ${largestSide} pixels a side`);
-  }
-  return size;
+/** The files of the inputs, and how they are read. */
+export interface TableFiles {
+  /** For each input of the model its files; all lists are equally long. */
+  readonly files: readonly (readonly string[])[];
+  picture(file: string): Promise<Picture>;
+  /** The bytes of a `.npy` file. */
+  bytes(file: string): Promise<Uint8Array>;
 }
 
 /**
- * A float32 array from a `.npy` file (numpy's format, versions 1 to 3), in C order, rank 1 to 4: numpy's shape is ours.
- * Throws FormatError.
+ * The text of the calibration table of a float model, and a report a layer. Throws UsageError for settings that do not fit the model, InputError
+ * for arrays of another shape, and as `calibrateModel`.
  */
-export function readNpy(bytes: Uint8Array, where: string): Tensor {
-  expectKind("readNpy: bytes", bytes, "bytes (a Uint8Array)");
-  const reader: ByteReader = new ByteReader(bytes, where);
-  const magic = String.fromCharCode(...reader.raw(6, "magic"));
-  if (magic !== "\x93NUMPY")
-    throw new FormatError(`${where}: not a .npy file: its first bytes are not \\x93NUMPY`);
-  const major = reader.u8("version");
-  reader.u8("version");
-  if (major < 1 || major > 3) reader.fail(`.npy version ${major}, expected 1 to 3`);
-  const length = major === 1 ? reader.u16("header length") : reader.u32("header length");
-  const header = new TextDecoder().decode(reader.raw(length, "header"));
-  const field = (pattern: RegExp): string | undefined => pattern.exec(header)?.[1];
-  const type = field(/'descr'\s*:\s*'([^']*)'/);
-  if (type !== "<f4")
-    reader.fail(`dtype ${type ?? "unknown"}, expected float32 ("<f4"); save array.astype("float32")`);
-  if (field(/'fortran_order'\s*:\s*(True|False)/) !== "False") {
-    reader.fail("the array is in Fortran order, expected C order; save numpy.ascontiguousarray(array)");
+export async function ncnn2table(
+  graph: Graph,
+  inputs: TableFiles,
+  settings: TableSettings,
+  options: Pick<CalibrateOptions, "onProgress" | "signal"> = {},
+): Promise<{ table: string; layers: LayerReport[] }> {
+  expectKind("ncnn2table: graph", graph, "a graph");
+  expectKind("ncnn2table: inputs", inputs, "an object");
+  expectKind("ncnn2table: inputs.files", inputs.files, "a list");
+  checkTableSettings(graph, inputs.files.length, settings);
+  const { method, threads } = settings;
+  const source = (): AsyncGenerator<Record<string, Tensor>> => tensors(graph, inputs, settings);
+  const { table, layers } = await calibrate(graph, source, { ...options, method, threads });
+  return { table: printTable(table) + weightOnlyLines(graph), layers };
+}
+
+async function* tensors(
+  { inputs: blobs }: Graph,
+  inputs: TableFiles,
+  settings: TableSettings,
+): AsyncGenerator<Record<string, Tensor>> {
+  for (let i = 0; i < inputs.files[0].length; i++) {
+    const entries = blobs.map(async (blob, k): Promise<[string, Tensor]> => {
+      const file = inputs.files[k][i];
+      const { mean, norm, shape, pixel, arrays } = settings;
+      if (arrays) return [blob, shaped(readNpy(await inputs.bytes(file), file), shape[k], file)];
+      const [width, height] = shape[k];
+      const input = { pixel: pixel[k], mean: mean[k], norm: norm[k], width, height };
+      return [blob, tableTensor(await inputs.picture(file), input)];
+    });
+    yield Object.fromEntries(await Promise.all(entries));
   }
-  const shape = (field(/'shape'\s*:\s*\(([^)]*)\)/) ?? "")
-    .split(",")
-    .flatMap((text) => (text.trim() ? [Number(text)] : []));
-  if (
-    !shape.length ||
-    shape.length > 4 ||
-    !shape.every((extent) => Number.isSafeInteger(extent) && extent > 0)
-  ) {
-    reader.fail(`shape (${shape.join(", ")}), expected 1 to 4 extents of at least 1`);
+}
+
+/** `shape` is w, h, c: numpy's the other way round. */
+function shaped(tensor: Tensor, shape: readonly number[], file: string): Tensor {
+  const found = tensor.shape.toReversed();
+  if (found.join() === shape.join()) return tensor;
+  throw new InputError(`${file}: an array of shape=[${found.join(",")}], expected [${shape.join(",")}]`);
+}
+
+/** The settings of words such as `mean=[0,0,0]`, `shape=[640,640,3]`, `method=kl`. Throws UsageError for a value that means nothing. */
+export function parseTableSettings(
+  words: readonly string[],
+  options: TableSettingsOptions = {},
+): TableSettings {
+  expectKind("parseTableSettings: words", words, "a list of strings");
+  expectKind("parseTableSettings: options", options, "an object of options");
+  const { threads = 1, onWarning } = options;
+  const settings: TableSettings = {
+    ...{ mean: [], norm: [], shape: [], pixel: [] },
+    ...{ threads, method: "kl", arrays: false },
+  };
+  for (const pair of words) {
+    const at = pair.indexOf("=");
+    if (at < 0) {
+      onWarning?.(`unrecognized arg ${pair}`);
+      continue;
+    }
+    const [key, value] = [pair.slice(0, at), pair.slice(at + 1)];
+    // The original compares the beginning of the key only.
+    const handler = Object.entries(handlers).find(([name]) => key.startsWith(name));
+    if (handler) handler[1](settings, value, threads);
+    else onWarning?.(`unknown key ${key} is ignored`);
   }
-  const data = reader.f32Array(reader.payFor(elementCount(shape), 4, "the array"), "the array");
-  return { shape, data };
+  return settings;
+}
+
+const handlers: Record<string, (settings: TableSettings, value: string, threads: number) => void> = {
+  mean: (settings, value) => {
+    settings.mean = groups("mean", value);
+  },
+  norm: (settings, value) => {
+    settings.norm = groups("norm", value);
+  },
+  shape: (settings, value) => {
+    settings.shape = groups("shape", value);
+  },
+  pixel: (settings, value) => {
+    settings.pixel = value.split(",").map(pixelOf);
+  },
+  thread: (settings, value, threads) => {
+    settings.threads = Math.min(wholeNumber("thread", value, 0, 4096) || threads, 64);
+  },
+  method: (settings, value) => {
+    const method = tableMethods.find((name) => name === value);
+    if (!method) throw new UsageError(`unknown method ${value}, expect kl / aciq / eq`);
+    settings.method = method;
+  },
+  type: (settings, value) => {
+    settings.arrays = wholeNumber("type", value, 0, 1) === 1;
+  },
+};
+
+function wholeNumber(key: string, text: string, least: number, most: number): number {
+  const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= least && value <= most) return value;
+  throw new UsageError(`malformed ${key} ${text}: expected a whole number from ${least} to ${most}`);
+}
+
+/** `[a,b,c],[d,e,f]`, one group for each input; brackets around a single group may be left out. */
+function groups(key: string, text: string): number[][] {
+  const lists = text
+    .split(/[[\]]/)
+    .map((part) => part.replace(/^,|,$/g, ""))
+    .filter((part) => part.trim() !== "")
+    .map((part) => part.split(",").map((word) => (word.trim() === "" ? Number.NaN : Number(word))));
+  if (lists.flat().every(Number.isFinite)) return lists;
+  throw new UsageError(`malformed ${key} ${text}: expected [a,b,c],… with numbers`);
+}
+
+function pixelOf(text: string): TablePixel {
+  const pixel = tablePixels.find((name) => name === text);
+  if (pixel) return pixel;
+  throw new UsageError(
+    text === "RAW"
+      ? "pixel=RAW: pictures have colours; give RGB, BGR, GRAY, RGBA or BGRA (or type=1 with .npy files)"
+      : `unknown pixel ${text}, expect ${tablePixels.join(" / ")}`,
+  );
+}
+
+/**
+ * Throws UsageError unless every input of the graph has its list and shape, and for pictures its mean, norm and pixel order. `lists` is
+ * how many lists of files there are.
+ */
+export function checkTableSettings(graph: Graph, lists: number, settings: TableSettings): void {
+  expectKind("checkTableSettings: graph", graph, "a graph");
+  expectKind("checkTableSettings: lists", lists, "a number");
+  expectKind("checkTableSettings: settings", settings, "an object");
+  const { inputs } = graph;
+  const counts: [string, number][] = [
+    ["lists", lists],
+    ["shapes", settings.shape.length],
+  ];
+  if (!settings.arrays) {
+    counts.push(
+      ["means", settings.mean.length],
+      ["norms", settings.norm.length],
+      ["pixels", settings.pixel.length],
+    );
+  }
+  for (const [what, count] of counts) {
+    if (count !== inputs.length) {
+      throw new UsageError(
+        `expect ${inputs.length} ${what}, but got ${count}: one for each Input layer (${inputs.join(", ")})`,
+      );
+    }
+  }
+  if (settings.arrays) return;
+  for (const [i, input] of inputs.entries()) {
+    const channels = pixelChannels(settings.pixel[i]);
+    for (const key of ["mean", "norm"] as const) {
+      const found = settings[key][i].length;
+      if (found !== channels) {
+        throw new UsageError(
+          `${key} of ${input}: found ${found} numbers, expected ${channels} for ${settings.pixel[i]}`,
+        );
+      }
+    }
+    if (settings.shape[i].length < 2) throw new UsageError(`shape of ${input}: expected [w,h,c] or [w,h]`);
+  }
 }
 
 /**

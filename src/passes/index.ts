@@ -27,7 +27,7 @@ import { mergeViews } from "./merge-views.ts";
 import type { Log, Pass } from "./pass.ts";
 import { poolMeans, poolOfficialMeans } from "./pool-means.ts";
 import { replacePrelu } from "./replace-prelu.ts";
-import { replaceVectorConvolution } from "./replace-vector-convolution.ts";
+import { replaceVectorConvolution, withoutVectorConvolutions } from "./replace-vector-convolution.ts";
 import { sinkVectorReshape } from "./sink-vector-reshape.ts";
 import { storeFp16, storeFp32 } from "./store-weights.ts";
 import { swapPermuteSoftmax } from "./swap-permute-softmax.ts";
@@ -62,6 +62,7 @@ export {
   storeFp16,
   storeFp32,
   swapPermuteSoftmax,
+  withoutVectorConvolutions,
 };
 
 export interface OptimizeOptions {

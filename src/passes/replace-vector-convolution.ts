@@ -1,5 +1,5 @@
 /** A 1×1 convolution of a vector (what global pooling and InnerProduct give) → InnerProduct. */
-import type { Node } from "../ir/graph.ts";
+import type { Graph, Node } from "../ir/graph.ts";
 import { convolution } from "../ops/convolution.ts";
 import { innerProduct } from "../ops/inner-product.ts";
 import { eachNode } from "./_fold.ts";
@@ -40,3 +40,12 @@ export const replaceVectorConvolution: Pass = {
       wiring.rewrote();
     }),
 };
+
+/**
+ * The graph with 1×1 convolutions of vectors as InnerProduct, under the same names: native ncnn takes them for that in float
+ * only. A copy where there are any.
+ */
+export function withoutVectorConvolutions(graph: Graph): Graph {
+  const copy = graph.clone();
+  return replaceVectorConvolution.run(copy) ? copy : graph;
+}

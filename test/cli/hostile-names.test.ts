@@ -151,8 +151,9 @@ test("the guard lets line ends and tabs by, and paints its own words only", () =
   terminal.err(`error: \x1b[31m${evil}\n\ta\n`);
   expect(err).toBe(`\x1b[31merror:\x1b[39m \\u001b[31m${shown}\n\ta\n`);
   err = "";
-  const progress = startProgress(guarded({ ...screen, color: { out: false, err: false } }), evil, 5);
-  progress.say(`skipped ${evil}`);
+  const progress = startProgress(guarded({ ...screen, color: { out: false, err: false } }));
+  progress.step(evil, 0, 5);
+  progress.skip(evil);
   progress.stop();
   expect(err).toBe(`skipped ${shown}\n`);
 });
