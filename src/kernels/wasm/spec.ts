@@ -5,7 +5,7 @@
  * that vectors of four channels may be stored without masks. Byte strides are constants of the kernel; base addresses are
  * arguments.
  */
-import type { Activation } from "../../base/activation.ts";
+import { type Activation, lowestOf } from "../../base/activation.ts";
 
 /** Where a kernel writes its result. A kernel may write several representations of the same values. */
 export interface StoreSpec {
@@ -35,32 +35,8 @@ export interface Target {
   readonly emulateDot?: "signed" | "unsigned" | "i7";
 }
 
-/** The lowest number that these steps can leave, -Infinity where there is none. Rounded down: steps are computed in float32. */
+/** The lowest number that these steps can leave, -Infinity where there is none. */
 export function lowestAfter(steps: readonly EpilogueStep[]): number {
   const last = steps.at(-1);
-  if (last?.kind !== "activation") return Number.NEGATIVE_INFINITY;
-  const { activation } = last;
-  switch (activation.kind) {
-    case "relu":
-    case "sigmoid":
-    case "hardSigmoid":
-      return 0;
-    case "clip":
-      return activation.min;
-    case "tanh":
-      return -1;
-    case "swish":
-      return -0.2785;
-    case "mish":
-      return -0.3089;
-    case "gelu":
-      return -0.1701;
-    case "hardSwish": {
-      // x·(alpha·x + beta) has its minimum where alpha·x is -beta/2.
-      const { alpha, beta } = activation;
-      return alpha > 0 && beta >= 0 ? (-1.001 * beta * beta) / (4 * alpha) : Number.NEGATIVE_INFINITY;
-    }
-    case "leakyRelu":
-      return Number.NEGATIVE_INFINITY;
-  }
+  return last?.kind === "activation" ? lowestOf(last.activation) : Number.NEGATIVE_INFINITY;
 }
