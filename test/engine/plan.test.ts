@@ -2,6 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, it, test } from "vitest";
 import { Arena } from "../../src/engine/wasm/memory.ts";
+import { compilePlan } from "../../src/engine/wasm/module.ts";
 import { makePlan } from "../../src/engine/wasm/plan.ts";
 import type { Plan, PlanBuffer } from "../../src/engine/wasm/records.ts";
 import { readNcnn } from "../../src/formats/ncnn/index.ts";
@@ -163,6 +164,14 @@ function conflict(places: readonly Place[]): string | undefined {
 test("more memory than there are addresses is refused before anything is allocated", () => {
   const text = "Interp r 1 1 x y 0=1 3=20000 4=20000\nReLU q 1 1 y z\nInterp t 1 1 z u 0=1 3=2 4=2";
   expect(() => planOf(text, { x: [1, 4, 4] })).toThrow(/needs \d+ MiB of memory at this input size/);
+});
+
+test("steps that are never taken may be any number", () => {
+  const most = 2 ** 31 - 1;
+  const compile = (text: string, shape: Shape) => () => compilePlan(planOf(text, { x: shape }), plain);
+  expect(compile(`Convolution c 1 1 x y 0=4 1=3 3=${most}`, [3, 4, 4])).not.toThrow();
+  expect(compile(`Convolution c 1 1 x y 0=4 1=1 2=${most}`, [3, 4, 4])).not.toThrow();
+  expect(compile(`Deconvolution c 1 1 x y 0=4 1=1 3=${most}`, [3, 1, 1])).not.toThrow();
 });
 
 describe("the arena", () => {

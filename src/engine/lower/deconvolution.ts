@@ -74,7 +74,9 @@ function addSpread(
 ): Value {
   const input = { ...views.picture(node.inputs[0]), channels };
   const output = views.value(`${node.outputs[0]}.spread${part}`, channels.length, y.input, x.input);
-  const frame = { top: 0, left: 0, stepY: p.stride_h, stepX: p.stride_w };
+  // A step behind the only pixel is never taken, and may be any number.
+  const [stepY, stepX] = [y.input > 1 ? p.stride_h : 1, x.input > 1 ? p.stride_w : 1];
+  const frame = { top: 0, left: 0, stepY, stepX };
   views.add({ kind: "gather", nodes: [node.name], input, scaleY: 1, scaleX: 1, frame, output });
   return output;
 }
