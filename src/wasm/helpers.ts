@@ -3,11 +3,11 @@ import type { Func } from "./function.ts";
 import type { Local } from "./types.ts";
 
 /** An i32: a constant, a variable, or code that pushes it. */
-export type I32Source = number | Local | (() => void);
+export type I32Source = number | Local | ((f: Func) => void);
 
 export function pushI32(f: Func, source: I32Source): void {
   if (typeof source === "number") f.i32(source);
-  else if (typeof source === "function") source();
+  else if (typeof source === "function") source(f);
   else f.get(source);
 }
 

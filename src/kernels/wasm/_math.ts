@@ -2,7 +2,7 @@
  * Vector functions of one f32x4, emitted inline. Each takes its argument in a local and leaves the result on the stack.
  */
 import type { Activation } from "../../base/activation.ts";
-import type { Func, Local } from "../../wasm/index.ts";
+import { type Expression, type Func, f32x4, type Local, set, tee } from "../../wasm/index.ts";
 import { temp } from "./_temp.ts";
 import type { Target } from "./spec.ts";
 
@@ -100,143 +100,83 @@ export function emitExp(f: Func, target: Target, x: Local): void {
   f.op("i32x4.add");
 }
 
+/** eˣ as an expression. */
+const exp =
+  (target: Target, x: Local): Expression =>
+  (f) =>
+    emitExp(f, target, x);
+
 /** 1 / (1 + e⁻ˣ) */
-function emitSigmoid(f: Func, target: Target, x: Local): void {
-  const negative = temp(f, "negative");
-  f.get(x);
-  f.op("f32x4.neg");
-  f.set(negative);
-  f.f32x4(1);
-  emitExp(f, target, negative);
-  f.f32x4(1);
-  f.op("f32x4.add");
-  f.op("f32x4.div");
-}
+const sigmoid =
+  (target: Target, x: Local): Expression =>
+  (f) => {
+    const negative = temp(f, "negative");
+    set(f, negative, f32x4.neg(x));
+    f32x4.div(1, f32x4.add(exp(target, negative), 1))(f);
+  };
 
 /** tanh(x) = 1 − 2 / (e²ˣ + 1) */
-function emitTanh(f: Func, target: Target, x: Local): void {
-  const twice = temp(f, "twice");
-  f.get(x);
-  f.get(x);
-  f.op("f32x4.add");
-  f.set(twice);
-  f.f32x4(1);
-  f.f32x4(2);
-  emitExp(f, target, twice);
-  f.f32x4(1);
-  f.op("f32x4.add");
-  f.op("f32x4.div");
-  f.op("f32x4.sub");
-}
+const tanh =
+  (target: Target, x: Local): Expression =>
+  (f) => {
+    const twice = temp(f, "twice");
+    set(f, twice, f32x4.add(x, x));
+    f32x4.sub(1, f32x4.div(2, f32x4.add(exp(target, twice), 1)))(f);
+  };
 
 /** clamp(αx + β, 0, 1) */
-function emitHardGate(f: Func, x: Local, alpha: number, beta: number): void {
-  f.get(x);
-  f.f32x4(alpha);
-  f.op("f32x4.mul");
-  f.f32x4(beta);
-  f.op("f32x4.add");
-  f.f32x4(0);
-  f.op("f32x4.pmax");
-  f.f32x4(1);
-  f.op("f32x4.pmin");
+const hardGate = (x: Local, alpha: number, beta: number): Expression =>
+  f32x4.pmin(f32x4.pmax(f32x4.add(f32x4.mul(x, alpha), beta), 0), 1);
+
+/** x·tanh(ln(1+e)) = x·(e² + 2e) / (e² + 2e + 2), e = eˣ; for x ≥ 20 the quotient is 1 in float32. */
+const mish =
+  (target: Target, x: Local): Expression =>
+  (f) => {
+    const e = temp(f, "e");
+    set(f, e, f32x4.pmin(x, 20));
+    set(f, e, f32x4.mul(tee(e, exp(target, e)), f32x4.add(e, 2)));
+    f32x4.mul(x, f32x4.div(e, f32x4.add(e, 2)))(f);
+  };
+
+/** The tanh form, as ncnn's fast GELU: 0.5x(1 + tanh(√(2/π)(x + 0.044715x³))). */
+const gelu =
+  (target: Target, x: Local): Expression =>
+  (f) => {
+    const inner = temp(f, "inner");
+    const cubic = f32x4.mul(f32x4.add(f32x4.mul(f32x4.mul(x, x), 0.044715), 1), x);
+    set(f, inner, f32x4.mul(cubic, 0.79788452));
+    f32x4.mul(f32x4.mul(x, 0.5), f32x4.add(tanh(target, inner), 1))(f);
+  };
+
+function activationOf(target: Target, activation: Activation, x: Local): Expression {
+  switch (activation.kind) {
+    case "relu":
+      return f32x4.pmax(x, 0);
+    case "leakyRelu":
+      // max(x,0) + slope·min(x,0) equals x or x·slope exactly, one of the terms being 0.
+      return f32x4.add(f32x4.pmax(x, 0), f32x4.mul(f32x4.pmin(x, 0), activation.slope));
+    case "clip":
+      return f32x4.pmin(f32x4.pmax(x, activation.min), activation.max);
+    case "sigmoid":
+      return sigmoid(target, x);
+    case "swish":
+      return f32x4.mul(x, sigmoid(target, x));
+    case "hardSigmoid":
+      return hardGate(x, activation.alpha, activation.beta);
+    case "hardSwish":
+      return f32x4.mul(x, hardGate(x, activation.alpha, activation.beta));
+    case "tanh":
+      return tanh(target, x);
+    case "mish":
+      return mish(target, x);
+    case "gelu":
+      return gelu(target, x);
+  }
 }
 
 /** Replaces the value in `x` by its activation. */
 export function emitActivation(f: Func, target: Target, activation: Activation, x: Local): void {
-  switch (activation.kind) {
-    case "relu":
-      f.get(x);
-      f.f32x4(0);
-      f.op("f32x4.pmax");
-      break;
-    case "leakyRelu":
-      // max(x,0) + slope·min(x,0) equals x or x·slope exactly, one of the terms being 0.
-      f.get(x);
-      f.f32x4(0);
-      f.op("f32x4.pmax");
-      f.get(x);
-      f.f32x4(0);
-      f.op("f32x4.pmin");
-      f.f32x4(activation.slope);
-      f.op("f32x4.mul");
-      f.op("f32x4.add");
-      break;
-    case "clip":
-      f.get(x);
-      f.f32x4(activation.min);
-      f.op("f32x4.pmax");
-      f.f32x4(activation.max);
-      f.op("f32x4.pmin");
-      break;
-    case "sigmoid":
-      emitSigmoid(f, target, x);
-      break;
-    case "swish":
-      f.get(x);
-      emitSigmoid(f, target, x);
-      f.op("f32x4.mul");
-      break;
-    case "hardSigmoid":
-      emitHardGate(f, x, activation.alpha, activation.beta);
-      break;
-    case "hardSwish":
-      f.get(x);
-      emitHardGate(f, x, activation.alpha, activation.beta);
-      f.op("f32x4.mul");
-      break;
-    case "tanh":
-      emitTanh(f, target, x);
-      break;
-    case "mish": {
-      // x·tanh(ln(1+e)) = x·(e² + 2e) / (e² + 2e + 2), e = eˣ; for x ≥ 20 the quotient is 1 in float32.
-      const e = temp(f, "e");
-      f.get(x);
-      f.f32x4(20);
-      f.op("f32x4.pmin");
-      f.set(e);
-      emitExp(f, target, e);
-      f.tee(e);
-      f.get(e);
-      f.f32x4(2);
-      f.op("f32x4.add");
-      f.op("f32x4.mul");
-      f.set(e);
-      f.get(x);
-      f.get(e);
-      f.get(e);
-      f.f32x4(2);
-      f.op("f32x4.add");
-      f.op("f32x4.div");
-      f.op("f32x4.mul");
-      break;
-    }
-    case "gelu": {
-      // The tanh form, as ncnn's fast GELU: 0.5x(1 + tanh(√(2/π)(x + 0.044715x³))).
-      const inner = temp(f, "inner");
-      f.get(x);
-      f.get(x);
-      f.op("f32x4.mul");
-      f.f32x4(0.044715);
-      f.op("f32x4.mul");
-      f.f32x4(1);
-      f.op("f32x4.add");
-      f.get(x);
-      f.op("f32x4.mul");
-      f.f32x4(0.79788452);
-      f.op("f32x4.mul");
-      f.set(inner);
-      f.get(x);
-      f.f32x4(0.5);
-      f.op("f32x4.mul");
-      emitTanh(f, target, inner);
-      f.f32x4(1);
-      f.op("f32x4.add");
-      f.op("f32x4.mul");
-      break;
-    }
-  }
-  f.set(x);
+  set(f, x, activationOf(target, activation, x));
 }
 
 /** All lanes = the reduction over the lanes. */

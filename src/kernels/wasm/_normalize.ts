@@ -1,5 +1,5 @@
 /** What LayerNorm and LRN have in common: a walk over the pixels, each of which is looked at as a whole first. */
-import { addTo, type Func, forRange, type Local } from "../../wasm/index.ts";
+import { address, addTo, type Func, forRange, type Local, set } from "../../wasm/index.ts";
 import { type EpilogueSpec, emitEpilogue } from "./_epilogue.ts";
 import { epiloguePointers } from "./_params.ts";
 import { temp } from "./_temp.ts";
@@ -48,16 +48,7 @@ export function eachVector(
   body: (address: Local) => void,
 ): void {
   const a = temp(f, "a", "i32");
-  f.get(f.params.input);
-  f.get(y);
-  f.i32(spec.rowBytes);
-  f.op("i32.mul");
-  f.op("i32.add");
-  f.get(x);
-  f.i32(spec.pixelBytes);
-  f.op("i32.mul");
-  f.op("i32.add");
-  f.set(a);
+  set(f, a, address(address(f.params.input, y, spec.rowBytes), x, spec.pixelBytes));
   forRange(f, temp(f, "i", "i32"), 0, spec.channels / 4, 1, () => {
     body(a);
     addTo(f, a, 16);

@@ -1,5 +1,5 @@
 /** The loop nest of kernels that visit every pixel and channel vector of a picture. */
-import { addTo, type Func, forRange, type Local } from "../../wasm/index.ts";
+import { addTo, type Func, forRange, i32, type Local } from "../../wasm/index.ts";
 import { temp } from "./_temp.ts";
 
 /** A picture that a walk steps over: base address, strides, and bytes of one channel vector. */
@@ -29,48 +29,27 @@ export function walk(
     body(addresses, vectors, y, x);
     pointers.forEach((pointer, i) => addTo(f, addresses[i], vectors * pointer.vectorBytes));
   };
-  forRange(
-    f,
-    y,
-    () => f.get(f.params.begin),
-    f.params.end,
-    1,
-    () => {
-      forRange(
-        f,
-        x,
-        () => f.i32(0),
-        () => f.i32(size.width),
-        1,
-        () => {
-          pointers.forEach((pointer, i) => {
-            f.get(pointer.base);
-            f.get(y);
-            f.i32(pointer.rowBytes);
-            f.op("i32.mul");
-            f.op("i32.add");
-            f.get(x);
-            f.i32(pointer.pixelBytes);
-            f.op("i32.mul");
-            f.op("i32.add");
-            f.set(addresses[i]);
-          });
-          atPixel?.(y, x);
-          const blocks = Math.floor(size.vectors / step);
-          if (blocks === 1) forward(step);
-          else if (blocks > 1) {
-            forRange(
-              f,
-              temp(f, "walkBlock", "i32"),
-              () => f.i32(0),
-              () => f.i32(blocks),
-              1,
-              () => forward(step),
-            );
-          }
-          for (let rest = 0; rest < size.vectors % step; rest++) forward(1);
-        },
-      );
-    },
-  );
+  forRange(f, y, f.params.begin, f.params.end, 1, () => {
+    forRange(f, x, i32.of(0), i32.of(size.width), 1, () => {
+      pointers.forEach((pointer, i) => {
+        f.get(pointer.base);
+        f.get(y);
+        f.i32(pointer.rowBytes);
+        f.op("i32.mul");
+        f.op("i32.add");
+        f.get(x);
+        f.i32(pointer.pixelBytes);
+        f.op("i32.mul");
+        f.op("i32.add");
+        f.set(addresses[i]);
+      });
+      atPixel?.(y, x);
+      const blocks = Math.floor(size.vectors / step);
+      if (blocks === 1) forward(step);
+      else if (blocks > 1) {
+        forRange(f, temp(f, "walkBlock", "i32"), i32.of(0), i32.of(blocks), 1, () => forward(step));
+      }
+      for (let rest = 0; rest < size.vectors % step; rest++) forward(1);
+    });
+  });
 }

@@ -13,7 +13,7 @@
  * output channels. i8: a unit is four k, lanes `[4 channels][4 k]`; for the i16 dot a unit is two pairs,
  * `[pair][vectors]` of lanes `[4 channels][2 k]` i16.
  */
-import { addTo, type Func, type FuncRef, forRange, type Local, type Module } from "../../wasm/index.ts";
+import { addTo, type Func, type FuncRef, forRange, i32, type Local, type Module } from "../../wasm/index.ts";
 import type { ConvolutionSpec } from "./_convolution-spec.ts";
 import { type Accumulators, SegmentSum } from "./_convolution-sum.ts";
 import { emitAccumulatorStart, emitEpilogue, epilogueGroupBytes } from "./_epilogue.ts";
@@ -73,18 +73,11 @@ class Emitter {
       this.emitRow(() => f.get(f.params.end));
       return;
     }
-    forRange(
-      f,
-      this.y,
-      () => f.get(f.params.begin),
-      f.params.end,
-      1,
-      () => {
-        f.i32(0);
-        f.set(this.x);
-        this.emitRow(() => f.i32(spec.width));
-      },
-    );
+    forRange(f, this.y, f.params.begin, f.params.end, 1, () => {
+      f.i32(0);
+      f.set(this.x);
+      this.emitRow(() => f.i32(spec.width));
+    });
   }
 
   /** All tiles from x to the limit that `pushEnd` leaves on the stack. */
@@ -139,14 +132,7 @@ class Emitter {
     const rest = spec.outputVectors % vectors;
     if (blocks > 1) {
       const block = temp(f, "block", "i32");
-      forRange(
-        f,
-        block,
-        () => f.i32(0),
-        () => f.i32(blocks),
-        1,
-        () => this.emitBlock(pixels, vectors, true),
-      );
+      forRange(f, block, i32.of(0), i32.of(blocks), 1, () => this.emitBlock(pixels, vectors, true));
     } else if (blocks === 1) this.emitBlock(pixels, vectors, rest > 0);
     if (rest > 0) this.emitBlock(pixels, rest, false);
   }

@@ -5,7 +5,7 @@
  *
  * Weights: f32 `[block of 4 channels][tap][4]` float32; i8 `[block of 8 channels][tap][8]` int16.
  */
-import { addTo, type Func, type FuncRef, forRange, type Local, type Module } from "../../wasm/index.ts";
+import { addTo, type Func, type FuncRef, forRange, i32, type Local, type Module } from "../../wasm/index.ts";
 import { type EpilogueSpec, emitAccumulatorStart, emitEpilogue, epilogueGroupBytes } from "./_epilogue.ts";
 import { kernelParams } from "./_params.ts";
 import { temp } from "./_temp.ts";
@@ -79,34 +79,20 @@ class Emitter {
     const block = f.local("i32", "block");
     const perBlock = depthwiseBlock(spec) / 4;
     const blocks = Math.floor(spec.vectors / perBlock);
-    forRange(
-      f,
-      this.y,
-      () => f.get(f.params.begin),
-      f.params.end,
-      1,
-      () => {
-        f.get(f.params.weights);
-        f.set(this.weights);
-        f.get(f.params.constants);
-        f.set(this.constants);
-        if (blocks > 0) {
-          forRange(
-            f,
-            block,
-            () => f.i32(0),
-            () => f.i32(blocks),
-            1,
-            () => {
-              this.emitBlock(block, 0, perBlock);
-              addTo(f, this.weights, this.taps * 16);
-              addTo(f, this.constants, perBlock * epilogueGroupBytes(spec.epilogue));
-            },
-          );
-        }
-        if (spec.vectors % perBlock) this.emitBlock(undefined, blocks, 1);
-      },
-    );
+    forRange(f, this.y, f.params.begin, f.params.end, 1, () => {
+      f.get(f.params.weights);
+      f.set(this.weights);
+      f.get(f.params.constants);
+      f.set(this.constants);
+      if (blocks > 0) {
+        forRange(f, block, i32.of(0), i32.of(blocks), 1, () => {
+          this.emitBlock(block, 0, perBlock);
+          addTo(f, this.weights, this.taps * 16);
+          addTo(f, this.constants, perBlock * epilogueGroupBytes(spec.epilogue));
+        });
+      }
+      if (spec.vectors % perBlock) this.emitBlock(undefined, blocks, 1);
+    });
   }
 
   /** local = base + row·rowBytes + block·blockBytes, the block being a local, or the constant `fixed`. */
@@ -163,14 +149,7 @@ class Emitter {
     };
     if (tiles > 0) {
       const counter = temp(f, "tile", "i32");
-      forRange(
-        f,
-        counter,
-        () => f.i32(0),
-        () => f.i32(tiles),
-        1,
-        () => step(spec.tile),
-      );
+      forRange(f, counter, i32.of(0), i32.of(tiles), 1, () => step(spec.tile));
     }
     if (spec.width % spec.tile) step(spec.width % spec.tile);
   }

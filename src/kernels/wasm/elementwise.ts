@@ -1,5 +1,13 @@
 /** Element-wise kernels over pictures: activations that no convolution could take along, and arithmetic of two inputs. */
-import type { FuncRef, Local, Module } from "../../wasm/index.ts";
+import {
+  type Expression,
+  type FuncRef,
+  f32x4,
+  type Local,
+  type Module,
+  set,
+  v128,
+} from "../../wasm/index.ts";
 import type { BinaryOperator } from "../operators.ts";
 import { type EpilogueSpec, emitEpilogue } from "./_epilogue.ts";
 import { epiloguePointers, kernelParams } from "./_params.ts";
@@ -43,28 +51,21 @@ export function emitElementwise(m: Module, name: string, spec: ElementwiseSpec, 
     const first = b.kind === "picture" ? 2 : 1;
     const value = temp(f, "value");
     walk(f, { width: spec.width, vectors: spec.vectors }, pointers, (at) => {
-      const load = (address: Local, splat: boolean): void => {
-        f.get(address);
-        f.op(splat ? "v128.load32_splat" : "v128.load");
-      };
-      const pushA = (): void => load(at[0], spec.a.splat);
-      const pushB = (): void => {
-        if (b.kind === "constant") f.f32x4(b.value);
-        else if (b.kind === "picture") load(at[1], b.splat);
-      };
-      if (b.kind === "none") pushA();
-      else if (spec.operator === "rsub" || spec.operator === "rdiv") {
-        pushB();
-        pushA();
-        f.op(spec.operator === "rsub" ? "f32x4.sub" : "f32x4.div");
-      } else {
-        pushA();
-        pushB();
-        f.op(`f32x4.${spec.operator}`);
+      const load = (at: Local, splat: boolean): Expression => (splat ? v128.load32_splat(at) : v128.load(at));
+      const left = load(at[0], spec.a.splat);
+      if (b.kind === "none") set(f, value, left);
+      else {
+        const right = b.kind === "constant" ? f32x4.of(b.value) : load(at[1], b.splat);
+        set(f, value, arithmetic(spec.operator, left, right));
       }
-      f.set(value);
       const pointersAt = { constants: at[first], outputs: at.slice(first + 1) };
       emitEpilogue(f, target, spec.epilogue, pointersAt, [[value]]);
     });
   });
+}
+
+function arithmetic(operator: BinaryOperator, a: Expression, b: Expression): Expression {
+  if (operator === "rsub") return f32x4.sub(b, a);
+  if (operator === "rdiv") return f32x4.div(b, a);
+  return f32x4[operator](a, b);
 }

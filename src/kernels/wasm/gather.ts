@@ -1,6 +1,17 @@
 /** Channels from several pictures into one: as they are, enlarged by repetition, or into a frame. */
-import { addTo, type Func, type FuncRef, forRange, type Local, type Module } from "../../wasm/index.ts";
-import { setAddress } from "./_address.ts";
+import {
+  address,
+  addTo,
+  type Func,
+  type FuncRef,
+  forRange,
+  i32,
+  type Local,
+  type Module,
+  set,
+  tee,
+} from "../../wasm/index.ts";
+import { kernelParams } from "./_params.ts";
 import { temp } from "./_temp.ts";
 
 /** Copies runs of channels of every pixel, as they are, possibly enlarging by whole factors (nearest) or into a frame. */
@@ -42,86 +53,57 @@ export interface GatherRun {
 
 /** Emits `(source0…, out, begin, end)` for output rows [begin, end). */
 export function emitGather(m: Module, name: string, spec: GatherSpec): FuncRef {
-  const params: Record<string, "i32"> = {};
   const sources = 1 + Math.max(...spec.runs.map((run) => run.source));
-  for (let i = 0; i < sources; i++) params[`source${i}`] = "i32";
-  params.out = "i32";
-  params.begin = "i32";
-  params.end = "i32";
-  const size = spec.dtype === "f32" ? 4 : 1;
-  return m.func(name, { params, results: [] }, (f) => {
-    const y = f.local("i32", "y");
-    const x = f.local("i32", "x");
-    const from = f.local("i32", "from");
-    const to = f.local("i32", "to");
+  const own = Array.from({ length: sources }, (_, i) => `source${i}`);
+  return m.func(name, { params: kernelParams([...own, "out"], []), results: [] }, (f) => {
+    const [y, x, from, to] = ["y", "x", "from", "to"].map((n) => f.local("i32", n));
     const inputRow = f.local("i32", "inputRow");
-    /** One output row, from the row `source` before scaling. */
-    const copyRuns = (source: Local): void => {
-      for (const run of spec.runs) {
-        setAddress(f, to, f.params.out, y, spec.outRowBytes);
-        addTo(f, to, run.to * size + (spec.frame?.left ?? 0) * spec.outPixelBytes);
-        const rowStart = temp(f, "rowStart", "i32");
-        f.get(f.params[`source${run.source}`]);
-        f.get(source);
-        if (spec.scaleY > 1) {
-          f.i32(spec.scaleY);
-          f.op("i32.div_u");
-        }
-        f.i32(run.rowBytes);
-        f.op("i32.mul");
-        f.op("i32.add");
-        f.set(rowStart);
-        addTo(f, rowStart, run.from * size);
-        forRange(f, x, 0, spec.frame?.inputWidth ?? spec.width, 1, () => {
-          f.get(rowStart);
-          f.get(x);
-          if (spec.scaleX > 1) {
-            f.i32(spec.scaleX);
-            f.op("i32.div_u");
-          }
-          f.i32(run.pixelBytes);
-          f.op("i32.mul");
-          f.op("i32.add");
-          f.set(from);
-          emitMove(f, from, to, run.length * size);
-          addTo(f, to, spec.outPixelBytes * (spec.frame?.stepX ?? 1));
-        });
-      }
-    };
     const { frame } = spec;
     forRange(f, y, f.params.begin, f.params.end, 1, () => {
       if (!frame) {
-        copyRuns(y);
+        copyRuns(f, spec, { y, x, from, to }, y);
         return;
       }
-      setAddress(f, to, f.params.out, y, spec.outRowBytes);
+      set(f, to, address(f.params.out, y, spec.outRowBytes));
       f.get(to);
       f.i32(frame.fill);
       f.i32(spec.width * spec.outPixelBytes);
       f.op("memory.fill");
-      f.get(y);
-      f.i32(frame.top);
-      f.op("i32.sub");
-      f.tee(inputRow);
-      f.i32(frame.stepY);
-      f.op("i32.div_s");
-      f.i32(frame.inputRows);
-      f.op("i32.lt_u");
       // Rows above the frame give a negative number, which is large without its sign, unless it is divided to 0.
-      f.get(inputRow);
-      f.i32(frame.stepY);
-      f.op("i32.rem_s");
-      f.op("i32.eqz");
-      f.op("i32.and");
+      const row = i32.div_s(tee(inputRow, i32.sub(y, frame.top)), frame.stepY);
+      const isWhole = i32.eqz(i32.rem_s(inputRow, frame.stepY));
+      i32.and(i32.lt_u(row, frame.inputRows), isWhole)(f);
       f.if(() => {
-        f.get(inputRow);
-        f.i32(frame.stepY);
-        f.op("i32.div_s");
-        f.set(inputRow);
-        copyRuns(inputRow);
+        set(f, inputRow, i32.div_s(inputRow, frame.stepY));
+        copyRuns(f, spec, { y, x, from, to }, inputRow);
       });
     });
   });
+}
+
+/** Output row y, from the row `source` before scaling. */
+function copyRuns(
+  f: Func,
+  spec: GatherSpec,
+  { y, x, from, to }: Record<"y" | "x" | "from" | "to", Local>,
+  source: Local,
+): void {
+  const { scaleX, scaleY, frame, outPixelBytes } = spec;
+  const size = spec.dtype === "f32" ? 4 : 1;
+  for (const run of spec.runs) {
+    set(f, to, address(f.params.out, y, spec.outRowBytes));
+    addTo(f, to, run.to * size + (frame?.left ?? 0) * outPixelBytes);
+    const rowStart = temp(f, "rowStart", "i32");
+    const row = scaleY > 1 ? i32.div_u(source, scaleY) : source;
+    set(f, rowStart, address(f.params[`source${run.source}`], row, run.rowBytes));
+    addTo(f, rowStart, run.from * size);
+    forRange(f, x, 0, frame?.inputWidth ?? spec.width, 1, () => {
+      const column = scaleX > 1 ? i32.div_u(x, scaleX) : x;
+      set(f, from, address(rowStart, column, run.pixelBytes));
+      emitMove(f, from, to, run.length * size);
+      addTo(f, to, outPixelBytes * (frame?.stepX ?? 1));
+    });
+  }
 }
 
 /** Copies exactly `bytes` bytes, unrolled up to 256 at a time. */

@@ -1,6 +1,17 @@
 /** The network's inputs become pictures. */
-import { addTo, type Func, type FuncRef, forRange, type Local, type Module } from "../../wasm/index.ts";
-import { setAddress } from "./_address.ts";
+import {
+  address,
+  addTo,
+  type Func,
+  type FuncRef,
+  f32x4,
+  forRange,
+  i32,
+  type Local,
+  type Module,
+  set,
+  v128,
+} from "../../wasm/index.ts";
 import { type EpilogueSpec, emitEpilogue, epilogueGroupBytes } from "./_epilogue.ts";
 import { kernelParams, vectorBytes } from "./_params.ts";
 import { temp } from "./_temp.ts";
@@ -29,11 +40,7 @@ export function emitImport(m: Module, name: string, spec: ImportSpec, target: Ta
       const plane = (c: number): Local => temp(f, `plane${c}`);
       for (let c = 0; c < 4; c++) {
         const channel = group * 4 + c;
-        if (channel < spec.channels) {
-          f.get(a);
-          f.op("v128.load", { offset: channel * planeBytes });
-        } else f.f32x4(0);
-        f.set(plane(c));
+        set(f, plane(c), channel < spec.channels ? v128.load(a, channel * planeBytes) : f32x4.of(0));
       }
       transpose4(f, [0, 1, 2, 3].map(plane));
       const values = Array.from({ length: pixels }, (_, p) => [plane(p)]);
@@ -41,42 +48,28 @@ export function emitImport(m: Module, name: string, spec: ImportSpec, target: Ta
       addTo(f, a, pixels * 4);
       spec.epilogue.stores.forEach((store, i) => addTo(f, outputs[i], pixels * store.pixelBytes));
     };
-    forRange(
-      f,
-      y,
-      () => f.get(f.params.begin),
-      f.params.end,
-      1,
-      () => {
-        spec.epilogue.stores.forEach((store, i) =>
-          setAddress(f, rowStarts[i], f.params[`out${i}`], y, store.rowBytes),
-        );
-        f.get(f.params.constants);
-        f.set(constants);
-        for (let group = 0; group < Math.ceil(spec.channels / 4); group++) {
-          setAddress(f, a, f.params.planes, y, spec.width * 4);
-          spec.epilogue.stores.forEach((store, i) => {
-            f.get(rowStarts[i]);
-            f.i32(group * vectorBytes(store));
-            f.op("i32.add");
-            f.set(outputs[i]);
-          });
-          const tiles = Math.floor(spec.width / 4);
-          if (tiles > 0) {
-            forRange(
-              f,
-              temp(f, "tile", "i32"),
-              () => f.i32(0),
-              () => f.i32(tiles),
-              1,
-              () => tile(group, 4),
-            );
-          }
-          if (spec.width % 4) tile(group, spec.width % 4);
-          addTo(f, constants, epilogueGroupBytes(spec.epilogue));
+    forRange(f, y, f.params.begin, f.params.end, 1, () => {
+      spec.epilogue.stores.forEach((store, i) =>
+        set(f, rowStarts[i], address(f.params[`out${i}`], y, store.rowBytes)),
+      );
+      f.get(f.params.constants);
+      f.set(constants);
+      for (let group = 0; group < Math.ceil(spec.channels / 4); group++) {
+        set(f, a, address(f.params.planes, y, spec.width * 4));
+        spec.epilogue.stores.forEach((store, i) => {
+          f.get(rowStarts[i]);
+          f.i32(group * vectorBytes(store));
+          f.op("i32.add");
+          f.set(outputs[i]);
+        });
+        const tiles = Math.floor(spec.width / 4);
+        if (tiles > 0) {
+          forRange(f, temp(f, "tile", "i32"), i32.of(0), i32.of(tiles), 1, () => tile(group, 4));
         }
-      },
-    );
+        if (spec.width % 4) tile(group, spec.width % 4);
+        addTo(f, constants, epilogueGroupBytes(spec.epilogue));
+      }
+    });
   });
 }
 

@@ -1,5 +1,14 @@
 /** LayerNorm: along the channels of every pixel. */
-import type { FuncRef, Local, Module } from "../../wasm/index.ts";
+import {
+  type Expression,
+  type FuncRef,
+  f32x4,
+  type Local,
+  type Module,
+  set,
+  tee,
+  v128,
+} from "../../wasm/index.ts";
 import { reduceLanes } from "./_math.ts";
 import { eachVector, type NormSpec, normalizedWalk } from "./_normalize.ts";
 import { kernelParams } from "./_params.ts";
@@ -17,62 +26,32 @@ export function emitLayerNorm(m: Module, name: string, spec: LayerNormSpec, targ
   const params = kernelParams(["input", "affine", "constants"], spec.epilogue.stores);
   return m.func(name, { params, results: [] }, (f) => {
     const [mean, factor] = [f.local("v128", "mean"), f.local("v128", "factor")];
-    const scaleBySize = (v: Local): void => {
-      reduceLanes(f, v, "f32x4.add");
-      f.get(v);
-      f.f32x4(1 / spec.channels);
-      f.op("f32x4.mul");
-    };
     const difference = temp(f, "difference");
-    const pushDifference = (address: Local): void => {
-      f.get(address);
-      f.op("v128.load");
-      f.get(mean);
-      f.op("f32x4.sub");
+    const fromMean = (at: Local): Expression => f32x4.sub(v128.load(at), mean);
+    /** The sum of the lanes over the number of channels. */
+    const average = (v: Local): Expression => {
+      reduceLanes(f, v, "f32x4.add");
+      return f32x4.mul(v, 1 / spec.channels);
     };
     const statistics = (y: Local, x: Local): void => {
-      f.f32x4(0);
-      f.set(mean);
+      set(f, mean, f32x4.of(0));
+      eachVector(f, spec, y, x, (a) => set(f, mean, f32x4.add(mean, v128.load(a))));
+      set(f, mean, average(mean));
+      set(f, factor, f32x4.of(0));
       eachVector(f, spec, y, x, (a) => {
-        f.get(mean);
-        f.get(a);
-        f.op("v128.load");
-        f.op("f32x4.add");
-        f.set(mean);
-      });
-      scaleBySize(mean);
-      f.set(mean);
-      f.f32x4(0);
-      f.set(factor);
-      eachVector(f, spec, y, x, (a) => {
-        pushDifference(a);
-        f.tee(difference);
-        f.get(difference);
-        f.op("f32x4.mul");
-        f.get(factor);
-        f.op("f32x4.add");
-        f.set(factor);
+        const square = f32x4.mul(tee(difference, fromMean(a)), difference);
+        set(f, factor, f32x4.add(square, factor));
       });
       f.f32x4(1);
-      scaleBySize(factor);
-      f.f32x4(spec.eps);
-      f.op("f32x4.add");
-      f.op("f32x4.sqrt");
+      const variance = average(factor);
+      f32x4.sqrt(f32x4.add(variance, spec.eps))(f);
       f.op("f32x4.div");
       f.set(factor);
     };
     const affine = { base: f.params.affine, pixelBytes: 0, rowBytes: 0, vectorBytes: 32 };
     normalizedWalk(f, spec, target, affine, statistics, (input, weights, value) => {
-      pushDifference(input);
-      f.get(factor);
-      f.op("f32x4.mul");
-      f.get(weights);
-      f.op("v128.load");
-      f.op("f32x4.mul");
-      f.get(weights);
-      f.op("v128.load", { offset: 16 });
-      f.op("f32x4.add");
-      f.set(value);
+      const scaled = f32x4.mul(f32x4.mul(fromMean(input), factor), v128.load(weights));
+      set(f, value, f32x4.add(scaled, v128.load(weights, 16)));
     });
   });
 }

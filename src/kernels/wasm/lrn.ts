@@ -1,5 +1,15 @@
 /** LRN across the channels of every pixel. */
-import { addTo, type FuncRef, type Local, type Module } from "../../wasm/index.ts";
+import {
+  addTo,
+  type FuncRef,
+  f32x4,
+  type Local,
+  type Module,
+  set,
+  store,
+  tee,
+  v128,
+} from "../../wasm/index.ts";
 import { eachVector, type NormSpec, normalizedWalk } from "./_normalize.ts";
 import { kernelParams } from "./_params.ts";
 import { temp } from "./_temp.ts";
@@ -26,22 +36,11 @@ export function emitLrn(m: Module, name: string, spec: LrnSpec, target: Target):
   return m.func(name, { params, results: [] }, (f) => {
     const to = temp(f, "to", "i32");
     const x = temp(f, "x");
-    for (const edge of [0, lrnMargin + spec.channels]) {
-      f.get(f.params.scratch);
-      f.f32x4(0);
-      f.op("v128.store", { offset: edge * 4 });
-    }
+    for (const edge of [0, lrnMargin + spec.channels]) store(f, f.params.scratch, f32x4.of(0), edge * 4);
     const squares = (row: Local, column: Local): void => {
-      f.get(f.params.scratch);
-      f.set(to);
+      set(f, to, f.params.scratch);
       eachVector(f, spec, row, column, (a) => {
-        f.get(to);
-        f.get(a);
-        f.op("v128.load");
-        f.tee(x);
-        f.get(x);
-        f.op("f32x4.mul");
-        f.op("v128.store", { offset: lrnMargin * 4 });
+        store(f, to, f32x4.mul(tee(x, v128.load(a)), x), lrnMargin * 4);
         addTo(f, to, 16);
       });
     };

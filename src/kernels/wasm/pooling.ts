@@ -1,5 +1,20 @@
 /** Max and average pooling over pictures; windows are clipped to the input, no border is needed. */
-import { addTo, type Func, type FuncRef, forRange, type Local, type Module } from "../../wasm/index.ts";
+import {
+  addTo,
+  type Expression,
+  type Func,
+  type FuncRef,
+  f32x4,
+  forRange,
+  i8x16,
+  i32,
+  type Local,
+  type Module,
+  select,
+  set,
+  tee,
+  v128,
+} from "../../wasm/index.ts";
 import { type EpilogueSpec, emitEpilogue } from "./_epilogue.ts";
 import { epiloguePointers, kernelParams } from "./_params.ts";
 import { temp } from "./_temp.ts";
@@ -39,147 +54,98 @@ export function emitPooling(m: Module, name: string, spec: PoolingSpec, target: 
   const params = kernelParams(["input", "constants"], spec.epilogue.stores);
   return m.func(name, { params, results: [] }, (f) => {
     const [y0, y1, x0, x1] = ["y0", "y1", "x0", "x1"].map((n) => f.local("i32", n));
+    const window = { y0, y1, x0, x1 };
     const channel = f.local("i32", "channel");
-    const inverse = f.local("v128", "inverse");
+    const divisor = f.local("v128", "divisor");
     const size = spec.input === "f32" ? 4 : 1;
-    const pointers = [...epiloguePointers(f, spec.epilogue)];
-    const clip = (
-      from: Local,
-      to: Local,
-      index: Local,
-      stride: number,
-      pad: number,
-      k: number,
-      n: number,
-    ): void => {
-      f.get(index);
-      f.i32(stride);
-      f.op("i32.mul");
-      f.i32(pad);
-      f.op("i32.sub");
-      f.tee(from);
-      f.i32(k);
-      f.op("i32.add");
-      f.set(to);
-      // to = min(to, n); from = max(from, 0)
-      f.get(to);
-      f.i32(n);
-      f.get(to);
-      f.i32(n);
-      f.op("i32.lt_s");
-      f.select();
-      f.set(to);
-      f.get(from);
-      f.i32(0);
-      f.get(from);
-      f.i32(0);
-      f.op("i32.gt_s");
-      f.select();
-      f.set(from);
-    };
     const atPixel = (y: Local, x: Local): void => {
-      clip(y0, y1, y, spec.strideH, spec.padTop, spec.kernelH, spec.inputRows);
-      clip(x0, x1, x, spec.strideW, spec.padLeft, spec.kernelW, spec.inputWidth);
-      f.i32(0);
-      f.set(channel);
-      if (spec.operator === "average") {
-        if (spec.divisor === "kernel") f.f32x4(spec.kernelH * spec.kernelW);
-        else {
-          for (const [from, to] of [
-            [y0, y1],
-            [x0, x1],
-          ]) {
-            f.get(to);
-            f.get(from);
-            f.op("i32.sub");
-          }
-          f.op("i32.mul");
-          f.op("f32.convert_i32_s");
-          f.op("f32x4.splat");
-        }
-        f.set(inverse);
-      }
+      clip(f, y0, y1, y, {
+        stride: spec.strideH,
+        pad: spec.padTop,
+        kernel: spec.kernelH,
+        end: spec.inputRows,
+      });
+      clip(f, x0, x1, x, {
+        stride: spec.strideW,
+        pad: spec.padLeft,
+        kernel: spec.kernelW,
+        end: spec.inputWidth,
+      });
+      set(f, channel, 0);
+      if (spec.operator === "average") set(f, divisor, cells(spec, window));
     };
     const step = spec.input === "i8" ? 4 : 1;
-    walk(
-      f,
-      { width: spec.width, vectors: spec.vectors, step },
-      pointers,
-      (at, vectors) => {
-        const value = temp(f, "value");
-        sumWindow(f, spec, { y0, y1, x0, x1 }, channel, value);
-        if (spec.input === "i8") {
-          f.get(at[1]);
-          f.get(value);
-          if (vectors === 4) f.op("v128.store");
-          else f.op("v128.store32_lane", { lane: 0 });
-        } else {
-          if (spec.operator === "average") {
-            f.get(value);
-            f.get(inverse);
-            f.op("f32x4.div");
-            f.set(value);
-          }
-          emitEpilogue(f, target, spec.epilogue, { constants: at[0], outputs: at.slice(1) }, [[value]]);
-        }
-        addTo(f, channel, vectors * 4 * size);
-      },
-      atPixel,
-    );
+    const pointers = epiloguePointers(f, spec.epilogue);
+    const body = ([constants, ...outputs]: readonly Local[], vectors: number): void => {
+      const value = temp(f, "value");
+      reduceWindow(f, spec, window, channel, value);
+      if (spec.input === "i8") {
+        f.get(outputs[0]);
+        f.get(value);
+        if (vectors === 4) f.op("v128.store");
+        else f.op("v128.store32_lane", { lane: 0 });
+      } else {
+        if (spec.operator === "average") set(f, value, f32x4.div(value, divisor));
+        emitEpilogue(f, target, spec.epilogue, { constants, outputs }, [[value]]);
+      }
+      addTo(f, channel, vectors * 4 * size);
+    };
+    walk(f, { width: spec.width, vectors: spec.vectors, step }, pointers, body, atPixel);
   });
 }
 
-/** value = reduction of the window's vectors at byte offset `channel`. */
-function sumWindow(
+interface Window {
+  readonly y0: Local;
+  readonly y1: Local;
+  readonly x0: Local;
+  readonly x1: Local;
+}
+
+/** The part inside 0..end of the window of output `index`: from max(index·stride − pad, 0) to min(… + kernel, end). */
+function clip(
   f: Func,
-  spec: PoolingSpec,
-  window: { y0: Local; y1: Local; x0: Local; x1: Local },
-  channel: Local,
-  value: Local,
+  from: Local,
+  to: Local,
+  index: Local,
+  { stride, pad, kernel, end }: Record<"stride" | "pad" | "kernel" | "end", number>,
 ): void {
-  const ky = temp(f, "ky", "i32");
-  const kx = temp(f, "kx", "i32");
-  const a = temp(f, "a", "i32");
-  if (spec.operator === "average") f.f32x4(0);
-  else if (spec.input === "f32") f.f32x4(-3.4028234663852886e38);
-  else f.i8x16(spec.zeroPoint ? Math.max(0, spec.zeroPoint - 127) : -127);
-  f.set(value);
-  forRange(
-    f,
-    ky,
-    () => f.get(window.y0),
-    window.y1,
-    1,
-    () => {
-      f.get(f.params.input);
-      f.get(ky);
-      f.i32(spec.rowBytes);
-      f.op("i32.mul");
-      f.op("i32.add");
-      f.get(window.x0);
-      f.i32(spec.pixelBytes);
-      f.op("i32.mul");
-      f.op("i32.add");
-      f.get(channel);
-      f.op("i32.add");
-      f.set(a);
-      forRange(
-        f,
-        kx,
-        () => f.get(window.x0),
-        window.x1,
-        1,
-        () => {
-          f.get(value);
-          f.get(a);
-          f.op("v128.load");
-          if (spec.operator === "average") f.op("f32x4.add");
-          else if (spec.input === "f32") f.op("f32x4.pmax");
-          else f.op(spec.zeroPoint ? "i8x16.max_u" : "i8x16.max_s");
-          f.set(value);
-          addTo(f, a, spec.pixelBytes);
-        },
-      );
-    },
-  );
+  set(f, to, i32.add(tee(from, i32.sub(i32.mul(index, stride), pad)), kernel));
+  set(f, to, select(to, end, i32.lt_s(to, end)));
+  set(f, from, select(from, 0, i32.gt_s(from, 0)));
+}
+
+/** By how many cells a window's sum is divided. */
+function cells({ divisor, kernelH, kernelW }: PoolingSpec, { y0, y1, x0, x1 }: Window): Expression {
+  if (divisor === "kernel") return f32x4.of(kernelH * kernelW);
+  return (f) => {
+    i32.mul(i32.sub(y1, y0), i32.sub(x1, x0))(f);
+    f.op("f32.convert_i32_s");
+    f.op("f32x4.splat");
+  };
+}
+
+/** value = reduction of the window's vectors at byte offset `channel`. */
+function reduceWindow(f: Func, spec: PoolingSpec, window: Window, channel: Local, value: Local): void {
+  const [ky, kx, a] = [temp(f, "ky", "i32"), temp(f, "kx", "i32"), temp(f, "a", "i32")];
+  const x = v128.load(a);
+  let start = f32x4.of(0);
+  let next = f32x4.add(value, x);
+  if (spec.operator === "max" && spec.input === "f32") {
+    start = f32x4.of(-3.4028234663852886e38);
+    next = f32x4.pmax(value, x);
+  } else if (spec.operator === "max") {
+    const lowest = spec.zeroPoint ? Math.max(0, spec.zeroPoint - 127) : -127;
+    start = () => f.i8x16(lowest);
+    next = spec.zeroPoint ? i8x16.max_u(value, x) : i8x16.max_s(value, x);
+  }
+  set(f, value, start);
+  forRange(f, ky, window.y0, window.y1, 1, () => {
+    const row = i32.add(f.params.input, i32.mul(ky, spec.rowBytes));
+    const pixel = i32.add(row, i32.mul(window.x0, spec.pixelBytes));
+    set(f, a, i32.add(pixel, channel));
+    forRange(f, kx, window.x0, window.x1, 1, () => {
+      set(f, value, next);
+      addTo(f, a, spec.pixelBytes);
+    });
+  });
 }

@@ -2,7 +2,18 @@
  * Bilinear resize of float32 pictures. Positions and weights come in tables made by the planner, so the kernel knows no
  * coordinate convention: per output row `[offset0, offset1, weight1]` (i32 bytes, i32 bytes, f32), the same per column.
  */
-import type { FuncRef, Local, Module } from "../../wasm/index.ts";
+import {
+  addTo,
+  type Expression,
+  type FuncRef,
+  f32x4,
+  i32,
+  type Local,
+  type Module,
+  type Operand,
+  set,
+  v128,
+} from "../../wasm/index.ts";
 import { type EpilogueSpec, emitEpilogue } from "./_epilogue.ts";
 import { epiloguePointers, kernelParams } from "./_params.ts";
 import { temp } from "./_temp.ts";
@@ -25,82 +36,34 @@ export function emitResize(m: Module, name: string, spec: ResizeSpec, target: Ta
   return m.func(name, { params, results: [] }, (f) => {
     const corners = [0, 1, 2, 3].map((i) => f.local("i32", `corner${i}`));
     const [wy, wx] = [f.local("v128", "wy"), f.local("v128", "wx")];
-    const pointers = [
-      ...epiloguePointers(f, spec.epilogue),
-      // The four corners advance by channel vectors too.
-    ];
-    const entry = (table: Local, index: Local): void => {
-      f.get(table);
-      f.get(index);
-      f.i32(resizeEntryBytes);
-      f.op("i32.mul");
-      f.op("i32.add");
-    };
+    const entry = (table: Local, index: Local): Expression =>
+      i32.add(table, i32.mul(index, resizeEntryBytes));
     const atPixel = (y: Local, x: Local): void => {
       const [row, column] = [temp(f, "rowEntry", "i32"), temp(f, "columnEntry", "i32")];
-      entry(f.params.rowTable, y);
-      f.set(row);
-      entry(f.params.columnTable, x);
-      f.set(column);
+      set(f, row, entry(f.params.rowTable, y));
+      set(f, column, entry(f.params.columnTable, x));
       corners.forEach((corner, i) => {
-        f.get(f.params.input);
-        f.get(row);
-        f.op("i32.load", { offset: i < 2 ? 0 : 4 });
-        f.op("i32.add");
-        f.get(column);
-        f.op("i32.load", { offset: i % 2 ? 4 : 0 });
-        f.op("i32.add");
-        f.set(corner);
+        const atRow = i32.add(f.params.input, i32.load(row, i < 2 ? 0 : 4));
+        set(f, corner, i32.add(atRow, i32.load(column, i % 2 ? 4 : 0)));
       });
-      f.get(row);
-      f.op("v128.load32_splat", { offset: 8 });
-      f.set(wy);
-      f.get(column);
-      f.op("v128.load32_splat", { offset: 8 });
-      f.set(wx);
+      set(f, wy, v128.load32_splat(row, 8));
+      set(f, wx, v128.load32_splat(column, 8));
     };
-    /** a + (b − a)·t would round differently; ncnn computes a·(1 − t) + b·t. */
-    const mix = (pushA: () => void, pushB: () => void, t: Local): void => {
-      pushA();
-      f.f32x4(1);
-      f.get(t);
-      f.op("f32x4.sub");
-      f.op("f32x4.mul");
-      pushB();
-      f.get(t);
-      f.op("f32x4.mul");
-      f.op("f32x4.add");
+    const pointers = epiloguePointers(f, spec.epilogue);
+    const body = ([constants, ...outputs]: readonly Local[]): void => {
+      const [top, bottom, value] = [temp(f, "top"), temp(f, "bottom"), temp(f, "value")];
+      const [a, b, c, d] = corners.map((corner) => v128.load(corner));
+      set(f, top, mix(a, b, wx));
+      set(f, bottom, mix(c, d, wx));
+      set(f, value, mix(top, bottom, wy));
+      emitEpilogue(f, target, spec.epilogue, { constants, outputs }, [[value]]);
+      for (const corner of corners) addTo(f, corner, 16);
     };
-    walk(
-      f,
-      { width: spec.width, vectors: spec.vectors },
-      pointers,
-      (at) => {
-        const load = (i: number) => (): void => {
-          f.get(corners[i]);
-          f.op("v128.load");
-        };
-        const [top, bottom] = [temp(f, "top"), temp(f, "bottom")];
-        mix(load(0), load(1), wx);
-        f.set(top);
-        mix(load(2), load(3), wx);
-        f.set(bottom);
-        const value = temp(f, "value");
-        mix(
-          () => f.get(top),
-          () => f.get(bottom),
-          wy,
-        );
-        f.set(value);
-        emitEpilogue(f, target, spec.epilogue, { constants: at[0], outputs: at.slice(1) }, [[value]]);
-        for (const corner of corners) {
-          f.get(corner);
-          f.i32(16);
-          f.op("i32.add");
-          f.set(corner);
-        }
-      },
-      atPixel,
-    );
+    walk(f, { width: spec.width, vectors: spec.vectors }, pointers, body, atPixel);
   });
+}
+
+/** a + (b − a)·t would round differently; ncnn computes a·(1 − t) + b·t. */
+function mix(a: Operand, b: Operand, t: Local): Expression {
+  return f32x4.add(f32x4.mul(a, f32x4.sub(1, t)), f32x4.mul(b, t));
 }

@@ -1,5 +1,18 @@
 /** Softmax over the channels of every pixel: e^(x − max) / Σ e^(x − max). */
-import { addTo, type FuncRef, forRange, type Module } from "../../wasm/index.ts";
+import {
+  addTo,
+  type Expression,
+  type Func,
+  type FuncRef,
+  f32x4,
+  forRange,
+  i32,
+  type Local,
+  type Module,
+  set,
+  store,
+  v128,
+} from "../../wasm/index.ts";
 import { emitExp, reduceLanes } from "./_math.ts";
 import { walk } from "./_walk.ts";
 import type { Target } from "./spec.ts";
@@ -19,8 +32,6 @@ export interface SoftmaxSpec {
 /** Emits `(input, out, begin, end)` for rows [begin, end). */
 export function emitSoftmax(m: Module, name: string, spec: SoftmaxSpec, target: Target): FuncRef {
   const params = { input: "i32", out: "i32", begin: "i32", end: "i32" } as const;
-  const vectors = Math.ceil(spec.channels / 4);
-  const rest = spec.channels % 4;
   return m.func(name, { params, results: [] }, (f) => {
     const [a, o, i] = [f.local("i32", "a"), f.local("i32", "o"), f.local("i32", "i")];
     const [maximum, sum, x] = [f.local("v128", "maximum"), f.local("v128", "sum"), f.local("v128", "x")];
@@ -28,91 +39,53 @@ export function emitSoftmax(m: Module, name: string, spec: SoftmaxSpec, target: 
       { base: f.params.input, pixelBytes: spec.pixelBytes, rowBytes: spec.rowBytes, vectorBytes: 0 },
       { base: f.params.out, pixelBytes: spec.outPixelBytes, rowBytes: spec.outRowBytes, vectorBytes: 0 },
     ];
-    /** `body` for each vector; slots beyond the last channel count as −∞ (big and negative). */
-    const eachVector = (body: () => void): void => {
-      const load = (masked: boolean): void => {
-        f.get(a);
-        f.op("v128.load");
-        if (masked) {
-          f.f32x4(-1e30);
-          f.v128(laneMask(rest));
-          f.op("v128.bitselect");
-        }
-        f.set(x);
-        body();
-        addTo(f, a, 16);
-      };
-      const full = rest ? vectors - 1 : vectors;
-      if (full > 0)
-        forRange(
-          f,
-          i,
-          () => f.i32(0),
-          () => f.i32(full),
-          1,
-          () => load(false),
-        );
-      if (rest) load(true);
-    };
     walk(f, { width: spec.width, vectors: 1 }, pointers, ([input, out]) => {
-      const restart = (): void => {
-        f.get(input);
-        f.set(a);
-      };
-      restart();
-      f.f32x4(-1e30);
-      f.set(maximum);
-      eachVector(() => {
-        f.get(maximum);
-        f.get(x);
-        f.op("f32x4.pmax");
-        f.set(maximum);
-      });
+      set(f, a, input);
+      set(f, maximum, f32x4.of(-1e30));
+      eachVector(f, spec, { a, i, x }, () => set(f, maximum, f32x4.pmax(maximum, x)));
       reduceLanes(f, maximum, "f32x4.max");
-      restart();
-      f.get(out);
-      f.set(o);
-      f.f32x4(0);
-      f.set(sum);
-      eachVector(() => {
-        f.get(x);
-        f.get(maximum);
-        f.op("f32x4.sub");
-        f.set(x);
-        emitExp(f, target, x);
-        f.set(x);
-        f.get(o);
-        f.get(x);
-        f.op("v128.store");
+      set(f, a, input);
+      set(f, o, out);
+      set(f, sum, f32x4.of(0));
+      // Slots beyond the end add e^−87, which is nothing next to the 1 of the maximum.
+      eachVector(f, spec, { a, i, x }, () => {
+        set(f, x, f32x4.sub(x, maximum));
+        set(f, x, () => emitExp(f, target, x));
+        store(f, o, x);
         addTo(f, o, 16);
-        f.get(sum);
-        f.get(x);
-        f.op("f32x4.add");
-        f.set(sum);
+        set(f, sum, f32x4.add(sum, x));
       });
-      if (rest) {
-        // The slots beyond the end added e^−87, which is nothing next to the 1 of the maximum.
-      }
       reduceLanes(f, sum, "f32x4.add");
-      f.get(out);
-      f.set(o);
-      forRange(
-        f,
-        i,
-        () => f.i32(0),
-        () => f.i32(vectors),
-        1,
-        () => {
-          f.get(o);
-          f.get(o);
-          f.op("v128.load");
-          f.get(sum);
-          f.op("f32x4.div");
-          f.op("v128.store");
-          addTo(f, o, 16);
-        },
-      );
+      set(f, o, out);
+      forRange(f, i, i32.of(0), i32.of(Math.ceil(spec.channels / 4)), 1, () => {
+        store(f, o, f32x4.div(v128.load(o), sum));
+        addTo(f, o, 16);
+      });
     });
+  });
+}
+
+/** `body` for each vector from `a` on, loaded to `x`; slots beyond the last channel count as −∞ (big and negative). */
+function eachVector(
+  f: Func,
+  { channels }: SoftmaxSpec,
+  { a, i, x }: { a: Local; i: Local; x: Local },
+  body: () => void,
+): void {
+  const rest = channels % 4;
+  const full = Math.floor(channels / 4);
+  const one = (vector: Expression): void => {
+    set(f, x, vector);
+    body();
+    addTo(f, a, 16);
+  };
+  if (full > 0) forRange(f, i, i32.of(0), i32.of(full), 1, () => one(v128.load(a)));
+  if (!rest) return;
+  one(() => {
+    v128.load(a)(f);
+    f.f32x4(-1e30);
+    f.v128(laneMask(rest));
+    f.op("v128.bitselect");
   });
 }
 

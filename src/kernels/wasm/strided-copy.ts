@@ -1,6 +1,15 @@
 /** Strided tensors become dense ones. */
-import { addTo, type Func, type FuncRef, forRange, type Local, type Module } from "../../wasm/index.ts";
-import { setAddress } from "./_address.ts";
+import {
+  address,
+  addTo,
+  type Func,
+  type FuncRef,
+  forRange,
+  i32,
+  type Local,
+  type Module,
+  set,
+} from "../../wasm/index.ts";
 import { temp } from "./_temp.ts";
 
 /** Copies a strided float32 tensor of up to four axes to a dense one. Strides in elements. */
@@ -22,43 +31,16 @@ export function emitStridedCopy(m: Module, name: string, spec: StridedCopySpec):
     const to = f.local("i32", "to");
     const row = f.local("i32", "row");
     const i = f.local("i32", "i");
-    setAddress(f, to, f.params.out, f.params.begin, d2 * d3 * 4);
-    forRange(
-      f,
-      outer,
-      () => f.get(f.params.begin),
-      f.params.end,
-      1,
-      () => {
-        f.get(f.params.source);
-        f.get(outer);
-        f.i32(d1);
-        f.op("i32.div_u");
-        f.i32(s0 * 4);
-        f.op("i32.mul");
-        f.op("i32.add");
-        f.get(outer);
-        f.i32(d1);
-        f.op("i32.rem_u");
-        f.i32(s1 * 4);
-        f.op("i32.mul");
-        f.op("i32.add");
-        f.set(row);
-        forRange(
-          f,
-          temp(f, "j", "i32"),
-          () => f.i32(0),
-          () => f.i32(d2),
-          1,
-          () => {
-            f.get(row);
-            f.set(from);
-            emitLine(f, from, to, i, d3, s3);
-            addTo(f, row, s2 * 4);
-          },
-        );
-      },
-    );
+    set(f, to, address(f.params.out, f.params.begin, d2 * d3 * 4));
+    forRange(f, outer, f.params.begin, f.params.end, 1, () => {
+      const first = address(f.params.source, i32.div_u(outer, d1), s0 * 4);
+      set(f, row, address(first, i32.rem_u(outer, d1), s1 * 4));
+      forRange(f, temp(f, "j", "i32"), i32.of(0), i32.of(d2), 1, () => {
+        set(f, from, row);
+        emitLine(f, from, to, i, d3, s3);
+        addTo(f, row, s2 * 4);
+      });
+    });
   });
 }
 
@@ -86,15 +68,7 @@ function emitLine(f: Func, from: Local, to: Local, i: Local, count: number, stri
     addTo(f, to, 16);
   };
   const vectors = Math.floor(count / 4);
-  if (vectors > 0)
-    forRange(
-      f,
-      i,
-      () => f.i32(0),
-      () => f.i32(vectors),
-      1,
-      vector,
-    );
+  if (vectors > 0) forRange(f, i, i32.of(0), i32.of(vectors), 1, vector);
   for (let rest = 0; rest < count % 4; rest++) {
     f.get(to);
     f.get(from);

@@ -1,0 +1,182 @@
+/**
+ * Expressions over the assembler, so that a kernel reads like what it computes:
+ *
+ * ```ts
+ * set(f, sum, f32x4.add(sum, f32x4.mul(v128.load(a), 0.5)));
+ * ```
+ * Operands are pushed from left to right, and then comes the instruction: the order of the text is the order of the code.
+ */
+import type { Func } from "./function.ts";
+import { type I32Source, pushI32 } from "./helpers.ts";
+import type { ImmediateOf, OpName } from "./opcodes.ts";
+import type { Local } from "./types.ts";
+
+/** Code that pushes one value. */
+export type Expression = (f: Func) => void;
+
+/** A variable, an expression, or a number: a constant of the instruction's type, the same in every lane. */
+export type Operand = Local | Expression | number;
+
+type Push = (f: Func, operand: Operand) => void;
+
+const pusher =
+  (constant: (f: Func, value: number) => void): Push =>
+  (f, operand) => {
+    if (typeof operand === "number") constant(f, operand);
+    else if (typeof operand === "function") operand(f);
+    else f.get(operand);
+  };
+
+/** Instructions without immediates. */
+type PlainOp = { [N in OpName]: ImmediateOf<N> extends [] ? N : never }[OpName];
+
+const unary =
+  (push: Push, name: PlainOp) =>
+  (a: Operand): Expression =>
+  (f) => {
+    push(f, a);
+    f.op(name);
+  };
+const binary =
+  (push: Push, name: PlainOp) =>
+  (a: Operand, b: Operand): Expression =>
+  (f) => {
+    push(f, a);
+    push(f, b);
+    f.op(name);
+  };
+const ternary =
+  (push: Push, name: PlainOp) =>
+  (a: Operand, b: Operand, c: Operand): Expression =>
+  (f) => {
+    push(f, a);
+    push(f, b);
+    push(f, c);
+    f.op(name);
+  };
+
+const floats = pusher((f, value) => f.f32x4(value));
+const words = pusher((f, value) => f.i32x4(value));
+const halves = pusher((f, value) => f.i16x8(value));
+const bytes = pusher((f, value) => f.i8x16(value));
+
+/** Four float32. */
+export const f32x4 = {
+  of:
+    (value: number): Expression =>
+    (f) =>
+      f.f32x4(value),
+  add: binary(floats, "f32x4.add"),
+  sub: binary(floats, "f32x4.sub"),
+  mul: binary(floats, "f32x4.mul"),
+  div: binary(floats, "f32x4.div"),
+  max: binary(floats, "f32x4.max"),
+  min: binary(floats, "f32x4.min"),
+  /** a < b ? b : a, and the other way round. */
+  pmax: binary(floats, "f32x4.pmax"),
+  pmin: binary(floats, "f32x4.pmin"),
+  sqrt: unary(floats, "f32x4.sqrt"),
+  neg: unary(floats, "f32x4.neg"),
+  nearest: unary(floats, "f32x4.nearest"),
+  /** a·b + c, rounded once or twice, as the machine likes. */
+  relaxed_madd: ternary(floats, "f32x4.relaxed_madd"),
+} as const;
+
+/** Four int32. */
+export const i32x4 = {
+  add: binary(words, "i32x4.add"),
+  dot_i16x8_s: binary(words, "i32x4.dot_i16x8_s"),
+  extadd_pairwise_i16x8_s: unary(words, "i32x4.extadd_pairwise_i16x8_s"),
+} as const;
+
+/** Eight int16. */
+export const i16x8 = {
+  add: binary(halves, "i16x8.add"),
+  sub: binary(halves, "i16x8.sub"),
+  mul: binary(halves, "i16x8.mul"),
+} as const;
+
+/** Sixteen bytes. */
+export const i8x16 = {
+  max_s: binary(bytes, "i8x16.max_s"),
+  max_u: binary(bytes, "i8x16.max_u"),
+} as const;
+
+/** Addresses and counters. */
+export const i32 = {
+  of:
+    (value: number): Expression =>
+    (f) =>
+      f.i32(value),
+  add: binary(pushI32, "i32.add"),
+  sub: binary(pushI32, "i32.sub"),
+  mul: binary(pushI32, "i32.mul"),
+  div_s: binary(pushI32, "i32.div_s"),
+  div_u: binary(pushI32, "i32.div_u"),
+  rem_s: binary(pushI32, "i32.rem_s"),
+  rem_u: binary(pushI32, "i32.rem_u"),
+  and: binary(pushI32, "i32.and"),
+  eqz: unary(pushI32, "i32.eqz"),
+  lt_s: binary(pushI32, "i32.lt_s"),
+  gt_s: binary(pushI32, "i32.gt_s"),
+  lt_u: binary(pushI32, "i32.lt_u"),
+  load:
+    (address: I32Source, offset = 0): Expression =>
+    (f) => {
+      pushI32(f, address);
+      f.op("i32.load", { offset });
+    },
+} as const;
+
+/** base + index·bytes */
+export const address = (base: I32Source, index: I32Source, bytes: number): Expression =>
+  i32.add(base, i32.mul(index, bytes));
+
+const vectorLoad =
+  (name: "v128.load" | "v128.load32_splat" | "v128.load8x8_s" | "v128.load8x8_u") =>
+  (address: I32Source, offset = 0): Expression =>
+  (f) => {
+    pushI32(f, address);
+    f.op(name, { offset });
+  };
+
+/** Vectors of any type. */
+export const v128 = {
+  load: vectorLoad("v128.load"),
+  /** A word in every lane. */
+  load32_splat: vectorLoad("v128.load32_splat"),
+  /** Eight bytes, each widened to 16 bits. */
+  load8x8_s: vectorLoad("v128.load8x8_s"),
+  load8x8_u: vectorLoad("v128.load8x8_u"),
+} as const;
+
+/** local = value; a number is an i32. */
+export function set(f: Func, local: Local, value: I32Source): void {
+  pushI32(f, value);
+  f.set(local);
+}
+
+/** local = value, and the value. */
+export function tee(local: Local, value: I32Source): Expression {
+  return (f) => {
+    pushI32(f, value);
+    f.tee(local);
+  };
+}
+
+/** Stores a vector. */
+export function store(f: Func, address: I32Source, value: I32Source, offset = 0): void {
+  pushI32(f, address);
+  pushI32(f, value);
+  f.op("v128.store", { offset });
+}
+
+/** condition ? a : b, all three being worked out. */
+export function select(a: I32Source, b: I32Source, condition: I32Source): Expression {
+  return (f) => {
+    pushI32(f, a);
+    pushI32(f, b);
+    pushI32(f, condition);
+    f.select();
+  };
+}
