@@ -116,6 +116,7 @@ export const i32 = {
   rem_s: binary(pushI32, "i32.rem_s"),
   rem_u: binary(pushI32, "i32.rem_u"),
   and: binary(pushI32, "i32.and"),
+  shl: binary(pushI32, "i32.shl"),
   eqz: unary(pushI32, "i32.eqz"),
   lt_s: binary(pushI32, "i32.lt_s"),
   gt_s: binary(pushI32, "i32.gt_s"),
@@ -134,13 +135,13 @@ export const address = (base: I32Source, index: I32Source, bytes: number): Expre
 
 const vectorLoad =
   (name: "v128.load" | "v128.load32_splat" | "v128.load8x8_s" | "v128.load8x8_u") =>
-  (address: I32Source, offset = 0): Expression =>
+  (at: I32Source, offset = 0, align?: number): Expression =>
   (f) => {
-    pushI32(f, address);
-    f.op(name, { offset });
+    pushI32(f, at);
+    f.op(name, { offset, align });
   };
 
-/** Vectors of any type. */
+/** Vectors of any type; `align` is log2 of bytes, where an address is known to be less aligned than usual. */
 export const v128 = {
   load: vectorLoad("v128.load"),
   /** A word in every lane. */

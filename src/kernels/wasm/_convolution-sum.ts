@@ -1,7 +1,20 @@
 /** The sum of a dense convolution, for one tile: over groups of segments, or over the inputs widened to scratch memory. */
-import { addTo, type Func, type Local, whileLoop } from "../../wasm/index.ts";
+import {
+  addTo,
+  type Expression,
+  type Func,
+  f32x4,
+  i32,
+  i32x4,
+  type Local,
+  set,
+  store,
+  v128,
+  whileLoop,
+} from "../../wasm/index.ts";
 import {
   type ConvolutionSpec,
+  type DotKind,
   type SegmentGroup,
   scratchPixelBytes,
   segmentEntryBytes,
@@ -46,8 +59,7 @@ export class SegmentSum {
 
   /** The running pointer into the table, at its beginning. */
   private startTable(): void {
-    this.f.get(this.f.params.table);
-    this.f.set(temp(this.f, "entry", "i32"));
+    set(this.f, temp(this.f, "entry", "i32"), this.f.params.table);
   }
 
   /** For every segment of the next group in the table: `body` with `a` at the segment's first input of the tile. */
@@ -55,16 +67,8 @@ export class SegmentSum {
     const { f } = this;
     const entry = temp(f, "entry", "i32");
     const one = (): void => {
-      f.get(entry);
-      f.op("i32.load");
-      f.get(this.offsets[g]);
-      f.op("i32.add");
-      f.set(a);
-      if (group.length === undefined) {
-        f.get(entry);
-        f.op("i32.load", { offset: 4 });
-        f.set(length);
-      }
+      set(f, a, i32.add(i32.load(entry), this.offsets[g]));
+      if (group.length === undefined) set(f, length, i32.load(entry, 4));
       body();
       addTo(f, entry, segmentEntryBytes);
     };
@@ -121,12 +125,7 @@ export class SegmentSum {
   /** Sets the pointers of all pixels from that of the first. */
   private spreadInputs(pixels: number, pixelBytes: number): void {
     const { f } = this;
-    for (let p = 1; p < pixels; p++) {
-      f.get(this.input(0));
-      f.i32(p * pixelBytes);
-      f.op("i32.add");
-      f.set(this.input(p));
-    }
+    for (let p = 1; p < pixels; p++) set(f, this.input(p), i32.add(this.input(0), p * pixelBytes));
   }
 
   /**
@@ -151,10 +150,7 @@ export class SegmentSum {
     };
     const end = temp(f, "aEnd", "i32");
     if (count === undefined) {
-      f.get(this.input(0));
-      f.get(length);
-      f.op("i32.add");
-      f.set(end);
+      set(f, end, i32.add(this.input(0), length));
       // As many whole chains as there are, then single units.
       for (const units of chain > 1 ? [chain, 1] : [1]) {
         whileLoop(
@@ -176,10 +172,7 @@ export class SegmentSum {
     }
     const looped = count > 2 * unroll ? count - (count % unroll) : 0;
     if (looped > 0) {
-      f.get(this.input(0));
-      f.i32(looped * unitBytes);
-      f.op("i32.add");
-      f.set(end);
+      set(f, end, i32.add(this.input(0), looped * unitBytes));
       f.loop((again) => {
         chains(unroll);
         advance(unroll);
@@ -198,16 +191,14 @@ export class SegmentSum {
     if (left > 0) addTo(f, this.weights, left * weightBytes);
   }
 
-  /** Pushes four bytes of a pixel's input in every lane. */
-  private pushSplat(pixel: number, offset: number): void {
-    this.f.get(this.input(pixel));
-    this.f.op("v128.load32_splat", { offset });
+  /** Four bytes of a pixel's input in every lane. */
+  private splat(pixel: number, offset: number): Expression {
+    return v128.load32_splat(this.input(pixel), offset);
   }
 
-  private loadWeights(index: number, into: Local): void {
-    this.f.get(this.weights);
-    this.f.op("v128.load", { offset: index * 16 });
-    this.f.set(into);
+  /** Vector `index` of the weights. */
+  private weight(index: number): Expression {
+    return v128.load(this.weights, index * 16);
   }
 
   /** acc[p][v] += Σ of units `first`…, `count` of them, added up in 16 bits. */
@@ -215,13 +206,12 @@ export class SegmentSum {
     const { f, target } = this;
     const w = (u: number, v: number): Local => temp(f, `w${u * vectors + v}`);
     for (let u = 0; u < count; u++) {
-      for (let v = 0; v < vectors; v++) this.loadWeights((first + u) * vectors + v, w(u, v));
+      for (let v = 0; v < vectors; v++) set(f, w(u, v), this.weight((first + u) * vectors + v));
     }
     const splat = (u: number): Local => temp(f, `splat${u}`);
     for (let p = 0; p < pixels; p++) {
       for (let u = 0; u < count; u++) {
-        this.pushSplat(p, (first + u) * unitBytes);
-        f.set(splat(u));
+        set(f, splat(u), this.splat(p, (first + u) * unitBytes));
       }
       for (let v = 0; v < vectors; v++) {
         for (let u = 0; u < count; u++) {
@@ -241,33 +231,10 @@ export class SegmentSum {
     const { f, spec, target } = this;
     const w = (v: number): Local => temp(f, `w${v}`);
     const splat = temp(f, "splat");
-    for (let v = 0; v < vectors; v++) this.loadWeights(u * vectors + v, w(v));
+    for (let v = 0; v < vectors; v++) set(f, w(v), this.weight(u * vectors + v));
     for (let p = 0; p < pixels; p++) {
-      this.pushSplat(p, u * unitBytes);
-      f.set(splat);
-      for (let v = 0; v < vectors; v++) {
-        if (spec.dot === "relaxed") {
-          emitRelaxedDot(f, target, w(v), splat, acc(p, v));
-        } else if (spec.dot === "i16") {
-          f.get(splat);
-          f.get(w(v));
-          f.op("i32x4.dot_i16x8_s");
-          f.get(acc(p, v));
-          f.op("i32x4.add");
-        } else if (target.relaxed) {
-          f.get(splat);
-          f.get(w(v));
-          f.get(acc(p, v));
-          f.op("f32x4.relaxed_madd");
-        } else {
-          f.get(splat);
-          f.get(w(v));
-          f.op("f32x4.mul");
-          f.get(acc(p, v));
-          f.op("f32x4.add");
-        }
-        f.set(acc(p, v));
-      }
+      set(f, splat, this.splat(p, u * unitBytes));
+      for (let v = 0; v < vectors; v++) set(f, acc(p, v), product(spec.dot, target, acc(p, v), splat, w(v)));
     }
   }
 
@@ -279,23 +246,16 @@ export class SegmentSum {
     const s = temp(f, "s", "i32");
     const end = temp(f, "aEnd", "i32");
     const pixelBytes = scratchPixelBytes(this.spec.units);
-    f.get(f.params.scratch);
-    f.set(s);
+    set(f, s, f.params.scratch);
     this.startTable();
     spec.groups.forEach((group, g) => {
       this.forSegments(group, g, a, length, () => {
-        f.get(a);
-        if (group.length === undefined) f.get(length);
-        else f.i32(group.length * unitBytes);
-        f.op("i32.add");
-        f.set(end);
+        set(f, end, i32.add(a, group.length === undefined ? length : group.length * unitBytes));
         // Eight at a time; what is read and written beyond the segment is overwritten by the next, or lies in slack.
         f.loop((again) => {
           for (let p = 0; p < pixels; p++) {
-            f.get(s);
-            f.get(a);
-            f.op(group.unsigned ? "v128.load8x8_u" : "v128.load8x8_s", { offset: p * group.pixelBytes });
-            f.op("v128.store", { offset: p * pixelBytes });
+            const load = group.unsigned ? v128.load8x8_u : v128.load8x8_s;
+            store(f, s, load(a, p * group.pixelBytes), p * pixelBytes);
           }
           addTo(f, a, 8);
           addTo(f, s, 16);
@@ -305,22 +265,14 @@ export class SegmentSum {
           f.brIf(again);
         });
         // Step back where eight was too many.
-        f.get(s);
-        f.get(a);
-        f.get(end);
-        f.op("i32.sub");
-        f.i32(1);
-        f.op("i32.shl");
-        f.op("i32.sub");
-        f.set(s);
+        set(f, s, i32.sub(s, i32.shl(i32.sub(a, end), 1)));
       });
     });
   }
 
   private emitScratchSum(pixels: number, vectors: number, acc: Accumulators): void {
     const { f } = this;
-    f.get(f.params.scratch);
-    f.set(this.input(0));
+    set(f, this.input(0), f.params.scratch);
     this.spreadInputs(pixels, scratchPixelBytes(this.spec.units));
     // A pair is as long as a unit of bytes.
     const pairs = this.spec.units * 2;
@@ -328,4 +280,11 @@ export class SegmentSum {
       this.emitUnit(pair, pixels, vectors, acc),
     );
   }
+}
+
+/** acc + a·w of one unit. */
+function product(dot: DotKind, target: Target, acc: Local, a: Local, w: Local): Expression {
+  if (dot === "relaxed") return (f) => emitRelaxedDot(f, target, w, a, acc);
+  if (dot === "i16") return i32x4.add(i32x4.dot_i16x8_s(a, w), acc);
+  return target.relaxed ? f32x4.relaxed_madd(a, w, acc) : f32x4.add(f32x4.mul(a, w), acc);
 }

@@ -2,7 +2,21 @@
  * Attention in heads, softmax(Q·Kᵀ)·V; Q is scaled already. Rows lie behind each other (`[row][slot]`), and a head
  * is a run of `width` slots. Each output row of each head is one unit of work: scores of all keys go to scratch memory.
  */
-import { addTo, type Func, type FuncRef, forRange, type Local, type Module } from "../../wasm/index.ts";
+import {
+  address,
+  addTo,
+  type Expression,
+  type Func,
+  type FuncRef,
+  f32x4,
+  forRange,
+  i32,
+  type Local,
+  type Module,
+  set,
+  store,
+  v128,
+} from "../../wasm/index.ts";
 import { emitExp, reduceLanes } from "./_math.ts";
 import { temp } from "./_temp.ts";
 import type { Target } from "./spec.ts";
@@ -43,56 +57,24 @@ export function emitAttention(m: Module, name: string, spec: AttentionSpec, targ
     const sum = f.local("v128", "sum");
     const p = f.params;
     forRange(f, unit, p.begin, p.end, 1, () => {
-      f.get(unit);
-      f.i32(spec.queries);
-      f.op("i32.div_u");
-      f.i32(spec.width * 4);
-      f.op("i32.mul");
-      f.set(head);
-      /** local = base + head + query·bytes */
-      const rowOf = (local: Local, base: Local, bytes: number): void => {
-        f.get(base);
-        f.get(head);
-        f.op("i32.add");
-        f.get(unit);
-        f.i32(spec.queries);
-        f.op("i32.rem_u");
-        f.i32(bytes);
-        f.op("i32.mul");
-        f.op("i32.add");
-        f.set(local);
-      };
-      const start = (local: Local, base: Local): void => {
-        f.get(base);
-        f.get(head);
-        f.op("i32.add");
-        f.set(local);
-      };
+      set(f, head, i32.mul(i32.div_u(unit, spec.queries), spec.width * 4));
+      const start = (base: Local): Expression => i32.add(base, head);
+      const rowOf = (base: Local, bytes: number): Expression =>
+        address(start(base), i32.rem_u(unit, spec.queries), bytes);
       const [row, key] = [temp(f, "row", "i32"), temp(f, "key", "i32")];
-      rowOf(row, p.q, spec.qBytes);
-      start(key, p.k);
+      set(f, row, rowOf(p.q, spec.qBytes));
+      set(f, key, start(p.k));
       emitScores(f, spec, target, row, key);
       emitExponentials(f, spec, target, sum);
-      rowOf(row, p.out, spec.outBytes);
-      emitWeightedSum(f, spec, target, row, sum, (local, offset) => {
-        start(local, p.v);
-        addTo(f, local, offset);
-      });
+      set(f, row, rowOf(p.out, spec.outBytes));
+      emitWeightedSum(f, spec, target, row, sum, start(p.v));
     });
   });
 }
 
-/** acc += a·b with a, b on the stack. */
-function accumulate(f: Func, target: Target, acc: Local): void {
-  if (target.relaxed) {
-    f.get(acc);
-    f.op("f32x4.relaxed_madd");
-  } else {
-    f.op("f32x4.mul");
-    f.get(acc);
-    f.op("f32x4.add");
-  }
-  f.set(acc);
+/** acc + a·b */
+function multiplyAdd(target: Target, acc: Local, a: Expression | Local, b: Expression | Local): Expression {
+  return target.relaxed ? f32x4.relaxed_madd(a, b, acc) : f32x4.add(f32x4.mul(a, b), acc);
 }
 
 /** scratch[j] = q · key j; four keys at a time, then the rest. Lanes that fill up the last vector get −10³⁰. */
@@ -101,29 +83,18 @@ function emitScores(f: Func, spec: AttentionSpec, target: Target, q: Local, key:
   const query = temp(f, "query");
   const dots = (count: number): void => {
     const acc = (i: number): Local => temp(f, `acc${i}`);
-    for (let i = 0; i < count; i++) {
-      f.f32x4(0);
-      f.set(acc(i));
-    }
+    for (let i = 0; i < count; i++) set(f, acc(i), f32x4.of(0));
     for (let at = 0; at < spec.width * 4; at += 16) {
-      f.get(q);
-      f.op("v128.load", { offset: at });
-      f.set(query);
+      set(f, query, v128.load(q, at));
       for (let i = 0; i < count; i++) {
-        f.get(query);
-        f.get(key);
-        f.op("v128.load", { offset: i * spec.kBytes + at });
-        accumulate(f, target, acc(i));
+        set(f, acc(i), multiplyAdd(target, acc(i), query, v128.load(key, i * spec.kBytes + at)));
       }
     }
-    f.get(to);
-    emitSums(f, count);
-    f.op("v128.store");
+    store(f, to, () => emitSums(f, count));
     addTo(f, key, count * spec.kBytes);
     addTo(f, to, 16);
   };
-  f.get(f.params.scratch);
-  f.set(to);
+  set(f, to, f.params.scratch);
   forRange(f, temp(f, "group", "i32"), 0, Math.floor(spec.keys / 4), 1, () => dots(4));
   if (spec.keys % 4) dots(spec.keys % 4);
 }
@@ -164,85 +135,52 @@ function emitSums(f: Func, count: number): void {
 function emitExponentials(f: Func, spec: AttentionSpec, target: Target, sum: Local): void {
   const [at, x, max] = [temp(f, "at", "i32"), temp(f, "x"), temp(f, "max")];
   const each = (body: () => void): void => {
-    f.get(f.params.scratch);
-    f.set(at);
+    set(f, at, f.params.scratch);
     forRange(f, temp(f, "group", "i32"), 0, Math.ceil(spec.keys / 4), 1, () => {
-      f.get(at);
-      f.op("v128.load");
-      f.set(x);
+      set(f, x, v128.load(at));
       body();
       addTo(f, at, 16);
     });
   };
-  f.f32x4(-1e30);
-  f.set(max);
-  each(() => {
-    f.get(max);
-    f.get(x);
-    f.op("f32x4.pmax");
-    f.set(max);
-  });
+  set(f, max, f32x4.of(-1e30));
+  each(() => set(f, max, f32x4.pmax(max, x)));
   reduceLanes(f, max, "f32x4.max");
-  f.f32x4(0);
-  f.set(sum);
+  set(f, sum, f32x4.of(0));
   each(() => {
-    f.get(x);
-    f.get(max);
-    f.op("f32x4.sub");
-    f.set(x);
-    emitExp(f, target, x);
-    f.set(x);
-    f.get(at);
-    f.get(x);
-    f.op("v128.store");
-    f.get(sum);
-    f.get(x);
-    f.op("f32x4.add");
-    f.set(sum);
+    set(f, x, f32x4.sub(x, max));
+    set(f, x, () => emitExp(f, target, x));
+    store(f, at, x);
+    set(f, sum, f32x4.add(sum, x));
   });
   reduceLanes(f, sum, "f32x4.add");
 }
 
-/** out = Σ scratch[j]·v[j] / sum. */
+/** out = Σ scratch[j]·v[j] / sum, `start` being where the head's values begin. */
 function emitWeightedSum(
   f: Func,
   spec: AttentionSpec,
   target: Target,
   out: Local,
   sum: Local,
-  startAt: (local: Local, offset: number) => void,
+  start: Expression,
 ): void {
   const [from, at, weight] = [temp(f, "from", "i32"), temp(f, "at", "i32"), temp(f, "weight")];
   const vectors = spec.width / 4;
   for (let first = 0; first < vectors; first += block) {
     const count = Math.min(block, vectors - first);
     const acc = (i: number): Local => temp(f, `sum${i}`);
-    for (let i = 0; i < count; i++) {
-      f.f32x4(0);
-      f.set(acc(i));
-    }
-    startAt(from, first * 16);
-    f.get(f.params.scratch);
-    f.set(at);
+    for (let i = 0; i < count; i++) set(f, acc(i), f32x4.of(0));
+    set(f, from, start);
+    addTo(f, from, first * 16);
+    set(f, at, f.params.scratch);
     forRange(f, temp(f, "group", "i32"), 0, spec.keys, 1, () => {
-      f.get(at);
-      f.op("v128.load32_splat");
-      f.set(weight);
+      set(f, weight, v128.load32_splat(at));
       for (let i = 0; i < count; i++) {
-        f.get(weight);
-        f.get(from);
-        f.op("v128.load", { offset: i * 16 });
-        accumulate(f, target, acc(i));
+        set(f, acc(i), multiplyAdd(target, acc(i), weight, v128.load(from, i * 16)));
       }
       addTo(f, at, 4);
       addTo(f, from, spec.vBytes);
     });
-    for (let i = 0; i < count; i++) {
-      f.get(out);
-      f.get(acc(i));
-      f.get(sum);
-      f.op("f32x4.div");
-      f.op("v128.store", { offset: (first + i) * 16 });
-    }
+    for (let i = 0; i < count; i++) store(f, out, f32x4.div(acc(i), sum), (first + i) * 16);
   }
 }

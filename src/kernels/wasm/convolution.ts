@@ -13,7 +13,16 @@
  * output channels. i8: a unit is four k, lanes `[4 channels][4 k]`; for the i16 dot a unit is two pairs,
  * `[pair][vectors]` of lanes `[4 channels][2 k]` i16.
  */
-import { addTo, type Func, type FuncRef, forRange, i32, type Local, type Module } from "../../wasm/index.ts";
+import {
+  addTo,
+  type Func,
+  type FuncRef,
+  forRange,
+  i32,
+  type Local,
+  type Module,
+  set,
+} from "../../wasm/index.ts";
 import type { ConvolutionSpec } from "./_convolution-spec.ts";
 import { type Accumulators, SegmentSum } from "./_convolution-sum.ts";
 import { emitAccumulatorStart, emitEpilogue, epilogueGroupBytes } from "./_epilogue.ts";
@@ -68,8 +77,7 @@ class Emitter {
   emit(): void {
     const { f, spec } = this;
     if (spec.rows === 1) {
-      f.get(f.params.begin);
-      f.set(this.x);
+      set(f, this.x, f.params.begin);
       this.emitRow(() => f.get(f.params.end));
       return;
     }
@@ -97,10 +105,7 @@ class Emitter {
           f.op("i32.gt_s");
           f.brIf(done);
           this.emitTile(pixels);
-          f.get(x);
-          f.i32(pixels);
-          f.op("i32.add");
-          f.set(x);
+          addTo(f, x, pixels);
           f.br(again);
         });
       });
@@ -123,10 +128,8 @@ class Emitter {
     });
     const residual = spec.epilogue.steps.find((step) => step.kind === "residual");
     if (residual) this.setOffset(this.residual, residual.pixelBytes, residual.rowBytes, f.params.residual);
-    f.get(f.params.weights);
-    f.set(this.weights);
-    f.get(f.params.constants);
-    f.set(this.constants);
+    set(f, this.weights, f.params.weights);
+    set(f, this.constants, f.params.constants);
     if (spec.dot === "i16") this.sum.widen(pixels);
     const blocks = Math.floor(spec.outputVectors / vectors);
     const rest = spec.outputVectors % vectors;
@@ -140,20 +143,9 @@ class Emitter {
   /** local = base + y·rowBytes + x·pixelBytes */
   private setOffset(local: Local, pixelBytes: number, rowBytes: number, base?: Local): void {
     const { f, spec } = this;
-    f.get(this.x);
-    f.i32(pixelBytes);
-    f.op("i32.mul");
-    if (spec.rows > 1) {
-      f.get(this.y);
-      f.i32(rowBytes);
-      f.op("i32.mul");
-      f.op("i32.add");
-    }
-    if (base) {
-      f.get(base);
-      f.op("i32.add");
-    }
-    f.set(local);
+    let offset = i32.mul(this.x, pixelBytes);
+    if (spec.rows > 1) offset = i32.add(offset, i32.mul(this.y, rowBytes));
+    set(f, local, base ? i32.add(offset, base) : offset);
   }
 
   /** One block of output channels for one tile of pixels. */
@@ -164,8 +156,7 @@ class Emitter {
       emitAccumulatorStart(f, spec.epilogue, this.constants, v);
       f.set(acc(0, v));
       for (let p = 1; p < pixels; p++) {
-        f.get(acc(0, v));
-        f.set(acc(p, v));
+        set(f, acc(p, v), acc(0, v));
       }
     }
     this.sum.add(pixels, vectors, acc);

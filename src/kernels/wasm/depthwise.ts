@@ -5,7 +5,21 @@
  *
  * Weights: f32 `[block of 4 channels][tap][4]` float32; i8 `[block of 8 channels][tap][8]` int16.
  */
-import { addTo, type Func, type FuncRef, forRange, i32, type Local, type Module } from "../../wasm/index.ts";
+import {
+  address,
+  addTo,
+  type Expression,
+  type Func,
+  type FuncRef,
+  f32x4,
+  forRange,
+  i16x8,
+  i32,
+  type Local,
+  type Module,
+  set,
+  v128,
+} from "../../wasm/index.ts";
 import { type EpilogueSpec, emitAccumulatorStart, emitEpilogue, epilogueGroupBytes } from "./_epilogue.ts";
 import { kernelParams } from "./_params.ts";
 import { temp } from "./_temp.ts";
@@ -105,18 +119,8 @@ class Emitter {
     blockBytes: number,
   ): void {
     const { f } = this;
-    f.get(base);
-    f.get(this.y);
-    f.i32(rowBytes);
-    f.op("i32.mul");
-    f.op("i32.add");
-    if (block) {
-      f.get(block);
-      f.i32(blockBytes);
-      f.op("i32.mul");
-    } else f.i32(fixed * blockBytes);
-    f.op("i32.add");
-    f.set(local);
+    const row = address(base, this.y, rowBytes);
+    set(f, local, i32.add(row, block ? i32.mul(block, blockBytes) : fixed * blockBytes));
   }
 
   /** One row of one block of channels; `vectors` of its vectors are real. */
@@ -135,9 +139,7 @@ class Emitter {
     }
     if (this.taps <= maxRegisterTaps) {
       for (let tap = 0; tap < this.taps; tap++) {
-        f.get(this.weights);
-        f.op("v128.load", { offset: tap * 16 });
-        f.set(temp(f, `tap${tap}`));
+        set(f, temp(f, `tap${tap}`), v128.load(this.weights, tap * 16));
       }
     }
     const tiles = Math.floor(spec.width / spec.tile);
@@ -154,13 +156,10 @@ class Emitter {
     if (spec.width % spec.tile) step(spec.width % spec.tile);
   }
 
-  private pushTap(tap: number): void {
-    const { f } = this;
-    if (this.taps <= maxRegisterTaps) f.get(temp(f, `tap${tap}`));
-    else {
-      f.get(this.weights);
-      f.op("v128.load", { offset: tap * 16 });
-    }
+  /** The weights of a tap. */
+  private tap(tap: number): Expression | Local {
+    if (this.taps > maxRegisterTaps) return v128.load(this.weights, tap * 16);
+    return temp(this.f, `tap${tap}`);
   }
 
   private inputOffset(ky: number, column: number): number {
@@ -197,23 +196,12 @@ class Emitter {
         }
       }
       for (const [at, list] of [...uses].sort(([a], [b]) => a - b)) {
-        f.get(this.a);
-        f.op("v128.load", { offset: this.inputOffset(ky, at) });
-        f.set(column);
+        set(f, column, v128.load(this.a, this.inputOffset(ky, at)));
         for (const [p, tap] of list) {
-          if (target.relaxed) {
-            f.get(column);
-            this.pushTap(tap);
-            f.get(acc(p));
-            f.op("f32x4.relaxed_madd");
-          } else {
-            f.get(acc(p));
-            f.get(column);
-            this.pushTap(tap);
-            f.op("f32x4.mul");
-            f.op("f32x4.add");
-          }
-          f.set(acc(p));
+          const product = target.relaxed
+            ? f32x4.relaxed_madd(column, this.tap(tap), acc(p))
+            : f32x4.add(acc(p), f32x4.mul(column, this.tap(tap)));
+          set(f, acc(p), product);
         }
       }
     }
@@ -229,20 +217,12 @@ class Emitter {
         const sum = temp(f, "sum16");
         for (let i = 0; i < size; i++, tap++) {
           const [ky, kx] = [Math.floor(tap / spec.kernelW), tap % spec.kernelW];
-          f.get(this.a);
           const offset = this.inputOffset(ky, p * spec.strideW + kx * spec.dilationW);
-          if (spec.zeroPoint) {
-            f.op("v128.load8x8_u", { offset });
-            f.i16x8(spec.zeroPoint);
-            f.op("i16x8.sub");
-          } else f.op("v128.load8x8_s", { offset });
-          this.pushTap(tap);
-          f.op("i16x8.mul");
-          if (i > 0) {
-            f.get(sum);
-            f.op("i16x8.add");
-          }
-          f.set(sum);
+          const input = spec.zeroPoint
+            ? i16x8.sub(v128.load8x8_u(this.a, offset), spec.zeroPoint)
+            : v128.load8x8_s(this.a, offset);
+          const product = i16x8.mul(input, this.tap(tap));
+          set(f, sum, i > 0 ? i16x8.add(product, sum) : product);
         }
         for (let v = 0; v < vectors; v++) {
           f.get(sum);

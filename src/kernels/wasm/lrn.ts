@@ -1,6 +1,7 @@
 /** LRN across the channels of every pixel. */
 import {
   addTo,
+  type Expression,
   type FuncRef,
   f32x4,
   type Local,
@@ -47,25 +48,14 @@ export function emitLrn(m: Module, name: string, spec: LrnSpec, target: Target):
     const scratch = { base: f.params.scratch, pixelBytes: 0, rowBytes: 0, vectorBytes: 16 };
     const root = temp(f, "root");
     normalizedWalk(f, spec, target, scratch, squares, (input, window, value) => {
-      f.get(input);
-      f.op("v128.load");
-      for (let k = 0; k < spec.size; k++) {
-        f.get(window);
-        f.op("v128.load", { offset: (lrnMargin - Math.floor(spec.size / 2) + k) * 4, align: 2 });
-        if (k > 0) f.op("f32x4.add");
-      }
-      f.f32x4(spec.factor);
-      f.op("f32x4.mul");
-      f.f32x4(spec.bias);
-      f.op("f32x4.add");
+      const first = lrnMargin - Math.floor(spec.size / 2);
+      const square = (k: number): Expression => v128.load(window, (first + k) * 4, 2);
+      let sum = square(0);
+      for (let k = 1; k < spec.size; k++) sum = f32x4.add(sum, square(k));
       // s^¾ = √s·√√s
-      f.op("f32x4.sqrt");
-      f.tee(root);
-      f.get(root);
-      f.op("f32x4.sqrt");
-      f.op("f32x4.mul");
-      f.op("f32x4.div");
-      f.set(value);
+      const s = f32x4.add(f32x4.mul(sum, spec.factor), spec.bias);
+      const power = f32x4.mul(tee(root, f32x4.sqrt(s)), f32x4.sqrt(root));
+      set(f, value, f32x4.div(v128.load(input), power));
     });
   });
 }
