@@ -87,6 +87,17 @@ export const i32x4 = {
   add: binary(words, "i32x4.add"),
   dot_i16x8_s: binary(words, "i32x4.dot_i16x8_s"),
   extadd_pairwise_i16x8_s: unary(words, "i32x4.extadd_pairwise_i16x8_s"),
+  convert_to_f32x4_s: unary(words, "f32x4.convert_i32x4_s"),
+  trunc_sat_f32x4_s: unary(floats, "i32x4.trunc_sat_f32x4_s"),
+  relaxed_trunc_f32x4_s: unary(floats, "i32x4.relaxed_trunc_f32x4_s"),
+  /** Shifts every lane by the same number of bits. */
+  shl:
+    (a: Operand, bits: number): Expression =>
+    (f) => {
+      words(f, a);
+      f.i32(bits);
+      f.op("i32x4.shl");
+    },
 } as const;
 
 /** Eight int16. */
@@ -94,12 +105,15 @@ export const i16x8 = {
   add: binary(halves, "i16x8.add"),
   sub: binary(halves, "i16x8.sub"),
   mul: binary(halves, "i16x8.mul"),
+  narrow_i32x4_s: binary(words, "i16x8.narrow_i32x4_s"),
 } as const;
 
 /** Sixteen bytes. */
 export const i8x16 = {
+  add: binary(bytes, "i8x16.add"),
   max_s: binary(bytes, "i8x16.max_s"),
   max_u: binary(bytes, "i8x16.max_u"),
+  narrow_i16x8_s: binary(halves, "i8x16.narrow_i16x8_s"),
 } as const;
 
 /** Addresses and counters. */
@@ -149,6 +163,8 @@ export const v128 = {
   /** Eight bytes, each widened to 16 bits. */
   load8x8_s: vectorLoad("v128.load8x8_s"),
   load8x8_u: vectorLoad("v128.load8x8_u"),
+  and: binary(words, "v128.and"),
+  or: binary(words, "v128.or"),
 } as const;
 
 /** local = value; a number is an i32. */

@@ -3,7 +3,19 @@
  * more representations. Constants per channel lie in memory in groups of four channels, `[group][vector][4]` float32, the
  * vectors being those that `epilogueVectors` lists.
  */
-import type { Func, Local } from "../../wasm/index.ts";
+import {
+  type Expression,
+  type Func,
+  f32x4,
+  i8x16,
+  i16x8,
+  i32x4,
+  type Local,
+  set,
+  store,
+  tee,
+  v128,
+} from "../../wasm/index.ts";
 import { emitActivation, emitMaddOnce } from "./_math.ts";
 import { temp } from "./_temp.ts";
 import { type EpilogueStep, lowestAfter, type StoreSpec, type Target } from "./spec.ts";
@@ -41,24 +53,22 @@ export function epilogueGroupBytes(spec: EpilogueSpec): number {
   return epilogueVectors(spec).length * 16;
 }
 
-/** Pushes constant `vector` of channel group `group` (relative to pointer `e`). */
-export function loadConstant(
-  f: Func,
+/** Constant `vector` of channel group `group`, relative to pointer `at`. */
+export function constantVector(
   spec: EpilogueSpec,
-  e: Local,
+  at: Local,
   vector: EpilogueVector,
   group: number,
-): void {
+): Expression {
   const index = epilogueVectors(spec).indexOf(vector);
-  f.get(e);
-  f.op("v128.load", { offset: group * epilogueGroupBytes(spec) + index * 16 });
+  return v128.load(at, group * epilogueGroupBytes(spec) + index * 16);
 }
 
-/** Puts the starting value of the accumulators of `group` on the stack. */
-export function emitAccumulatorStart(f: Func, spec: EpilogueSpec, e: Local, group: number): void {
-  if (spec.accumulator === "f32") loadConstant(f, spec, e, "bias", group);
-  else if (spec.correction) loadConstant(f, spec, e, "correction", group);
-  else f.i32x4(0);
+/** The starting value of the accumulators of `group`. */
+export function accumulatorStart(spec: EpilogueSpec, at: Local, group: number): Expression {
+  if (spec.accumulator === "f32") return constantVector(spec, at, "bias", group);
+  if (spec.correction) return constantVector(spec, at, "correction", group);
+  return (f) => f.i32x4(0);
 }
 
 export interface EpiloguePointers {
@@ -90,16 +100,14 @@ export function emitEpilogue(
     if (spec.accumulator === "i32") emitDequantize(f, target, spec, at, group, values);
     values.forEach((pixel, p) => emitSteps(f, target, steps, at, p, group, pixel[group]));
   }
-  spec.stores.forEach((store, i) => {
-    if (store.dtype === "i8") {
+  spec.stores.forEach(({ dtype, pixelBytes }, i) => {
+    if (dtype === "i8") {
       emitQuantizedStore(f, target, spec, at, i, values);
       return;
     }
     values.forEach((pixel, p) => {
       pixel.forEach((v, group) => {
-        f.get(at.outputs[i]);
-        f.get(v);
-        f.op("v128.store", { offset: p * store.pixelBytes + group * 16 });
+        store(f, at.outputs[i], v, p * pixelBytes + group * 16);
       });
     });
   });
@@ -116,24 +124,15 @@ function emitDequantize(
 ): void {
   const scale = temp(f, "scale");
   const bias = temp(f, "bias");
-  loadConstant(f, spec, at.constants, "scale", group);
-  f.set(scale);
-  loadConstant(f, spec, at.constants, "bias", group);
-  f.set(bias);
+  set(f, scale, constantVector(spec, at.constants, "scale", group));
+  set(f, bias, constantVector(spec, at.constants, "bias", group));
   for (const pixel of values) {
     const v = pixel[group];
-    f.get(v);
-    f.op("f32x4.convert_i32x4_s");
+    const float = i32x4.convert_to_f32x4_s(v);
     if (spec.roundOnce) {
-      f.set(v);
-      emitMaddOnce(f, target, v, scale, bias);
-    } else {
-      f.get(scale);
-      f.op("f32x4.mul");
-      f.get(bias);
-      f.op("f32x4.add");
-    }
-    f.set(v);
+      set(f, v, float);
+      set(f, v, () => emitMaddOnce(f, target, v, scale, bias));
+    } else set(f, v, f32x4.add(f32x4.mul(float, scale), bias));
   }
 }
 
@@ -152,11 +151,7 @@ function emitSteps(
   for (const step of steps) {
     if (step.kind === "activation") emitActivation(f, target, step.activation, v);
     else {
-      f.get(v);
-      f.get(at.residual!);
-      f.op("v128.load", { offset: pixel * step.pixelBytes + group * 16 });
-      f.op("f32x4.add");
-      f.set(v);
+      set(f, v, f32x4.add(v, v128.load(at.residual!, pixel * step.pixelBytes + group * 16)));
     }
   }
 }
@@ -175,43 +170,30 @@ function emitQuantizedStore(
   index: number,
   values: readonly (readonly Local[])[],
 ): void {
-  const store = spec.stores[index];
+  const { pixelBytes, zeroPoint } = spec.stores[index];
   const scaled = temp(f, "scaled");
+  const isPositive = lowestAfter(spec.steps) >= 0;
   const scales = values[0].map((_, group) => {
     const scale = temp(f, `requantize${group}`);
-    loadConstant(f, spec, at.constants, `requantize${index}`, group);
-    f.set(scale);
+    set(f, scale, constantVector(spec, at.constants, `requantize${index}`, group));
     return scale;
   });
   const quantize = (v: Local, scale: Local, name: string): Local => {
-    f.get(v);
-    f.get(scale);
-    f.op("f32x4.mul");
-    if (lowestAfter(spec.steps) >= 0) {
-      f.f32x4(0.5);
-    } else {
-      f.tee(scaled);
-      f.get(scaled);
-      f.i32x4(-2147483648);
-      f.op("v128.and");
-      f.f32x4(0.5);
-      f.op("v128.or");
-    }
-    f.op("f32x4.add");
-    f.f32x4(127);
-    f.op("f32x4.pmin");
-    f.op(target.relaxed ? "i32x4.relaxed_trunc_f32x4_s" : "i32x4.trunc_sat_f32x4_s");
+    const product = f32x4.mul(v, scale);
+    const signedHalf = v128.or(v128.and(scaled, -2147483648), f32x4.of(0.5));
+    const rounded = isPositive ? f32x4.add(product, 0.5) : f32x4.add(tee(scaled, product), signedHalf);
+    const top = f32x4.pmin(rounded, 127);
     const q = temp(f, name);
-    f.set(q);
+    set(f, q, target.relaxed ? i32x4.relaxed_trunc_f32x4_s(top) : i32x4.trunc_sat_f32x4_s(top));
     return q;
   };
   // Pixels of four bytes lie side by side: the whole tile is stored at once.
-  const isOneRun = store.pixelBytes === 4 && values[0].length === 1;
+  const isOneRun = pixelBytes === 4 && values[0].length === 1;
   const runs = isOneRun ? [values.map(([v]) => v)] : values;
   runs.forEach((run, r) => {
     const quantized = run.map((v, i) => quantize(v, scales[isOneRun ? 0 : i], `q${i}`));
     const least = isRelu(spec.steps.at(-1)) ? 0 : -127;
-    emitByteStore(f, at.outputs[index], r * store.pixelBytes, quantized, store.zeroPoint, least);
+    emitByteStore(f, at.outputs[index], r * pixelBytes, quantized, zeroPoint, least);
   });
 }
 
@@ -228,39 +210,21 @@ export function emitByteStore(
   for (let g = 0; g < groups.length; g += 4) {
     const part = groups.slice(g, g + 4);
     const pick = (i: number): Local => part[Math.min(i, part.length - 1)];
-    f.get(pick(0));
-    f.get(pick(1));
-    f.op("i16x8.narrow_i32x4_s");
-    if (part.length > 2) {
-      f.get(pick(2));
-      f.get(pick(3));
-      f.op("i16x8.narrow_i32x4_s");
-    } else {
-      f.get(pick(0));
-    }
-    f.op("i8x16.narrow_i16x8_s");
-    f.i8x16(least);
-    f.op("i8x16.max_s");
-    if (zeroPoint) {
-      f.i8x16((zeroPoint << 24) >> 24);
-      f.op("i8x16.add");
-    }
-    f.set(bytes);
-    const store = (op: "v128.store32_lane" | "v128.store64_lane", at: number, lane: number): void => {
+    const low = i16x8.narrow_i32x4_s(pick(0), pick(1));
+    const high = part.length > 2 ? i16x8.narrow_i32x4_s(pick(2), pick(3)) : pick(0);
+    const clamped = i8x16.max_s(i8x16.narrow_i16x8_s(low, high), least);
+    set(f, bytes, zeroPoint ? i8x16.add(clamped, (zeroPoint << 24) >> 24) : clamped);
+    const storeLane = (op: "v128.store32_lane" | "v128.store64_lane", at: number, lane: number): void => {
       f.get(address);
       f.get(bytes);
       f.op(op, { offset: offset + g * 4 + at, lane });
     };
-    if (part.length === 1) store("v128.store32_lane", 0, 0);
-    if (part.length === 2) store("v128.store64_lane", 0, 0);
+    if (part.length === 1) storeLane("v128.store32_lane", 0, 0);
+    if (part.length === 2) storeLane("v128.store64_lane", 0, 0);
     if (part.length === 3) {
-      store("v128.store64_lane", 0, 0);
-      store("v128.store32_lane", 8, 2);
+      storeLane("v128.store64_lane", 0, 0);
+      storeLane("v128.store32_lane", 8, 2);
     }
-    if (part.length === 4) {
-      f.get(address);
-      f.get(bytes);
-      f.op("v128.store", { offset: offset + g * 4 });
-    }
+    if (part.length === 4) store(f, address, bytes, offset + g * 4);
   }
 }

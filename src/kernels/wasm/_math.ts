@@ -2,7 +2,7 @@
  * Vector functions of one f32x4, emitted inline. Each takes its argument in a local and leaves the result on the stack.
  */
 import type { Activation } from "../../base/activation.ts";
-import { type Expression, type Func, f32x4, type Local, set, tee } from "../../wasm/index.ts";
+import { type Expression, type Func, f32x4, i32x4, type Local, set, tee } from "../../wasm/index.ts";
 import { temp } from "./_temp.ts";
 import type { Target } from "./spec.ts";
 
@@ -12,10 +12,7 @@ import type { Target } from "./spec.ts";
  */
 export function emitMaddOnce(f: Func, target: Target, a: Local, b: Local, c: Local): void {
   if (target.fusedMadd) {
-    f.get(a);
-    f.get(b);
-    f.get(c);
-    f.op("f32x4.relaxed_madd");
+    f32x4.relaxed_madd(a, b, c)(f);
     return;
   }
   const half = (high: boolean): void => {
@@ -39,17 +36,9 @@ export function emitMaddOnce(f: Func, target: Target, a: Local, b: Local, c: Loc
   f.op("i8x16.shuffle", { lanes: [0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23] });
 }
 
-/** poly·x + constant, the Horner step, with `poly` on the stack. */
-function horner(f: Func, target: Target, x: Local, constant: number): void {
-  f.get(x);
-  if (target.relaxed) {
-    f.f32x4(constant);
-    f.op("f32x4.relaxed_madd");
-  } else {
-    f.op("f32x4.mul");
-    f.f32x4(constant);
-    f.op("f32x4.add");
-  }
+/** p·x + constant, the Horner step. */
+function horner(target: Target, p: Expression, x: Local, constant: number): Expression {
+  return target.relaxed ? f32x4.relaxed_madd(p, x, constant) : f32x4.add(f32x4.mul(p, x), constant);
 }
 
 const exp2Coefficients = [
@@ -63,41 +52,14 @@ const exp2Coefficients = [
 export function emitExp(f: Func, target: Target, x: Local): void {
   const r = temp(f, "r");
   const n = temp(f, "n");
-  f.get(x);
-  f.f32x4(-87);
-  f.op("f32x4.pmax");
-  f.f32x4(87);
-  f.op("f32x4.pmin");
-  f.tee(r);
-  f.f32x4(Math.LOG2E);
-  f.op("f32x4.mul");
-  f.op("f32x4.nearest");
-  f.set(n);
+  const clamped = f32x4.pmin(f32x4.pmax(x, -87), 87);
+  set(f, n, f32x4.nearest(f32x4.mul(tee(r, clamped), Math.LOG2E)));
   // ln2 in two parts, so that n·ln2 is subtracted without losing bits.
-  for (const part of [0.693359375, -2.1219444e-4]) {
-    f.get(r);
-    f.get(n);
-    f.f32x4(part);
-    f.op("f32x4.mul");
-    f.op("f32x4.sub");
-    f.set(r);
-  }
-  f.f32x4(exp2Coefficients[0]);
-  for (const c of exp2Coefficients.slice(1)) horner(f, target, r, c);
-  // p·r² + r + 1
-  f.get(r);
-  f.get(r);
-  f.op("f32x4.mul");
-  f.op("f32x4.mul");
-  f.get(r);
-  f.op("f32x4.add");
-  f.f32x4(1);
-  f.op("f32x4.add");
-  f.get(n);
-  f.op("i32x4.trunc_sat_f32x4_s");
-  f.i32(23);
-  f.op("i32x4.shl");
-  f.op("i32x4.add");
+  for (const part of [0.693359375, -2.1219444e-4]) set(f, r, f32x4.sub(r, f32x4.mul(n, part)));
+  let p = f32x4.of(exp2Coefficients[0]);
+  for (const c of exp2Coefficients.slice(1)) p = horner(target, p, r, c);
+  const power = f32x4.add(f32x4.add(f32x4.mul(p, f32x4.mul(r, r)), r), 1);
+  i32x4.add(power, i32x4.shl(i32x4.trunc_sat_f32x4_s(n), 23))(f);
 }
 
 /** eˣ as an expression. */

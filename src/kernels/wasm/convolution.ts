@@ -25,7 +25,7 @@ import {
 } from "../../wasm/index.ts";
 import type { ConvolutionSpec } from "./_convolution-spec.ts";
 import { type Accumulators, SegmentSum } from "./_convolution-sum.ts";
-import { emitAccumulatorStart, emitEpilogue, epilogueGroupBytes } from "./_epilogue.ts";
+import { accumulatorStart, emitEpilogue, epilogueGroupBytes } from "./_epilogue.ts";
 import { kernelParams, vectorBytes } from "./_params.ts";
 import { temp } from "./_temp.ts";
 import type { Target } from "./spec.ts";
@@ -153,8 +153,7 @@ class Emitter {
     const { f, spec, target } = this;
     const acc: Accumulators = (p, v) => temp(f, `acc${p * vectors + v}`);
     for (let v = 0; v < vectors; v++) {
-      emitAccumulatorStart(f, spec.epilogue, this.constants, v);
-      f.set(acc(0, v));
+      set(f, acc(0, v), accumulatorStart(spec.epilogue, this.constants, v));
       for (let p = 1; p < pixels; p++) {
         set(f, acc(p, v), acc(0, v));
       }

@@ -20,7 +20,7 @@ import {
   set,
   v128,
 } from "../../wasm/index.ts";
-import { type EpilogueSpec, emitAccumulatorStart, emitEpilogue, epilogueGroupBytes } from "./_epilogue.ts";
+import { accumulatorStart, type EpilogueSpec, emitEpilogue, epilogueGroupBytes } from "./_epilogue.ts";
 import { kernelParams } from "./_params.ts";
 import { temp } from "./_temp.ts";
 import type { Target } from "./spec.ts";
@@ -183,8 +183,7 @@ class Emitter {
     const { f, spec, target } = this;
     const acc = (p: number): Local => temp(f, `acc${p}`);
     for (let p = 0; p < pixels; p++) {
-      emitAccumulatorStart(f, spec.epilogue, this.constants, 0);
-      f.set(acc(p));
+      set(f, acc(p), accumulatorStart(spec.epilogue, this.constants, 0));
     }
     const column = temp(f, "column");
     for (let ky = 0; ky < spec.kernelH; ky++) {

@@ -92,8 +92,12 @@ function correctionOf(
   const perOutput = weight.length / output.channels;
   const taps = perOutput / zeroPoints.length;
   const correction = new Int32Array(output.channels);
-  weight.forEach((w, k) => {
-    correction[Math.floor(k / perOutput)] -= w * zeroPoints[Math.floor((k % perOutput) / taps)];
-  });
+  for (let o = 0, k = 0; o < correction.length; o++) {
+    let sum = 0;
+    for (const zeroPoint of zeroPoints) {
+      for (const end = k + taps; k < end; k++) sum += weight[k] * zeroPoint;
+    }
+    correction[o] = -sum;
+  }
   return correction;
 }
