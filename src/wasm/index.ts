@@ -1,5 +1,6 @@
 /** The WebAssembly assembler: opcode table, stack-checked function bodies, module encoder, feature probes. */
 export {
+  address,
   type Expression,
   f32x4,
   i8x16,
