@@ -1,29 +1,28 @@
 /** The Detect tab: a source of frames, a model, and a loop that looks at the newest frame whenever the worker is free. */
-import { capabilities, threadChoices } from "./capabilities.ts";
-import { anElement, button, byId, chooseFiles, download, make } from "./dom.ts";
-import { modelTypes, pictureTypes, type Sorted, sortFiles } from "./files.ts";
+import { anElement, button, byId, chooseFiles, download } from "./dom.ts";
+import { pictureTypes, type Sorted } from "./files.ts";
 import { WorkerLink } from "./link.ts";
 import { clearNotices, notify, tell, tellCamera } from "./notices.ts";
 import { Overlay, Still } from "./overlay.ts";
-import type { DetectReply, DetectRequest } from "./protocol.ts";
+import type { DetectReply } from "./protocol.ts";
 import { Results } from "./results.ts";
-import { Shelf, type ShelfModel } from "./shelf.ts";
+import { Settings } from "./settings.ts";
+import { Shelf, type ShelfModel, wireModels } from "./shelf.ts";
 import { type Facing, hasSeveralCameras, openCamera, openPicture, openVideo, type Source } from "./source.ts";
-
-/** Sides of the input to offer, where the model's stride allows. */
-const sides = [256, 288, 320, 352, 384, 416, 448, 480, 512, 576, 640];
+import { showState } from "./state.ts";
 
 export class DetectView {
   private link = new WorkerLink();
-  private threads = threadChoices().initial;
+  readonly settings = new Settings({
+    changed: () => this.changed(),
+    threads: () => this.restartWorker(),
+  });
   private readonly shelf: Shelf;
   private readonly overlay = new Overlay(byId("overlay", HTMLCanvasElement));
   private readonly still = new Still(byId("still", HTMLCanvasElement));
   private readonly results = new Results();
   private source: Source | undefined;
   private facing: Facing = "environment";
-  /** The side that the user chose, which then holds for all models. */
-  private chosenSize: number | undefined;
   private busy = false;
   /** What came up while the worker was busy: a new frame, or other settings. */
   private again: "frame" | "settings" | undefined;
@@ -39,8 +38,10 @@ export class DetectView {
       drop: (model) => this.drop(model),
     });
     this.wireSources();
-    this.wireModels();
-    this.wireSettings();
+    wireModels({
+      add: (groups) => this.addModels(groups),
+      useUrl: (url) => this.useUrl(url),
+    });
     void this.startWorker();
     this.refresh();
   }
@@ -48,7 +49,8 @@ export class DetectView {
   // Worker
 
   private async startWorker(): Promise<void> {
-    const { link, threads } = this;
+    const { link } = this;
+    const { threads } = this.settings;
     try {
       const { simd } = await link.call("start", { threads });
       const text = `${threads} ${threads === 1 ? "thread" : "threads"}, ${simd}`;
@@ -59,8 +61,7 @@ export class DetectView {
   }
 
   /** Another number of threads needs other programs: a new worker, which loads the model again. */
-  setThreads(threads: number): void {
-    this.threads = threads;
+  private restartWorker(): void {
     this.link.close();
     this.link = new WorkerLink();
     this.held = false;
@@ -106,7 +107,7 @@ export class DetectView {
     }
     shelf.current = model;
     shelf.render();
-    this.offerSizes();
+    this.settings.offerSizes(model.facts);
     this.refresh();
     this.changed();
     return true;
@@ -124,26 +125,6 @@ export class DetectView {
       if (next) void this.use(next);
     }
     this.refresh();
-  }
-
-  private wireModels(): void {
-    const add = async (folder: boolean): Promise<void> => {
-      const files = await chooseFiles(folder ? { folder } : { multiple: true, accept: modelTypes });
-      if (!files.length) return;
-      const { models } = sortFiles(files);
-      if (models.length) await this.addModels(models);
-      else notify("No model", "None of these files is a .param, .pt, .onnx or model manifest (.json).");
-    };
-    button("add-model").addEventListener("click", () => void add(false));
-    button("empty-model").addEventListener("click", () => void add(false));
-    button("add-folder").addEventListener("click", () => void add(true));
-    byId("url-form", HTMLFormElement).addEventListener("submit", (event) => {
-      event.preventDefault();
-      const field = byId("url", HTMLInputElement);
-      void this.useUrl(field.value).then((loaded) => {
-        if (loaded) field.value = "";
-      });
-    });
   }
 
   async useUrl(url: string): Promise<boolean> {
@@ -282,7 +263,7 @@ export class DetectView {
       if (wanted && !frame) return; // the next one comes
       // The boxes of a camera are shown on the frame that they were found in, not on a later one.
       const giveBack = frame !== undefined && source.kind === "camera";
-      const request = { model: model.id, frame, giveBack, ...this.settings() };
+      const request = { model: model.id, frame, giveBack, ...this.settings.read() };
       const reply = await link.call("detect", request, frame ? [frame] : []);
       if (this.source !== source || this.link !== link) {
         reply.frame?.close();
@@ -306,15 +287,6 @@ export class DetectView {
     }
   }
 
-  private settings(): Pick<DetectRequest, "size" | "rectangle" | "confidence" | "iou"> {
-    return {
-      rectangle: byId("rectangle", HTMLInputElement).checked,
-      size: Number(byId("size", HTMLSelectElement).value),
-      confidence: byId("confidence", HTMLInputElement).valueAsNumber,
-      iou: byId("iou", HTMLInputElement).valueAsNumber,
-    };
-  }
-
   private show(reply: DetectReply, source: Source): void {
     const { boxes, width, height } = reply;
     this.overlay.show({ boxes, width, height, mirrored: source.mirrored });
@@ -331,108 +303,7 @@ export class DetectView {
     }
   }
 
-  // Settings
-
-  private wireSettings(): void {
-    for (const id of ["confidence", "iou"]) {
-      const slider = byId(id, HTMLInputElement);
-      slider.addEventListener("input", () => {
-        anElement(`${id}-value`).textContent = slider.valueAsNumber.toFixed(2);
-        this.changed();
-      });
-    }
-    const size = byId("size", HTMLSelectElement);
-    size.addEventListener("change", () => this.setSize(Number(size.value)));
-    byId("rectangle", HTMLInputElement).addEventListener("change", () => this.changed());
-    const threads = byId("threads", HTMLSelectElement);
-    const { choices } = threadChoices();
-    threads.append(...choices.map((count) => make("option", { value: String(count) }, String(count))));
-    threads.value = String(this.threads);
-    threads.addEventListener("change", () => this.setThreads(Number(threads.value)));
-    this.offerSizes();
-    this.hintThreads();
-  }
-
-  setSize(side: number): void {
-    this.chosenSize = side;
-    this.offerSizes();
-    this.changed();
-  }
-
-  private offerSizes(): void {
-    const facts = this.shelf.current?.facts;
-    const select = byId("size", HTMLSelectElement);
-    const stride = facts?.stride ?? 32;
-    const own = facts ? Math.max(facts.width, facts.height) : undefined;
-    const fits = (side: number): boolean => side % stride === 0;
-    const all = [...new Set([...sides, ...(own ? [own] : [])])].filter(fits).sort((a, b) => a - b);
-    select.replaceChildren(
-      ...all.map((side) => {
-        const text = side === own ? `${side}, default` : String(side);
-        return make("option", { value: String(side) }, text);
-      }),
-    );
-    const wanted = this.chosenSize ?? own ?? 640;
-    select.value = String(all.includes(wanted) ? wanted : (own ?? all[all.length - 1]));
-  }
-
-  /** Without isolation there is one thread; the service worker brings isolation with the next visit. */
-  private hintThreads(): void {
-    const hint = anElement("threads-hint");
-    if (capabilities.isolated || capabilities.cores < 2) return;
-    hint.hidden = false;
-    if (!navigator.serviceWorker?.controller) {
-      hint.textContent = "One thread: this host does not isolate the page.";
-      navigator.serviceWorker?.addEventListener("controllerchange", () => this.hintThreads(), { once: true });
-      return;
-    }
-    const reload = make("button", { type: "button", class: "link" }, "Reload");
-    reload.addEventListener("click", () => location.reload());
-    hint.replaceChildren(reload, " to use more threads.");
-  }
-
-  // What is shown
-
   private refresh(): void {
-    const { source, shelf } = this;
-    const { loading, current } = shelf;
-    document.body.dataset.state = source?.kind ?? (loading ? "loading" : "empty");
-    document.body.classList.toggle("has-model", current !== undefined);
-    anElement("empty").hidden = source !== undefined;
-    const busy = anElement("busy");
-    busy.textContent = loading
-      ? `Loading ${loading.name}…`
-      : source && !current
-        ? "Load a model to see boxes"
-        : "";
-    busy.hidden = busy.textContent === "" || (!source && !loading);
-    anElement("empty-title").textContent = current
-      ? `${current.facts?.name} is ready`
-      : "Detect objects in this tab";
-    anElement("empty-text").textContent = current
-      ? "Use the camera, or open a picture or a video. You can also drop or paste one."
-      : "Load a model, then point the camera or open a picture. Nothing you open leaves this device.";
-    button("empty-model").hidden = current !== undefined || loading !== undefined;
-    const pause = button("pause");
-    pause.hidden = source?.kind !== "camera";
-    pause.setAttribute("aria-pressed", String(source !== undefined && !source.live));
-    if (source?.kind !== "camera") button("flip").hidden = true;
-    for (const kind of ["camera", "picture", "video"]) {
-      button(`use-${kind}`).classList.toggle("on", source?.kind === kind);
-    }
-    if (!source) button("save").disabled = true;
-    const assumptions = current?.facts?.assumptions ?? [];
-    anElement("assumptions").replaceChildren(
-      ...(assumptions.length
-        ? [
-            make(
-              "details",
-              { class: "hint" },
-              make("summary", {}, "Some facts were assumed"),
-              make("ul", {}, ...assumptions.map((text) => make("li", {}, text))),
-            ),
-          ]
-        : []),
-    );
+    showState(this.source, this.shelf);
   }
 }

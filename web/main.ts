@@ -75,8 +75,8 @@ async function followLink(detect: DetectView): Promise<void> {
     return Number.isInteger(value) && value > 0 ? value : undefined;
   };
   const [size, threads] = [number("size"), number("threads")];
-  if (threads) detect.setThreads(threads);
-  if (size) detect.setSize(size);
+  if (threads) detect.settings.setThreads(threads);
+  if (size) detect.settings.setSize(size);
   const urls = asked.getAll("model");
   for (const url of urls.reverse()) await detect.useUrl(url);
   const shipped = (await shippedModels()).map(({ name, url, precision }) =>

@@ -1,6 +1,8 @@
 /** The models that can be chosen: shipped ones, those that were dropped, those by address. One is in use. */
-import { formatBytes, make } from "./dom.ts";
+import { button, byId, chooseFiles, formatBytes, make } from "./dom.ts";
+import { modelTypes, sortFiles } from "./files.ts";
 import type { WorkerLink } from "./link.ts";
+import { notify } from "./notices.ts";
 import type { LoadProgress, ModelFacts, Precision } from "./protocol.ts";
 
 export interface ShelfModel {
@@ -123,4 +125,28 @@ export async function shippedModels(): Promise<ShippedModel[]> {
 function isShipped(entry: unknown): entry is ShippedModel {
   const { name, url } = (entry ?? {}) as Partial<Record<"name" | "url", unknown>>;
   return typeof name === "string" && typeof url === "string";
+}
+
+/** The buttons and the field that bring models. */
+export function wireModels(actions: {
+  add: (groups: File[][]) => Promise<void>;
+  useUrl: (url: string) => Promise<boolean>;
+}): void {
+  const add = async (folder: boolean): Promise<void> => {
+    const files = await chooseFiles(folder ? { folder } : { multiple: true, accept: modelTypes });
+    if (!files.length) return;
+    const { models } = sortFiles(files);
+    if (models.length) await actions.add(models);
+    else notify("No model", "None of these files is a .param, .pt, .onnx or model manifest (.json).");
+  };
+  button("add-model").addEventListener("click", () => void add(false));
+  button("empty-model").addEventListener("click", () => void add(false));
+  button("add-folder").addEventListener("click", () => void add(true));
+  byId("url-form", HTMLFormElement).addEventListener("submit", (event) => {
+    event.preventDefault();
+    const field = byId("url", HTMLInputElement);
+    void actions.useUrl(field.value).then((loaded) => {
+      if (loaded) field.value = "";
+    });
+  });
 }

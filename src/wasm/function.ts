@@ -13,13 +13,13 @@
  * ```
  */
 import { ByteWriter } from "../base/bytes.ts";
+import { accessesMemory, writeImmediate } from "./_immediate.ts";
 import { type Label, OperandStack } from "./_stack.ts";
 import { writeUnsigned } from "./leb128.ts";
 import {
   control,
   type Immediate,
   type ImmediateOf,
-  type Instruction,
   instruction,
   type OpName,
   type ValueType,
@@ -32,7 +32,6 @@ import {
   type Params,
   type TableRef,
   typeBytes,
-  writeConstant,
 } from "./types.ts";
 
 /** What a function needs to know of its module. */
@@ -80,58 +79,13 @@ export class Func<P extends Params = Params> {
     this.stack.pop(row.operands, name);
     const { bytes } = row;
     for (let i = 0; i < bytes.length; i++) this.code.u8(bytes[i]);
-    this.writeImmediate(row, immediate as Immediate | undefined);
+    writeImmediate(this.code, row, immediate as Immediate | undefined, this.stack);
+    this.usesMemory ||= accessesMemory(row);
     this.stack.push(row.results);
-  }
-
-  private writeImmediate(row: Instruction, immediate: Immediate = {}): void {
-    if (row.accessLog2 >= 0) this.writeMemoryAt(row, immediate);
-    if (row.laneCount > 0) this.writeLane(row, immediate.lane, row.laneCount);
-    if (row.shuffle) this.writeShuffle(row, immediate.lanes);
-    if (row.constant) this.writeValue(row.constant, immediate.value as number | bigint | Uint8Array);
-    if (row.zeros > 0) this.writeZeros(row);
-  }
-
-  private writeMemoryAt(row: Instruction, { offset = 0, align = row.accessLog2 }: Immediate): void {
-    if (!Number.isInteger(align) || align < 0 || align > row.accessLog2) {
-      this.stack.fail(`${row.name}: align ${align} is log2 of bytes, at most ${row.accessLog2}`);
-    }
-    if (row.atomic && align !== row.accessLog2)
-      this.stack.fail(`${row.name}: align must be ${row.accessLog2}`);
-    if (!(offset >= 0 && offset <= 0xffffffff && Number.isInteger(offset))) {
-      this.stack.fail(`${row.name}: offset ${offset} is not an unsigned 32-bit number`);
-    }
-    this.usesMemory = true;
-    this.code.u8(align);
-    writeUnsigned(this.code, offset);
-  }
-
-  private writeZeros(row: Instruction): void {
-    for (let i = 0; i < row.zeros; i++) this.code.u8(0);
-    if (!row.atomic) this.usesMemory = true;
-  }
-
-  private writeLane(row: Instruction, lane: number | undefined, count: number): void {
-    if (lane === undefined || !Number.isInteger(lane) || lane < 0 || lane >= count) {
-      this.stack.fail(`${row.name}: lane ${lane} is not in 0..${count - 1}`);
-    }
-    this.code.u8(lane);
-  }
-
-  private writeShuffle(row: Instruction, lanes: ArrayLike<number> | undefined): void {
-    if (lanes?.length !== 16) this.stack.fail(`${row.name}: expects 16 lanes, found ${lanes?.length}`);
-    for (let i = 0; i < 16; i++) this.writeLane(row, lanes[i], 32);
   }
 
   // Constants
 
-  private writeValue(type: ValueType, value: number | bigint | Uint8Array): void {
-    try {
-      writeConstant(this.code, type, value);
-    } catch (error) {
-      this.stack.fail(`${type}.const: ${(error as Error).message}`);
-    }
-  }
   /** A number in [−2^31, 2^32). */
   i32(value: number): void {
     this.op("i32.const", { value });

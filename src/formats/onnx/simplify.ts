@@ -5,7 +5,6 @@
 
 import { GraphError, UnsupportedError, withContext } from "../../base/errors.ts";
 import { brief } from "../../base/text.ts";
-import { sliceArguments } from "./arguments.ts";
 import { allKnown } from "./dims.ts";
 import type { ElementType } from "./elements.ts";
 import { evaluators, FoldRefused } from "./evaluate.ts";
@@ -19,7 +18,6 @@ import {
   type Dim,
   describeNode,
   graphAttribute,
-  intsAttribute,
   makeTensor,
   type OnnxGraph,
   type OnnxModel,
@@ -30,6 +28,7 @@ import {
   tensorNumbers,
   tensorSize,
 } from "./model.ts";
+import { isNoOp, type KnownValues } from "./no-op.ts";
 import { sortNodes } from "./sort.ts";
 
 export interface SimplifyOptions {
@@ -71,6 +70,12 @@ export function simplify(model: OnnxModel, options: SimplifyOptions = {}): Simpl
 }
 
 class Simplifier {
+  /** What rules may ask of values. */
+  private readonly known: KnownValues = {
+    shape: (name) => this.shapes.get(name),
+    type: (name) => this.types.get(name),
+    constant: (name) => this.constant(name),
+  };
   readonly shapes = new Map<string, OnnxShape>();
   readonly types = new Map<string, ElementType>();
   private readonly data = new Map<string, readonly Dim[]>();
@@ -218,7 +223,7 @@ class Simplifier {
   /** Removes a node that hands its input on. */
   private drop(node: OnnxNode): boolean {
     if (node.outputs.slice(1).some((name) => name) && node.opType !== "Dropout") return false;
-    if (node.domain !== "" || !this.isNoOp(node)) return false;
+    if (node.domain !== "" || !isNoOp(node, this.known)) return false;
     const [from] = node.inputs;
     const [to] = node.outputs;
     if (!this.outputNames.has(to)) {
@@ -235,75 +240,6 @@ class Simplifier {
     this.promoted.set(from, to);
     this.alias.set(to, from);
     return true;
-  }
-
-  private isNoOp(node: OnnxNode): boolean {
-    const shape = this.shapes.get(node.inputs[0]);
-    const result = this.shapes.get(node.outputs[0]);
-    const isSameShape =
-      shape !== undefined && shape.length === result?.length && shape.every((d, i) => d === result[i]);
-    switch (node.opType) {
-      case "Identity":
-        return true;
-      case "Dropout": {
-        const training = this.constant(node.inputs[2]);
-        return !training || tensorNumbers(training)[0] === 0;
-      }
-      case "Cast":
-        return this.types.get(node.inputs[0]) === this.types.get(node.outputs[0]);
-      case "CastLike":
-        return this.types.get(node.inputs[0]) === this.types.get(node.inputs[1]);
-      case "Reshape":
-      case "Flatten":
-      case "Expand":
-      case "Tile":
-      case "Squeeze":
-      case "Unsqueeze":
-        return isSameShape;
-      case "Transpose":
-        return intsAttribute(node, "perm")?.every((axis, i) => axis === i) ?? false;
-      case "Mul":
-      case "Div":
-        return isSameShape && this.isConstantOf(node.inputs[1], 1);
-      case "Add":
-      case "Sub":
-        return isSameShape && this.isConstantOf(node.inputs[1], 0);
-      case "Concat":
-      case "Sum":
-      case "Max":
-      case "Min":
-        return node.inputs.length === 1;
-      case "Slice":
-        return isSameShape && this.stepsAreOne(node, shape.length);
-      case "Pad":
-        return isSameShape && this.padsAreZero(node);
-      default:
-        return false;
-    }
-  }
-
-  private isConstantOf(name: string, value: number): boolean {
-    const tensor = this.constant(name);
-    return (
-      tensor !== undefined &&
-      tensor.data.length > 0 &&
-      Array.from(tensorNumbers(tensor)).every((v) => v === value)
-    );
-  }
-
-  private padsAreZero(node: OnnxNode): boolean {
-    const pads = this.constant(node.inputs[1]);
-    const values = pads ? Array.from(tensorNumbers(pads)) : (intsAttribute(node, "pads") ?? [1]);
-    return values.every((v) => v === 0);
-  }
-
-  private stepsAreOne(node: OnnxNode, rank: number): boolean {
-    const ends = (i: number): number[] | undefined => {
-      const tensor = this.constant(node.inputs[i]);
-      return tensor && Array.from(tensorNumbers(tensor));
-    };
-    const given = sliceArguments(node, ends, rank);
-    return given?.steps.every((step) => step === 1) ?? false;
   }
 
   /** The nodes of the branch that a constant condition picks, with inner names made unique. */

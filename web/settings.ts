@@ -1,0 +1,90 @@
+/** Thresholds, input size and threads of the Detect tab. */
+import { capabilities, threadChoices } from "./capabilities.ts";
+import { anElement, byId, make } from "./dom.ts";
+import type { DetectRequest, ModelFacts } from "./protocol.ts";
+
+/** Sides of the input to offer, where the model's stride allows. */
+const sides = [256, 288, 320, 352, 384, 416, 448, 480, 512, 576, 640];
+
+export class Settings {
+  threads = threadChoices().initial;
+  private facts: ModelFacts | undefined;
+  /** The side that the user chose, which then holds for all models. */
+  private chosenSize: number | undefined;
+  private readonly actions: { changed: () => void; threads: () => void };
+
+  /** `changed`: boxes may be others now; `threads`: another number of them is wanted. */
+  constructor(actions: { changed: () => void; threads: () => void }) {
+    this.actions = actions;
+    for (const id of ["confidence", "iou"]) {
+      const slider = byId(id, HTMLInputElement);
+      slider.addEventListener("input", () => {
+        anElement(`${id}-value`).textContent = slider.valueAsNumber.toFixed(2);
+        actions.changed();
+      });
+    }
+    const size = byId("size", HTMLSelectElement);
+    size.addEventListener("change", () => this.setSize(Number(size.value)));
+    byId("rectangle", HTMLInputElement).addEventListener("change", () => actions.changed());
+    const threads = byId("threads", HTMLSelectElement);
+    const { choices } = threadChoices();
+    threads.append(...choices.map((count) => make("option", { value: String(count) }, String(count))));
+    threads.value = String(this.threads);
+    threads.addEventListener("change", () => this.setThreads(Number(threads.value)));
+    this.offerSizes(undefined);
+    this.hintThreads();
+  }
+
+  read(): Pick<DetectRequest, "size" | "rectangle" | "confidence" | "iou"> {
+    return {
+      rectangle: byId("rectangle", HTMLInputElement).checked,
+      size: Number(byId("size", HTMLSelectElement).value),
+      confidence: byId("confidence", HTMLInputElement).valueAsNumber,
+      iou: byId("iou", HTMLInputElement).valueAsNumber,
+    };
+  }
+
+  setThreads(threads: number): void {
+    this.threads = threads;
+    this.actions.threads();
+  }
+
+  setSize(side: number): void {
+    this.chosenSize = side;
+    this.offerSizes(this.facts);
+    this.actions.changed();
+  }
+
+  /** The sizes that a model can run at, its own among them. */
+  offerSizes(facts: ModelFacts | undefined): void {
+    this.facts = facts;
+    const select = byId("size", HTMLSelectElement);
+    const stride = facts?.stride ?? 32;
+    const own = facts ? Math.max(facts.width, facts.height) : undefined;
+    const fits = (side: number): boolean => side % stride === 0;
+    const all = [...new Set([...sides, ...(own ? [own] : [])])].filter(fits).sort((a, b) => a - b);
+    select.replaceChildren(
+      ...all.map((side) => {
+        const text = side === own ? `${side}, default` : String(side);
+        return make("option", { value: String(side) }, text);
+      }),
+    );
+    const wanted = this.chosenSize ?? own ?? 640;
+    select.value = String(all.includes(wanted) ? wanted : (own ?? all[all.length - 1]));
+  }
+
+  /** Without isolation there is one thread; the service worker brings isolation with the next visit. */
+  private hintThreads(): void {
+    const hint = anElement("threads-hint");
+    if (capabilities.isolated || capabilities.cores < 2) return;
+    hint.hidden = false;
+    if (!navigator.serviceWorker?.controller) {
+      hint.textContent = "One thread: this host does not isolate the page.";
+      navigator.serviceWorker?.addEventListener("controllerchange", () => this.hintThreads(), { once: true });
+      return;
+    }
+    const reload = make("button", { type: "button", class: "link" }, "Reload");
+    reload.addEventListener("click", () => location.reload());
+    hint.replaceChildren(reload, " to use more threads.");
+  }
+}

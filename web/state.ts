@@ -1,0 +1,46 @@
+/** What the Detect tab says of its state: which source, which model, what to do next. */
+import { anElement, button, make } from "./dom.ts";
+import type { Shelf } from "./shelf.ts";
+import type { Source } from "./source.ts";
+
+export function showState(source: Source | undefined, shelf: Shelf): void {
+  const { loading, current } = shelf;
+  document.body.dataset.state = source?.kind ?? (loading ? "loading" : "empty");
+  document.body.classList.toggle("has-model", current !== undefined);
+  anElement("empty").hidden = source !== undefined;
+  const busy = anElement("busy");
+  busy.textContent = loading
+    ? `Loading ${loading.name}…`
+    : source && !current
+      ? "Load a model to see boxes"
+      : "";
+  busy.hidden = busy.textContent === "" || (!source && !loading);
+  anElement("empty-title").textContent = current
+    ? `${current.facts?.name} is ready`
+    : "Detect objects in this tab";
+  anElement("empty-text").textContent = current
+    ? "Use the camera, or open a picture or a video. You can also drop or paste one."
+    : "Load a model, then point the camera or open a picture. Nothing you open leaves this device.";
+  button("empty-model").hidden = current !== undefined || loading !== undefined;
+  const pause = button("pause");
+  pause.hidden = source?.kind !== "camera";
+  pause.setAttribute("aria-pressed", String(source !== undefined && !source.live));
+  if (source?.kind !== "camera") button("flip").hidden = true;
+  for (const kind of ["camera", "picture", "video"]) {
+    button(`use-${kind}`).classList.toggle("on", source?.kind === kind);
+  }
+  if (!source) button("save").disabled = true;
+  const assumptions = current?.facts?.assumptions ?? [];
+  anElement("assumptions").replaceChildren(
+    ...(assumptions.length
+      ? [
+          make(
+            "details",
+            { class: "hint" },
+            make("summary", {}, "Some facts were assumed"),
+            make("ul", {}, ...assumptions.map((text) => make("li", {}, text))),
+          ),
+        ]
+      : []),
+  );
+}
