@@ -8,10 +8,11 @@
  * ```
  */
 export { inContext, withContext } from "./base/errors.ts";
-export { type BudgetInput, type BudgetResult, keepWithinBudget } from "./deploy/budget.ts";
-export { type CalibratedNote, calibratedModel, graphDigest, isCorrected } from "./deploy/calibration.ts";
+export { type BudgetInput, type BudgetResult, keepWithinBudget, sensitivityInputs } from "./deploy/budget.ts";
+export { type CalibratedModel, calibratedFiles, openCalibrated } from "./deploy/calibrated.ts";
 export { inputDifferences } from "./deploy/evaluate.ts";
 export { detectionImportance } from "./deploy/importance.ts";
+export { mergePartials, partialNote } from "./deploy/partial.ts";
 export { stageTitles } from "./deploy/progress.ts";
 export { postprocess } from "./detect/detect.ts";
 export { classColor } from "./detect/draw.ts";

@@ -39,6 +39,10 @@ const kinds = {
   "a number, or { width, height }": (value: unknown) => has(value, { width: 0, height: 0 }),
   "a list of categories ({ id, name })": (value: unknown) =>
     Array.isArray(value) && value.every((each) => has(each, { id: 0, name: "" })),
+  "a list of files ({ name, bytes })": (value: unknown) =>
+    Array.isArray(value) &&
+    value.every((each) => has(each, { name: "" }) && isCalled(each.bytes, "Uint8Array")),
+  "a folder ({ read, describe })": (value: unknown) => has(value, { read: () => {}, describe: () => {} }),
   "a head ({ kind, … })": (value: unknown) => has(value, { kind: "" }),
   "a list of detections": (value: unknown) =>
     Array.isArray(value) && value.every((each) => has(each, { classId: 0, score: 0, box: {} })),

@@ -1,10 +1,8 @@
 /** `ncnnkit calibrate`: scales for int8 from pictures. */
-import { createHash } from "node:crypto";
 import path from "node:path";
 import { InvalidArgumentError } from "commander";
 import { counted } from "../base/text.ts";
 import { readBytes } from "../node/files.ts";
-import { slashed } from "../node/local.ts";
 import {
   type CalibrateProgress,
   calibrateModel,
@@ -15,28 +13,25 @@ import {
   type Manifest,
   type ModelCalibration,
   type ModelInput,
-  modelFiles,
+  type NamedBytes,
   openPictures,
   UsageError,
-  writeFiles,
 } from "../node.ts";
 import {
-  calibratedModel,
+  calibratedFiles,
   detectionImportance,
-  graphDigest,
   inputDifferences,
-  isCorrected,
-  mergeObservations,
-  type Observations,
+  mergePartials,
   observeSource,
+  partialNote,
   quantizableLayers,
-  readPartial,
   stageTitles,
   writePartial,
 } from "../steps.ts";
 import { choice, command, list, type OptionsOf, option, required } from "./command.ts";
+import { keepOthers, writeInto } from "./files.ts";
 import { nameOptions, openNamed } from "./names.ts";
-import { factOptions, jsonOption, keepOthers, methodOption, numberIn, threadsOption } from "./options.ts";
+import { factOptions, jsonOption, methodOption, numberIn, threadsOption } from "./options.ts";
 import { startProgress } from "./progress.ts";
 import { type Terminal, table, warn } from "./terminal.ts";
 
@@ -128,21 +123,20 @@ async function run([file]: [string], options: Options, terminal: Terminal): Prom
   const source = entries && calibrationSource(entries, input, told.skip, undefined, told.warn);
   const step = ({ phase, images }: CalibrateProgress): void =>
     told.step(stageTitles[phase], images, entries?.length ?? 0);
-  const note = JSON.stringify({ model: await graphDigest(graph), input });
+  const note = await partialNote(graph, input);
   try {
     if (options.shard) {
       const observations = await observeSource(graph, source ?? none, {
         threads: options.threads,
         onProgress: step,
       });
-      await write(
-        options.out,
-        { [path.basename(options.out)]: writePartial({ note, observations }) },
-        terminal,
-      );
+      const part = { [path.basename(options.out)]: writePartial({ note, observations }) };
+      for (const written of await writeInto(path.dirname(options.out), part)) {
+        terminal.out(`${written.file}\n`);
+      }
       return;
     }
-    const observations = options.merge && (await merged(options.merge, note));
+    const observations = options.merge && mergePartials(await readAll(options.merge), note);
     if (!source && options.method === "auto") {
       warn(
         terminal,
@@ -163,6 +157,9 @@ async function run([file]: [string], options: Options, terminal: Terminal): Prom
     told.stop();
   }
 }
+
+const readAll = (files: readonly string[]): Promise<NamedBytes[]> =>
+  Promise.all(files.map(async (name) => ({ name, bytes: await readBytes(name) })));
 
 async function* none(): AsyncGenerator<never> {}
 
@@ -216,38 +213,6 @@ function warnMismatch(
   );
 }
 
-async function merged(files: readonly string[], note: string): Promise<Observations> {
-  const observations: Observations = new Map();
-  const seen = new Map<string, string>();
-  for (const file of files) {
-    const bytes = await readBytes(file);
-    const digest = createHash("sha256").update(bytes).digest("hex");
-    const same = seen.get(digest);
-    if (same !== undefined) {
-      throw new UsageError(`${file} and ${same} are the same part, whose pictures would count twice`);
-    }
-    seen.set(digest, file);
-    const partial = readPartial(bytes, file);
-    if (partial.note !== note) {
-      throw new UsageError(
-        `${file}: made with another model, size or pre-processing: ${partial.note.slice(0, 400)}, expected ${note.slice(0, 400)}`,
-      );
-    }
-    mergeObservations(observations, partial.observations);
-  }
-  return observations;
-}
-
-async function write(
-  file: string,
-  files: Record<string, Uint8Array | string>,
-  terminal: Terminal,
-): Promise<void> {
-  const folder = path.dirname(file);
-  await writeFiles(folder, files);
-  for (const name of Object.keys(files)) terminal.out(`${slashed(path.join(folder, name))}\n`);
-}
-
 async function finish(
   result: ModelCalibration,
   original: { graph: Graph; manifest: Manifest },
@@ -256,13 +221,7 @@ async function finish(
 ): Promise<void> {
   const { layers, images, method } = result;
   const files: Record<string, Uint8Array | string> = { [path.basename(options.out)]: result.plainTable };
-  if (isCorrected(result, original.graph)) {
-    const name = `${path.parse(options.out).name}-calibrated`;
-    const calibrated = await calibratedModel(result, original, name);
-    Object.assign(files, modelFiles(calibrated.graph, calibrated.manifest), {
-      [`${name}.table`]: calibrated.table,
-    });
-  }
+  Object.assign(files, await calibratedFiles(result, original, `${path.parse(options.out).name}-calibrated`));
   for (const layer of layers) {
     if (layer.min === 0 && layer.max === 0) {
       warn(
@@ -272,7 +231,7 @@ async function finish(
     }
   }
   if (options.json) {
-    await writeFiles(path.dirname(options.out), files);
+    await writeInto(path.dirname(options.out), files);
     const rows = layers.map(({ histogram: _, ...layer }) => layer);
     terminal.out(`${JSON.stringify({ method, images, files: Object.keys(files), layers: rows }, null, 2)}\n`);
     return;
@@ -294,5 +253,5 @@ async function finish(
       ]),
     ]),
   );
-  await write(options.out, files, terminal);
+  for (const { file } of await writeInto(path.dirname(options.out), files)) terminal.out(`${file}\n`);
 }

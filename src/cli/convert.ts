@@ -1,10 +1,11 @@
 /** `ncnnkit convert`: a checkpoint or ONNX export to the files of an ncnn model. */
 import path from "node:path";
 import { slashed } from "../node/local.ts";
-import { convert, modelFiles, summarize, writeFiles } from "../node.ts";
+import { convert, modelFiles, summarize } from "../node.ts";
 import { command, flag, type OptionsOf, option, required } from "./command.ts";
+import { keepOthers, keepSource, writeInto } from "./files.ts";
 import { nameOptions, openNamed } from "./names.ts";
-import { factOptions, jsonOption, keepOthers, keepSource } from "./options.ts";
+import { factOptions, jsonOption } from "./options.ts";
 import { type Terminal, table, warn } from "./terminal.ts";
 
 const options = {
@@ -55,11 +56,7 @@ async function run([file]: [string], options: Options, terminal: Terminal): Prom
   const outputs = Object.keys(files).map((each) => slashed(path.join(options.out, each)));
   keepSource(file, outputs, "choose another folder or --name");
   await keepOthers(outputs);
-  await writeFiles(options.out, files);
-  const written = Object.entries(files).map(([each, content]) => ({
-    file: slashed(path.join(options.out, each)),
-    bytes: typeof content === "string" ? new TextEncoder().encode(content).length : content.length,
-  }));
+  const written = await writeInto(options.out, files);
   if (options.json) {
     terminal.out(`${JSON.stringify({ files: written, rewrites, manifest }, null, 2)}\n`);
     return;

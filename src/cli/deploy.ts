@@ -17,7 +17,15 @@ import { hasOwnLabels, requireHeads, stageTitles } from "../steps.ts";
 import { command, list, type OptionsOf, option, required } from "./command.ts";
 import { change, percent } from "./eval.ts";
 import { nameOptions, openNamed } from "./names.ts";
-import { factOptions, jsonOption, methodOption, numberIn, parsePercent, threadsOption } from "./options.ts";
+import {
+  budgetOf,
+  budgetTimeOption,
+  factOptions,
+  jsonOption,
+  methodOption,
+  numberIn,
+  threadsOption,
+} from "./options.ts";
 import { startProgress } from "./progress.ts";
 import { type Terminal, table, warn } from "./terminal.ts";
 
@@ -47,11 +55,7 @@ const options = {
     "most AP that may be lost, as in 0.3; needs --eval with labels",
     numberIn(0, 100),
   ),
-  budgetTime: option(
-    "--budget-time <percent>",
-    "time that sensitive layers in float may cost, as in 5%",
-    parsePercent,
-  ),
+  ...budgetTimeOption,
   ...jsonOption,
   ...factOptions,
   ...nameOptions,
@@ -112,10 +116,7 @@ async function run([file]: [string], options: Options, terminal: Terminal): Prom
         method: options.method,
         threads: options.threads,
         keepFloat: options.keepFloat,
-        budget: {
-          ap: options.budgetAp === undefined ? undefined : options.budgetAp / 100,
-          time: options.budgetTime,
-        },
+        budget: budgetOf(options),
         encode,
         machine: `${os.cpus()[0]?.model ?? "unknown processor"}, Node ${process.versions.node}`,
         onProgress: ({ stage, done, total = 1 }) => told.step(stageTitles[stage], done, total),

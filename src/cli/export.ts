@@ -4,8 +4,9 @@ import { kindOf } from "../node/files.ts";
 import { writePaths } from "../node/write.ts";
 import { exportModel, UsageError } from "../node.ts";
 import { command, flag, option } from "./command.ts";
+import { keepSource } from "./files.ts";
 import { nameOptions, openNamed } from "./names.ts";
-import { factOptions, jsonOption, keepSource } from "./options.ts";
+import { factOptions, jsonOption } from "./options.ts";
 import { warn } from "./terminal.ts";
 
 export const exportCommand = command({

@@ -1,7 +1,7 @@
 /** `ncnnkit ncnn2int8`: the official tool's command line. */
 import { ncnn2int8 } from "../official.ts";
+import { readTable } from "./files.ts";
 import { officialCommand, readPair, writePair } from "./official.ts";
-import { readTable } from "./options.ts";
 import { warn } from "./terminal.ts";
 
 export const ncnn2int8Command = officialCommand({

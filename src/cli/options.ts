@@ -1,11 +1,9 @@
 /** Options that several commands share, and how their values are read. */
-import path from "node:path";
 import { InvalidArgumentError } from "commander";
-import { kindOf, readText, sameFile } from "../node/files.ts";
-import { type Backend, type CalibrationTable, type OpenOptions, UsageError } from "../node.ts";
-import { backendNames, methods, parseTable } from "../steps.ts";
+import { readText } from "../node/files.ts";
+import { type Backend, type Budget, type OpenOptions, UsageError } from "../node.ts";
+import { backendNames, methods } from "../steps.ts";
 import { choice, flag, type OptionsOf, option } from "./command.ts";
-import { type Terminal, warn } from "./terminal.ts";
 
 /** A parser for a number in a range, for commander. */
 export function numberIn(least: number, most: number, whole = false): (text: string) => number {
@@ -17,7 +15,7 @@ export function numberIn(least: number, most: number, whole = false): (text: str
 }
 
 /** `5%` or `0.05`, as a fraction from 0 to 1. */
-export function parsePercent(text: string): number {
+function parsePercent(text: string): number {
   const match = /^\s*(\d+(?:\.\d+)?|\.\d+)\s*(%?)\s*$/.exec(text);
   const value = match ? Number(match[1]) / (match[2] ? 100 : 1) : Number.NaN;
   if (value >= 0 && value <= 1) return value;
@@ -70,43 +68,26 @@ async function readLabels(text: string): Promise<string[]> {
   return lines.map((line) => line.trim());
 }
 
-/**
- * Throws UsageError when one of the files to write is the one that was read, under whatever path, or is in the place of a file of
- * the folder that was read.
- */
-export function keepSource(source: string, outputs: readonly string[], advice: string): void {
-  const isFolder = kindOf(source) === "folder";
-  const hit = outputs.find(
-    (file) => sameFile(file, source) || (isFolder && kindOf(file) && sameFile(path.dirname(file), source)),
-  );
-  if (hit !== undefined) throw new UsageError(`${isFolder ? hit : source} would be overwritten; ${advice}`);
-}
-
-/**
- * Throws UsageError when a manifest or header would take the place of a file that is none: their names come from the model's, so a
- * `package.json` may be hit by accident.
- */
-export async function keepOthers(outputs: readonly string[]): Promise<void> {
-  for (const file of outputs) {
-    if (!/\.(json|h)$/.test(file) || kindOf(file) !== "file") continue;
-    const text = await readText(file);
-    if (
-      /\.h$/.test(file)
-        ? text.includes("from the model manifest; do not edit")
-        : /"provenance"\s*:/.test(text)
-    )
-      continue;
-    throw new UsageError(
-      `${file} is not from ncnnkit and would be overwritten; choose another folder or name`,
-    );
-  }
-}
-
 export const threadsOption = {
   threads: option("--threads <n>", "threads to compute with", numberIn(1, 64, true)),
 };
 
 export const methodOption = { method: choice("--method <name>", "how scales are chosen", methods, "auto") };
+
+export const budgetTimeOption = {
+  budgetTime: option(
+    "--budget-time <percent>",
+    "time that sensitive layers in float may cost, as in 5%",
+    parsePercent,
+  ),
+};
+
+/** The budget that was given, `--budget-ap` in hundredths; nothing without one. */
+export function budgetOf(given: { budgetAp?: number; budgetTime?: number }): Budget | undefined {
+  const { budgetAp, budgetTime } = given;
+  if (budgetAp === undefined && budgetTime === undefined) return undefined;
+  return { ap: budgetAp === undefined ? undefined : budgetAp / 100, time: budgetTime };
+}
 
 export const engineOptions = {
   backend: option(
@@ -126,10 +107,4 @@ function parseBackend(text: string): Backend {
   const backend = backendNames.find((name) => name === text);
   if (backend) return backend;
   throw new InvalidArgumentError(`Allowed: ${backendNames.join(", ")}.`);
-}
-
-/** A calibration table from a file; what in it silences a layer is warned of. Throws with the file's name. */
-export async function readTable(file: string, terminal: Terminal): Promise<CalibrationTable> {
-  const text = await readText(file);
-  return parseTable(text, file, (message) => warn(terminal, `${file}: ${message}`));
 }

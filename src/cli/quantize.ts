@@ -1,7 +1,6 @@
 /** `ncnnkit quantize`: a float model and its calibration table to an int8 model. */
 import path from "node:path";
-import { readBytes } from "../node/files.ts";
-import { slashed } from "../node/local.ts";
+import { diskFolder } from "../node/files.ts";
 import {
   type Budget,
   type CalibrationTable,
@@ -11,37 +10,24 @@ import {
   InputError,
   type Manifest,
   modelFiles,
-  open,
   openDataset,
   openPictures,
   quantizeModel,
   readEntries,
-  type Tensor,
   UsageError,
-  writeFiles,
 } from "../node.ts";
 import {
-  type CalibratedNote,
-  graphDigest,
   hasOwnLabels,
   keepWithinBudget,
-  printedScales,
+  openCalibrated,
   quantizableLayers,
+  sensitivityInputs,
   stageTitles,
-  toTensor,
 } from "../steps.ts";
 import { command, flag, list, type OptionsOf, option, required } from "./command.ts";
+import { keepOthers, keepSource, readTable, writeInto } from "./files.ts";
 import { nameOptions, openNamed } from "./names.ts";
-import {
-  factOptions,
-  jsonOption,
-  keepOthers,
-  keepSource,
-  numberIn,
-  parsePercent,
-  readTable,
-  threadsOption,
-} from "./options.ts";
+import { budgetOf, budgetTimeOption, factOptions, jsonOption, numberIn, threadsOption } from "./options.ts";
 import { startProgress } from "./progress.ts";
 import { type Terminal, table as textTable, warn } from "./terminal.ts";
 
@@ -65,11 +51,7 @@ const options = {
     "most AP that may be lost, as in 0.3: sensitive layers stay float until it is kept",
     numberIn(0, 100),
   ),
-  budgetTime: option(
-    "--budget-time <percent>",
-    "time that sensitive layers in float may cost, as in 5%",
-    parsePercent,
-  ),
+  ...budgetTimeOption,
   images: option("--images <path>", "pictures for the budget; with YOLO labels for --budget-ap"),
   data: option("--data <path>", "labelled pictures for the budget, as eval takes them"),
   limit: option("--limit <n>", "pictures for the budget at most", numberIn(1, 1e6, true), 128),
@@ -118,23 +100,18 @@ async function run([file]: [string], options: Options, terminal: Terminal): Prom
   }
   const int8 = make();
   const files = modelFiles(int8.graph, int8.manifest);
-  await writeFiles(options.out, files);
+  const written = await writeInto(options.out, files);
   const record = int8.manifest.quantization;
-  const written = Object.entries(files).map(([each, content]): [string, number] => [
-    slashed(path.join(options.out, each)),
-    typeof content === "string" ? new TextEncoder().encode(content).length : content.length,
-  ]);
   if (options.json) {
-    terminal.out(
-      `${JSON.stringify({ files: written.map(([each]) => each), quantization: record }, null, 2)}\n`,
-    );
+    const paths = written.map((each) => each.file);
+    terminal.out(`${JSON.stringify({ files: paths, quantization: record }, null, 2)}\n`);
     return;
   }
   terminal.err(
     `${name}: ${Object.keys(record.layers).length} layers int8, ${record.keptFloat.length} float\n`,
   );
   for (const kept of record.keptFloat) terminal.err(`  ${kept.name} stays float: ${kept.reason}\n`);
-  terminal.out(textTable(written));
+  terminal.out(textTable(written.map((each) => [each.file, each.bytes])));
 }
 
 /** The float model and the table to use: those given, or the better ones that calibrate left beside the table. */
@@ -144,55 +121,16 @@ async function partsOf(file: string, options: Options, terminal: Terminal): Prom
   const { graph, manifest } = opened.raw ? convert(opened) : opened;
   quantizableLayers(graph);
   const table = await readTable(options.table, terminal);
-  const plain: Parts = { graph, manifest, table };
+  if (options.plain) return { graph, manifest, table };
   const { dir, name } = path.parse(options.table);
-  const beside = path.join(dir, `${name}-calibrated`);
-  if (options.plain) return plain;
-  try {
-    await readBytes(`${beside}.json`);
-  } catch (error) {
-    if (error instanceof InputError) return plain;
-    throw error;
-  }
-  const calibrated = await open(`${beside}.json`);
-  const note = calibrated.manifest.provenance.calibration as CalibratedNote | undefined;
-  const scales = printedScales(table);
-  const problem =
-    note?.model !== (await graphDigest(graph))
-      ? "is of another model"
-      : Object.entries(scales).some(([layer, scale]) => note.scales[layer] !== scale)
-        ? "does not fit the scales in the table"
-        : undefined;
-  if (problem || !note) {
-    warn(terminal, `${beside}.json ${problem}: only the table is used`);
-    return plain;
-  }
-  terminal.err(`using the corrections in ${beside}.json\n`);
-  const whole = await readTable(`${beside}.table`, terminal);
-  return {
-    graph: calibrated.graph,
-    manifest,
-    // A layer that was taken out of the table stays float.
-    table: withoutLayers(whole, (layer) => layer in scales),
-    method: note.method,
-    images: note.images,
-  };
+  const beside = `${name}-calibrated`;
+  const calibrated = await openCalibrated(diskFolder(dir), beside, { graph, table }, (message) =>
+    warn(terminal, message),
+  );
+  if (!calibrated) return { graph, manifest, table };
+  terminal.err(`using the corrections in ${path.join(dir, `${beside}.json`)}\n`);
+  return { manifest, ...calibrated };
 }
-
-function withoutLayers(table: CalibrationTable, keep: (layer: string) => boolean): CalibrationTable {
-  return {
-    weights: new Map([...table.weights].filter(([layer]) => keep(layer))),
-    activations: new Map([...table.activations].filter(([layer]) => keep(layer))),
-  };
-}
-
-function budgetOf({ budgetAp, budgetTime }: Options): Budget | undefined {
-  if (budgetAp === undefined && budgetTime === undefined) return undefined;
-  return { ap: budgetAp === undefined ? undefined : budgetAp / 100, time: budgetTime };
-}
-
-/** Pictures on which the sensitivity of layers is measured. */
-const sensitivityPictures = 4;
 
 async function spend(
   budget: Budget,
@@ -215,11 +153,7 @@ async function spend(
           ...(options.data !== undefined && { images }),
         });
   const items = (): AsyncIterable<EvaluationItem> => readEntries(dataset.entries, told.skip, told.warn);
-  const inputs: Record<string, Tensor>[] = [];
-  for await (const { picture } of items()) {
-    inputs.push({ [manifest.input.blob]: toTensor(picture, manifest.input, size).tensor });
-    if (inputs.length === sensitivityPictures) break;
-  }
+  const inputs = await sensitivityInputs(items(), manifest.input, size);
   if (!inputs.length) throw new InputError(`${source}: none of the pictures could be read`);
   try {
     const result = await keepWithinBudget({

@@ -5,7 +5,8 @@ import { diskFolder, readBytes } from "../node/files.ts";
 import { writePaths } from "../node/write.ts";
 import { simplifyModel } from "../steps.ts";
 import { command, list, option } from "./command.ts";
-import { jsonOption, keepSource } from "./options.ts";
+import { keepSource } from "./files.ts";
+import { jsonOption } from "./options.ts";
 import { table } from "./terminal.ts";
 
 type Shapes = Record<string, number[]>;

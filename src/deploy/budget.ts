@@ -7,13 +7,14 @@ import { warmUp } from "../base/timing.ts";
 import { createSession } from "../engine/session.ts";
 import type { CalibrationTable } from "../formats/table.ts";
 import { lossOf } from "../heads/index.ts";
-import type { Manifest } from "../heads/manifest.ts";
+import type { Manifest, ModelInput } from "../heads/manifest.ts";
 import { type Graph, inferShapes, opOf, paramsOf } from "../ir/graph.ts";
+import type { Tensor } from "../ir/tensor.ts";
 import { Model } from "../open/model.ts";
 import { ops } from "../ops/index.ts";
 import { withoutVectorConvolutions } from "../passes/index.ts";
 import { type Corrections, type Loss, quantizeGraph, sensitivity } from "../quantize/index.ts";
-import { type EvaluationItem, evaluateModels } from "./evaluate.ts";
+import { type EvaluationItem, evaluateModels, firstInputs } from "./evaluate.ts";
 
 /** What layers that stay float may cost; each limit that is given must hold. */
 export interface Budget {
@@ -53,6 +54,19 @@ export interface BudgetResult {
   apLoss?: number;
   /** Whether the budget of AP is kept. */
   met: boolean;
+}
+
+const sensitivityPictures = 4;
+
+/** The first pictures as inputs of that size, enough to measure the sensitivity of layers on. */
+export async function sensitivityInputs(
+  items: AsyncIterable<EvaluationItem>,
+  input: ModelInput,
+  size?: { width: number; height: number },
+): Promise<Record<string, Tensor>[]> {
+  expectKind("sensitivityInputs: items", items, "pictures (something to iterate over)");
+  expectKind("sensitivityInputs: input", input, "an object");
+  return firstInputs(items, input, sensitivityPictures, size);
 }
 
 /** Chooses by measured sensitivity. Throws UsageError for a budget of AP without labelled pictures. */

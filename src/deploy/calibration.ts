@@ -2,14 +2,11 @@
 import { expectKind } from "../base/arguments.ts";
 import { InputError } from "../base/errors.ts";
 import { toTensor } from "../detect/letterbox.ts";
-import { printParam, writeWeights } from "../formats/ncnn/index.ts";
-import { parseTable, printedScales, printTable } from "../formats/table.ts";
-import type { Manifest, ModelInput } from "../heads/manifest.ts";
+import { printTable } from "../formats/table.ts";
+import type { ModelInput } from "../heads/manifest.ts";
 import type { Graph } from "../ir/graph.ts";
 import { bothSides, type KnownFacts } from "../open/assume.ts";
-import { sha256 } from "../open/format.ts";
 import {
-  applyCorrections,
   type CalibrateOptions,
   type CalibrationResult,
   type CalibrationSource,
@@ -77,64 +74,4 @@ export async function calibrateModel(
   const full =
     method === "auto" && source ? await calibrate(graph, source, { ...options, observations }) : plain;
   return { ...full, plainTable: printTable(plain.table) };
-}
-
-/** Whether `calibrateModel` changed the weights, so that the table alone does not tell the whole. */
-export function isCorrected(result: CalibrationResult, original: Graph): boolean {
-  expectKind("isCorrected: result", result, "an object");
-  expectKind("isCorrected: result.corrections", result.corrections, "a map");
-  const { graph, corrections } = result;
-  return graph !== original || corrections.size > 0;
-}
-
-/** What `calibrated` records of the model and the table that it belongs to, in its manifest's provenance. */
-export interface CalibratedNote {
-  /** SHA-256 of the float model's files. */
-  model: string;
-  method: string;
-  images: number;
-  /** Activation scales of the plain table by layer, as printed. */
-  scales: Record<string, string>;
-}
-
-/**
- * The equalized and corrected float model with its own table: any quantizer that rounds to nearest makes the best int8
- * model of it. `quantize` finds it beside the plain table.
- */
-export async function calibratedModel(
-  result: ModelCalibration,
-  original: { graph: Graph; manifest: Manifest },
-  name: string,
-): Promise<{ graph: Graph; manifest: Manifest; table: string }> {
-  expectKind("calibratedModel: result", result, "an object");
-  expectKind("calibratedModel: result.graph", result.graph, "a graph");
-  expectKind("calibratedModel: original", original, "an opened model ({ graph, manifest })");
-  expectKind("calibratedModel: name", name, "a string");
-  const graph = applyCorrections(result.graph, result.table, result.corrections);
-  const note: CalibratedNote = {
-    model: await graphDigest(original.graph),
-    method: result.method,
-    images: result.images,
-    scales: printedScales(parseTable(result.plainTable)),
-  };
-  const { provenance } = original.manifest;
-  const manifest: Manifest = {
-    ...original.manifest,
-    name,
-    param: `${name}.param`,
-    bin: `${name}.bin`,
-    provenance: { ...provenance, passes: [...provenance.passes, "calibrate"], calibration: note },
-  };
-  return { graph, manifest, table: printTable(result.table) };
-}
-
-/** SHA-256 of the `.param` and `.bin` that the graph would be written to. */
-export async function graphDigest(graph: Graph): Promise<string> {
-  expectKind("graphDigest: graph", graph, "a graph");
-  const param = new TextEncoder().encode(printParam(graph));
-  const bin = writeWeights(graph);
-  const all = new Uint8Array(param.length + bin.length);
-  all.set(param);
-  all.set(bin, param.length);
-  return (await sha256(all)) ?? "";
 }

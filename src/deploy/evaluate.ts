@@ -17,6 +17,7 @@ import {
 } from "../evaluate/coco-ap.ts";
 import { type Fidelity, fidelity } from "../evaluate/fidelity.ts";
 import type { ModelInput } from "../heads/manifest.ts";
+import type { Tensor } from "../ir/tensor.ts";
 import { bothSides, type KnownFacts } from "../open/assume.ts";
 import type { Model } from "../open/model.ts";
 
@@ -160,6 +161,22 @@ export async function evaluateModels(
       fidelity: i === 0 ? undefined : fidelity(runs[0].rows, run.rows),
     })),
   };
+}
+
+/** The first `count` pictures as inputs, of another size than the input's where one is given. */
+export async function firstInputs(
+  items: AsyncIterable<EvaluationItem>,
+  input: ModelInput,
+  count: number,
+  size?: KnownFacts["size"],
+): Promise<Record<string, Tensor>[]> {
+  const inputs: Record<string, Tensor>[] = [];
+  for await (const item of items) {
+    expectKind("items[i]", item, "an object");
+    inputs.push({ [input.blob]: toTensor(item.picture, input, bothSides(size)).tensor });
+    if (inputs.length === count) break;
+  }
+  return inputs;
 }
 
 /** Two pictures under one id would be measured as one. */

@@ -1,7 +1,7 @@
 /** One deployment: what its stages share, and what each leaves for those after it. */
 import { InputError } from "../base/errors.ts";
 import { counted } from "../base/text.ts";
-import { inputTransform, toTensor } from "../detect/letterbox.ts";
+import { inputTransform } from "../detect/letterbox.ts";
 import type { Picture } from "../detect/picture.ts";
 import { createSession } from "../engine/session.ts";
 import type { Manifest, QuantizationRecord } from "../heads/manifest.ts";
@@ -16,7 +16,13 @@ import type { CalibrateOptions, CalibrationSource, Method } from "../quantize/in
 import type { ReportExample, ReportImage } from "../report/data.ts";
 import type { Budget } from "./budget.ts";
 import { calibrationSource, type ModelCalibration } from "./calibration.ts";
-import { type Evaluation, type EvaluationEntry, type EvaluationItem, readEntries } from "./evaluate.ts";
+import {
+  type Evaluation,
+  type EvaluationEntry,
+  type EvaluationItem,
+  firstInputs,
+  readEntries,
+} from "./evaluate.ts";
 import { detectionImportance } from "./importance.ts";
 import type { DeployProgress, DeployStage } from "./progress.ts";
 
@@ -169,14 +175,8 @@ export class Job {
   }
 
   /** The first readable calibration pictures as inputs. */
-  async tensors(count: number): Promise<Record<string, Tensor>[]> {
-    const { input } = this.float.manifest;
-    const out: Record<string, Tensor>[] = [];
-    for await (const { picture } of this.items(this.calibration)) {
-      out.push({ [input.blob]: toTensor(picture, input).tensor });
-      if (out.length === count) break;
-    }
-    return out;
+  tensors(count: number): Promise<Record<string, Tensor>[]> {
+    return firstInputs(this.items(this.calibration), this.float.manifest.input, count);
   }
 
   private skip = (message: string): void => once(this.skipped, message, this.options.onSkip);

@@ -2,7 +2,7 @@
 import { UsageError } from "../../base/errors.ts";
 import { counted } from "../../base/text.ts";
 import { quantizeGraph, shiftOutputs } from "../../quantize/index.ts";
-import { type Budget, keepWithinBudget } from "../budget.ts";
+import { type Budget, keepWithinBudget, sensitivityInputs } from "../budget.ts";
 import { type EvaluationEntry, evaluateModels, readEntries } from "../evaluate.ts";
 import type { Job } from "../job.ts";
 import type { Stage } from "../stage.ts";
@@ -11,7 +11,6 @@ import type { Stage } from "../stage.ts";
 const leastFidelity = 0.9;
 const defaultBudget = { work: 0.05 };
 const fidelityPictures = 24;
-const sensitivityPictures = 4;
 
 export const keepFloat: Stage = {
   name: "keep-float",
@@ -66,7 +65,7 @@ async function spend(job: Job, budget: Budget, asked: readonly string[]): Promis
   const result = await keepWithinBudget({
     ...{ graph, table, corrections, keepFloat: asked, budget, threads: job.options.threads, size: job.size },
     manifest: job.float.manifest,
-    inputs: await job.tensors(sensitivityPictures),
+    inputs: await sensitivityInputs(job.items(job.calibration), job.float.manifest.input),
     items: labelled ? () => job.items(job.evaluation) : undefined,
     onProgress: (what, done, total) => job.progress(what, done, total),
   });
