@@ -1,6 +1,7 @@
 /** `ncnnkit deploy`: from a checkpoint to a checked INT8 model, one command. */
 import os from "node:os";
 import path from "node:path";
+import { spread } from "../base/maths.ts";
 import { checkReplaceable } from "../node/folder.ts";
 import { slashed } from "../node/local.ts";
 import {
@@ -15,7 +16,7 @@ import {
 } from "../node.ts";
 import { hasOwnLabels, requireHeads, stageTitles } from "../steps.ts";
 import { command, list, type OptionsOf, option, required } from "./command.ts";
-import { change, percent } from "./eval.ts";
+import { change, figures, percent } from "./figures.ts";
 import { nameOptions, openNamed } from "./names.ts";
 import {
   budgetOf,
@@ -27,7 +28,7 @@ import {
   threadsOption,
 } from "./options.ts";
 import { startProgress } from "./progress.ts";
-import { type Terminal, table, warn } from "./terminal.ts";
+import { type Terminal, warn } from "./terminal.ts";
 
 const notes = `
 Writes OUT/fp16 and OUT/int8, each with NAME.param and NAME.bin for ncnn, the model manifest and a C++ header, NAME.table, and
@@ -134,12 +135,6 @@ async function run([file]: [string], options: Options, terminal: Terminal): Prom
   report(result, written, options, terminal);
 }
 
-/** `most` of the items, evenly spread. */
-export function spread<T>(items: readonly T[], most: number): T[] {
-  if (items.length <= most) return [...items];
-  return Array.from({ length: most }, (_, i) => items[Math.floor(((i + 0.5) * items.length) / most)]);
-}
-
 async function encode(picture: Picture): Promise<ReportImage> {
   return { type: "image/webp", bytes: await encodePicture(picture, "picture.webp") };
 }
@@ -171,9 +166,7 @@ function report(
     `${(variant.bytes / 2 ** 20).toFixed(2)} MiB`,
   ]);
   const heads = ["", "AP", "AP50", "fidelity", "small", "medium", "large", "time", "speed", "size"];
-  const all = [heads, ...rows];
-  const widths = heads.map((_, i) => Math.max(...all.map((row) => row[i].length)));
-  terminal.out(table(all.map((row) => row.map((cell, i) => (i ? cell.padStart(widths[i]) : cell)))));
+  terminal.out(figures([heads, ...rows]));
   const kept = record.keptFloat.length;
   terminal.err(
     `${data.measuredOn} ${Object.keys(record.layers).length} layers int8, ${kept} float. small, medium, large: mean score change of objects of that size.\n`,

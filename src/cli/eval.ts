@@ -10,10 +10,11 @@ import {
 } from "../node.ts";
 import { hasOwnLabels, inputDifferences, type Model } from "../steps.ts";
 import { choice, command, flag, type OptionsOf, option, required } from "./command.ts";
+import { change, figures, percent } from "./figures.ts";
 import { loadNamed, nameOptions } from "./names.ts";
 import { engineOptions, factOptions, jsonOption, knownFacts, numberIn } from "./options.ts";
 import { startProgress } from "./progress.ts";
-import { type Terminal, table, warn } from "./terminal.ts";
+import { type Terminal, warn } from "./terminal.ts";
 
 const notes = `
 AP, recall and fidelity are printed times 100. Fidelity is the AP of a model when the detections of the first model (score at
@@ -121,13 +122,6 @@ function names(files: readonly string[], { models }: Evaluation): string[] {
   return new Set(short).size === short.length ? short : [...files];
 }
 
-/** Hundredths with one decimal, or a dash where there was nothing to measure. */
-export const percent = (value: number | undefined): string =>
-  value === undefined || value < 0 ? "–" : (100 * value).toFixed(1);
-/** A relative change with its sign, or a dash. */
-export const change = (value: number | null | undefined): string =>
-  value === undefined || value === null ? "–" : `${value >= 0 ? "+" : ""}${(100 * value).toFixed(1)} %`;
-
 /** `−2.1 to +0.3`, hundredths, or a dash. */
 const interval = (range: ModelEvaluation["apChange"]): string =>
   range
@@ -147,21 +141,16 @@ function describe(result: Evaluation, labels: string[], skipped: number, perClas
   return blocks.join("\n");
 }
 
-const right = (rows: string[][]): string => {
-  const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => row[i].length)));
-  return table(rows.map((row) => row.map((cell, i) => (i ? cell.padStart(widths[i]) : cell))));
-};
-
 function accuracyTable(models: readonly ModelEvaluation[], labels: string[]): string {
   const columns = ["AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100"] as const;
-  return right([
+  return figures([
     ["accuracy", ...columns],
     ...models.map(({ coco }, i) => [labels[i], ...columns.map((column) => percent(coco?.[column]))]),
   ]);
 }
 
 function fidelityTable(models: readonly ModelEvaluation[], labels: string[]): string {
-  return right([
+  return figures([
     [
       ...["against the first", "AP change, 95 %", "fidelity", "objects", "lost"],
       ...["score change", "small", "medium", "large"],
@@ -183,7 +172,7 @@ function fidelityTable(models: readonly ModelEvaluation[], labels: string[]): st
 }
 
 function timeTable(models: readonly ModelEvaluation[], labels: string[]): string {
-  return right([
+  return figures([
     ["milliseconds a picture", "preparing", "inference", "boxes"],
     ...models.map(({ milliseconds: ms }, i) => [
       labels[i],
@@ -205,7 +194,7 @@ function classTable({ models, labels: classes }: Evaluation, labels: string[]): 
       }),
     ]);
   const heads = labels.flatMap((label) => [`${labels.length > 1 ? `${label} ` : ""}AP`, "AP50"]);
-  return right([["class", "objects", ...heads], ...rows]);
+  return figures([["class", "objects", ...heads], ...rows]);
 }
 
 function toJson(result: Evaluation, files: readonly string[], skipped: readonly string[]): unknown {

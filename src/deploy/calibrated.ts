@@ -83,12 +83,10 @@ export async function openCalibrated(
   const { graph, manifest } = await openModel(folder, `${name}.json`, {});
   const note = manifest.provenance.calibration as CalibratedNote | undefined;
   const scales = printedScales(float.table);
+  const isOfModel = note?.model === (await graphDigest(float.graph));
   const isOfTable = Object.entries(scales).every(([layer, scale]) => note?.scales[layer] === scale);
-  if (!note || note.model !== (await graphDigest(float.graph)) || !isOfTable) {
-    const problem =
-      note?.model === (await graphDigest(float.graph))
-        ? "does not fit the scales in the table"
-        : "is of another model";
+  if (!note || !isOfModel || !isOfTable) {
+    const problem = isOfModel ? "does not fit the scales in the table" : "is of another model";
     onWarning(`${folder.describe(`${name}.json`)} ${problem}: only the table is used`);
     return undefined;
   }
