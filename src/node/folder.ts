@@ -1,15 +1,7 @@
 /** Output folders that appear complete or not at all, and that never take anything of the user's with them. */
 
 import { createHash } from "node:crypto";
-import {
-  accessSync,
-  constants,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  writeFileSync,
-} from "node:fs";
+import { accessSync, constants, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { z } from "zod";
 import { expectKind } from "../base/arguments.ts";
@@ -85,7 +77,7 @@ export function checkReplaceable(directory: string): void {
   const written = readList(target);
   if (!written) {
     throw new UsageError(
-      `${directory} exists and is not an earlier result (it has no ${listName}); name a new folder, so that nothing is lost`,
+      `${directory} exists and is not an earlier result (it has no ${listName} that can be read); name a new folder, so that nothing is lost`,
     );
   }
   for (const [name, digest] of written) {
@@ -177,7 +169,7 @@ class Replacement {
 
   stageFile(name: string, content: Content): void {
     const file = inside(this.stage, name);
-    mkdirSync(path.dirname(file), { recursive: true });
+    makeFolder(path.dirname(file));
     writeFileSync(file, content);
   }
 
@@ -205,14 +197,7 @@ class Replacement {
   }
 
   private async move(from: string, to: string): Promise<void> {
-    const first = mkdirSync(path.dirname(to), { recursive: true });
-    for (
-      let folder = path.dirname(to);
-      first && folder.length >= first.length;
-      folder = path.dirname(folder)
-    ) {
-      this.made.add(folder);
-    }
+    for (const folder of makeFolder(path.dirname(to))) this.made.add(folder);
     await renameOver(from, to);
     this.moves.unshift({ from, to });
   }

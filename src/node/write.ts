@@ -214,7 +214,7 @@ export function makeFolder(directory: string): string[] {
     if (folder === path.dirname(folder)) break;
     folder = path.dirname(folder);
   }
-  // One by one: the recursive way of Node 20 tells a read-only file system as a missing folder.
+  // One by one: the recursive way of Node tells a read-only file system as a missing folder, and never ends in /proc.
   for (const folder of created.length ? created.toReversed() : [directory]) {
     try {
       mkdirSync(folder);

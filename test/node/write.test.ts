@@ -12,6 +12,7 @@ import {
 } from "node:fs";
 import path from "node:path";
 import { beforeEach, expect, test } from "vitest";
+import { InputError } from "../../src/index.ts";
 import { checkReplaceable, replaceFolder, staysInside } from "../../src/node/folder.ts";
 import { checkDistinct, checkName, persistently, writeFiles, writePaths } from "../../src/node/write.ts";
 import { sameName } from "../../src/steps.ts";
@@ -222,6 +223,14 @@ test("a failure midway brings the earlier result back", async () => {
   expect(tree(out)).toEqual(before);
   expect(readdirSync(out).sort()).toEqual(["a.txt", "mine", "ncnnkit-files.json", "sub"]);
 });
+
+test.skipIf(process.platform !== "linux")(
+  "a place where no folder can be made is an error, and soon",
+  async () => {
+    await expect(replaceFolder("/proc/out", { "int8/a.bin": "1" })).rejects.toThrow(InputError);
+    await expect(writeFiles("/proc/out/deep", { a: "1" })).rejects.toThrow(InputError);
+  },
+);
 
 test("a list that is not ours, or lies, is none", async () => {
   const out = at("out");
