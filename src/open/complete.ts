@@ -7,7 +7,8 @@ import { type Graph, match, type Node } from "../ir/graph.ts";
 import type { Shape } from "../ir/tensor.ts";
 import { activationTypes } from "../ops/_activation.ts";
 import { convolution } from "../ops/convolution.ts";
-import { permute } from "../ops/permute.ts";
+import { permutation, permute } from "../ops/permute.ts";
+import { reshape } from "../ops/reshape.ts";
 import { sigmoid } from "../ops/sigmoid.ts";
 import { makeSizesDynamic } from "../passes/index.ts";
 import { type KnownFacts, runnableSizes } from "./assume.ts";
@@ -25,6 +26,8 @@ interface End {
   /** Layer, if it is one of its own, that puts a sigmoid on the result. */
   readonly sigmoid?: Node;
   readonly hasSigmoid: boolean;
+  /** Reshape and Permute behind the convolution that set anchors, rows, columns and values apart, as training code has it. */
+  readonly apart?: readonly [Node, Node];
 }
 
 /**
@@ -44,10 +47,10 @@ export function completeHeads(graph: Graph, known: KnownFacts): string[] {
     return [`the outputs ${names} are heads of YOLOv5${isCut}`];
   }
   if (all.some(({ node }) => node.type === permute.type)) return [];
-  const levels = gridsOf(graph, all, known);
+  const levels = levelsOf(graph, all, known);
   if (!levels) return [];
-  const channels = levels[0][0];
-  const anchors = anchorCount(channels, levels.length, known);
+  const { channels } = levels;
+  const anchors = anchorCount(channels, all.length, known, levels.anchors);
   if (anchors === undefined) {
     return [
       `the outputs ${names} are convolutions of ${channels} channels, which are not 3 anchors of 5 values and classes; give --anchors and --labels if they are heads of YOLOv5`,
@@ -55,6 +58,7 @@ export function completeHeads(graph: Graph, known: KnownFacts): string[] {
   }
   for (const end of all) {
     cutSigmoid(graph, end);
+    graph.remove(end.apart ?? []);
     addLayout(graph, end, anchors, channels / anchors);
   }
   return [
@@ -66,12 +70,15 @@ function endOf(graph: Graph, output: string): End | undefined {
   const producers = graph.producers();
   const last = producers.get(output);
   const behind = match(last, sigmoid) ? last : undefined;
-  const node = behind ? producers.get(behind.inputs[0]) : last;
+  const view = behind ? producers.get(behind.inputs[0]) : last;
+  const apart = setApart(view, producers);
+  const node = apart ? producers.get(apart[0].inputs[0]) : view;
   if (!node) return undefined;
   // What somebody else reads is no end.
-  if (behind && graph.nodes.some((other) => other !== behind && other.inputs.includes(behind.inputs[0]))) {
-    return undefined;
-  }
+  const tail = [...(apart ?? []), ...(behind ? [behind] : [])];
+  const isRead = ({ inputs: [blob] }: Node): boolean =>
+    graph.nodes.some((other) => !tail.includes(other) && other.inputs.includes(blob));
+  if (tail.some(isRead)) return undefined;
   if (match(node, permute)?.order_type === 1) {
     return { output, node, sigmoid: behind, hasSigmoid: behind !== undefined };
   }
@@ -84,31 +91,63 @@ function endOf(graph: Graph, output: string): End | undefined {
   if (!isPointwise) return undefined;
   const isFused = p.activation_type === activationTypes.sigmoid;
   if (p.activation_type !== activationTypes.none && (!isFused || behind)) return undefined;
-  return { output, node, sigmoid: behind, hasSigmoid: isFused || behind !== undefined };
+  return { output, node, sigmoid: behind, hasSigmoid: isFused || behind !== undefined, apart };
+}
+
+/** Reshape and Permute to `[anchors, rows, columns, values]`. */
+function setApart(last: Node | undefined, producers: ReadonlyMap<string, Node>): [Node, Node] | undefined {
+  const order = match(last, permute)?.order_type;
+  const view = last && producers.get(last.inputs[0]);
+  const isLast = order !== undefined && order < 24 && permutation(order, 4).join() === "0,2,3,1";
+  return isLast && match(view, reshape) ? [view!, last!] : undefined;
+}
+
+interface Levels {
+  channels: number;
+  /** Where the graph sets them apart. */
+  anchors?: number;
 }
 
 /**
- * Shapes of the outputs, if they look like the levels of one detector: as many channels each, and grids of strides that double.
- * A single output says too little, unless the anchors are known.
+ * What the outputs have in common, if they look like the levels of one detector: as many channels each, and grids of strides
+ * that double. A single output says too little, unless the anchors are known.
  */
-function gridsOf(graph: Graph, ends: readonly End[], known: KnownFacts): Shape[] | undefined {
+function levelsOf(graph: Graph, ends: readonly End[], known: KnownFacts): Levels | undefined {
   if (ends.length < 2 && !known.anchors) return undefined;
   for (const { width, height, shapes } of runnableSizes(graph, known.size)) {
-    const grids = ends.map(({ output }) => shapes.get(output)!);
+    const grids = ends.map(({ node }) => shapes.get(node.outputs[0])!);
     if (grids.some((grid) => grid.length !== 3 || grid[0] !== grids[0][0])) return undefined;
     const strides = grids.map(([, h, w]) => (width * h === height * w ? width / w : Number.NaN));
     strides.sort((a, b) => a - b);
     const [least] = strides;
     if (least >= 4 && strides.every((stride, i) => Number.isInteger(stride) && stride === least * 2 ** i)) {
-      return grids;
+      const [channels] = grids[0];
+      const told = ends.map(({ apart }) => apart && anchorsApart(shapes.get(apart[0].outputs[0])!, channels));
+      return told.every((count) => count === told[0] && count !== 0)
+        ? { channels, anchors: told[0] }
+        : undefined;
     }
   }
   return undefined;
 }
 
-/** Anchors of a cell: as known, else as the class names leave, else 3; undefined if that does not go into the channels. */
-function anchorCount(channels: number, levels: number, { anchors, labels }: KnownFacts): number | undefined {
-  const count = anchors?.length ? anchors[0].length / 2 : labels ? channels / (5 + labels.length) : 3;
+/** Anchors of a head set apart as `[anchors, values, rows, columns]`; 0 where the shape is another. */
+const anchorsApart = ([anchors, values, ...grid]: Shape, channels: number): number =>
+  grid.length === 2 && anchors * values === channels ? anchors : 0;
+
+/** Anchors of a cell: as known, else as the class names leave or the graph has them, else 3; undefined if that does not fit. */
+function anchorCount(
+  channels: number,
+  levels: number,
+  { anchors, labels }: KnownFacts,
+  told: number | undefined,
+): number | undefined {
+  const count = anchors?.length
+    ? anchors[0].length / 2
+    : labels
+      ? channels / (5 + labels.length)
+      : (told ?? 3);
+  if (told !== undefined && count !== told) return undefined;
   const isAlike =
     !anchors || (anchors.length === levels && anchors.every((list) => list.length === 2 * count));
   return isAlike && Number.isInteger(count) && channels % count === 0 && channels / count >= 6

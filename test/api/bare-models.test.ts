@@ -86,6 +86,28 @@ describe("heads that end", () => {
   });
 
   it.each([
+    ["fixed sizes", "Reshape rN 1 1 hN rN 0=0 1=0 11=7 2=3"],
+    ["an expression", 'Reshape rN 1 1 hN rN 6="0w,0h,7,3"'],
+  ])("with anchors, rows, columns and values apart (%s), as training code leaves them", async (_, view) => {
+    const { assumptions, graph } = await expectBox(detector(`${view}\nPermute pN 1 1 rN oN 0=3`));
+    expect(assumptions[0]).toMatch(said);
+    expect(graph.outputs).toEqual(["h0_head", "h1_head", "h2_head"]);
+  });
+
+  it("with other axes or numbers apart are none", async () => {
+    const ends = [
+      "Reshape rN 1 1 hN rN 0=0 1=0 11=3 2=7\nPermute pN 1 1 rN oN 0=3", // 7 anchors of 3 values
+      "Reshape rN 1 1 hN rN 0=0 1=0 11=7 2=3\nPermute pN 1 1 rN oN 0=1",
+      "Reshape rN 1 1 hN rN 0=0 1=0 11=7 2=3\nPermute pN 1 1 rN oN 0=3\nSigmoid zN 1 1 rN zN", // read by two
+    ];
+    for (const end of ends) expect((await open(detector(end), facts)).manifest.heads).toEqual([]);
+  });
+
+  it.each([
+    [
+      "a Sigmoid behind anchors, rows, columns and values",
+      detector("Reshape rN 1 1 hN rN 0=0 1=0 11=7 2=3\nPermute pN 1 1 rN oN 0=3\nSigmoid sN 1 1 oN qN"),
+    ],
     ["a Sigmoid behind the convolution", detector("Sigmoid sN 1 1 hN oN")],
     ["a sigmoid fused into the convolution", detector("", "9=4")],
     ["a Sigmoid behind the usual layout", detector(`${layout}\nSigmoid sN 1 1 oN qN`)],
