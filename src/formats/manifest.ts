@@ -8,7 +8,7 @@ import { brief, isFileName } from "../base/text.ts";
 import { blobsOf, headKinds, headProblem, headSchema, strideOf } from "../heads/index.ts";
 import { blobName, extent } from "../heads/kind.ts";
 import type { Manifest } from "../heads/manifest.ts";
-import { type Graph, inferShapes } from "../ir/graph.ts";
+import { type Graph, inferShapes, paramsOf } from "../ir/graph.ts";
 import type { Shape } from "../ir/tensor.ts";
 import { ops } from "../ops/index.ts";
 
@@ -324,8 +324,14 @@ function shapesAt({ input, param }: Manifest, graph: Graph, where: string): Map<
     return inferShapes(graph, ops, { [input.blob]: [input.channels, input.height, input.width] });
   } catch (error) {
     if (!(error instanceof GraphError)) throw error;
+    const layer = graph.nodes.find((node) => node.type === "Input" && node.outputs[0] === input.blob);
+    const own = layer ? paramsOf(layer, ops).c : 0;
+    const why =
+      typeof own === "number" && own > 0 && own !== input.channels
+        ? `its Input layer has ${own} channels, but a manifest is for pictures, of 1 or 3; "ncnnkit ncnnoptimize" and load().run() take any`
+        : error.message;
     throw new FormatError(
-      `${where}: input: ${param} does not run on ${input.width}x${input.height}x${input.channels}: ${error.message}`,
+      `${where}: input: ${param} does not run on ${input.width}x${input.height}x${input.channels}: ${why}`,
       { cause: error },
     );
   }

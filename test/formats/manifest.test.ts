@@ -295,6 +295,12 @@ describe("manifest against graph", () => {
     "tiny.param does not run on 8x8x3",
   );
   contradiction(
+    "channels that are those of no picture",
+    nothing,
+    parseParam("7767517\n2 2\nInput images 0 1 images 0=8 1=8 2=4\nConvolution a 1 1 images b 0=1 1=1 6=4\n"),
+    "its Input layer has 4 channels, but a manifest is for pictures, of 1 or 3",
+  );
+  contradiction(
     "quantization of another model",
     (m) => {
       m.quantization!.layers = { Conv_9: { input: 1 } };

@@ -125,8 +125,10 @@ function findModel(root: PyValue): { object: PyObject; part: "ema" | "model"; ch
     );
   }
   const keys = [...root.keys()].slice(0, 8).map(describe).join(", ");
+  const odd = ["ema", "model"].find((part) => root.get(part) != null);
+  const found = odd ? `its "${odd}" is ${describe(root.get(odd))}` : `its keys are ${keys || "none"}`;
   throw new UnsupportedError(
-    `the checkpoint has no model: its keys are ${keys || "none"}, expected "model" or "ema"`,
+    `the checkpoint has no model: ${found}, expected a PyTorch model under "model" or "ema"`,
   );
 }
 
