@@ -19,3 +19,13 @@ export function fullAxis(extent: number): WindowAxis {
 export function pointAxis(extent: number): WindowAxis {
   return { kernel: 1, stride: 1, dilation: 1, padBefore: 0, padAfter: 0, input: extent, output: extent };
 }
+
+/** The same windows. Steps that are never taken may be any number in a file, also one that no address can be moved by: here they are 1. */
+export function withTakenSteps({ y, x }: WindowAxes): WindowAxes {
+  const axis = (a: WindowAxis): WindowAxis => ({
+    ...a,
+    stride: a.output === 1 ? 1 : a.stride,
+    dilation: a.kernel === 1 ? 1 : a.dilation,
+  });
+  return { y: axis(y), x: axis(x) };
+}

@@ -60,9 +60,7 @@ export function windowAxes(shape: Shape, p: WindowParams): { y: WindowAxis; x: W
       padAfter = total - padBefore;
     }
     const output = Math.floor((input + padBefore + padAfter - extent) / stride) + 1;
-    // Steps that are never taken may be any number, also one that no address can be moved by.
-    const steps = { stride: output === 1 ? 1 : stride, dilation: kernel === 1 ? 1 : dilation };
-    return { kernel, ...steps, padBefore, padAfter, input, output };
+    return { kernel, stride, dilation, padBefore, padAfter, input, output };
   };
   return {
     y: axis(shape[1], p.kernel_h, p.stride_h, p.dilation_h, p.pad_top, p.pad_bottom),

@@ -1,4 +1,8 @@
+/** Pooling. */
+import { expect, test } from "vitest";
+import { runReference } from "../../src/engine/reference/index.ts";
 import { conv, describeNetworks, type Network, small } from "./_layers.ts";
+import { floatMachines, graphOf, runEngine } from "./harness.ts";
 
 const poolings = [
   "1=2 2=2",
@@ -51,3 +55,11 @@ describeNetworks("pooling", [
   },
   { title: "adaptive", text: "Pooling f 1 1 x y 0=1 7=1 8=3 18=2", shapes: small, inJavaScript: ["Pooling"] },
 ]);
+
+test("a last window that hangs over begins a whole stride on", async () => {
+  const shapes = { x: [1, 1, 4] };
+  const graph = graphOf("Pooling p 1 1 x y 0=0 1=3 11=1 2=2 12=1 5=0", shapes);
+  const inputs = { x: { shape: shapes.x, data: Float32Array.of(4, 3, 1, 2) } };
+  const { outputs } = await runEngine(graph, inputs, floatMachines[0][1]);
+  for (const { y } of [outputs, runReference(graph, inputs)]) expect([...y.data]).toEqual([4, 2]);
+});

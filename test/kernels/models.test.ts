@@ -55,6 +55,7 @@ const models: Model[] = [
   stored("models/yolo-fastestv2-opt"),
   stored("models/real/nanodet-plus-coco-416"),
   stored("models/real/yolo-fastest-1.1"),
+  stored("models/real/yolox-nano"),
   stored("trials/softmax-int8/int8/softmax-int8", 32, 32),
 ];
 

@@ -1,6 +1,6 @@
 import { type WindowParams, windowAxes } from "../../ops/_spatial.ts";
 import { wholeValue } from "../values.ts";
-import { hasPadding } from "../windows.ts";
+import { hasPadding, withTakenSteps } from "../windows.ts";
 import { addConvolutions, fusedBy, topScale, weightsOf } from "./_convolve.ts";
 import type { Layer } from "./layer.ts";
 
@@ -12,7 +12,7 @@ export function convolutionDepthWise(layer: Layer): boolean {
   const [to] = node.outputs;
   const { group } = p;
   const input = views.picture(from);
-  const axes = windowAxes(inputShapes[0], p as unknown as WindowParams);
+  const axes = withTakenSteps(windowAxes(inputShapes[0], p as unknown as WindowParams));
   const weights = weightsOf(layer, input, group);
   const requantized = topScale(layer);
   if (group !== input.channels.length || group !== p.num_output) {

@@ -1,4 +1,5 @@
 import { type WindowParams, windowAxes } from "../../ops/_spatial.ts";
+import { withTakenSteps } from "../windows.ts";
 import { addConvolutions, topScale, weightsOf } from "./_convolve.ts";
 import { innerProduct } from "./inner-product.ts";
 import type { Layer } from "./layer.ts";
@@ -9,7 +10,7 @@ export function convolution(layer: Layer): boolean {
   if (inputShapes[0].length === 1) return innerProduct(layer);
   if (p.pad_value || inputShapes[0].length !== 3) return false;
   const input = views.picture(node.inputs[0]);
-  const axes = windowAxes(inputShapes[0], p as unknown as WindowParams);
+  const axes = withTakenSteps(windowAxes(inputShapes[0], p as unknown as WindowParams));
   const how = { group: 1, roundOnce: true, requantized: topScale(layer) };
   addConvolutions(layer, input, axes, weightsOf(layer, input, 1), how);
   return true;

@@ -1,7 +1,7 @@
 import type { WindowAxis } from "../../ir/op.ts";
 import { padSameLower, padSameUpper, type WindowParams, windowAxes } from "../../ops/_spatial.ts";
 import { hasDoublePads, padModes, poolingTypes } from "../../ops/pooling.ts";
-import { fullAxis, type WindowAxes } from "../windows.ts";
+import { fullAxis, type WindowAxes, withTakenSteps } from "../windows.ts";
 import type { Layer } from "./layer.ts";
 
 /** Pooling over windows, or over all of the picture. */
@@ -48,5 +48,5 @@ function windows(layer: Layer): WindowAxes {
     dilation_h: 1,
   });
   const [, height, width] = outputShapes[0];
-  return { y: { ...axes.y, output: height }, x: { ...axes.x, output: width } };
+  return withTakenSteps({ y: { ...axes.y, output: height }, x: { ...axes.x, output: width } });
 }
