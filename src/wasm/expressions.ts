@@ -75,9 +75,13 @@ export const f32x4 = {
   /** a < b ? b : a, and the other way round. */
   pmax: binary(floats, "f32x4.pmax"),
   pmin: binary(floats, "f32x4.pmin"),
+  abs: unary(floats, "f32x4.abs"),
   sqrt: unary(floats, "f32x4.sqrt"),
   neg: unary(floats, "f32x4.neg"),
   nearest: unary(floats, "f32x4.nearest"),
+  /** All ones where it holds, else zeros. */
+  lt: binary(floats, "f32x4.lt"),
+  gt: binary(floats, "f32x4.gt"),
   /** a·b + c, rounded once or twice, as the machine likes. */
   relaxed_madd: ternary(floats, "f32x4.relaxed_madd"),
 } as const;
