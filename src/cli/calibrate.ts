@@ -31,7 +31,7 @@ import {
 import { choice, command, list, type OptionsOf, option, required } from "./command.ts";
 import { keepOthers, writeInto } from "./files.ts";
 import { nameOptions, openNamed } from "./names.ts";
-import { factOptions, jsonOption, methodOption, numberIn, threadsOption } from "./options.ts";
+import { factOptions, jsonOption, methodOption, numberIn, parseNumbers, threadsOption } from "./options.ts";
 import { startProgress } from "./progress.ts";
 import { type Terminal, table, warn } from "./terminal.ts";
 
@@ -51,15 +51,6 @@ function parseShard(text: string): { part: number; of: number } {
   const [part, of] = [Number(match?.[1]), Number(match?.[2])];
   if (part >= 1 && part <= of) return { part, of };
   throw new InvalidArgumentError("Expected a part and the number of parts, as in 1/4.");
-}
-
-function parseNumbers(text: string): number[] {
-  const values = text
-    .replace(/^\[|\]$/g, "")
-    .split(",")
-    .map(Number);
-  if (values.every(Number.isFinite)) return values;
-  throw new InvalidArgumentError("Expected numbers with commas between, one a channel.");
 }
 
 const options = {
@@ -106,7 +97,9 @@ async function run([file]: [string], options: Options, terminal: Terminal): Prom
   if (!options.images && !options.merge) throw new UsageError("give pictures with --images");
   if (options.shard && options.merge)
     throw new UsageError("--shard makes parts and --merge joins them: give one");
-  const opened = await openNamed(file, options, terminal);
+  // What pictures are prepared with here is compared with the manifest, and does not change it.
+  const { mean: _, norm: __, pixel: ___, resize: ____, ...facts } = options;
+  const opened = await openNamed(file, facts, terminal);
   for (const text of opened.assumptions) warn(terminal, `${file}: ${text}`);
   const { dir, name: stem } = path.parse(options.out);
   await keepOthers(["json", "h"].map((extension) => path.join(dir, `${stem}-calibrated.${extension}`)));

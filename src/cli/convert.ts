@@ -5,7 +5,7 @@ import { convert, modelFiles, summarize } from "../node.ts";
 import { command, flag, type OptionsOf, option, required } from "./command.ts";
 import { keepOthers, keepSource, writeInto } from "./files.ts";
 import { nameOptions, openNamed } from "./names.ts";
-import { factOptions, jsonOption } from "./options.ts";
+import { factOptions, inputOptions, jsonOption } from "./options.ts";
 import { type Terminal, table, warn } from "./terminal.ts";
 
 const options = {
@@ -19,6 +19,7 @@ const options = {
   verbose: flag("--verbose", "say what each rewrite did, and what nearly matched"),
   ...jsonOption,
   ...factOptions,
+  ...inputOptions,
   ...nameOptions,
 };
 type Options = OptionsOf<typeof options>;

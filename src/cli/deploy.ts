@@ -22,6 +22,7 @@ import {
   budgetOf,
   budgetTimeOption,
   factOptions,
+  inputOptions,
   jsonOption,
   methodOption,
   numberIn,
@@ -59,6 +60,7 @@ const options = {
   ...budgetTimeOption,
   ...jsonOption,
   ...factOptions,
+  ...inputOptions,
   ...nameOptions,
 };
 type Options = OptionsOf<typeof options>;

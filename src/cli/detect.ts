@@ -14,7 +14,7 @@ import {
 import type { CocoRow, Model } from "../steps.ts";
 import { choice, command, flag, type OptionsOf, option } from "./command.ts";
 import { loadNamed, nameOptions } from "./names.ts";
-import { engineOptions, factOptions, jsonOption, knownFacts, numberIn } from "./options.ts";
+import { engineOptions, factOptions, inputOptions, jsonOption, knownFacts, numberIn } from "./options.ts";
 import { startProgress } from "./progress.ts";
 import { type Terminal, warn } from "./terminal.ts";
 
@@ -44,6 +44,7 @@ const options = {
   rectangle: flag("--rect", "pad to the next multiple of the stride only: faster on oblong pictures"),
   agnostic: flag("--agnostic", "boxes of different classes suppress each other"),
   ...factOptions,
+  ...inputOptions,
   ...engineOptions,
   ...nameOptions,
 };

@@ -12,7 +12,7 @@ import { hasOwnLabels, inputDifferences, type Model } from "../steps.ts";
 import { choice, command, flag, type OptionsOf, option, required } from "./command.ts";
 import { change, figures, percent } from "./figures.ts";
 import { loadNamed, nameOptions } from "./names.ts";
-import { engineOptions, factOptions, jsonOption, knownFacts, numberIn } from "./options.ts";
+import { engineOptions, factOptions, inputOptions, jsonOption, knownFacts, numberIn } from "./options.ts";
 import { startProgress } from "./progress.ts";
 import { type Terminal, warn } from "./terminal.ts";
 
@@ -38,6 +38,7 @@ const options = {
   perClass: flag("--per-class", "also the AP of every class"),
   ...jsonOption,
   ...factOptions,
+  ...inputOptions,
   ...engineOptions,
   ...nameOptions,
 };

@@ -3,10 +3,11 @@ import path from "node:path";
 import { kindOf } from "../node/files.ts";
 import { writePaths } from "../node/write.ts";
 import { exportModel, UsageError } from "../node.ts";
+import { blobsOf } from "../steps.ts";
 import { command, flag, option } from "./command.ts";
 import { keepSource } from "./files.ts";
 import { nameOptions, openNamed } from "./names.ts";
-import { factOptions, jsonOption } from "./options.ts";
+import { factOptions, inputOptions, jsonOption } from "./options.ts";
 import { warn } from "./terminal.ts";
 
 export const exportCommand = command({
@@ -22,6 +23,7 @@ export const exportCommand = command({
     static: flag("--static", "one size, the default"),
     ...jsonOption,
     ...factOptions,
+    ...inputOptions,
     ...nameOptions,
   },
   notes: `
@@ -53,7 +55,7 @@ Examples:
       return;
     }
     const size = options.dynamic ? "any size" : `${width}x${height}`;
-    const heads = manifest.heads.map(({ blob, stride }) => `${blob} (stride ${stride})`);
+    const heads = manifest.heads.map((head) => `${blobsOf([head]).join(", ")} (stride ${head.stride})`);
     terminal.err(`${manifest.name}: ${size}, ${heads.length ? `heads ${heads.join(", ")}` : "no heads"}\n`);
     terminal.out(`${out}  ${bytes.length}\n`);
   },

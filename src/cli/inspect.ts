@@ -3,7 +3,7 @@ import { type GraphSummary, type OpenedModel, type Shape, summarize } from "../n
 import { describeHead, formatShape } from "../steps.ts";
 import { command, flag } from "./command.ts";
 import { nameOptions, openNamed } from "./names.ts";
-import { factOptions, jsonOption } from "./options.ts";
+import { factOptions, inputOptions, jsonOption } from "./options.ts";
 import { table, warn } from "./terminal.ts";
 
 export const inspect = command({
@@ -17,6 +17,7 @@ export const inspect = command({
   ],
   options: {
     ...factOptions,
+    ...inputOptions,
     ...nameOptions,
     graph: flag("--graph", "list the layers with their shapes"),
     ...jsonOption,
@@ -87,7 +88,10 @@ function blobText({ blob, shape }: { blob: string; shape?: Shape }): string {
 function preprocessing(input: OpenedModel["manifest"]["input"]): string {
   const list = (values: readonly number[]): string =>
     new Set(values).size === 1 ? number(values[0]) : `[${values.map(number).join(", ")}]`;
-  const resize = input.resize === "letterbox" ? `letterbox ${input.letterboxColor}` : "stretched";
+  const resize =
+    input.resize === "letterbox"
+      ? `letterbox ${input.letterboxColor}${input.letterboxAlign === "corner" ? ", at the left top" : ""}`
+      : "stretched";
   return `${input.pixel}, (level - ${list(input.mean)}) * ${list(input.norm)}, ${resize}`;
 }
 

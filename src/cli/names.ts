@@ -9,7 +9,7 @@ import {
 } from "../node.ts";
 import type { Model } from "../steps.ts";
 import { flag, type OptionsOf } from "./command.ts";
-import { type factOptions, knownFacts } from "./options.ts";
+import { knownFacts } from "./options.ts";
 import { startProgress } from "./progress.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -30,7 +30,7 @@ export function loadNamed(
 /** `open` of a path or a name, with the facts that were given, telling of downloads on the terminal. */
 export async function openNamed(
   model: string,
-  given: OptionsOf<typeof factOptions> & NameOptions,
+  given: Parameters<typeof knownFacts>[0] & NameOptions,
   terminal: Terminal,
   options: OpenOptions = {},
 ): Promise<OpenedModel> {

@@ -2,7 +2,7 @@
 import { InvalidArgumentError } from "commander";
 import { readText } from "../node/files.ts";
 import { type Backend, type Budget, type OpenOptions, UsageError } from "../node.ts";
-import { backendNames, methods } from "../steps.ts";
+import { backendNames, familyNames, methods } from "../steps.ts";
 import { choice, flag, type OptionsOf, option } from "./command.ts";
 
 /** A parser for a number in a range, for commander. */
@@ -50,13 +50,39 @@ export const factOptions = {
   ),
   labels: option("--labels <file|names>", "class names: a text file with one a line, or a,b,c"),
   size: option("--imgsz, --size <n|wxh>", "input size in pixels", parseSize),
+  family: choice("--family <name>", "whose pre-processing it has, where the file does not say", familyNames),
 };
 
-export async function knownFacts(options: OptionsOf<typeof factOptions>): Promise<OpenOptions> {
+/** Parts of the pre-processing; they go before the family's and the manifest's. */
+export const inputOptions = {
+  mean: option("--mean <list>", "mean of each channel in levels 0 to 255", parseNumbers),
+  norm: option("--norm <list>", "factor of each channel: value = (level - mean) * norm", parseNumbers),
+  pixel: choice("--pixel <order>", "channel order", ["RGB", "BGR", "GRAY"]),
+  resize: choice("--resize <kind>", "how pictures are fitted", ["stretch", "letterbox"]),
+  letterboxAlign: choice("--letterbox-align <place>", "where the picture is", ["center", "corner"]),
+};
+
+/** `0,0,0`, perhaps in brackets. */
+export function parseNumbers(text: string): number[] {
+  const values = text
+    .replace(/^\[|\]$/g, "")
+    .split(",")
+    .map(Number);
+  if (values.every(Number.isFinite)) return values;
+  throw new InvalidArgumentError("Expected numbers with commas between, one a channel.");
+}
+
+type Facts = OptionsOf<typeof factOptions> & Partial<OptionsOf<typeof inputOptions>>;
+
+export async function knownFacts(options: Facts): Promise<OpenOptions> {
+  const { anchors, labels, size, family, mean, norm, pixel, resize, letterboxAlign } = options;
+  const preprocessing = Object.fromEntries(
+    Object.entries({ mean, norm, pixel, resize, letterboxAlign }).filter(([, value]) => value !== undefined),
+  );
   return {
-    anchors: options.anchors,
-    labels: options.labels === undefined ? undefined : await readLabels(options.labels),
-    size: options.size,
+    ...{ anchors, size, family },
+    labels: labels === undefined ? undefined : await readLabels(labels),
+    ...(Object.keys(preprocessing).length && { preprocessing }),
   };
 }
 

@@ -27,7 +27,15 @@ import {
 import { command, flag, list, type OptionsOf, option, required } from "./command.ts";
 import { keepOthers, keepSource, readTable, writeInto } from "./files.ts";
 import { nameOptions, openNamed } from "./names.ts";
-import { budgetOf, budgetTimeOption, factOptions, jsonOption, numberIn, threadsOption } from "./options.ts";
+import {
+  budgetOf,
+  budgetTimeOption,
+  factOptions,
+  inputOptions,
+  jsonOption,
+  numberIn,
+  threadsOption,
+} from "./options.ts";
 import { startProgress } from "./progress.ts";
 import { type Terminal, table as textTable, warn } from "./terminal.ts";
 
@@ -59,6 +67,7 @@ const options = {
   plain: flag("--plain", "weights as they are, rounded to nearest: the files of ncnn2int8"),
   ...jsonOption,
   ...factOptions,
+  ...inputOptions,
   ...nameOptions,
 };
 type Options = OptionsOf<typeof options>;

@@ -16,6 +16,7 @@ import {
   type ImageId,
 } from "../evaluate/coco-ap.ts";
 import { type Fidelity, fidelity } from "../evaluate/fidelity.ts";
+import { blobsOf } from "../heads/index.ts";
 import type { ModelInput } from "../heads/manifest.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { bothSides, type KnownFacts } from "../open/assume.ts";
@@ -224,7 +225,7 @@ class Run {
     const times = [performance.now()];
     const { tensor, transform } = toTensor(picture, input, { width, height });
     times.push(performance.now());
-    const blobs = heads.map((head) => head.blob);
+    const blobs = blobsOf(heads);
     const outputs = await this.model.run({ [input.blob]: tensor }, blobs);
     times.push(performance.now());
     for (const blob of blobs) {
@@ -267,9 +268,11 @@ function rowOf(image: ImageId, { classId, score, box }: Detection, sx: number, s
 export function inputDifferences(a: ModelInput, b: ModelInput): string[] {
   expectKind("inputDifferences: a", a, "an object");
   expectKind("inputDifferences: b", b, "an object");
-  const fields = ["pixel", "mean", "norm", "resize", "letterboxColor"] as const;
+  const fields = ["pixel", "mean", "norm", "resize", "letterboxColor", "letterboxAlign"] as const;
   return fields
-    .filter((field) => JSON.stringify(a[field]) !== JSON.stringify(b[field]))
-    .filter((field) => field !== "letterboxColor" || (a.resize === "letterbox" && b.resize === "letterbox"))
-    .map((field) => `${field} ${a[field]} against ${b[field]}`);
+    .filter((field) => JSON.stringify(a[field] ?? "center") !== JSON.stringify(b[field] ?? "center"))
+    .filter(
+      (field) => !field.startsWith("letterbox") || (a.resize === "letterbox" && b.resize === "letterbox"),
+    )
+    .map((field) => `${field} ${a[field] ?? "center"} against ${b[field] ?? "center"}`);
 }

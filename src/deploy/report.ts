@@ -88,7 +88,10 @@ function provenanceRows(
     new Set(values).size === 1
       ? String(Number(values[0].toPrecision(6)))
       : values.map((v) => Number(v.toPrecision(6))).join(", ");
-  const resize = input.resize === "letterbox" ? `letterbox with grey ${input.letterboxColor}` : "stretched";
+  const resize =
+    input.resize === "letterbox"
+      ? `letterbox with grey ${input.letterboxColor}${input.letterboxAlign === "corner" ? ", picture at the left top" : ""}`
+      : "stretched";
   const int8 = Object.keys(quantization.layers).length;
   return [
     ["source", provenance.source ?? "not recorded"],

@@ -38,10 +38,13 @@ export function letterboxTransform(
   width: number,
   height: number,
   rectangleStride?: number,
+  align: ModelInput["letterboxAlign"] = "center",
 ): Transform {
   const ratio = Math.min(height / sourceHeight, width / sourceWidth);
-  const innerWidth = Math.max(roundHalfEven(sourceWidth * ratio), 1);
-  const innerHeight = Math.max(roundHalfEven(sourceHeight * ratio), 1);
+  // YOLOX, whose pictures lie in the corner, cuts fractions off. The summand is for ratios that are not exact.
+  const whole = align === "corner" ? (x: number) => Math.floor(x + 1e-9) : roundHalfEven;
+  const innerWidth = Math.max(whole(sourceWidth * ratio), 1);
+  const innerHeight = Math.max(whole(sourceHeight * ratio), 1);
   const border = (total: number) => (rectangleStride ? total % rectangleStride : total);
   const borderX = border(width - innerWidth);
   const borderY = border(height - innerHeight);
@@ -52,8 +55,8 @@ export function letterboxTransform(
     height: innerHeight + borderY,
     scaleX: innerWidth / sourceWidth,
     scaleY: innerHeight / sourceHeight,
-    padX: Math.max(roundHalfEven(borderX / 2 - 0.1), 0),
-    padY: Math.max(roundHalfEven(borderY / 2 - 0.1), 0),
+    padX: align === "corner" ? 0 : Math.max(roundHalfEven(borderX / 2 - 0.1), 0),
+    padY: align === "corner" ? 0 : Math.max(roundHalfEven(borderY / 2 - 0.1), 0),
   };
 }
 
@@ -98,7 +101,7 @@ export function inputTransform(
   }
   if (input.resize === "stretch") return stretchTransform(sourceWidth, sourceHeight, width, height);
   const stride = options.rectangle ? input.stride : undefined;
-  return letterboxTransform(sourceWidth, sourceHeight, width, height, stride);
+  return letterboxTransform(sourceWidth, sourceHeight, width, height, stride, input.letterboxAlign);
 }
 
 /** The input tensor `[channels, height, width]` of a picture, and how to get back from it. */

@@ -37,7 +37,7 @@ export function manifestHeader(manifest: Manifest): string {
 function inputLines(input: Manifest["input"], pixelNumber: number): string[] {
   const resize =
     input.resize === "letterbox"
-      ? `// Keep the aspect: scale by min(width / w, height / h), center, fill the border with letterbox_color.`
+      ? `// Keep the aspect: scale by min(width / w, height / h), ${input.letterboxAlign === "corner" ? "put it at the left top" : "center"}, fill the border with letterbox_color.`
       : "// Stretch to width x height.";
   return [
     resize,

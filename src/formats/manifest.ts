@@ -42,6 +42,7 @@ const inputSchema = z
     norm: z.array(z.number().check(z.refine((value) => value !== 0, { error: "a number other than 0" }))),
     resize: z.enum(["letterbox", "stretch"]),
     letterboxColor: z._default(z.int().check(z.minimum(0), z.maximum(255)), 114),
+    letterboxAlign: z.optional(z.enum(["center", "corner"])),
   })
   .check((context) => {
     const input = context.value;

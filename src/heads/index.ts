@@ -5,18 +5,48 @@ import { expectKind } from "../base/arguments.ts";
 import { GraphError } from "../base/errors.ts";
 import { brief } from "../base/text.ts";
 import type { Shape, Tensor } from "../ir/tensor.ts";
+import { type BoxesHead, boxes } from "./boxes.ts";
 import type { Candidates, DecodeOptions } from "./candidates.ts";
+import { type DetectionsHead, detections } from "./detections.ts";
+import { type DistancesHead, distances } from "./distances.ts";
+import { type FastestDetHead, fastestdet } from "./fastestdet.ts";
 import type { CppHeads, HeadFacts, HeadKind } from "./kind.ts";
+import type { Recognition, RecognitionFacts } from "./recognition.ts";
+import type { HeadView } from "./view.ts";
+import { type YoloFastestV2Head, yoloFastestV2 } from "./yolo-fastestv2.ts";
 import { type Yolov5Head, yolov5 } from "./yolov5.ts";
+import { type YoloxHead, yolox } from "./yolox.ts";
 
-export type { Yolov5Head };
+export type {
+  BoxesHead,
+  DetectionsHead,
+  DistancesHead,
+  FastestDetHead,
+  YoloFastestV2Head,
+  Yolov5Head,
+  YoloxHead,
+};
 
 /** One record a kind. */
-export type Head = Yolov5Head;
+export type Head =
+  | BoxesHead
+  | DetectionsHead
+  | DistancesHead
+  | FastestDetHead
+  | YoloFastestV2Head
+  | Yolov5Head
+  | YoloxHead;
 
 /** By the name in the manifest. Every member of `Head` must be here, and every part of its kind. */
 const kinds: { readonly [K in Head["kind"]]: HeadKind<Extract<Head, { kind: K }>> } = {
   yolov5,
+  distances,
+  yolox,
+  fastestdet,
+  "yolo-fastestv2": yoloFastestV2,
+  detections,
+  // Last: what others would cut to raw heads.
+  boxes,
 };
 
 /** Their names, in the order in which people are told them. */
@@ -71,7 +101,26 @@ export function decodeHead(
 }
 
 /** Whether boxes that overlap a better one are still to be dropped. */
-export const needsNms = (heads: readonly Head[]): boolean => heads.some((head) => kindOf(head).needsNms);
+export const needsNms = (heads: readonly Head[]): boolean =>
+  heads.some((head) => kindOf(head).needsNms(head));
+
+/** The first kind that the outputs are of, with `keepDecode` of those that leave the graph as it is; else what came nearest, if something did. */
+export function recogniseHeads(
+  view: HeadView,
+  facts: RecognitionFacts,
+  keepDecode = false,
+): Recognition<Head> | undefined {
+  let near: Recognition<Head> | undefined;
+  for (const kind of Object.values(kinds)) {
+    const found: Recognition<Head> | undefined = kind.recognise(view, facts);
+    if (found && "heads" in found) {
+      if (!keepDecode || found.isWhole) return found;
+      continue;
+    }
+    near ??= found;
+  }
+  return near;
+}
 
 /** How much each value of a blob matters for scores, by the outputs of the float network; undefined where nothing is known. */
 export function importanceOf(

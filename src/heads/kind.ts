@@ -2,6 +2,8 @@
 import * as z from "zod/mini";
 import type { Shape, Tensor } from "../ir/tensor.ts";
 import type { Candidates, DecodeOptions } from "./candidates.ts";
+import type { Recognition, RecognitionFacts } from "./recognition.ts";
+import type { HeadView } from "./view.ts";
 
 /** What the shape of a head's blobs follows from. */
 export interface HeadFacts {
@@ -42,8 +44,8 @@ export interface HeadKind<H extends { readonly kind: string }> {
   problem(head: H, shapes: readonly Shape[], facts: HeadFacts): string | undefined;
   /** Adds the boxes to `out`. The shapes have been checked (`problem`). A NaN box (a broken model) is never added. */
   decode(head: H, outputs: readonly Tensor[], classes: number, options: DecodeOptions, out: Candidates): void;
-  /** False where the network has dropped overlapping boxes itself. */
-  readonly needsNms: boolean;
+  /** False where the network drops overlapping boxes itself, or makes none. */
+  needsNms(head: H): boolean;
   /**
    * How much each value of the blobs matters for scores that are to keep their mean under int8, at least 0, laid out as the
    * values; undefined for a blob that is left to the means of the layers.
@@ -52,6 +54,8 @@ export interface HeadKind<H extends { readonly kind: string }> {
   /** How far detections of `int8` are from those of `float`: squared errors of scores, and of boxes where an object is. */
   loss(head: H, float: readonly Tensor[], int8: readonly Tensor[], classes: number): number;
   cpp(heads: readonly H[]): CppHeads;
+  /** Heads of this kind in what a graph's outputs are made of; nothing where they are of another. */
+  recognise(view: HeadView, facts: RecognitionFacts): Recognition<H> | undefined;
 }
 
 /** A kind with its own record type kept. */

@@ -32,7 +32,7 @@ export const yolov5 = defineHead<Yolov5Head>({
       z.refine((list) => list.length % 2 === 0, { error: "pairs of width and height" }),
     ),
   }),
-  needsNms: true,
+  needsNms: () => true,
   blobs: ({ blob }) => [blob],
   stride: ({ stride }) => stride,
   describe: ({ stride, anchors }) => `stride ${stride}, anchors ${anchors.join(",")}`,
@@ -105,6 +105,8 @@ export const yolov5 = defineHead<Yolov5Head>({
     }
     return loss;
   },
+
+  recognise: () => undefined, // TODO
 
   cpp: (heads) => ({
     comment: [

@@ -128,6 +128,14 @@ export interface Op<S extends ParamSpecs = ParamSpecs> {
    * `reference` may return fewer, even none.
    */
   readonly dynamicRows?: true;
+  /**
+   * Its output are chosen boxes, rows `[class, score, x0, y0, x1, y1]` with corners as parts of the input; class 0 is the
+   * background, which is not counted among `classes`. Boxes at or below the score `confidence` are not among them.
+   */
+  detections?(
+    inputs: readonly Shape[],
+    p: ParamValues<S>,
+  ): { readonly classes: number; readonly confidence: number };
   /** Nothing in the graph makes its output: the caller feeds it, or it is a constant of the file. */
   readonly source?: "caller" | "constant";
   /** Every value of the outputs is one of the inputs', moved or repeated; none is computed. */

@@ -5,6 +5,7 @@
 import { expectKind } from "../base/arguments.ts";
 import { GraphError, UsageError } from "../base/errors.ts";
 import { version } from "../base/version.ts";
+import { type FamilyName, families, type Preprocessing, preprocessingOf } from "../heads/families.ts";
 import type { Head, Manifest } from "../heads/manifest.ts";
 import { type Graph, inferShapes, paramsOf } from "../ir/graph.ts";
 import type { Shape } from "../ir/tensor.ts";
@@ -19,12 +20,31 @@ export interface KnownFacts {
   labels?: readonly string[];
   /** Default input size in pixels: side of a square, or both sides. */
   size?: number | { width: number; height: number };
+  /** Whose pre-processing the model has, where the file does not say: `yolox`, `nanodet`, … */
+  family?: FamilyName;
+  /** Parts of the pre-processing that are known; they go before the family's. */
+  preprocessing?: Partial<Preprocessing>;
 }
 
 /** Facts that come from the file itself. */
 export interface FileFacts extends KnownFacts {
   /** `value = (level − mean)·norm` for each channel. */
   levels?: { readonly mean: readonly number[]; readonly norm: readonly number[] };
+  /** Heads that were recognised already; else YOLOv5's are looked for. */
+  recognised?: RecognisedFacts;
+  /** The file says whose it is, so that the family's pre-processing is no assumption. */
+  isFamilyStated?: boolean;
+}
+
+/** What recognition found (`recognise.ts`). */
+export interface RecognisedFacts {
+  readonly heads: readonly Head[];
+  readonly classes: number;
+  readonly family?: FamilyName;
+  readonly width: number;
+  readonly height: number;
+  readonly stride: number;
+  readonly isSizeFree?: boolean;
 }
 
 /** Anchors in ultralytics/yolov5's model files (v5.0 to v7.0, models/yolov5s.yaml), strides 8, 16, 32. */
@@ -138,7 +158,8 @@ function inputExtents(graph: Graph): { width: number; height: number } | undefin
   return Number(w) > 1 && Number(h) > 1 ? { width: Number(w), height: Number(h) } : undefined;
 }
 
-function shapesAt(graph: Graph, blob: string, shape: Shape): Map<string, Shape> | undefined {
+/** Shapes of all blobs, or nothing where the graph does not run at this input shape. */
+export function shapesAt(graph: Graph, blob: string, shape: Shape): Map<string, Shape> | undefined {
   try {
     return inferShapes(graph, ops, { [blob]: shape });
   } catch (error) {
@@ -172,22 +193,27 @@ export function assumeManifest(graph: Graph, name: string, known: FileFacts = {}
   const [blob] = graph.inputs;
   if (blob === undefined)
     throw new GraphError(`${name}: the graph has no Input layer, so nothing can be fed`);
-  const found = findHeads(graph, known.size);
   const assumptions: string[] = [];
-  const heads = found ? headsWithAnchors(found.heads, known.anchors, assumptions) : [];
-  const labels = heads.length ? labelsFor(found!.heads[0].classCount, known.labels, assumptions) : [];
+  const found = known.recognised ?? yolov5Heads(graph, known, assumptions);
+  const heads = found ? [...found.heads] : [];
+  const labels = heads.length ? labelsFor(found!.classes, known.labels, assumptions) : [];
   const channels = inputChannels(graph, known.size);
-  const [pixels, levels] = [channels === 1 ? "grey" : "RGB", known.levels ? "" : " divided by 255"];
-  assumptions.push(`the input is ${pixels}${levels} on a grey letterbox, as YOLOv5 has it`);
   const size = bothSides(known.size) ?? inputExtents(graph) ?? found ?? squareOf(defaultSize);
+  if (known.recognised?.isSizeFree && !known.size && !inputExtents(graph)) {
+    const { title } = families[known.recognised.family ?? "yolov5"];
+    assumptions.push(
+      `the size is ${size.width}x${size.height}, which models of ${title} are mostly made for; give another with --size`,
+    );
+  }
   const manifest: Manifest = {
     version: 1,
     name,
     param: `${name}.param`,
     bin: `${name}.bin`,
     input: {
-      ...yolov5Input(blob, size, Math.max(1, ...heads.map((head) => head.stride)), channels),
-      ...(known.levels && { mean: [...known.levels.mean], norm: [...known.levels.norm] }),
+      blob,
+      ...{ width: size.width, height: size.height, stride: found?.stride ?? 1, channels },
+      ...inputAs(known, channels, assumptions),
     },
     heads,
     labels,
@@ -196,28 +222,37 @@ export function assumeManifest(graph: Graph, name: string, known: FileFacts = {}
   return { manifest, assumptions };
 }
 
-const squareOf = (side: number): { width: number; height: number } => ({ width: side, height: side });
-
-/** YOLOv5's pre-processing: RGB or grey, level/255, letterbox with grey 114. */
-export function yolov5Input(
-  blob: string,
-  size: { width: number; height: number },
-  stride: number,
-  channels: 1 | 3 = 3,
-): Manifest["input"] {
+/** As told, else as the family has it that was told or recognised, else YOLOv5; what was not told is said. */
+function inputAs(known: FileFacts, channels: 1 | 3, assumptions: string[]): Preprocessing {
+  const { preprocessing: told = {}, levels, recognised } = known;
+  const family = known.family ?? recognised?.family ?? "yolov5";
+  const parts = ["pixel", "mean", "norm", "resize"] as const;
+  if (known.family === undefined && !known.isFamilyStated && parts.some((part) => told[part] === undefined)) {
+    const { title, words } = families[family];
+    const text = channels === 1 ? words.replace(/RGB|BGR/, "grey") : words;
+    const otherwise = recognised ? "; --family, --pixel, --mean, --norm and --resize tell otherwise" : "";
+    assumptions.push(
+      `the input is ${levels ? text.replace(" divided by 255", "") : text}, as ${title} has it${otherwise}`,
+    );
+  }
   return {
-    blob,
-    width: size.width,
-    height: size.height,
-    stride,
-    channels,
-    pixel: channels === 1 ? "GRAY" : "RGB",
-    mean: new Array(channels).fill(0),
-    norm: new Array(channels).fill(1 / 255),
-    resize: "letterbox",
-    letterboxColor: 114,
+    ...preprocessingOf(family, channels),
+    ...(levels && { mean: [...levels.mean], norm: [...levels.norm] }),
+    ...told,
   };
 }
+
+/** YOLOv5's heads by their shape. */
+function yolov5Heads(graph: Graph, known: KnownFacts, assumptions: string[]): RecognisedFacts | undefined {
+  const found = findHeads(graph, known.size);
+  if (!found) return undefined;
+  const heads = headsWithAnchors(found.heads, known.anchors, assumptions);
+  const { width, height } = found;
+  const stride = Math.max(1, ...heads.map((head) => head.stride));
+  return { heads, classes: found.heads[0].classCount, width, height, stride };
+}
+
+const squareOf = (side: number): { width: number; height: number } => ({ width: side, height: side });
 
 function headsWithAnchors(
   found: readonly FoundHead[],

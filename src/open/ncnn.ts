@@ -3,9 +3,10 @@ import { NcnnkitError } from "../base/errors.ts";
 import { checkManifest, parseManifest } from "../formats/manifest.ts";
 import { isBinaryParam, parseBinaryParam, parseParam, readWeights } from "../formats/ncnn/index.ts";
 import type { Graph } from "../ir/graph.ts";
-import { type Assumed, assumeManifest, findHeads, type KnownFacts } from "./assume.ts";
+import { type Assumed, assumeManifest, type FileFacts, findHeads, type KnownFacts } from "./assume.ts";
 import { completeHeads, followInputSize } from "./complete.ts";
 import type { Opener, OpenOptions } from "./format.ts";
+import { recognise } from "./recognise.ts";
 import { type Folder, type NamedBytes, requireFile } from "./source.ts";
 
 /** A model manifest and the files that it names. */
@@ -90,13 +91,48 @@ async function assume(
   folder: Folder,
   options: OpenOptions,
 ): Promise<Assumed & { details: string[] }> {
-  const count = options.keepSizes ? 0 : followInputSize(graph, options);
-  const heads = completeHeads(graph, options);
-  const { manifest, assumptions } = await assumeFacts(name, graph, folder, options);
+  const stated = await statedFacts(folder);
+  const known = { ...stated, ...definedOf(options) };
+  const recognised = recognise(graph, { ...known, keepDecode: options.keepDecode });
+  const isFound = recognised && "heads" in recognised;
+  const count = options.keepSizes ? 0 : followInputSize(graph, known);
+  const heads = isFound ? [...recognised.notes] : completeHeads(graph, known);
+  const near = recognised && "near" in recognised ? [`no boxes: ${recognised.near}`] : [];
+  const { manifest, assumptions } = isFound
+    ? assumeManifest(graph, name, { ...known, recognised })
+    : await assumeFacts(name, graph, folder, known);
   return {
     manifest,
-    assumptions: [...heads, ...assumptions],
-    details: count ? [`${count} sizes of layers follow the input size`] : [],
+    assumptions: [...heads, ...(manifest.heads.length ? [] : near), ...assumptions],
+    details: [
+      ...(isFound && recognised.isCut ? ["the decoding of boxes is cut off: outputs are the raw heads"] : []),
+      ...(count ? [`${count} sizes of layers follow the input size`] : []),
+    ],
+  };
+}
+
+/** Longest `metadata.yaml` that is read; a real one with a thousand names has 30 kB. */
+const mostMetadata = 2 ** 20;
+
+/** What ultralytics' package writes beside its ncnn exports: names, size, whose it is. */
+async function statedFacts(folder: Folder): Promise<FileFacts> {
+  const bytes = await folder.read("metadata.yaml");
+  if (!bytes || bytes.length > mostMetadata) return {};
+  let metadata: unknown;
+  try {
+    const { parse } = await import("yaml");
+    metadata = parse(new TextDecoder().decode(bytes));
+  } catch {
+    return {};
+  }
+  if (typeof metadata !== "object" || metadata === null) return {};
+  const { names, imgsz, author } = metadata as Record<string, unknown>;
+  const labels = typeof names === "object" && names ? Object.values(names).map(String) : [];
+  const [height, width] = Array.isArray(imgsz) ? imgsz.map(Number) : [];
+  return {
+    ...(labels.length && { labels }),
+    ...(width > 0 && height > 0 && { size: { width, height } }),
+    ...(author === "Ultralytics" && { isFamilyStated: true }),
   };
 }
 
@@ -104,7 +140,7 @@ async function assume(
  * A checkpoint of the same name (less `-opt`, `-int8` and the like) beside it, whose heads fit those of the graph, knows the anchors
  * and the class names: better than any default.
  */
-async function assumeFacts(name: string, graph: Graph, folder: Folder, known: KnownFacts): Promise<Assumed> {
+async function assumeFacts(name: string, graph: Graph, folder: Folder, known: FileFacts): Promise<Assumed> {
   const companion = `${name.replace(/([-_.](int8|fp16|fp32|opt|sim))+$/, "")}.pt`;
   const bytes = known.anchors && known.labels ? undefined : await folder.read(companion);
   if (!bytes || !findHeads(graph, known.size)) return assumeManifest(graph, name, known);
@@ -125,6 +161,12 @@ async function assumeFacts(name: string, graph: Graph, folder: Folder, known: Kn
   }
 }
 
-function definedOf({ anchors, labels, size }: KnownFacts): KnownFacts {
-  return { ...(anchors && { anchors }), ...(labels && { labels }), ...(size && { size }) };
+function definedOf({ anchors, labels, size, family, preprocessing }: FileFacts): FileFacts {
+  return {
+    ...(anchors && { anchors }),
+    ...(labels && { labels }),
+    ...(size && { size }),
+    ...(family && { family }),
+    ...(preprocessing && { preprocessing }),
+  };
 }

@@ -7,6 +7,7 @@ import { assumeManifest, bothSides } from "./assume.ts";
 import { completeHeads } from "./complete.ts";
 import { readWithExternalFiles } from "./external.ts";
 import { type Opener, sha256 } from "./format.ts";
+import { recognise } from "./recognise.ts";
 import { splitName } from "./source.ts";
 
 export const openOnnx: Opener = async (file, folder, options) => {
@@ -19,16 +20,25 @@ export const openOnnx: Opener = async (file, folder, options) => {
     }),
   );
   const { graph, heads, notes, warnings, input, decodeRemoved, report } = found;
+  const stated = { labels: options.labels ?? labelsOf(found, where), size: options.size ?? found.inputSize };
+  const recognised = heads ? undefined : recognise(graph, { ...options, ...stated });
+  const isFound = recognised && "heads" in recognised;
+  const near = recognised && "near" in recognised ? [`nearest: ${recognised.near}`] : [];
   const bound: string[] = [];
   const dynamic = options.keepSizes ? 0 : makeSizesDynamic().run(graph, (message) => bound.push(message));
   const anchors = heads?.every((head) => head.anchors) ? heads.map((head) => head.anchors ?? []) : undefined;
   const known = {
     anchors: options.anchors ?? anchors,
-    labels: options.labels ?? labelsOf(found, where),
-    size: options.size ?? found.inputSize,
+    ...stated,
+    family: options.family,
+    preprocessing: options.preprocessing,
+    ...(isFound && {
+      recognised,
+      isFamilyStated: found.isUltralytics && recognised.family === "ultralytics",
+    }),
     ...(input?.levels && { levels: input.levels }),
   };
-  const ends = completeHeads(graph, known);
+  const ends = isFound ? [...recognised.notes] : completeHeads(graph, known);
   const { manifest, assumptions } = assumeManifest(graph, splitName(file.name).stem, known);
   manifest.provenance.source = file.name;
   manifest.provenance.sha256 = await sha256(file.bytes);
@@ -36,7 +46,7 @@ export const openOnnx: Opener = async (file, folder, options) => {
     ...warnings,
     ...report.warnings,
     ...(found.namesProblem && !options.labels ? [`${found.namesProblem}; give them with --labels`] : []),
-    ...(heads || ends.length ? [] : notes),
+    ...(heads || isFound || ends.length ? [] : [...notes, ...near]),
     ...ends,
     ...(input?.isReversed
       ? [
@@ -46,12 +56,12 @@ export const openOnnx: Opener = async (file, folder, options) => {
     ...assumptions,
   ];
   const details = [
-    ...describeImport(report, decodeRemoved ?? false),
+    ...describeImport(report, Boolean(decodeRemoved || (isFound && recognised.isCut))),
     ...(input ? [describeInput(input)] : []),
     ...(dynamic ? [`${dynamic} sizes of layers follow the input size`] : []),
     ...bound,
   ];
-  const whyNoHeads = manifest.heads.length || heads ? undefined : notes.join("; ");
+  const whyNoHeads = manifest.heads.length || heads ? undefined : [...notes, ...near].join("; ");
   return {
     graph,
     manifest,

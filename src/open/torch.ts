@@ -2,8 +2,9 @@
 import { UsageError } from "../base/errors.ts";
 import { version } from "../base/version.ts";
 import { readTorch, type TorchModel, torchInputBlob } from "../formats/torch/index.ts";
+import { preprocessingOf } from "../heads/families.ts";
 import type { Manifest } from "../heads/manifest.ts";
-import { bothSides, defaultSize, yolov5Input } from "./assume.ts";
+import { bothSides, defaultSize } from "./assume.ts";
 import { type Opener, type OpenOptions, sha256 } from "./format.ts";
 import { type NamedBytes, splitName } from "./source.ts";
 
@@ -24,12 +25,13 @@ function torchManifest(model: TorchModel, file: NamedBytes, options: OpenOptions
   const stride = Math.max(1, ...model.heads.map((head) => head.stride));
   const side = model.input.size ?? defaultSize;
   const size = bothSides(options.size) ?? { width: side, height: side };
+  const channels = model.input.channels === 1 ? 1 : 3;
   return {
     version: 1,
     name: stem,
     param: `${stem}.param`,
     bin: `${stem}.bin`,
-    input: yolov5Input(torchInputBlob, size, stride, model.input.channels === 1 ? 1 : 3),
+    input: { blob: torchInputBlob, ...size, stride, channels, ...preprocessingOf("yolov5", channels) },
     heads: model.heads.map(({ blob, stride, anchors }) => ({
       kind: "yolov5",
       blob,

@@ -30,6 +30,10 @@ export const detectionOutput = defineOp({
   params: detectionParams,
   inputs: [3, 3],
   dynamicRows: true,
+  detections: (inputs, p) => ({
+    classes: counts(inputs, p).classes - 1,
+    confidence: p.confidence_threshold,
+  }),
   shape: (inputs, p) => {
     const { priors, classes } = counts(inputs, p);
     return [[Math.min(p.keep_top_k, priors * (classes - 1)), 6]];

@@ -37,6 +37,7 @@ export const yoloDetectionOutput = defineOp({
   params: yoloParams,
   inputs: [1, Number.POSITIVE_INFINITY],
   dynamicRows: true,
+  detections: (_, p) => ({ classes: p.num_class, confidence: p.confidence_threshold }),
   shape: (inputs, p) => {
     for (const input of inputs) requireYoloHead(input, p);
     if (p.biases.length < 2 * p.num_box) {

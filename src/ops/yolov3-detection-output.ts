@@ -28,6 +28,7 @@ export const yolov3DetectionOutput = defineOp({
   params: yolov3Params,
   inputs: [1, Number.POSITIVE_INFINITY],
   dynamicRows: true,
+  detections: (_, p) => ({ classes: p.num_class, confidence: p.confidence_threshold }),
   shape: (inputs, p) => {
     for (const input of inputs) requireYoloHead(input, p);
     const needed = inputs.length * p.num_box;

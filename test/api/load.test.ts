@@ -166,7 +166,7 @@ testData.each(["in320-139", "in416-776"])(
 
 testData("anchors and names of a bare .param come from the checkpoint beside it", async () => {
   const opened = await node.open(dataPath("models/yolov5ss-int8.param"));
-  expect(opened.manifest.heads[0].anchors).toEqual([4, 5, 8, 10, 13, 16]);
+  expect(opened.manifest.heads[0]).toMatchObject({ anchors: [4, 5, 8, 10, 13, 16] });
   expect(opened.assumptions).toHaveLength(1);
   const alone = await node.open(dataPath("models/v5lite-e.param"));
   expect(alone.manifest.heads.map((head) => head.stride)).toEqual([8, 16, 32]);

@@ -33,9 +33,9 @@ describe("the chain of official tools", () => {
     expect(simplified.code).toBe(0);
     const [before, after] = [await open(model), await open(at("s.onnx"))];
     expect(after.manifest.labels).toEqual(before.manifest.labels);
-    expect(after.manifest.heads.map((head) => [head.stride, head.anchors])).toEqual(
-      before.manifest.heads.map((head) => [head.stride, head.anchors]),
-    );
+    const facts = ({ manifest }: typeof before): unknown =>
+      manifest.heads.map((head) => ({ ...head, blob: undefined }));
+    expect(facts(after)).toEqual(facts(before));
   });
   it("onnx2ncnn, ncnnoptimize, ncnn2table, ncnn2int8, ncnn2mem", async () => {
     expect((await run("onnx2ncnn", at("s.onnx"), at("a.param"), at("a.bin"))).code).toBe(0);

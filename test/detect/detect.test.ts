@@ -8,12 +8,12 @@ import { nms } from "../../src/detect/nms.ts";
 import { parseYoloLabels } from "../../src/evaluate/dataset.ts";
 import { parseDatasetYaml } from "../../src/evaluate/dataset-yaml.ts";
 import { Candidates } from "../../src/heads/candidates.ts";
-import { decodeHead, type Head } from "../../src/heads/index.ts";
+import { decodeHead, type Yolov5Head } from "../../src/heads/index.ts";
 import { type Tensor, tensor } from "../../src/ir/tensor.ts";
 import { dataText, describeData, readNpy } from "../data.ts";
 
 const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
-const head: Head = { kind: "yolov5", blob: "out", stride: 16, anchors: [10, 20, 30, 15] };
+const head: Yolov5Head = { kind: "yolov5", blob: "out", stride: 16, anchors: [10, 20, 30, 15] };
 const labels = ["a", "b", "c"];
 
 function randomHead(random: Random, width: number, height: number): Tensor {
@@ -231,7 +231,7 @@ describeData("native ncnn's outputs of yolov5ss", () => {
     [23, 29, 43, 55, 73, 105],
     [146, 217, 231, 300, 335, 433],
   ];
-  const heads: Head[] = ["output", "917", "937"].map((blob, i) => ({
+  const heads: Yolov5Head[] = ["output", "917", "937"].map((blob, i) => ({
     kind: "yolov5",
     blob,
     stride: 8 << i,

@@ -5,11 +5,11 @@ import sharp from "sharp";
 import type { Random } from "../../src/base/random.ts";
 import { toTensor } from "../../src/detect/letterbox.ts";
 import { evaluateCoco } from "../../src/evaluate/coco-ap.ts";
+import { preprocessingOf } from "../../src/heads/families.ts";
 import { elementCount } from "../../src/ir/tensor.ts";
 import { expandPaths } from "../../src/node/paths.ts";
 import { openDataset, openPictures, pictureExtensions, readPicture } from "../../src/node.ts";
 import { readNpy } from "../../src/official.ts";
-import { yolov5Input } from "../../src/open/assume.ts";
 import { matchCategories, parseCocoInstances, parseDatasetYaml, parseYoloLabels } from "../../src/steps.ts";
 import { png } from "../cli/_tiny.ts";
 import { bmp, tiff } from "../node/_pictures.ts";
@@ -285,7 +285,10 @@ const pictures: FuzzReader = {
           if (picture.data.length !== picture.width * picture.height * 3)
             throw new Broken("another number of pixels");
           if (picture.width * picture.height < 10 ** 6)
-            toTensor(picture, yolov5Input("x", { width: 64, height: 64 }, 32));
+            toTensor(picture, {
+              ...{ blob: "x", width: 64, height: 64, stride: 32, channels: 3 },
+              ...preprocessingOf("yolov5", 3),
+            });
         },
       };
     };

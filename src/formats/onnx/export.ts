@@ -1,11 +1,11 @@
 /** ncnn graph to ONNX opset 17: what YOLOv5's `models/export.py` is for, with heads and labels in the metadata. */
 import { UnsupportedError } from "../../base/errors.ts";
+import { type Head, strideOf } from "../../heads/index.ts";
 import { type Graph, inferShapes } from "../../ir/graph.ts";
 import type { Shape } from "../../ir/tensor.ts";
 import { ops } from "../../ops/index.ts";
 import { Exporter } from "./export/context.ts";
 import { exportRules } from "./export/rules.ts";
-import type { OnnxHead } from "./heads.ts";
 import type { Dim, OnnxModel, OnnxValueInfo } from "./model.ts";
 import { simplify } from "./simplify.ts";
 import { writeOnnx } from "./write.ts";
@@ -17,7 +17,7 @@ export interface ExportOnnxOptions {
   readonly dynamic?: boolean;
 }
 export interface ExportOnnxFacts {
-  readonly heads?: readonly OnnxHead[];
+  readonly heads?: readonly Head[];
   readonly labels?: readonly string[];
 }
 
@@ -94,10 +94,10 @@ function metadataOf(
   }
   if (heads?.length) {
     metadata.task = "detect";
-    metadata.stride = String(Math.max(...heads.map((head) => head.stride)));
+    metadata.stride = String(Math.max(...heads.map(strideOf)));
     metadata.heads = JSON.stringify(heads);
-    if (heads.every((head) => head.anchors))
-      metadata.anchors = JSON.stringify(heads.map((head) => head.anchors));
+    const anchors = heads.flatMap((head) => ("anchors" in head ? [head.anchors] : []));
+    if (anchors.length) metadata.anchors = JSON.stringify(anchors);
   }
   return metadata;
 }

@@ -36,6 +36,8 @@ export interface OnnxFacts {
   /** Classes that the heads have. */
   classCount?: number;
   inputSize?: { width: number; height: number };
+  /** The file says that ultralytics' package made it. */
+  isUltralytics?: boolean;
   /** Decoding code was in the graph and has been cut off. */
   decodeRemoved?: boolean;
   /** Why there are no heads, or what about them is missing. */
@@ -58,6 +60,9 @@ export function recognizeHeads(
   const inputShape = input && shapes.get(input.name);
   if (inputShape?.length === 4 && allKnown(inputShape)) {
     facts.inputSize = { width: inputShape[3], height: inputShape[2] };
+  }
+  if (model.metadata.author === "Ultralytics" || /^Ultralytics /.test(model.metadata.description ?? "")) {
+    facts.isUltralytics = true;
   }
   const { labels, problem } = parseNames(model.metadata.names);
   if (labels) facts.labels = labels;

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { exportOnnx, importOnnx, readOnnx, readOnnxModel } from "../../../src/formats/onnx/index.ts";
+import type { Yolov5Head } from "../../../src/heads/index.ts";
 import { makeSizesDynamic } from "../../../src/passes/index.ts";
 import { fixtures } from "./_fixtures.ts";
 
@@ -83,7 +84,7 @@ test("export keeps heads, labels and anchors, with fixed and open sizes", () => 
   const first = readOnnx(fixture.bytes, fixture.file);
   const labels = ["a", "it's", "c\\d"];
   for (const dynamic of [false, true]) {
-    const bytes = exportOnnx(first.graph, { heads: first.heads, labels }, { dynamic });
+    const bytes = exportOnnx(first.graph, { heads: first.heads as Yolov5Head[], labels }, { dynamic });
     const again = readOnnx(bytes, "again.onnx");
     expect(again.heads).toEqual(first.heads);
     expect(again.labels).toEqual(labels);

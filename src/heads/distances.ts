@@ -1,0 +1,297 @@
+/** Anchor-free heads that give the distances from a point to the four sides of its box: YOLOv8 and later, NanoDet, PicoDet. */
+import * as z from "zod/mini";
+import { sigmoid } from "../base/maths.ts";
+import type { Tensor } from "../ir/tensor.ts";
+import { areaOf, gridStride, logitImportance, planeLoss, planeProblem, visitScores } from "./_planes.ts";
+import { float, quote } from "./cpp.ts";
+import { blobName, defineHead, extent, logit, logitSlack } from "./kind.ts";
+import { joinLevels, type Recognition } from "./recognition.ts";
+import { channelsOf, type HeadSource, type HeadView, isNear, type Piece, sampleCells } from "./view.ts";
+
+/**
+ * Blobs `[channels, gridHeight, gridWidth]` of logits. Scores are σ of a channel a class. Boxes have `4·bins` channels, sides in
+ * the order left, top, right, bottom: `distance = Σ k·softmax(bins)[k]·stride` from the point `(cell + point)·stride`; with one bin
+ * the value itself is the distance in cells.
+ */
+export interface DistancesHead {
+  kind: "distances";
+  /** Blob of the class logits, and the channel of the first class; default 0. */
+  scores: string;
+  scoresFrom?: number;
+  /** Blob of the distances, and the channel of the first bin; default 0. */
+  boxes: string;
+  boxesFrom?: number;
+  /** Input pixels per grid cell. */
+  stride: number;
+  /** Numbers for one side, 1..64. */
+  bins: number;
+  /** Where the point is in its cell: 0.5 in the middle, 0 at the left top corner. */
+  point: number;
+  /** The network is trained to give one box an object: none are dropped for overlapping; default false. */
+  oneToOne?: boolean;
+}
+
+const channel = z.optional(z.int().check(z.minimum(0), z.maximum(65535)));
+
+export const distances = defineHead<DistancesHead>({
+  kind: "distances",
+  title: "anchor-free head of distances",
+  schema: z.strictObject({
+    kind: z.literal("distances"),
+    scores: blobName,
+    scoresFrom: channel,
+    boxes: blobName,
+    boxesFrom: channel,
+    stride: extent,
+    bins: z.int().check(z.minimum(1), z.maximum(64)),
+    point: z.number().check(z.minimum(0), z.maximum(1)),
+    oneToOne: z.optional(z.boolean()),
+  }),
+  needsNms: ({ oneToOne }) => !oneToOne,
+  blobs: ({ scores, boxes }) => [scores, boxes],
+  stride: ({ stride }) => gridStride(stride),
+  describe: ({ stride, bins, point, oneToOne }) =>
+    `stride ${stride}, ${bins} bins a side, points at ${point} of the cell${oneToOne ? ", one box an object" : ""}`,
+
+  problem: (head, [scores, boxes], facts) =>
+    planeProblem(
+      head.scores,
+      scores,
+      (head.scoresFrom ?? 0) + facts.classes,
+      head.stride,
+      facts,
+      `${facts.classes} labels`,
+    ) ??
+    planeProblem(
+      head.boxes,
+      boxes,
+      (head.boxesFrom ?? 0) + 4 * head.bins,
+      head.stride,
+      facts,
+      `4 sides of ${head.bins} bins`,
+    ),
+
+  decode(head, [scores, boxes], classes, given, out) {
+    const area = areaOf(scores);
+    const gridWidth = scores.shape[2];
+    const first = (head.scoresFrom ?? 0) * area;
+    const options = head.oneToOne ? { ...given, multiLabel: true } : given;
+    const least = logit(options.confidence) - logitSlack;
+    const scoreOf = (cell: number, k: number): number => {
+      const value = scores.data[first + k * area + cell];
+      return value > least ? sigmoid(value) : 0;
+    };
+    visitScores(area, classes, options, scoreOf, (cell, k, score) => {
+      const x = ((cell % gridWidth) + head.point) * head.stride;
+      const y = (Math.floor(cell / gridWidth) + head.point) * head.stride;
+      const [left, top, right, bottom] = sides(head, boxes, cell).map((side) => side * head.stride);
+      if (Number.isNaN(left + top + right + bottom)) return;
+      out.add(x - left, y - top, x + right, y + bottom, score, k);
+    });
+  },
+
+  importance(head, [scores], classes) {
+    const area = areaOf(scores);
+    const from = (head.scoresFrom ?? 0) * area;
+    return [logitImportance(scores.data, from, from + classes * area), undefined];
+  },
+
+  loss(head, [scores, boxes], [otherScores, otherBoxes], classes) {
+    const area = areaOf(scores);
+    const first = (head.scoresFrom ?? 0) * area;
+    const of =
+      ({ data }: Tensor) =>
+      (cell: number, k: number): number =>
+        sigmoid(data[first + k * area + cell]);
+    const boxError = (cell: number): number => {
+      const [float, int8] = [sides(head, boxes, cell), sides(head, otherBoxes, cell)];
+      const extents = float[0] + float[1] + float[2] + float[3];
+      return float.reduce((sum, side, i) => sum + ((side - int8[i]) / (extents || 1)) ** 2, 0);
+    };
+    return planeLoss(area, classes, of(scores), of(otherScores), boxError);
+  },
+
+  cpp: (heads) => ({
+    comment: [
+      "Head blobs have w x h = grid cells and c = channels of logits. From the channel scores_from on, a channel a class:",
+      "  score = sigmoid(value).",
+      "From the channel boxes_from on, num_bins channels for each of left, top, right, bottom:",
+      "  distance = sum of k * softmax(bins)[k], or the value itself where num_bins is 1, times stride,",
+      "  from the point (cell + point) * stride, all in pixels of the network's input.",
+      ...(heads.some(({ oneToOne }) => oneToOne)
+        ? ["There is one box an object: no suppression follows."]
+        : []),
+    ],
+    members: [
+      "const char* scores_blob;",
+      "int scores_from;",
+      "const char* boxes_blob;",
+      "int boxes_from;",
+      "int stride;",
+      "int num_bins;",
+      "float point;",
+    ],
+    rows: heads.map(
+      ({ scores, scoresFrom = 0, boxes, boxesFrom = 0, stride, bins, point }) =>
+        `{${quote(scores)}, ${scoresFrom}, ${quote(boxes)}, ${boxesFrom}, ${stride}, ${bins}, ${float(point)}}`,
+    ),
+  }),
+
+  recognise: (view, facts) =>
+    view.pieces.length ? (recogniseDecoded(view) ?? recogniseRaw(view, facts.labels?.length)) : undefined,
+});
+
+/** Distances of a cell to the four sides, in cells. */
+function sides(head: DistancesHead, { data, shape }: Tensor, cell: number): number[] {
+  const area = shape[1] * shape[2];
+  const at = (head.boxesFrom ?? 0) * area + cell;
+  return distancesOf(head.bins, (i) => data[at + i * area]);
+}
+
+function distancesOf(bins: number, value: (i: number) => number): number[] {
+  return [0, 1, 2, 3].map((side) => {
+    if (bins === 1) return value(side);
+    let most = Number.NEGATIVE_INFINITY;
+    for (let k = 0; k < bins; k++) most = Math.max(most, value(side * bins + k));
+    let [sum, weighted] = [0, 0];
+    for (let k = 0; k < bins; k++) {
+      const weight = Math.exp(value(side * bins + k) - most);
+      sum += weight;
+      weighted += k * weight;
+    }
+    return weighted / sum;
+  });
+}
+
+/** The boxes of ultralytics' exports: the formula is in the graph, and is compared with what it computes. */
+function recogniseDecoded(view: HeadView): Recognition<DistancesHead> | undefined {
+  const heads: DistancesHead[] = [];
+  const classes = view.pieces[0].columns.length - 4;
+  for (const piece of view.pieces) {
+    const scores = channelsOf(piece, 4, classes, "sigmoid");
+    if (!scores || piece.columns.length !== classes + 4) return undefined;
+    if (piece.columns.slice(0, 4).some(({ origin }) => origin !== "other")) return undefined;
+    const found = boxSource(view, piece, scores.source);
+    if (typeof found === "string") return { near: found };
+    heads.push({
+      kind: "distances",
+      scores: scores.source.blob,
+      ...(scores.channel && { scoresFrom: scores.channel }),
+      boxes: found.source.blob,
+      stride: piece.stride,
+      bins: found.bins,
+      point: 0.5,
+      ...(found.corners && { oneToOne: true }),
+    });
+  }
+  return { heads, classes, family: "ultralytics", notes: [] };
+}
+
+/** The source whose distances make the boxes of a piece. */
+function boxSource(
+  view: HeadView,
+  piece: Piece,
+  scores: HeadSource,
+): { source: HeadSource; bins: number; corners: boolean } | string {
+  const candidates = view.sources.filter(
+    (source) =>
+      source !== scores &&
+      source.activation === "none" &&
+      source.stride === piece.stride &&
+      source.channels % 4 === 0,
+  );
+  const probe = view.probe();
+  const cells = sampleCells(piece);
+  for (const source of candidates) {
+    const bins = source.channels / 4;
+    for (const corners of [false, true]) {
+      const isFormula = cells.every((cell) => {
+        const [l, t, r, b] = distancesOf(bins, (i) => probe.source(source, i, cell)).map(
+          (side) => side * piece.stride,
+        );
+        const x = ((cell % piece.gridWidth) + 0.5) * piece.stride;
+        const y = (Math.floor(cell / piece.gridWidth) + 0.5) * piece.stride;
+        const expected = corners
+          ? [x - l, y - t, x + r, y + b]
+          : [x + (r - l) / 2, y + (b - t) / 2, l + r, t + b];
+        return expected.every((value, i) =>
+          isNear(probe.output(piece.output, piece.from + cell, i), value, 2e-3),
+        );
+      });
+      if (isFormula) return { source, bins, corners };
+    }
+  }
+  return `at stride ${piece.stride} boxes stand before class scores as YOLOv8 has them, but are not distances to a point in the middle of a cell`;
+}
+
+/** Logits or scores and bins side by side or in outputs of their own, which no code makes boxes of. */
+function recogniseRaw(view: HeadView, labels: number | undefined): Recognition<DistancesHead> | undefined {
+  const levels = joinLevels(view);
+  if (!levels) return undefined;
+  const heads: DistancesHead[] = [];
+  let classes: number | undefined;
+  let boxesFirst = false;
+  const isSingle = view.tables.length === 1;
+  for (const level of levels) {
+    const count = level.columns.length;
+    const split = splitOf(level, labels);
+    if (!split || (classes !== undefined && split.classes !== classes)) return undefined;
+    classes = split.classes;
+    boxesFirst = split.boxesAt === 0;
+    const scores = channelsOf(level, split.scoresAt, classes, split.origin);
+    const boxes = channelsOf(level, split.boxesAt, count - classes, "raw");
+    if (!scores || !boxes) return undefined;
+    heads.push({
+      kind: "distances",
+      scores: scores.source.blob,
+      ...(scores.channel && { scoresFrom: scores.channel }),
+      boxes: boxes.source.blob,
+      ...(boxes.channel && { boxesFrom: boxes.channel }),
+      stride: level.stride,
+      bins: (count - classes) / 4,
+      point: 0.5,
+    });
+  }
+  if (classes === undefined) return undefined;
+  const { bins } = heads[0];
+  const where = isSingle ? `the output ${view.tables[0].blob} is` : "the outputs are";
+  const what = `${where} taken for ${classes} class scores and distances of ${bins} bins a side`;
+  if (boxesFirst)
+    return { heads, classes, family: "ultralytics", notes: [`${what}, as YOLOv8 to 12 have them`] };
+  // NanoDet-Plus has four levels in one output, and points at the corners of cells; the older heads have them in the middle.
+  if (isSingle && levels.length >= 4) {
+    for (const head of heads) head.point = 0;
+    return {
+      heads,
+      classes,
+      family: "nanodet-plus",
+      notes: [`${what} from the left top corner of a cell, as NanoDet-Plus has them`],
+    };
+  }
+  const family = levels.length >= 4 ? "picodet" : "nanodet";
+  return {
+    heads,
+    classes,
+    family,
+    notes: [`${what} from the middle of a cell, as NanoDet and PicoDet have them`],
+  };
+}
+
+/** Which columns of a level are class scores and which are bins. */
+function splitOf(
+  { columns }: Piece,
+  labels: number | undefined,
+): { scoresAt: number; boxesAt: number; classes: number; origin: "raw" | "sigmoid" } | undefined {
+  const scored = columns.filter(({ origin }) => origin === "sigmoid").length;
+  if (columns.some(({ origin }) => origin === "other")) return undefined;
+  if (scored > 0) {
+    const bins = (columns.length - scored) / 4;
+    if (!Number.isInteger(bins) || bins < 2) return undefined;
+    const scoresAt = columns[0].origin === "sigmoid" ? 0 : columns.length - scored;
+    return { scoresAt, boxesAt: scoresAt ? 0 : scored, classes: scored, origin: "sigmoid" };
+  }
+  // Logits only. YOLOv8 to 12 have 16 bins a side in front; what is not known to be so is not taken for it.
+  const classes = columns.length - 64;
+  if (classes < 1 || (labels !== undefined && labels !== classes)) return undefined;
+  return { scoresAt: 64, boxesAt: 0, classes, origin: "raw" };
+}

@@ -1,0 +1,96 @@
+/** How the families of detectors prepare pictures: what no file of theirs says. */
+import { UsageError } from "../base/errors.ts";
+import { brief } from "../base/text.ts";
+import type { ModelInput } from "./input.ts";
+
+/** Pre-processing without the facts of the graph; three channels. */
+export type Preprocessing = Pick<
+  ModelInput,
+  "pixel" | "mean" | "norm" | "resize" | "letterboxColor" | "letterboxAlign"
+>;
+
+interface Family extends Preprocessing {
+  /** Who has it, for people. */
+  readonly title: string;
+  /** The pre-processing for people. */
+  readonly words: string;
+  /** Side in pixels that its models are mostly made for. */
+  readonly side: number;
+}
+
+const each = (value: number): number[] => [value, value, value];
+const inverse = (...deviations: number[]): number[] => deviations.map((value) => 1 / value);
+
+const unit = { mean: each(0), norm: each(1 / 255) };
+const greyBox = { resize: "letterbox", letterboxColor: 114 } as const;
+const stretched = { resize: "stretch", letterboxColor: 114 } as const;
+const yolov5: Family = {
+  ...{ title: "YOLOv5", side: 640, words: "RGB divided by 255 on a grey letterbox" },
+  ...{ pixel: "RGB", ...unit, ...greyBox },
+};
+/** Mean and deviation of ImageNet in levels. */
+const nanodet = {
+  pixel: "BGR" as const,
+  mean: [103.53, 116.28, 123.675],
+  norm: inverse(57.375, 57.12, 58.395),
+};
+
+/** By the name that `--family` takes. */
+export const families = {
+  yolov5,
+  ultralytics: { ...yolov5, title: "YOLOv8" },
+  yolox: {
+    ...{ title: "YOLOX", side: 640, words: "BGR with levels 0 to 255 at the left top of a grey letterbox" },
+    ...{ pixel: "BGR", mean: each(0), norm: each(1), ...greyBox, letterboxAlign: "corner" },
+  },
+  nanodet: {
+    ...{
+      title: "NanoDet",
+      side: 320,
+      words: "BGR less ImageNet's mean over its deviation on a black letterbox",
+    },
+    ...{ ...nanodet, resize: "letterbox", letterboxColor: 0 },
+  },
+  "nanodet-plus": {
+    ...{ title: "NanoDet-Plus", side: 416, words: "BGR less ImageNet's mean over its deviation, stretched" },
+    ...{ ...nanodet, ...stretched },
+  },
+  picodet: {
+    ...{ title: "PicoDet", side: 320, words: "RGB less ImageNet's mean over its deviation, stretched" },
+    pixel: "RGB",
+    mean: nanodet.mean.toReversed(),
+    norm: nanodet.norm.toReversed(),
+    ...stretched,
+  },
+  fastestdet: {
+    ...{ title: "FastestDet", side: 352, words: "BGR divided by 255, stretched" },
+    ...{ pixel: "BGR", ...unit, ...stretched },
+  },
+  "yolo-fastest": {
+    ...{ title: "Yolo-Fastest", side: 352, words: "BGR divided by 255, stretched" },
+    ...{ pixel: "BGR", ...unit, ...stretched },
+  },
+  darknet: {
+    ...{ title: "Darknet", side: 416, words: "RGB divided by 255, stretched" },
+    ...{ pixel: "RGB", ...unit, ...stretched },
+  },
+  ssd: {
+    ...{ title: "SSD", side: 300, words: "BGR from -1 to 1, stretched" },
+    ...{ pixel: "BGR", mean: each(127.5), norm: each(1 / 127.5), ...stretched },
+  },
+} satisfies Record<string, Family>;
+
+export type FamilyName = keyof typeof families;
+export const familyNames = Object.keys(families) as FamilyName[];
+
+/** The pre-processing of a family; for one channel, the mean of its numbers. */
+export function preprocessingOf(family: FamilyName, channels: 1 | 3): Preprocessing {
+  if (!Object.hasOwn(families, family)) {
+    throw new UsageError(`family ${brief(String(family))}: expected one of ${familyNames.join(", ")}`);
+  }
+  const { title: _, words: __, side: ___, mean, norm, ...rest }: Family = families[family];
+  if (channels === 3) return { ...rest, mean: [...mean], norm: [...norm] };
+  const middle = (list: readonly number[]): number[] => [list.reduce((a, b) => a + b, 0) / list.length];
+  const isEqual = norm.every((value) => value === norm[0]);
+  return { ...rest, pixel: "GRAY", mean: middle(mean), norm: isEqual ? [norm[0]] : middle(norm) };
+}

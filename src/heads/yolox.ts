@@ -1,0 +1,151 @@
+/** YOLOX's head: anchor-free, the size by an exponential. */
+import * as z from "zod/mini";
+import { sigmoid } from "../base/maths.ts";
+import type { Tensor } from "../ir/tensor.ts";
+import { areaOf, gridStride, planeLoss, planeProblem, visitScores } from "./_planes.ts";
+import { quote } from "./cpp.ts";
+import { blobName, defineHead, extent, leastScore, logit, logitSlack } from "./kind.ts";
+import { joinLevels } from "./recognition.ts";
+import { channelsOf } from "./view.ts";
+
+/**
+ * Blobs `[channels, gridHeight, gridWidth]`: `x y w h` with `center = (xy + cell)·stride`, `size = exp(wh)·stride`; logits of
+ * objectness (one channel) and of classes (one each), whose sigmoids' product is the score.
+ */
+export interface YoloxHead {
+  kind: "yolox";
+  boxes: string;
+  objectness: string;
+  scores: string;
+  /** Input pixels per grid cell. */
+  stride: number;
+}
+
+export const yolox = defineHead<YoloxHead>({
+  kind: "yolox",
+  title: "YOLOX head",
+  schema: z.strictObject({
+    kind: z.literal("yolox"),
+    boxes: blobName,
+    objectness: blobName,
+    scores: blobName,
+    stride: extent,
+  }),
+  needsNms: () => true,
+  blobs: ({ boxes, objectness, scores }) => [boxes, objectness, scores],
+  stride: ({ stride }) => gridStride(stride),
+  describe: ({ stride }) => `stride ${stride}`,
+
+  problem: (head, [boxes, objectness, scores], facts) =>
+    planeProblem(head.boxes, boxes, 4, head.stride, facts, "a box") ??
+    planeProblem(head.objectness, objectness, 1, head.stride, facts, "objectness") ??
+    planeProblem(head.scores, scores, facts.classes, head.stride, facts, `${facts.classes} labels`),
+
+  decode(head, [boxes, objectness, scores], classes, options, out) {
+    const area = areaOf(scores);
+    const gridWidth = scores.shape[2];
+    const least = logit(options.confidence) - logitSlack;
+    const scoreOf = scoresOf(objectness, scores, least);
+    visitScores(area, classes, options, scoreOf, (cell, k, score) => {
+      const [x, y, w, h] = boxOf(boxes, cell);
+      const left = (x - w / 2 + (cell % gridWidth)) * head.stride;
+      const top = (y - h / 2 + Math.floor(cell / gridWidth)) * head.stride;
+      const [right, bottom] = [left + w * head.stride, top + h * head.stride];
+      if (Number.isNaN(left + top + right + bottom)) return;
+      out.add(left, top, right, bottom, score, k);
+    });
+  },
+
+  importance(_, [, objectness, scores], classes) {
+    const area = areaOf(scores);
+    const weights = [new Float32Array(objectness.data.length), new Float32Array(scores.data.length)];
+    const scoreOf = scoresOf(objectness, scores);
+    for (let cell = 0; cell < area; cell++) {
+      for (let k = 0; k < classes; k++) {
+        const score = scoreOf(cell, k);
+        if (score < leastScore) continue;
+        weights[1][k * area + cell] = score;
+        weights[0][cell] = Math.max(weights[0][cell], score);
+      }
+    }
+    return [undefined, ...weights];
+  },
+
+  loss(_, [boxes, objectness, scores], [otherBoxes, otherObjectness, otherScores], classes) {
+    const boxError = (cell: number): number => {
+      const [float, int8] = [boxOf(boxes, cell), boxOf(otherBoxes, cell)];
+      return float.reduce((sum, value, i) => sum + ((value - int8[i]) / (float[2 + (i % 2)] || 1)) ** 2, 0);
+    };
+    return planeLoss(
+      areaOf(scores),
+      classes,
+      scoresOf(objectness, scores),
+      scoresOf(otherObjectness, otherScores),
+      boxError,
+    );
+  },
+
+  cpp: (heads) => ({
+    comment: [
+      "Head blobs have w x h = grid cells: c = 4 (x y w h), c = 1 (objectness) and c = num_class, all without activation:",
+      "  center = (xy + cell) * stride,   size = exp(wh) * stride,",
+      "  score = sigmoid(objectness) * sigmoid(class), all in pixels of the network's input.",
+    ],
+    members: [
+      "const char* boxes_blob;",
+      "const char* objectness_blob;",
+      "const char* scores_blob;",
+      "int stride;",
+    ],
+    rows: heads.map(
+      ({ boxes, objectness, scores, stride }) =>
+        `{${quote(boxes)}, ${quote(objectness)}, ${quote(scores)}, ${stride}}`,
+    ),
+  }),
+
+  recognise(view) {
+    const levels = joinLevels(view);
+    if (!levels?.length) return undefined;
+    const heads: YoloxHead[] = [];
+    const classes = levels[0].columns.length - 5;
+    for (const level of levels) {
+      const boxes = channelsOf(level, 0, 4, "raw");
+      const objectness = channelsOf(level, 4, 1, "sigmoid");
+      const scores = channelsOf(level, 5, classes, "sigmoid");
+      if (!boxes || !objectness || !scores || level.columns.length !== classes + 5) return undefined;
+      if (boxes.channel || objectness.channel || scores.channel || objectness.source === scores.source) {
+        return undefined; // one convolution with anchors: YOLOv5's family
+      }
+      const [box, object, score] = [boxes, objectness, scores].map(({ source }) => source.blob);
+      heads.push({ kind: "yolox", boxes: box, objectness: object, scores: score, stride: level.stride });
+    }
+    return {
+      heads,
+      classes,
+      family: "yolox",
+      notes: [
+        "boxes come without their formula and are taken for YOLOX's: (xy + cell)·stride and exp(wh)·stride",
+      ],
+    };
+  },
+});
+
+/** x and y relative to the cell, width and height; in cells. */
+function boxOf({ data, shape }: Tensor, cell: number): [number, number, number, number] {
+  const area = shape[1] * shape[2];
+  return [data[cell], data[area + cell], Math.exp(data[2 * area + cell]), Math.exp(data[3 * area + cell])];
+}
+
+/** Scores by cell and class; 0 where objectness or class are at or below the logit `least`. */
+function scoresOf(
+  { data: objectness }: Tensor,
+  { data: scores, shape }: Tensor,
+  least = Number.NEGATIVE_INFINITY,
+): (cell: number, k: number) => number {
+  const area = shape[1] * shape[2];
+  return (cell, k) => {
+    const object = objectness[cell];
+    const value = scores[k * area + cell];
+    return object > least && value > least ? sigmoid(object) * sigmoid(value) : 0;
+  };
+}
