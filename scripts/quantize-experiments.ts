@@ -16,12 +16,14 @@ import { type EvaluationEntry, evaluateModels, readEntries } from "../src/deploy
 import { detectionImportance } from "../src/deploy/importance.ts";
 import { readNcnn } from "../src/formats/ncnn/index.ts";
 import { type CalibrationTable, parseTable } from "../src/formats/table.ts";
+import { preprocessingOf } from "../src/heads/families.ts";
+import { blobsOf } from "../src/heads/index.ts";
 import type { Manifest } from "../src/heads/manifest.ts";
 import type { Graph } from "../src/ir/graph.ts";
 import type { Tensor } from "../src/ir/tensor.ts";
 import { openDataset, openPictures } from "../src/node/dataset.ts";
 import { open } from "../src/node.ts";
-import { assumeManifest, yolov5Input } from "../src/open/assume.ts";
+import { assumeManifest } from "../src/open/assume.ts";
 import { compareModels } from "../src/open/compare.ts";
 import { convert } from "../src/open/convert.ts";
 import { startModel } from "../src/open/model.ts";
@@ -46,7 +48,8 @@ function readModel(name: string): Graph {
 async function agreement(): Promise<void> {
   const graph = readModel("yolov5ss");
   const input = {
-    ...yolov5Input("images", { width: 320, height: 320 }, 32),
+    ...{ blob: "images", width: 320, height: 320, stride: 32, channels: 3 as const },
+    ...preprocessingOf("yolov5", 3),
     resize: "stretch" as const,
   };
   const entries = await openPictures(path.join(data, "coco/images/train2017"));
@@ -181,7 +184,7 @@ async function focus(folder: string): Promise<void> {
         const reference = method === "auto" ? await start(calibrated.graph, manifest) : float;
         const rows = await compareModels(reference, int8, inputs);
         const convolutions = rows.filter(({ type }) => type === "Convolution");
-        const heads = rows.filter(({ blob }) => manifest.heads.some((head) => head.blob === blob));
+        const heads = rows.filter(({ blob }) => blobsOf(manifest.heads).includes(blob));
         const decibels = (list: typeof rows): string =>
           (list.reduce((sum, { sqnr }) => sum + sqnr, 0) / list.length).toFixed(1);
         const worst = [...convolutions].sort((a, b) => a.sqnr - b.sqnr)[0];

@@ -10,7 +10,7 @@ import {
   type Transform,
   UsageError,
 } from "../src/index.ts";
-import { classColor, type Model, postprocess, toTensor } from "../src/steps.ts";
+import { blobsOf, classColor, type Model, postprocess, toTensor } from "../src/steps.ts";
 import { encode, pixelsOf } from "./pixels.ts";
 import type { DetectReply, DetectRequest, LoadProgress, Machine, ModelFacts, Precision } from "./protocol.ts";
 
@@ -101,7 +101,7 @@ export class Detector {
       const { tensor, transform } = toTensor(this.frame, input, { width: size, height: size, rectangle });
       let placed = performance.now();
       ms.pre = placed - start;
-      const blobs = heads.map((head) => head.blob);
+      const blobs = blobsOf(heads);
       const key = `${id} ${tensor.shape.join(" ")}`;
       if (!this.warm.has(key)) {
         // Planning and compiling come once and are no part of a frame's time.

@@ -138,7 +138,9 @@ export const distances = defineHead<DistancesHead>({
   }),
 
   recognise: (view, facts) =>
-    view.pieces.length ? (recogniseDecoded(view) ?? recogniseRaw(view, facts.labels?.length)) : undefined,
+    view.pieces.length
+      ? (recogniseDecoded(view, facts.isEndToEnd) ?? recogniseRaw(view, facts.labels?.length))
+      : undefined,
 });
 
 /** Distances of a cell to the four sides, in cells. */
@@ -164,7 +166,7 @@ function distancesOf(bins: number, value: (i: number) => number): number[] {
 }
 
 /** The boxes of ultralytics' exports: the formula is in the graph, and is compared with what it computes. */
-function recogniseDecoded(view: HeadView): Recognition<DistancesHead> | undefined {
+function recogniseDecoded(view: HeadView, isEndToEnd = false): Recognition<DistancesHead> | undefined {
   const heads: DistancesHead[] = [];
   const classes = view.pieces[0].columns.length - 4;
   for (const piece of view.pieces) {
@@ -181,7 +183,7 @@ function recogniseDecoded(view: HeadView): Recognition<DistancesHead> | undefine
       stride: piece.stride,
       bins: found.bins,
       point: 0.5,
-      ...(found.corners && { oneToOne: true }),
+      ...(found.corners && isEndToEnd && { oneToOne: true }),
     });
   }
   return { heads, classes, family: "ultralytics", notes: [] };

@@ -10,6 +10,8 @@ export interface RecognitionFacts {
   readonly family?: FamilyName;
   /** Anchors of each head in pixels, smallest stride first, where the caller gives them. */
   readonly anchors?: readonly (readonly number[])[];
+  /** The file says that the network gives one box an object. */
+  readonly isEndToEnd?: boolean;
 }
 
 export type Recognition<H> =

@@ -100,7 +100,7 @@ export function requireHeads(model: Pick<OpenedModel, "manifest" | "graph" | "wh
   const { manifest, graph, whyNoHeads } = model;
   expectKind("requireHeads: model.manifest", manifest, "a manifest");
   if (manifest.heads.length) return;
-  const why = whyNoHeads ?? "no YOLOv5 heads with anchors are known among its outputs";
+  const why = whyNoHeads ?? "no heads of a kind that is known are among its outputs";
   throw new UnsupportedError(
     `${manifest.name} is no detector that can be decoded: ${why} (${brief(graph.outputs.join(", "))})`,
   );

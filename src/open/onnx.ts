@@ -21,7 +21,9 @@ export const openOnnx: Opener = async (file, folder, options) => {
   );
   const { graph, heads, notes, warnings, input, decodeRemoved, report } = found;
   const stated = { labels: options.labels ?? labelsOf(found, where), size: options.size ?? found.inputSize };
-  const recognised = heads ? undefined : recognise(graph, { ...options, ...stated });
+  const recognised = heads
+    ? undefined
+    : recognise(graph, { ...options, ...stated, isEndToEnd: found.isEndToEnd });
   const isFound = recognised && "heads" in recognised;
   const near = recognised && "near" in recognised ? [`nearest: ${recognised.near}`] : [];
   const bound: string[] = [];
@@ -46,7 +48,7 @@ export const openOnnx: Opener = async (file, folder, options) => {
     ...warnings,
     ...report.warnings,
     ...(found.namesProblem && !options.labels ? [`${found.namesProblem}; give them with --labels`] : []),
-    ...(heads || isFound || ends.length ? [] : [...notes, ...near]),
+    ...(heads || (isFound && !options.keepDecode) || ends.length ? [] : [...notes, ...near]),
     ...ends,
     ...(input?.isReversed
       ? [

@@ -35,7 +35,7 @@ const mostSizes = 3;
  */
 export function recognise(
   graph: Graph,
-  known: KnownFacts & { readonly keepDecode?: boolean },
+  known: KnownFacts & { readonly keepDecode?: boolean; readonly isEndToEnd?: boolean },
 ): RecognisedHeads | { readonly near: string } | undefined {
   const sizes = [...take(runnableSizes(graph, known.size), mostSizes)];
   let near: string | undefined;

@@ -47,7 +47,9 @@ describe("convert", () => {
     const { code, err } = await convert(decoded, "--keep-decode");
     expect([code, err]).toEqual([0, expect.stringContaining("decoding is part of the graph and is kept")]);
     expect(converted("yolov5-v6-split-t17").outputs).toEqual(["876"]);
-    expect(manifest("yolov5-v6-split-t17").heads).toEqual([]);
+    expect(manifest("yolov5-v6-split-t17").heads).toMatchObject([
+      { kind: "boxes", blob: "876", layout: "rows", box: "cxcywh", unit: "pixels", objectness: true },
+    ]);
   });
   test("anchors that the file does not tell are asked for, and taken", async () => {
     expect((await convert(raw)).err).toMatch(/anchors are the defaults of YOLOv5.*--anchors/);

@@ -14,10 +14,14 @@ import {
 } from "../../src/detect/letterbox.ts";
 import type { Picture } from "../../src/detect/picture.ts";
 import { resize } from "../../src/detect/resize.ts";
-import { yolov5Input } from "../../src/open/assume.ts";
+import { preprocessingOf } from "../../src/heads/families.ts";
+import type { ModelInput } from "../../src/heads/input.ts";
 import { dataPath, describeData, readNpy } from "../data.ts";
 
-const input = yolov5Input("images", { width: 320, height: 320 }, 32);
+const input: ModelInput = {
+  ...{ blob: "images", width: 320, height: 320, stride: 32, channels: 3 },
+  ...preprocessingOf("yolov5", 3),
+};
 
 /** The picture of scripts/resize-goldens.py. */
 function formulaPicture(width: number, height: number, channels: 3 | 4 = 3): Picture {

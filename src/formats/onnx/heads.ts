@@ -38,6 +38,8 @@ export interface OnnxFacts {
   inputSize?: { width: number; height: number };
   /** The file says that ultralytics' package made it. */
   isUltralytics?: boolean;
+  /** The network is trained to give one box an object: its end takes the best, and drops none for overlapping. */
+  isEndToEnd?: boolean;
   /** Decoding code was in the graph and has been cut off. */
   decodeRemoved?: boolean;
   /** Why there are no heads, or what about them is missing. */
@@ -70,6 +72,10 @@ export function recognizeHeads(
   const stated = headsFromMetadata(model);
   if (stated) return { ...facts, heads: stated };
   const choice = keepDecode ? undefined : findChoice(model);
+  const dropsOverlaps = choice?.operators.some((name) => /^ArgMax$|^NonZero$|nms|suppression/i.test(name));
+  if (model.metadata.end2end === "True" || (choice?.operators.includes("TopK") && !dropsOverlaps)) {
+    facts.isEndToEnd = true;
+  }
   const outputs = choice?.outputs ?? model.graph.outputs.map(({ name }) => name);
   const match = facts.inputSize ? matchDecode(model, shapes, facts.inputSize, outputs) : { heads: [] };
   if (match.heads.length === 0) {
@@ -130,7 +136,7 @@ function noteOf(
     return `this looks like a classification model (one list of ${only[1]} numbers a picture), no detector, ${kept}`;
   }
   const found = nearest === undefined ? "" : ` (nearest: ${nearest})`;
-  return `no YOLOv5 head was recognized${found}: the outputs are kept as they are`;
+  return `no detection head was recognized${found}: the outputs are kept as they are`;
 }
 
 /** The value `[1, anchors, height, width, 5 + classes]` of a head's logits: the graph's own, or an added one. */
