@@ -43,6 +43,7 @@ export interface TableSettingsOptions {
 export interface TableFiles {
   /** For each input of the model its files; all lists are equally long. */
   readonly files: readonly (readonly string[])[];
+  /** Reads a picture. Throws InputError. */
   picture(file: string): Promise<Picture>;
   /** The bytes of a `.npy` file. */
   bytes(file: string): Promise<Uint8Array>;
