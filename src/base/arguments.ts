@@ -36,6 +36,9 @@ const kinds = {
   "a list": (value: unknown) => Array.isArray(value),
   "a list of strings": (value: unknown) =>
     Array.isArray(value) && value.every((each) => typeof each === "string"),
+  "a list of numbers for each head": (value: unknown) =>
+    Array.isArray(value) &&
+    value.every((each) => Array.isArray(each) && each.every((v) => typeof v === "number" && v > 0)),
   "a number, or { width, height }": (value: unknown) => has(value, { width: 0, height: 0 }),
   "a list of categories ({ id, name })": (value: unknown) =>
     Array.isArray(value) && value.every((each) => has(each, { id: 0, name: "" })),

@@ -48,6 +48,7 @@ export async function* readEntries(
   skip: (message: string) => void,
   warn: (message: string) => void = () => {},
 ): AsyncGenerator<EvaluationItem> {
+  expectKind("readEntries: entries", entries, "a list");
   for (const entry of entries) {
     let item: EvaluationItem;
     try {

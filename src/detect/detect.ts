@@ -1,6 +1,6 @@
 /** Model outputs to detections in the original picture: decode, suppress, map back, clip. */
 
-import { expectKind } from "../base/arguments.ts";
+import { described, expectKind } from "../base/arguments.ts";
 import { UsageError } from "../base/errors.ts";
 import { brief } from "../base/text.ts";
 import { Candidates } from "../heads/candidates.ts";
@@ -79,7 +79,7 @@ export function postprocess(
   checkFraction("confidence", confidence);
   checkFraction("iou", iou);
   if (!(typeof maxDetections === "number" && maxDetections >= 0)) {
-    throw new UsageError(`maxDetections ${maxDetections}: expected 0 or more`);
+    throw new UsageError(`maxDetections is ${described(maxDetections)}, expected a number of at least 0`);
   }
   expectKind("multiLabel", multiLabel, "true or false");
   expectKind("agnostic", agnostic, "true or false");
@@ -119,7 +119,7 @@ function detectionAt(
 
 function checkFraction(name: string, value: number): void {
   if (!(typeof value === "number" && value >= 0 && value <= 1)) {
-    throw new UsageError(`${name} ${value}: expected a number from 0 to 1`);
+    throw new UsageError(`${name} is ${described(value)}, expected a number from 0 to 1`);
   }
 }
 

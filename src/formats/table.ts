@@ -26,7 +26,7 @@ export function emptyTable(): CalibrationTable {
 /**
  * Reads a table as ncnn2int8 does: the last of several records with one key counts, and a layer whose line is commented out
  * with `#` has no record. Empty lines mean nothing. `warn` takes a sentence for every scale that the tools write, but that
- * silences a layer or a channel. Throws FormatError with the line number, also for an input's scale of 0, which no data has.
+ * silences a layer or a channel, and for records that contradict an earlier one. Throws FormatError with the line number, also for an input's scale of 0, which no data has.
  */
 export function parseTable(
   text: string,
@@ -47,14 +47,19 @@ export function parseTable(
       .slice(start, end)
       .split(/[ \t\r]+/)
       .filter((token) => token !== "");
-    if (tokens.length > 0) addRecord(table, tokens, at);
+    if (tokens.length > 0) addRecord(table, tokens, at, warn);
     start = end + 1;
   }
   if (warn) doubts(table).forEach(warn);
   return table;
 }
 
-function addRecord(table: CalibrationTable, [key, ...values]: readonly string[], at: string): void {
+function addRecord(
+  table: CalibrationTable,
+  [key, ...values]: readonly string[],
+  at: string,
+  warn: ((message: string) => void) | undefined,
+): void {
   if (key.length > maxKeyLength) {
     throw new FormatError(
       `${at}: a layer name of ${key.length} characters, at most ${maxKeyLength} are legal`,
@@ -62,11 +67,18 @@ function addRecord(table: CalibrationTable, [key, ...values]: readonly string[],
   }
   if (key.startsWith("#")) return;
   const scales = Float32Array.from(values, (value) => parseScale(value, `${at}: ${key}`));
+  const add = <T>(map: Map<string, T>, layer: string, value: T): void => {
+    const earlier = map.get(layer);
+    if (earlier !== undefined && String(earlier) !== String(value)) {
+      warn?.(`${key} stands there twice with different scales: the later counts`);
+    }
+    map.set(layer, value);
+  };
   if (key.includes("_param_")) {
     // Recurrent and attention layers have further records (_param_1 …), which belong to layers that stay float here.
     if (!key.endsWith(weightSuffix)) return;
     if (scales.length === 0) throw new FormatError(`${at}: ${key} has no scales`);
-    table.weights.set(key.slice(0, -weightSuffix.length), scales);
+    add(table.weights, key.slice(0, -weightSuffix.length), scales);
     return;
   }
   if (scales.length !== 1) {
@@ -77,7 +89,7 @@ function addRecord(table: CalibrationTable, [key, ...values]: readonly string[],
       `${at}: ${key}: the scale of the layer's input is ${values[0].slice(0, 40)}, expected more than 0; calibrate again, or delete the line to keep the layer float`,
     );
   }
-  table.activations.set(key, scales[0]);
+  add(table.activations, key, scales[0]);
 }
 
 function parseScale(token: string, at: string): number {
@@ -92,15 +104,16 @@ function parseScale(token: string, at: string): number {
 /** Scales that say that a layer or channel gives its bias only; right where the calibrated data was all zero. */
 function doubts(table: CalibrationTable): string[] {
   const silent = [...table.activations].filter(([, scale]) => scale === Number.POSITIVE_INFINITY);
-  const zero = [...table.weights].filter(([, scales]) => scales.includes(0));
+  const isSilent = (scale: number): boolean => scale === 0 || scale === Number.POSITIVE_INFINITY;
+  const muted = [...table.weights].filter(([, scales]) => scales.some(isSilent));
   return [
     ...silent.map(
       ([name]) =>
         `layer ${name}: the scale of its input is inf: it was 0 in every calibration picture, so the int8 layer gives its bias only`,
     ),
-    ...zero.map(
+    ...muted.map(
       ([name, scales]) =>
-        `layer ${name}: ${scales.filter((scale) => scale === 0).length} of ${scales.length} weight scales are 0: these channels give their bias only`,
+        `layer ${name}: ${scales.filter(isSilent).length} of ${scales.length} weight scales are 0 or inf: these channels give their bias only`,
     ),
   ];
 }

@@ -69,6 +69,7 @@ function isUnchanged(file: string, digest: string | undefined): boolean | undefi
  */
 export function checkReplaceable(directory: string): void {
   expectKind("checkReplaceable: directory", directory, "a string");
+  requireName(directory);
   const target = followed(directory);
   const kind = kindOf(target);
   if (kind === "file") throw new UsageError(`${directory} is a file; name a folder to write to`);
@@ -86,6 +87,11 @@ export function checkReplaceable(directory: string): void {
       `${path.join(directory, name)} was changed since it was written; move it elsewhere or name a new folder, so that nothing is lost`,
     );
   }
+}
+
+function requireName(directory: string): void {
+  if (directory === "")
+    throw new UsageError('the folder to write to has an empty name; "." is the current one');
 }
 
 function requireWritable(target: string, directory: string): void {
@@ -109,6 +115,7 @@ export async function replaceFolder(
   files: Readonly<Record<string, Content>>,
 ): Promise<string> {
   expectKind("replaceFolder: directory", directory, "a string");
+  requireName(directory);
   expectKind("replaceFolder: files", files, "files (text or bytes by name)");
   const names = Object.keys(files);
   const wrong = names.find((name) => !staysInside(name) || name === listName);

@@ -69,6 +69,9 @@ export async function open(
   options: OpenOptions & FetchOptions = {},
 ): Promise<OpenedModel> {
   expectKind("open: options", options, "an object of options");
+  if (options.labels !== undefined) expectKind("labels", options.labels, "a list of strings");
+  if (options.anchors !== undefined)
+    expectKind("anchors", options.anchors, "a list of numbers for each head");
   const { folder, name } = await locate(source, options);
   return openModel(folder, name, options);
 }

@@ -59,6 +59,17 @@ test.each(functions.filter(([name]) => !name.endsWith("Error")))(
   60_000,
 );
 
+test.each([
+  ["labels", ["a,b", [1], 7, null]],
+  ["anchors", ["10,13", [10, 13], [["10", "13"]], [[10, -13]], [[Number.NaN, 1]], 7, null]],
+])("load: %s of a wrong kind", async (name, values) => {
+  const { "tiny.param": param, "tiny.bin": bin } = tinyFiles();
+  for (const value of values) {
+    const loading = api.load({ param, bin } as never, { [name]: value } as never);
+    await expect(loading).rejects.toThrow(new RegExp(`^${name} is .*, expected a list of`));
+  }
+});
+
 describe("a model", () => {
   const file = put(folder, { "tiny.json": tinyFiles()["tiny.json"], ...tinyFiles() });
   const bytes = png(64, 64, () => true);
@@ -95,9 +106,14 @@ describe("a model", () => {
       "text as confidence",
       (m) => m.detect(white, { confidence: "0.5" as Any }),
       api.UsageError,
-      /confidence 0\.5/,
+      /confidence is the string "0\.5"/,
     ],
-    ["text as iou", (m) => m.detect(white, { iou: "1" as Any }), api.UsageError, /iou 1: expected a number/],
+    [
+      "text as iou",
+      (m) => m.detect(white, { iou: "1" as Any }),
+      api.UsageError,
+      /iou is the string "1", expected a number/,
+    ],
     [
       "text as size",
       (m) => m.detect(white, { size: "64" as Any }),
@@ -126,7 +142,7 @@ describe("a model", () => {
       "text as a count",
       (m) => m.detect(white, { maxDetections: "1" as Any }),
       api.UsageError,
-      /maxDetections 1/,
+      /maxDetections is the string "1"/,
     ],
     ["no inputs", (m) => m.run(null as Any), api.UsageError, /run: inputs is null, expected an object/],
     ["an empty run", (m) => m.run({}), api.GraphError, /input "images" is missing; the inputs are images/],

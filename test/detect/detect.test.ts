@@ -197,7 +197,7 @@ describe("postprocess", () => {
 
   test("wrong options, missing outputs and a model without heads are named", () => {
     const transform = letterboxTransform(64, 48, 64, 48);
-    expect(() => postprocess(oneCell(), manifest, transform, { confidence: 25 })).toThrow("confidence 25");
+    expect(() => postprocess(oneCell(), manifest, transform, { confidence: 25 })).toThrow("confidence is 25");
     expect(() => postprocess(oneCell(), manifest, transform, { iou: Number.NaN })).toThrow(UsageError);
     expect(() => postprocess({ other: tensor([1]) }, manifest, transform)).toThrow('head "out"');
     expect(() => postprocess(oneCell(), { heads: [], labels }, transform)).toThrow("no heads");

@@ -23,14 +23,21 @@ describe("reading a calibration table", () => {
 
   it("warns of scales that silence a layer or a channel", () => {
     const warnings: string[] = [];
-    const table = parseTable("a_param_0 0 inf 3 0 \na inf \nb 2 \n", "t", (message) =>
+    const table = parseTable("a_param_0 0 inf 3 2 \na inf \nb 2 \n", "t", (message) =>
       warnings.push(message),
     );
     expect(table.activations.get("a")).toBe(Number.POSITIVE_INFINITY);
     expect(warnings).toEqual([
       expect.stringMatching(/^layer a: the scale of its input is inf: it was 0 in every calibration picture/),
-      expect.stringMatching(/^layer a: 2 of 4 weight scales are 0/),
+      expect.stringMatching(/^layer a: 2 of 4 weight scales are 0 or inf/),
     ]);
+  });
+
+  it("warns of records that contradict each other", () => {
+    const warnings: string[] = [];
+    const text = "a_param_0 1 2 \na_param_0 1 2 \na 3 \nb 4 \na 5 \n";
+    expect(parseTable(text, "t", (message) => warnings.push(message)).activations.get("a")).toBe(5);
+    expect(warnings).toEqual(["a stands there twice with different scales: the later counts"]);
   });
 
   it.each([

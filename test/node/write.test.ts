@@ -12,7 +12,7 @@ import {
 } from "node:fs";
 import path from "node:path";
 import { beforeEach, expect, test } from "vitest";
-import { InputError } from "../../src/index.ts";
+import { InputError, UsageError } from "../../src/index.ts";
 import { checkReplaceable, replaceFolder, staysInside } from "../../src/node/folder.ts";
 import { checkDistinct, checkName, persistently, writeFiles, writePaths } from "../../src/node/write.ts";
 import { sameName } from "../../src/steps.ts";
@@ -228,6 +228,7 @@ test.skipIf(process.platform !== "linux")(
   "a place where no folder can be made is an error, and soon",
   async () => {
     await expect(replaceFolder("/proc/out", { "int8/a.bin": "1" })).rejects.toThrow(InputError);
+    await expect(replaceFolder("", { a: "1" })).rejects.toThrow(UsageError);
     await expect(writeFiles("/proc/out/deep", { a: "1" })).rejects.toThrow(InputError);
   },
 );
