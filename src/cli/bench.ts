@@ -55,6 +55,7 @@ async function time(file: string, options: Options, terminal: Terminal): Promise
   const { width, height } = options.size ?? model.manifest.input;
   const progress = startProgress(terminal);
   try {
+    progress.step(file, 0, loops);
     const result = await benchmark(model, { width, height, loops }, (done) =>
       progress.step(file, done, loops),
     );

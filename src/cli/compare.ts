@@ -39,6 +39,7 @@ Examples:
     const files = expandPaths([source], pictureExtensions).slice(0, options.limit);
     const progress = startProgress(terminal);
     try {
+      progress.step("comparing", 0, files.length);
       const tensors = inputTensors(
         reference,
         files.map((found) => found.path),

@@ -111,6 +111,7 @@ async function detectAll(
   const failed: { file: string; error: string }[] = [];
   const progress = startProgress(terminal);
   try {
+    progress.step("detect", 0, files.length);
     for (const [i, file] of files.entries()) {
       const picture = await readOrSkip(file, files.length === 1, (error) => {
         failed.push({ file: file.path, error });

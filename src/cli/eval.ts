@@ -100,6 +100,7 @@ async function measure(
   };
   let result: Evaluation;
   try {
+    progress.step("evaluating", 0, dataset.entries.length);
     const measured = await evaluateModels(models, readEntries(dataset.entries, skip, progress.warn), {
       size: options.size,
       onProgress: (done) => progress.step("evaluating", done + skipped.length, dataset.entries.length),
