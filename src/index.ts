@@ -47,10 +47,10 @@ export type { Graph, Node, SplitSpelling } from "./ir/graph.ts";
 export type { Params, ParamValue } from "./ir/op.ts";
 export { type Shape, type Tensor, tensor } from "./ir/tensor.ts";
 export type { Weight, Weights } from "./ir/weight.ts";
-export type { KnownFacts } from "./open/assume.ts";
 export { type BenchmarkOptions, type BenchmarkResult, benchmark, type Timing } from "./open/benchmark.ts";
 export { type ConvertedModel, type ConvertOptions, convert, modelFiles } from "./open/convert.ts";
 export { type ExportOptions, exportModel } from "./open/export.ts";
+export type { KnownFacts } from "./open/facts.ts";
 export type { OpenedModel, OpenOptions } from "./open/format.ts";
 export {
   type FetchOptions,

@@ -5,7 +5,7 @@ import { toTensor } from "../detect/letterbox.ts";
 import { printTable } from "../formats/table.ts";
 import type { ModelInput } from "../heads/manifest.ts";
 import type { Graph } from "../ir/graph.ts";
-import { bothSides, type KnownFacts } from "../open/assume.ts";
+import { bothSides, type KnownFacts } from "../open/facts.ts";
 import {
   type CalibrateOptions,
   type CalibrationResult,

@@ -19,7 +19,7 @@ import { type Fidelity, fidelity } from "../evaluate/fidelity.ts";
 import { blobsOf } from "../heads/index.ts";
 import type { ModelInput } from "../heads/manifest.ts";
 import type { Tensor } from "../ir/tensor.ts";
-import { bothSides, type KnownFacts } from "../open/assume.ts";
+import { bothSides, type KnownFacts } from "../open/facts.ts";
 import type { Model } from "../open/model.ts";
 
 /** One picture of an evaluation. */

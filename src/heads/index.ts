@@ -63,9 +63,11 @@ type Schemas = (typeof kinds)[keyof typeof kinds]["schema"];
 const kindOf = <H extends Head>(head: H): HeadKind<H> => kinds[head.kind] as unknown as HeadKind<H>;
 
 /** Blobs that decoding the heads reads, each once. */
-export const blobsOf = (heads: readonly Head[]): string[] => [
-  ...new Set(heads.flatMap((head) => kindOf(head).blobs(head))),
-];
+export function blobsOf(heads: readonly Head[]): string[] {
+  expectKind("blobsOf: heads", heads, "a list");
+  for (const head of heads) expectKind("blobsOf: heads[i]", head, "a head ({ kind, … })");
+  return [...new Set(heads.flatMap((head) => kindOf(head).blobs(head)))];
+}
 
 /** Input sizes must be multiples of it, in pixels. */
 export const strideOf = (head: Head): number => kindOf(head).stride(head);

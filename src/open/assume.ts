@@ -5,47 +5,13 @@
 import { expectKind } from "../base/arguments.ts";
 import { GraphError, UsageError } from "../base/errors.ts";
 import { version } from "../base/version.ts";
-import { type FamilyName, families, type Preprocessing, preprocessingOf } from "../heads/families.ts";
+import { families, type Preprocessing, preprocessingOf } from "../heads/families.ts";
 import type { Head, Manifest } from "../heads/manifest.ts";
 import { type Graph, inferShapes, paramsOf } from "../ir/graph.ts";
 import type { Shape } from "../ir/tensor.ts";
 import { ops } from "../ops/index.ts";
 import { cocoLabels } from "./coco-labels.ts";
-
-/** Facts that a caller may know better than the file. */
-export interface KnownFacts {
-  /** `w0 h0 w1 h1 …` in pixels for each head, smallest stride first. */
-  anchors?: readonly (readonly number[])[];
-  /** Class names by class number. */
-  labels?: readonly string[];
-  /** Default input size in pixels: side of a square, or both sides. */
-  size?: number | { width: number; height: number };
-  /** Whose pre-processing the model has, where the file does not say: `yolox`, `nanodet`, … */
-  family?: FamilyName;
-  /** Parts of the pre-processing that are known; they go before the family's. */
-  preprocessing?: Partial<Preprocessing>;
-}
-
-/** Facts that come from the file itself. */
-export interface FileFacts extends KnownFacts {
-  /** `value = (level − mean)·norm` for each channel. */
-  levels?: { readonly mean: readonly number[]; readonly norm: readonly number[] };
-  /** Heads that were recognised already; else YOLOv5's are looked for. */
-  recognised?: RecognisedFacts;
-  /** The file says whose it is, so that the family's pre-processing is no assumption. */
-  isFamilyStated?: boolean;
-}
-
-/** What recognition found (`recognise.ts`). */
-export interface RecognisedFacts {
-  readonly heads: readonly Head[];
-  readonly classes: number;
-  readonly family?: FamilyName;
-  readonly width: number;
-  readonly height: number;
-  readonly stride: number;
-  readonly isSizeFree?: boolean;
-}
+import { bothSides, defaultSize, type FileFacts, type KnownFacts, type RecognisedFacts } from "./facts.ts";
 
 /** Anchors in ultralytics/yolov5's model files (v5.0 to v7.0, models/yolov5s.yaml), strides 8, 16, 32. */
 const defaultAnchors = [
@@ -53,8 +19,6 @@ const defaultAnchors = [
   [30, 61, 62, 45, 59, 119],
   [116, 90, 156, 198, 373, 326],
 ];
-/** What YOLOv5 models are trained and exported at unless told otherwise. */
-export const defaultSize = 640;
 /** Sizes that a graph is tried at, the likely ones first: some hold fixed sizes and run at one only. */
 const likelySizes: readonly { width: number; height: number }[] = [
   ...new Set([defaultSize, 320, 416, 352, 512, 1280, ...Array.from({ length: 48 }, (_, i) => 32 * (i + 1))]),
@@ -141,13 +105,6 @@ function inputChannels(graph: Graph, size: KnownFacts["size"]): 1 | 3 {
   const told = node && Number(paramsOf(node, ops).c);
   if (told === 1 || told === 3) return told;
   return !runsWith(3) && runsWith(1) ? 1 : 3;
-}
-
-export function bothSides(size: KnownFacts["size"]): { width: number; height: number } | undefined {
-  if (size === undefined) return undefined;
-  if (typeof size === "number") return { width: size, height: size };
-  expectKind("size", size, "a number, or { width, height }");
-  return size;
 }
 
 /** The extents written in the Input node, if they are. */

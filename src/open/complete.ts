@@ -11,7 +11,8 @@ import { permutation, permute } from "../ops/permute.ts";
 import { reshape } from "../ops/reshape.ts";
 import { sigmoid } from "../ops/sigmoid.ts";
 import { makeSizesDynamic } from "../passes/index.ts";
-import { type KnownFacts, runnableSizes } from "./assume.ts";
+import { runnableSizes } from "./assume.ts";
+import type { KnownFacts } from "./facts.ts";
 
 /** Sizes in Reshape and Interp that were made for one input size follow it. Gives how many did. */
 export function followInputSize(graph: Graph, known: KnownFacts): number {

@@ -6,8 +6,8 @@ import { brief } from "../base/text.ts";
 import type { Dim } from "../formats/onnx/model.ts";
 import type { Manifest } from "../heads/manifest.ts";
 import type { Graph } from "../ir/graph.ts";
-import { bothSides, type KnownFacts } from "./assume.ts";
 import { readWithExternalFiles } from "./external.ts";
+import { bothSides, type KnownFacts } from "./facts.ts";
 import type { Folder, NamedBytes } from "./source.ts";
 
 /** Options of `exportModel`. */

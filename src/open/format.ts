@@ -2,7 +2,7 @@
 
 import type { Manifest } from "../heads/manifest.ts";
 import type { Graph } from "../ir/graph.ts";
-import type { KnownFacts } from "./assume.ts";
+import type { KnownFacts } from "./facts.ts";
 import type { Folder, NamedBytes } from "./source.ts";
 
 export interface OpenOptions extends KnownFacts {

@@ -11,8 +11,7 @@ import { blobsOf } from "../heads/index.ts";
 import type { Manifest } from "../heads/manifest.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Tensor } from "../ir/tensor.ts";
-import { bothSides, type KnownFacts } from "./assume.ts";
-import { convert } from "./convert.ts";
+import { bothSides, type KnownFacts } from "./facts.ts";
 import type { OpenedModel } from "./format.ts";
 
 /** Options of `model.detect`. */
@@ -109,7 +108,8 @@ export function requireHeads(model: Pick<OpenedModel, "manifest" | "graph" | "wh
 /** A model that runs, from one that was opened; raw graphs are optimised first. */
 export async function startModel(opened: OpenedModel, options: SessionOptions): Promise<Model> {
   if (!opened.hasWeights) throw new InputError(`${opened.manifest.bin} is missing, so the model cannot run`);
-  const { graph, manifest } = opened.raw ? convert(opened) : opened;
+  // A page that loads what was converted already does not carry the passes.
+  const { graph, manifest } = opened.raw ? (await import("./convert.ts")).convert(opened) : opened;
   const { backend, threads, wideVectors } = options;
   return new Model(
     { manifest, assumptions: opened.assumptions, whyNoHeads: opened.whyNoHeads },

@@ -7,7 +7,8 @@ import { paramsOf } from "../ir/graph.ts";
 import type { Shape } from "../ir/tensor.ts";
 import { activationTypes } from "../ops/_activation.ts";
 import { ops } from "../ops/index.ts";
-import { type KnownFacts, runnableSizes, shapesAt } from "./assume.ts";
+import { runnableSizes, shapesAt } from "./assume.ts";
+import type { KnownFacts } from "./facts.ts";
 import { viewHeads } from "./view.ts";
 
 export interface RecognisedHeads {

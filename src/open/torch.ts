@@ -4,7 +4,7 @@ import { version } from "../base/version.ts";
 import { readTorch, type TorchModel, torchInputBlob } from "../formats/torch/index.ts";
 import { preprocessingOf } from "../heads/families.ts";
 import type { Manifest } from "../heads/manifest.ts";
-import { bothSides, defaultSize } from "./assume.ts";
+import { bothSides, defaultSize } from "./facts.ts";
 import { type Opener, type OpenOptions, sha256 } from "./format.ts";
 import { type NamedBytes, splitName } from "./source.ts";
 
