@@ -80,15 +80,20 @@ function finishOutput(l: Lowering, name: string, done: ReadonlyMap<string, strin
   const plain = (shape: Shape): number[] => shape.filter((d) => d !== 1);
   const [wanted, found] = [plain(value.shape), plain(value.blobShape)];
   const differs = wanted.length !== found.length || wanted.some((d, i) => d !== found[i]);
-  const blob = differs && wanted.length <= 3 ? l.as(value, wanted.length ? wanted : [1]) : value.blob;
+  let blob = differs && wanted.length <= 3 ? l.as(value, wanted.length ? wanted : [1]) : value.blob;
   const producer = l.graph.producers().get(blob);
+  const isInput = producer?.type === "Input";
   const target = name.replace(/\s+/g, "_");
-  if (blob === target) return blob;
   // ncnn's outputs are blobs that nobody reads, and an input keeps its name.
   const isRead = l.graph.nodes.some((node) => node.inputs.includes(blob));
+  if (blob === target) {
+    if (!isRead || isInput) return blob;
+    blob = `${target}_read`;
+    l.renameBlob(target, blob);
+  }
   const keepsName = [...done.values(), ...l.graph.inputs];
   if (keepsName.includes(target)) return blob;
-  const isFree = producer?.type !== "Input" && !isRead && !keepsName.includes(blob);
+  const isFree = !isInput && !isRead && !keepsName.includes(blob);
   const own = isFree
     ? blob
     : l.layer("Noop", [blob], {}, {}, { name: target, outputs: [`${target}_copy`] })[0];
