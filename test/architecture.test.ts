@@ -133,15 +133,10 @@ test("no files import each other in a circle", () => {
   expect([...left.keys()].filter((file) => reaches(file, file))).toEqual([]);
 });
 
-/** Shared parts of operators that are still read from other folders. */
-const notYetPrivate = ["activation", "deconvolve", "erf", "int8", "shape", "spatial"].map(
-  (name) => `ops/_${name}.ts`,
-);
-
 test("a name that begins with _ is imported only inside its folder", () => {
   const broken = [...importedFiles].flatMap(([file, targets]) =>
     targets
-      .filter((target) => path.posix.basename(target).startsWith("_") && !notYetPrivate.includes(target))
+      .filter((target) => path.posix.basename(target).startsWith("_"))
       .filter((target) => path.posix.dirname(target) !== path.posix.dirname(file))
       .map((target) => `src/${file}: ${target}`),
   );

@@ -173,6 +173,6 @@ function report(
   terminal.err(
     `${data.measuredOn} ${Object.keys(record.layers).length} layers int8, ${kept} float. small, medium, large: mean score change of objects of that size.\n`,
   );
-  for (const note of data.notes) if (!note.startsWith("Assumed")) warn(terminal, note);
+  for (const note of data.notes) warn(terminal, note);
   terminal.err(`written to ${out}, report: ${where}\n`);
 }

@@ -91,7 +91,9 @@ export class Job {
   readonly evaluation: readonly EvaluationEntry[];
   /** Which pictures figures are measured on, in a sentence; told how many there were. */
   readonly measuredOn: (images: number) => string;
-  readonly notes: string[];
+  /** What the file did not say, a sentence each. */
+  readonly assumptions: readonly string[];
+  readonly notes: string[] = [];
   readonly skipped = new Set<string>();
   readonly damaged = new Set<string>();
   private readonly started = new Map<Described, Model>();
@@ -134,7 +136,7 @@ export class Job {
     this.calibration = split.calibration;
     this.evaluation = split.evaluation;
     this.measuredOn = split.measuredOn;
-    this.notes = opened.assumptions.map((text) => `Assumed: ${text}.`);
+    this.assumptions = opened.assumptions;
   }
 
   close(): void {

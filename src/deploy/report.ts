@@ -30,6 +30,7 @@ export function reportData(job: Job, bytes: readonly number[]): ReportData {
     layers: layerRows(calibrated, int8.manifest.quantization, job.layers),
     examples: job.examples,
     provenance: provenanceRows(int8.manifest, calibrated),
+    assumptions: job.assumptions,
     notes: [
       ...job.notes,
       ...(job.skipped.size ? [`${counted(job.skipped.size, "picture")} could not be read.`] : []),

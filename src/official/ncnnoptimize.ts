@@ -3,7 +3,7 @@ import { expectKind } from "../base/arguments.ts";
 import { UsageError } from "../base/errors.ts";
 import { type Graph, match, type Node, opOf, paramsOf } from "../ir/graph.ts";
 import { inputType } from "../ir/op.ts";
-import { activationParamsOf } from "../ops/_activation.ts";
+import { activationParamsOf } from "../ops/activations.ts";
 import { binaryOp } from "../ops/binary-op.ts";
 import { ops } from "../ops/index.ts";
 import { ncnnoptimizePasses, runPasses } from "../passes/index.ts";

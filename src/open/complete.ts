@@ -5,7 +5,7 @@
  */
 import { type Graph, match, type Node } from "../ir/graph.ts";
 import type { Shape } from "../ir/tensor.ts";
-import { activationTypes } from "../ops/_activation.ts";
+import { activationTypes } from "../ops/activations.ts";
 import { convolution } from "../ops/convolution.ts";
 import { permutation, permute } from "../ops/permute.ts";
 import { reshape } from "../ops/reshape.ts";

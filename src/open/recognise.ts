@@ -5,7 +5,7 @@ import { blobsOf, type Head, recogniseHeads, strideOf } from "../heads/index.ts"
 import type { Graph, Node } from "../ir/graph.ts";
 import { paramsOf } from "../ir/graph.ts";
 import type { Shape } from "../ir/tensor.ts";
-import { activationTypes } from "../ops/_activation.ts";
+import { activationTypes } from "../ops/activations.ts";
 import { ops } from "../ops/index.ts";
 import { runnableSizes, shapesAt } from "./assume.ts";
 import type { KnownFacts } from "./facts.ts";

@@ -8,7 +8,7 @@ import { sigmoid } from "../base/maths.ts";
 import type { ChosenBoxes, Column, HeadSource, HeadView, OutputTable, Piece, Probe } from "../heads/view.ts";
 import { type Graph, type Node, opOf, paramsOf } from "../ir/graph.ts";
 import { elementCount, type Shape, type Tensor } from "../ir/tensor.ts";
-import { activationTypes } from "../ops/_activation.ts";
+import { activationTypes } from "../ops/activations.ts";
 import { ops } from "../ops/index.ts";
 
 /** Beyond what the decoding of any detector takes. */

@@ -1,6 +1,6 @@
 /** Boxes of the detection layers: overlap, suppression, and the [rows, 6] result. */
 import { elementCount, type Shape, type Tensor } from "../ir/tensor.ts";
-import { sigmoid } from "./_activation.ts";
+import { sigmoid } from "./activations.ts";
 
 export interface Box {
   readonly label: number;

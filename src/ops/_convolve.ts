@@ -6,9 +6,9 @@ import { GraphError } from "../base/errors.ts";
 import { int, type ParamValues, type WeightSpec } from "../ir/op.ts";
 import { elementCount, type Shape, type Tensor } from "../ir/tensor.ts";
 import { type Weight, type Weights, weightToFloat32 } from "../ir/weight.ts";
-import { activationFunction, activationParams } from "./_activation.ts";
-import { dequantize, dequantizeInSteps, dequantizeScale, quantize, quantizeArray } from "./_int8.ts";
-import { padPlanes, type WindowAxis, windowAxes, windowParams } from "./_spatial.ts";
+import { activationFunction, activationParams } from "./activations.ts";
+import { dequantize, dequantizeInSteps, dequantizeScale, quantize, quantizeArray } from "./int8.ts";
+import { padPlanes, type WindowAxis, windowAxes, windowParams } from "./windows.ts";
 
 export const convolutionParams = {
   ...windowParams,

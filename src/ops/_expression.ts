@@ -7,8 +7,8 @@
  */
 import { GraphError, withContext } from "../base/errors.ts";
 import type { Shape } from "../ir/tensor.ts";
-import { erf } from "./_erf.ts";
-import { namedExtents } from "./_shape.ts";
+import { erf } from "./error-function.ts";
+import { namedExtents } from "./shapes.ts";
 
 interface Value {
   readonly value: number;

@@ -2,10 +2,10 @@
 import { int, type ParamValues, type WeightSpec } from "../ir/op.ts";
 import type { Shape, Tensor } from "../ir/tensor.ts";
 import type { Weights } from "../ir/weight.ts";
-import { activationParams } from "./_activation.ts";
 import { type convolutionParams, convolutionShape, convolutionWeights, convolve } from "./_convolve.ts";
-import { requireRank } from "./_shape.ts";
-import { windowParams } from "./_spatial.ts";
+import { activationParams } from "./activations.ts";
+import { requireRank } from "./shapes.ts";
+import { windowParams } from "./windows.ts";
 
 const { kernel_h: _k, dilation_h: _d, stride_h: _s, pad_top: _t, pad_bottom: _b, ...window } = windowParams;
 export const convolution1DParams = { ...window, ...activationParams, dynamic_weight: int(19) };

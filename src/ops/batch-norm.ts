@@ -1,7 +1,7 @@
 /** BatchNorm: (x - mean)/√(variance + eps)·slope + bias for every channel. */
 import { defineOp, float, int } from "../ir/op.ts";
 import { type Weights, weightToFloat32 } from "../ir/weight.ts";
-import { mapChannels, requireChannels } from "./_shape.ts";
+import { mapChannels, requireChannels } from "./shapes.ts";
 
 const weightNames = ["slope", "mean", "variance", "bias"] as const;
 

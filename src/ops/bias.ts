@@ -1,7 +1,7 @@
 /** Bias: adds a constant to every channel. */
 import { defineOp, int } from "../ir/op.ts";
 import { weightToFloat32 } from "../ir/weight.ts";
-import { mapChannels, requireChannels, requireRank } from "./_shape.ts";
+import { mapChannels, requireChannels, requireRank } from "./shapes.ts";
 
 export const bias = defineOp({
   type: "Bias",

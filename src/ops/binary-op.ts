@@ -5,7 +5,7 @@
 import { GraphError } from "../base/errors.ts";
 import { defineOp, float, int } from "../ir/op.ts";
 import { elementCount, formatShape, type Shape } from "../ir/tensor.ts";
-import { leftPadded, stridesOf } from "./_shape.ts";
+import { leftPadded, stridesOf } from "./shapes.ts";
 
 type Binary = (a: number, b: number) => number;
 

@@ -2,7 +2,7 @@
 import { GraphError } from "../base/errors.ts";
 import { defineOp, int } from "../ir/op.ts";
 import { elementCount, formatShape, type Shape } from "../ir/tensor.ts";
-import { aroundAxis, emptyLike, requireOneType, resolveAxis } from "./_shape.ts";
+import { aroundAxis, emptyLike, requireOneType, resolveAxis } from "./shapes.ts";
 
 export const concat = defineOp({
   type: "Concat",

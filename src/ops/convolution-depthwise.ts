@@ -8,7 +8,7 @@ import {
   convolutionWeights,
   convolve,
 } from "./_convolve.ts";
-import { windowAxes } from "./_spatial.ts";
+import { windowAxes } from "./windows.ts";
 
 export const convolutionDepthWise = defineOp({
   type: "ConvolutionDepthWise",

@@ -14,8 +14,8 @@ import {
   convolve,
   isPlain3x3,
 } from "./_convolve.ts";
-import { windowAxes } from "./_spatial.ts";
 import { multiply, productShape } from "./inner-product.ts";
+import { windowAxes } from "./windows.ts";
 
 /** Whether it works on a vector, as InnerProduct does. */
 function isProduct(

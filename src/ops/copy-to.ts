@@ -2,7 +2,7 @@
 import { GraphError } from "../base/errors.ts";
 import { defineOp, int, ints, type ParamValues } from "../ir/op.ts";
 import { formatShape, type Shape } from "../ir/tensor.ts";
-import { axisNames, leftPadded, requireOneType, resolveAxis, stridesOf } from "./_shape.ts";
+import { axisNames, leftPadded, requireOneType, resolveAxis, stridesOf } from "./shapes.ts";
 
 const copyToParams = {
   woffset: int(0),

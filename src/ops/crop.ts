@@ -6,7 +6,7 @@ import { GraphError, UnsupportedError } from "../base/errors.ts";
 import { defineOp, int, ints, type ParamValues, string } from "../ir/op.ts";
 import type { Shape } from "../ir/tensor.ts";
 import { evaluateSizes } from "./_expression.ts";
-import { axisNames, gather, namedExtents, resolveAxis, stridesOf } from "./_shape.ts";
+import { axisNames, gather, namedExtents, resolveAxis, stridesOf } from "./shapes.ts";
 
 /** As an extent: all that is left; as a start or end: open. */
 export const open = -233;

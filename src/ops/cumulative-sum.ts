@@ -1,6 +1,6 @@
 /** CumulativeSum along an axis. */
 import { defineOp, int } from "../ir/op.ts";
-import { aroundAxis, resolveAxis } from "./_shape.ts";
+import { aroundAxis, resolveAxis } from "./shapes.ts";
 
 export const cumulativeSum = defineOp({
   type: "CumulativeSum",

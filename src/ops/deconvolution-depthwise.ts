@@ -6,7 +6,7 @@ import {
   deconvolutionShape,
   deconvolutionWeights,
   deconvolve,
-} from "./_deconvolve.ts";
+} from "./deconvolve.ts";
 
 export const deconvolutionDepthWise = defineOp({
   type: "DeconvolutionDepthWise",

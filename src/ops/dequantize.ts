@@ -1,8 +1,8 @@
 /** Dequantize: integers to float, x·scale + bias, with one value or one for every channel of each. */
 import { defineOp, int } from "../ir/op.ts";
 import { weightToFloat32 } from "../ir/weight.ts";
-import { dequantize as dequantizeValue } from "./_int8.ts";
-import { mapChannels, requireChannels } from "./_shape.ts";
+import { dequantize as dequantizeValue } from "./int8.ts";
+import { mapChannels, requireChannels } from "./shapes.ts";
 
 export const dequantize = defineOp({
   type: "Dequantize",

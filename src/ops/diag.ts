@@ -2,7 +2,7 @@
 import { GraphError } from "../base/errors.ts";
 import { defineOp, int } from "../ir/op.ts";
 import { elementCount, formatShape } from "../ir/tensor.ts";
-import { emptyLike, requireRank } from "./_shape.ts";
+import { emptyLike, requireRank } from "./shapes.ts";
 
 export const diag = defineOp({
   type: "Diag",

@@ -1,7 +1,7 @@
 /** ExpandDims: puts in axes of extent 1, numbered as in the result. */
 import { GraphError } from "../base/errors.ts";
 import { defineOp, ints } from "../ir/op.ts";
-import { resolveAxis } from "./_shape.ts";
+import { resolveAxis } from "./shapes.ts";
 
 export const expandDims = defineOp({
   type: "ExpandDims",

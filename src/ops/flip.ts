@@ -1,6 +1,6 @@
 /** Flip: reverses axes. */
 import { defineOp, ints } from "../ir/op.ts";
-import { gather, resolveAxis, stridesOf } from "./_shape.ts";
+import { gather, resolveAxis, stridesOf } from "./shapes.ts";
 
 export const flip = defineOp({
   type: "Flip",

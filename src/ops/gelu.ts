@@ -1,7 +1,7 @@
 /** GELU: x·Φ(x), or the tanh approximation when `fast_gelu`. */
 import { int } from "../ir/op.ts";
 import { elementwise } from "./_elementwise.ts";
-import { erfc } from "./_erf.ts";
+import { erfc } from "./error-function.ts";
 
 export const gelu = elementwise(
   "GELU",

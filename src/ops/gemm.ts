@@ -6,8 +6,8 @@ import { GraphError, UnsupportedError } from "../base/errors.ts";
 import { defineOp, float, int, type ParamValues, type WeightSpec } from "../ir/op.ts";
 import { elementCount, formatShape, type Shape, type Tensor } from "../ir/tensor.ts";
 import { type Weight, type Weights, weightToFloat32 } from "../ir/weight.ts";
-import { quantize } from "./_int8.ts";
-import { requireRank } from "./_shape.ts";
+import { quantize } from "./int8.ts";
+import { requireRank } from "./shapes.ts";
 
 const gemmParams = {
   alpha: float(0, 1),

@@ -2,8 +2,8 @@
 import { GraphError } from "../base/errors.ts";
 import { defineOp, int } from "../ir/op.ts";
 import { elementCount } from "../ir/tensor.ts";
-import { sigmoid } from "./_activation.ts";
-import { aroundAxis, resolveAxis } from "./_shape.ts";
+import { sigmoid } from "./activations.ts";
+import { aroundAxis, resolveAxis } from "./shapes.ts";
 
 export const glu = defineOp({
   type: "GLU",

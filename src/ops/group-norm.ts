@@ -3,7 +3,7 @@ import { GraphError } from "../base/errors.ts";
 import { defineOp, float, int } from "../ir/op.ts";
 import { elementCount } from "../ir/tensor.ts";
 import { affineSpecs, normalizeAffine } from "./_norm.ts";
-import { requireChannels } from "./_shape.ts";
+import { requireChannels } from "./shapes.ts";
 
 export const groupNorm = defineOp({
   type: "GroupNorm",

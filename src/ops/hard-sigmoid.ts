@@ -1,7 +1,7 @@
 /** HardSigmoid: clamp(alpha·x + beta, 0, 1). The default alpha is 0.2, not 1/6. */
 import { float } from "../ir/op.ts";
-import { hardSigmoid as f } from "./_activation.ts";
 import { elementwise } from "./_elementwise.ts";
+import { hardSigmoid as f } from "./activations.ts";
 
 export const hardSigmoidParams = { alpha: float(0, 0.2), beta: float(1, 0.5) };
 

@@ -1,6 +1,7 @@
 /** HardSwish: x·clamp(alpha·x + beta, 0, 1). */
-import { hardSigmoid } from "./_activation.ts";
+
 import { elementwise } from "./_elementwise.ts";
+import { hardSigmoid } from "./activations.ts";
 import { hardSigmoidParams } from "./hard-sigmoid.ts";
 
 export const hardSwish = elementwise(

@@ -3,8 +3,8 @@ import { GraphError } from "../base/errors.ts";
 import { defineOp, int, type ParamValues, type WeightSpec } from "../ir/op.ts";
 import { elementCount, formatShape, type Shape, type Tensor } from "../ir/tensor.ts";
 import { type Weights, weightToFloat32 } from "../ir/weight.ts";
-import { activationFunction, activationParams } from "./_activation.ts";
-import { dequantizeInSteps, dequantizeScale, quantize, quantizeArray } from "./_int8.ts";
+import { activationFunction, activationParams } from "./activations.ts";
+import { dequantizeInSteps, dequantizeScale, quantize, quantizeArray } from "./int8.ts";
 
 const innerProductParams = {
   num_output: int(0),

@@ -2,7 +2,7 @@
 import { defineOp, float, int } from "../ir/op.ts";
 import { elementCount } from "../ir/tensor.ts";
 import { affineSpecs, normalizeAffine } from "./_norm.ts";
-import { requireChannels, requireRank } from "./_shape.ts";
+import { requireChannels, requireRank } from "./shapes.ts";
 
 export const instanceNorm = defineOp({
   type: "InstanceNorm",

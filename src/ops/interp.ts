@@ -3,7 +3,7 @@ import { GraphError } from "../base/errors.ts";
 import { defineOp, float, int, type ParamValues, string } from "../ir/op.ts";
 import type { Shape, Tensor } from "../ir/tensor.ts";
 import { evaluateSizes } from "./_expression.ts";
-import { emptyLike, namedExtents, requireFloat, requireRank } from "./_shape.ts";
+import { emptyLike, namedExtents, requireFloat, requireRank } from "./shapes.ts";
 
 export const resizeTypes = { nearest: 1, bilinear: 2, bicubic: 3 } as const;
 

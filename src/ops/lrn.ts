@@ -2,7 +2,7 @@
 import { GraphError } from "../base/errors.ts";
 import { defineOp, float, int, type ParamValues } from "../ir/op.ts";
 import type { Tensor } from "../ir/tensor.ts";
-import { requireRank } from "./_shape.ts";
+import { requireRank } from "./shapes.ts";
 
 export const lrnRegions = { acrossChannels: 0, withinChannel: 1 } as const;
 

@@ -2,7 +2,7 @@
 import { GraphError } from "../base/errors.ts";
 import { defineOp, int } from "../ir/op.ts";
 import { elementCount, formatShape, type Shape } from "../ir/tensor.ts";
-import { leftPadded } from "./_shape.ts";
+import { leftPadded } from "./shapes.ts";
 
 interface Plan {
   /** Outer extents of A, B and the result, as two values. */

@@ -1,5 +1,6 @@
 /** Mish: x·tanh(ln(1+e^x)). */
-import { mish as f } from "./_activation.ts";
+
 import { elementwise } from "./_elementwise.ts";
+import { mish as f } from "./activations.ts";
 
 export const mish = elementwise("Mish", 71, {}, () => f, { activation: () => ({ kind: "mish" }) });

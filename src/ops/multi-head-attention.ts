@@ -7,7 +7,7 @@ import { GraphError, UnsupportedError } from "../base/errors.ts";
 import { defineOp, float, int, type ParamValues, type WeightSpec } from "../ir/op.ts";
 import { formatShape, type Shape, type Tensor } from "../ir/tensor.ts";
 import { type Weights, weightToFloat32 } from "../ir/weight.ts";
-import { requireRank } from "./_shape.ts";
+import { requireRank } from "./shapes.ts";
 
 const attentionParams = {
   embed_dim: int(0),

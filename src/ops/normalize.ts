@@ -3,7 +3,7 @@ import { GraphError } from "../base/errors.ts";
 import { defineOp, float, int, type ParamValues } from "../ir/op.ts";
 import { elementCount } from "../ir/tensor.ts";
 import { weightToFloat32 } from "../ir/weight.ts";
-import { requireChannels, requireRank } from "./_shape.ts";
+import { requireChannels, requireRank } from "./shapes.ts";
 
 const normalizeParams = {
   across_spatial: int(0),

@@ -3,7 +3,7 @@ import { GraphError, UnsupportedError } from "../base/errors.ts";
 import { defineOp, float, int, type ParamValues } from "../ir/op.ts";
 import { elementCount, type Shape, type Tensor } from "../ir/tensor.ts";
 import { weightToFloat32 } from "../ir/weight.ts";
-import { axisNames, emptyLike, leftPadded, stridesOf } from "./_shape.ts";
+import { axisNames, emptyLike, leftPadded, stridesOf } from "./shapes.ts";
 
 export const paddingTypes = { constant: 0, replicate: 1, reflect: 2 } as const;
 

@@ -2,7 +2,7 @@
 import { GraphError } from "../base/errors.ts";
 import { defineOp, int } from "../ir/op.ts";
 import type { Shape } from "../ir/tensor.ts";
-import { axisOfName, gather, stridesOf } from "./_shape.ts";
+import { axisOfName, gather, stridesOf } from "./shapes.ts";
 
 /** Names of the orders by rank, in the order of their numbers. */
 export const ordersByRank: Record<number, readonly string[]> = {

@@ -1,7 +1,7 @@
 /** PixelShuffle (depth to space): channels become r×r blocks of pixels. */
 import { GraphError } from "../base/errors.ts";
 import { defineOp, int } from "../ir/op.ts";
-import { emptyLike, requireRank } from "./_shape.ts";
+import { emptyLike, requireRank } from "./shapes.ts";
 
 export const pixelShuffle = defineOp({
   type: "PixelShuffle",

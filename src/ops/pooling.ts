@@ -5,8 +5,8 @@
 import { GraphError } from "../base/errors.ts";
 import { defineOp, int, type ParamValues } from "../ir/op.ts";
 import type { Shape, Tensor } from "../ir/tensor.ts";
-import { emptyLike, requireFloat, requireRank } from "./_shape.ts";
-import { padSameLower, padSameUpper, windowAxes } from "./_spatial.ts";
+import { emptyLike, requireFloat, requireRank } from "./shapes.ts";
+import { padSameLower, padSameUpper, windowAxes } from "./windows.ts";
 
 export const poolingTypes = { max: 0, average: 1 } as const;
 /** Rounding up with padding at the end, rounding down, and TensorFlow's SAME. */

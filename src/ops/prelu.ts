@@ -1,7 +1,7 @@
 /** PReLU: max(x, 0), or x·slope below zero, with one slope or one for every channel. */
 import { defineOp, int } from "../ir/op.ts";
 import { weightToFloat32 } from "../ir/weight.ts";
-import { mapChannels, requireChannels } from "./_shape.ts";
+import { mapChannels, requireChannels } from "./shapes.ts";
 
 export const prelu = defineOp({
   type: "PReLU",

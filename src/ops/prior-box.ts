@@ -6,7 +6,7 @@
 import { GraphError } from "../base/errors.ts";
 import { defineOp, float, floats, int, type ParamValues } from "../ir/op.ts";
 import { elementCount, type Shape } from "../ir/tensor.ts";
-import { namedExtents, requireRank } from "./_shape.ts";
+import { namedExtents, requireRank } from "./shapes.ts";
 
 /** The image size or step is found from the inputs. */
 const derived = -233;

@@ -1,8 +1,8 @@
 /** Quantize: float to int8 with one scale or one for every channel. */
 import { defineOp, int } from "../ir/op.ts";
 import { weightToFloat32 } from "../ir/weight.ts";
-import { quantize as quantizeValue } from "./_int8.ts";
-import { mapChannels, requireChannels } from "./_shape.ts";
+import { quantize as quantizeValue } from "./int8.ts";
+import { mapChannels, requireChannels } from "./shapes.ts";
 
 export const quantize = defineOp({
   type: "Quantize",

@@ -2,7 +2,7 @@
 import { GraphError } from "../base/errors.ts";
 import { defineOp, float, int, ints, type ParamValues } from "../ir/op.ts";
 import { elementCount, type Shape } from "../ir/tensor.ts";
-import { leftPadded, resolveAxis, stridesOf } from "./_shape.ts";
+import { leftPadded, resolveAxis, stridesOf } from "./shapes.ts";
 
 interface Reducer {
   readonly start: number;

@@ -2,7 +2,7 @@
 import { GraphError } from "../base/errors.ts";
 import { defineOp, int, type Op } from "../ir/op.ts";
 import type { Shape, Tensor } from "../ir/tensor.ts";
-import { emptyLike, requireRank } from "./_shape.ts";
+import { emptyLike, requireRank } from "./shapes.ts";
 
 type Blocks = ReturnType<NonNullable<Op["blocks"]>>;
 

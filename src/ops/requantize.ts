@@ -1,9 +1,9 @@
 /** Requantize: integers to int8: quantize(activation(x·scale_in + bias), scale_out). */
 import { defineOp, floats, int } from "../ir/op.ts";
 import { weightToFloat32 } from "../ir/weight.ts";
-import { activationFunction } from "./_activation.ts";
-import { dequantize, quantize } from "./_int8.ts";
-import { mapChannels, requireChannels } from "./_shape.ts";
+import { activationFunction } from "./activations.ts";
+import { dequantize, quantize } from "./int8.ts";
+import { mapChannels, requireChannels } from "./shapes.ts";
 
 export const requantize = defineOp({
   type: "Requantize",

@@ -3,7 +3,7 @@ import { GraphError, UnsupportedError } from "../base/errors.ts";
 import { defineOp, int, string } from "../ir/op.ts";
 import { elementCount, formatShape, type Shape } from "../ir/tensor.ts";
 import { evaluateSizes } from "./_expression.ts";
-import { axisNames, namedExtents } from "./_shape.ts";
+import { axisNames, namedExtents } from "./shapes.ts";
 
 /** An extent of this value is not there; which ones are there decides the rank. */
 export const absent = -233;

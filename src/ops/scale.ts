@@ -3,7 +3,7 @@ import { GraphError } from "../base/errors.ts";
 import { defineOp, int } from "../ir/op.ts";
 import { elementCount } from "../ir/tensor.ts";
 import { weightToFloat32 } from "../ir/weight.ts";
-import { mapChannels, requireChannels } from "./_shape.ts";
+import { mapChannels, requireChannels } from "./shapes.ts";
 
 /** As `scale_data_size`: the scale is the second input. */
 const fromInput = -233;

@@ -2,7 +2,7 @@
 import { GraphError } from "../base/errors.ts";
 import { defineOp, int, type ParamValues } from "../ir/op.ts";
 import type { Shape } from "../ir/tensor.ts";
-import { gather, requireRank } from "./_shape.ts";
+import { gather, requireRank } from "./shapes.ts";
 
 const shuffleParams = { group: int(0, 1), reverse: int(1) };
 

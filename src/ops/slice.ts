@@ -2,7 +2,7 @@
 import { GraphError } from "../base/errors.ts";
 import { defineOp, int, ints } from "../ir/op.ts";
 import type { Shape } from "../ir/tensor.ts";
-import { gather, resolveAxis, stridesOf } from "./_shape.ts";
+import { gather, resolveAxis, stridesOf } from "./shapes.ts";
 
 /** A part of this size takes an equal share of what is left. */
 export const share = -233;

@@ -1,6 +1,6 @@
 /** Softmax along an axis. */
 import { defineOp, int } from "../ir/op.ts";
-import { aroundAxis, resolveAxis } from "./_shape.ts";
+import { aroundAxis, resolveAxis } from "./shapes.ts";
 
 export const softmax = defineOp({
   type: "Softmax",

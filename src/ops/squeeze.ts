@@ -1,6 +1,6 @@
 /** Squeeze: drops axes of extent 1. */
 import { defineOp, int, ints } from "../ir/op.ts";
-import { axisNames, resolveAxis } from "./_shape.ts";
+import { axisNames, resolveAxis } from "./shapes.ts";
 
 export const squeeze = defineOp({
   type: "Squeeze",

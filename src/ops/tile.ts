@@ -2,7 +2,7 @@
 import { GraphError } from "../base/errors.ts";
 import { defineOp, int, ints, type ParamValues } from "../ir/op.ts";
 import { elementCount, type Shape } from "../ir/tensor.ts";
-import { emptyLike, leftPadded, resolveAxis, stridesOf } from "./_shape.ts";
+import { emptyLike, leftPadded, resolveAxis, stridesOf } from "./shapes.ts";
 
 const tileParams = { axis: int(0), tiles: int(1, 1), repeats: ints(2) };
 

@@ -6,9 +6,9 @@
 import { GraphError } from "../base/errors.ts";
 import { defineOp, float, floats, int, type ParamValues } from "../ir/op.ts";
 import type { Tensor } from "../ir/tensor.ts";
-import { sigmoid } from "./_activation.ts";
 import { type Box, boxesToTensor, byScore, mostYoloRows, suppress, yoloBox, yoloCells } from "./_boxes.ts";
-import { requireRank } from "./_shape.ts";
+import { sigmoid } from "./activations.ts";
+import { requireRank } from "./shapes.ts";
 
 export const yoloParams = {
   num_class: int(0, 20),

@@ -4,7 +4,6 @@
  */
 import { type Graph, type Node, opOf } from "../ir/graph.ts";
 import type { Op } from "../ir/op.ts";
-import { padSameLower, padSameUpper } from "../ops/_spatial.ts";
 import { batchNorm } from "../ops/batch-norm.ts";
 import { bias } from "../ops/bias.ts";
 import { binaryOp } from "../ops/binary-op.ts";
@@ -36,6 +35,7 @@ import { scale } from "../ops/scale.ts";
 import { shuffleChannel } from "../ops/shuffle-channel.ts";
 import { slice as sliceOp } from "../ops/slice.ts";
 import { softmax } from "../ops/softmax.ts";
+import { padSameLower, padSameUpper } from "../ops/windows.ts";
 import { yoloV5Focus } from "../ops/yolo-v5-focus.ts";
 import { list, num } from "./_params.ts";
 

@@ -3,7 +3,7 @@
  * Not Swish: ncnn has no number for it. Integer layers are left as they are; the engine fuses them when it plans.
  */
 import { opOf, paramsOf } from "../ir/graph.ts";
-import { activationParamsOf } from "../ops/_activation.ts";
+import { activationParamsOf } from "../ops/activations.ts";
 import { convolution1D } from "../ops/convolution-1d.ts";
 import { convolutionDepthWise1D } from "../ops/convolution-depthwise-1d.ts";
 import { deconvolution } from "../ops/deconvolution.ts";

@@ -7,9 +7,9 @@
 import { Random } from "../base/random.ts";
 import type { CalibrationTable } from "../formats/table.ts";
 import { paramsOf } from "../ir/graph.ts";
-import { activationFunction } from "../ops/_activation.ts";
-import { quantize } from "../ops/_int8.ts";
+import { activationFunction } from "../ops/activations.ts";
 import { ops } from "../ops/index.ts";
+import { quantize } from "../ops/int8.ts";
 import type { QuantizableLayer } from "./layers.ts";
 import { patchReader } from "./moments.ts";
 import type { Blobs } from "./sensitivity.ts";

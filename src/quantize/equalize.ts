@@ -10,7 +10,7 @@ import { GraphError } from "../base/errors.ts";
 import { type Graph, inferShapes, type Node, opOf, paramsOf } from "../ir/graph.ts";
 import { elementCount, type Shape, sameShape } from "../ir/tensor.ts";
 import { f32Weight, weightToFloat32 } from "../ir/weight.ts";
-import { activationTypes } from "../ops/_activation.ts";
+import { activationTypes } from "../ops/activations.ts";
 import { ops } from "../ops/index.ts";
 import type { Observations } from "./observe.ts";
 

@@ -5,8 +5,8 @@
 import type { Random } from "../base/random.ts";
 import { opOf, paramsOf } from "../ir/graph.ts";
 import type { Tensor } from "../ir/tensor.ts";
-import { quantize } from "../ops/_int8.ts";
 import { ops } from "../ops/index.ts";
+import { quantize } from "../ops/int8.ts";
 import type { QuantizableLayer } from "./layers.ts";
 
 /**

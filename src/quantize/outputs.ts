@@ -6,7 +6,7 @@
 import { createSession, type SessionOptions } from "../engine/session.ts";
 import { type Graph, inferShapes, type Node, opOf, paramsOf } from "../ir/graph.ts";
 import type { Shape, Tensor } from "../ir/tensor.ts";
-import { activationTypes } from "../ops/_activation.ts";
+import { activationTypes } from "../ops/activations.ts";
 import { ops } from "../ops/index.ts";
 import type { Corrections } from "./corrections.ts";
 import { quantizableLayers } from "./layers.ts";

@@ -1,6 +1,6 @@
 /** What there is to say about one layer after calibration: for tables, plots and the manifest. */
 import type { CalibrationTable } from "../formats/table.ts";
-import { quantize } from "../ops/_int8.ts";
+import { quantize } from "../ops/int8.ts";
 import type { QuantizableLayer } from "./layers.ts";
 import { type BlobObservation, rebin } from "./observe.ts";
 import { squaredError } from "./thresholds.ts";

@@ -14,8 +14,8 @@ import type { CalibrationTable } from "../formats/table.ts";
 import { type Graph, type Node, paramsOf } from "../ir/graph.ts";
 import { type Op, type Params, resolveParams } from "../ir/op.ts";
 import { f32Weight, type Weight } from "../ir/weight.ts";
-import { quantize } from "../ops/_int8.ts";
 import { ops } from "../ops/index.ts";
+import { quantize } from "../ops/int8.ts";
 import { int8FormOf, type QuantizableLayer, quantizableLayers } from "./layers.ts";
 import type { RoundedLayer } from "./round.ts";
 

@@ -3,7 +3,7 @@
  * are not rounded yet, so that the *output* of the layer changes least. Then the bias takes up what is left in the mean.
  * After Frantar et al., "GPTQ" (2022), and Nagel et al., "Data-free quantization …" (2019); no training.
  */
-import { quantize } from "../ops/_int8.ts";
+import { quantize } from "../ops/int8.ts";
 import type { PatchMoments } from "./moments.ts";
 
 /** Share of the mean variance added to every variance, for inputs that hardly vary. */

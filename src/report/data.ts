@@ -88,6 +88,8 @@ export interface ReportData {
   readonly examples: readonly ReportExample[];
   /** Facts of the models' origin, in order. */
   readonly provenance: readonly (readonly [name: string, value: string])[];
-  /** Anything that a reader must know: assumptions, pictures that could not be read. */
+  /** What the model's file did not say and was assumed. */
+  readonly assumptions: readonly string[];
+  /** Anything else that a reader must know, as pictures that could not be read. */
   readonly notes: readonly string[];
 }

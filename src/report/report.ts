@@ -68,6 +68,7 @@ function heading(data: ReportData): Markup {
   const loss = from.coco && to.coco ? to.coco.AP - from.coco.AP : undefined;
   const faster = from.milliseconds / to.milliseconds;
   const smaller = from.bytes / to.bytes;
+  const notes = [...data.assumptions.map((text) => `Assumed: ${text}.`), ...data.notes];
   const kept = data.layers.filter((layer) => layer.keptFloat).length;
   const cost =
     loss === undefined
@@ -91,7 +92,7 @@ ${
 ${tile(points(to.fidelity), "fidelity", "100 would be the same boxes")}
 ${tile(`${times(faster, 2)}×`, "speed", `${to.milliseconds.toFixed(1)} ms after ${from.milliseconds.toFixed(1)} ms`)}
 ${tile(`${times(smaller, 1)}×`, "smaller", `${mebibytes(to.bytes)} after ${mebibytes(from.bytes)}`)}
-</ul>${data.notes.length > 0 && html`<ul class="notes soft">${data.notes.map((note) => html`<li>${note}</li>`)}</ul>`}`;
+</ul>${notes.length > 0 && html`<ul class="notes soft">${notes.map((note) => html`<li>${note}</li>`)}</ul>`}`;
 }
 
 function tile(value: string, what: string, more: string): Markup {

@@ -5,12 +5,12 @@
 import { Graph } from "../ir/graph.ts";
 import { type Op, type Params, resolveParams } from "../ir/op.ts";
 import type { Shape } from "../ir/tensor.ts";
-import { activationTypes } from "../ops/_activation.ts";
-import { padSameUpper } from "../ops/_spatial.ts";
+import { activationTypes } from "../ops/activations.ts";
 import { binaryOpTypes } from "../ops/binary-op.ts";
 import { eltwiseTypes } from "../ops/eltwise.ts";
 import { ops } from "../ops/index.ts";
 import { padModes, poolingTypes } from "../ops/pooling.ts";
+import { padSameUpper } from "../ops/windows.ts";
 
 /** A blob of the graph being built. Shapes are `[c, h, w]` or of lower rank. */
 export interface Blob {

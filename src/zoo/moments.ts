@@ -4,7 +4,7 @@
  */
 import { match, type Node } from "../ir/graph.ts";
 import { type Op, type ParamValues, resolveParams } from "../ir/op.ts";
-import { activationFunction } from "../ops/_activation.ts";
+import { activationFunction } from "../ops/activations.ts";
 import { batchNorm } from "../ops/batch-norm.ts";
 import { concat } from "../ops/concat.ts";
 import { eltwise } from "../ops/eltwise.ts";

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { Random } from "../../src/base/random.ts";
 import { parseParam } from "../../src/formats/ncnn/index.ts";
 import { f32Weight } from "../../src/ir/weight.ts";
-import { quantize } from "../../src/ops/_int8.ts";
+import { quantize } from "../../src/ops/int8.ts";
 import { type QuantizableLayer, quantizableLayers } from "../../src/quantize/layers.ts";
 import { PatchMoments, patchReader } from "../../src/quantize/moments.ts";
 import { inverseFactor, roundLayer } from "../../src/quantize/round.ts";

@@ -56,6 +56,7 @@ function example(change: Partial<ReportData> = {}, name = "net"): ReportData {
       ["source", name],
       [name, "x"],
     ],
+    assumptions: [],
     notes: [`Assumed: ${name}.`],
     ...change,
   };

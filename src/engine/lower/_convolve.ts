@@ -1,8 +1,8 @@
 /** What convolutions and fully connected layers have in common: their numbers, and the steps of dense ones. */
 import type { Node } from "../../ir/graph.ts";
 import { weightToFloat32 } from "../../ir/weight.ts";
-import { fusedActivation } from "../../ops/_activation.ts";
-import { quantize } from "../../ops/_int8.ts";
+import { fusedActivation } from "../../ops/activations.ts";
+import { quantize } from "../../ops/int8.ts";
 import type { FusedStep, Int8Scales } from "../steps.ts";
 import { type PictureView, pictureOf } from "../values.ts";
 import { hasPadding, type WindowAxes } from "../windows.ts";

@@ -1,4 +1,4 @@
-import { aroundAxis, resolveAxis } from "../../ops/_shape.ts";
+import { aroundAxis, resolveAxis } from "../../ops/shapes.ts";
 import type { JoinStep } from "../steps.ts";
 import type { DenseView } from "../values.ts";
 import { inputChannels, setOutputChannels } from "./_channels.ts";

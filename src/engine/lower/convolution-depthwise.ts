@@ -1,4 +1,4 @@
-import { type WindowParams, windowAxes } from "../../ops/_spatial.ts";
+import { type WindowParams, windowAxes } from "../../ops/windows.ts";
 import { wholeValue } from "../values.ts";
 import { hasPadding, withTakenSteps } from "../windows.ts";
 import { addConvolutions, fusedBy, topScale, weightsOf } from "./_convolve.ts";

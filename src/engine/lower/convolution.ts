@@ -1,4 +1,4 @@
-import { type WindowParams, windowAxes } from "../../ops/_spatial.ts";
+import { type WindowParams, windowAxes } from "../../ops/windows.ts";
 import { withTakenSteps } from "../windows.ts";
 import { addConvolutions, topScale, weightsOf } from "./_convolve.ts";
 import { innerProduct } from "./inner-product.ts";

@@ -1,6 +1,6 @@
 import type { WindowAxis } from "../../ir/op.ts";
 import { weightToFloat32 } from "../../ir/weight.ts";
-import { type Cut, type DeconvolutionParams, deconvolutionCuts } from "../../ops/_deconvolve.ts";
+import { type Cut, type DeconvolutionParams, deconvolutionCuts } from "../../ops/deconvolve.ts";
 import type { FusedStep } from "../steps.ts";
 import { type ChannelRef, pictureOf, type Value } from "../values.ts";
 import type { WindowAxes } from "../windows.ts";

@@ -1,6 +1,6 @@
 import type { WindowAxis } from "../../ir/op.ts";
-import { padSameLower, padSameUpper, type WindowParams, windowAxes } from "../../ops/_spatial.ts";
 import { hasDoublePads, padModes, poolingTypes } from "../../ops/pooling.ts";
+import { padSameLower, padSameUpper, type WindowParams, windowAxes } from "../../ops/windows.ts";
 import { fullAxis, type WindowAxes, withTakenSteps } from "../windows.ts";
 import type { Layer } from "./layer.ts";
 

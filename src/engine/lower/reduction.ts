@@ -1,6 +1,6 @@
 import { elementCount } from "../../ir/tensor.ts";
-import { resolveAxis } from "../../ops/_shape.ts";
 import { reductionTypes } from "../../ops/reduction.ts";
+import { resolveAxis } from "../../ops/shapes.ts";
 import { fullAxis } from "../windows.ts";
 import type { Layer } from "./layer.ts";
 

@@ -1,4 +1,4 @@
-import { resolveAxis } from "../../ops/_shape.ts";
+import { resolveAxis } from "../../ops/shapes.ts";
 import { inputChannels, setOutputChannels } from "./_channels.ts";
 import type { Layer } from "./layer.ts";
 

@@ -1,5 +1,5 @@
 import { elementCount } from "../../ir/tensor.ts";
-import { resolveAxis } from "../../ops/_shape.ts";
+import { resolveAxis } from "../../ops/shapes.ts";
 import type { Layer } from "./layer.ts";
 
 /** Softmax of the channels of every pixel. */

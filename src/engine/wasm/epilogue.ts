@@ -5,7 +5,7 @@ import {
   epilogueVectors,
   type StoreSpec,
 } from "../../kernels/wasm/index.ts";
-import { dequantizeScale } from "../../ops/_int8.ts";
+import { dequantizeScale } from "../../ops/int8.ts";
 import type { FusedStep, Int8Scales } from "../steps.ts";
 import type { Representation, Value } from "../values.ts";
 import type { StaticData } from "./memory.ts";

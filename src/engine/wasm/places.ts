@@ -1,5 +1,5 @@
 /** Addresses of all representations. */
-import { quantize } from "../../ops/_int8.ts";
+import { quantize } from "../../ops/int8.ts";
 import type { Value } from "../values.ts";
 import { Arena, type StaticData, slack } from "./memory.ts";
 import type { PlanBuffer } from "./records.ts";

@@ -5,7 +5,7 @@
 
 import { GraphError } from "../../base/errors.ts";
 import { roundHalfEven } from "../../base/maths.ts";
-import { erf } from "../../ops/_erf.ts";
+import { erf } from "../../ops/error-function.ts";
 import {
   axesOf,
   broadcastStrides,

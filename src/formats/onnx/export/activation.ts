@@ -1,5 +1,5 @@
 /** Activations, by themselves and fused into other layers. */
-import { activationTypes } from "../../../ops/_activation.ts";
+import { activationTypes } from "../../../ops/activations.ts";
 import { float, type OnnxAttribute } from "../model.ts";
 import { type Exporter, type ExportRule, input, inputShape, simple } from "./context.ts";
 

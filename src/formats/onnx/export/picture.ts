@@ -1,8 +1,8 @@
 /** Layers that see pictures: convolutions, pooling, resizing, padding, blocks of pixels. */
 import type { Shape } from "../../../ir/tensor.ts";
-import { type WindowParams, windowAxes } from "../../../ops/_spatial.ts";
 import { isSized } from "../../../ops/interp.ts";
 import { hasDoublePads, poolingTypes } from "../../../ops/pooling.ts";
+import { type WindowParams, windowAxes } from "../../../ops/windows.ts";
 import { float, int, ints, type OnnxAttribute } from "../model.ts";
 import { withActivation } from "./activation.ts";
 import { type Exporter, type ExportRule, input, inputShape, outputShape, text } from "./context.ts";

@@ -6,9 +6,9 @@ import { GraphError } from "../base/errors.ts";
 import { int, type ParamValues, type WeightSpec } from "../ir/op.ts";
 import type { Shape, Tensor } from "../ir/tensor.ts";
 import { type Weights, weightToFloat32 } from "../ir/weight.ts";
-import { activationFunction, activationParams } from "./_activation.ts";
-import { requireRank } from "./_shape.ts";
-import { padSameLower, padSameUpper, requireOneKindOfPads, windowParams } from "./_spatial.ts";
+import { activationFunction, activationParams } from "./activations.ts";
+import { requireRank } from "./shapes.ts";
+import { padSameLower, padSameUpper, requireOneKindOfPads, windowParams } from "./windows.ts";
 
 const { pad_value: _, ...window } = windowParams;
 export const deconvolutionParams = {
