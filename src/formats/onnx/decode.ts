@@ -53,6 +53,9 @@ type Fact =
   /** factor·σ². */
   | { readonly kind: "size"; readonly channel: number; readonly factor: number };
 
+/** A fact with the place of its number among those of its cell. */
+type PlacedFact = Fact & { readonly place: number };
+
 /** What the numbers of the outputs say about one head convolution. */
 interface Source {
   readonly name: string;
@@ -60,7 +63,7 @@ interface Source {
   readonly height: number;
   readonly width: number;
   readonly stride: number;
-  readonly facts: Map<number, Fact[]>;
+  readonly facts: Map<number, PlacedFact[]>;
   /** Numbers per box as outputs of logits have them. */
   rowLength?: number;
 }
@@ -214,7 +217,8 @@ function readOutput(
       for (let channel = 0; channel < channels; channel += channel < 4 ? 1 : step) {
         const found = look(place(cell, channel));
         if (!found) return false;
-        for (const fact of factsOf(found.traced, found.source)) addFact(found.source, fact);
+        for (const fact of factsOf(found.traced, found.source))
+          addFact(found.source, { ...fact, place: channel });
       }
       if (i === 0) noteRow(look, (channel) => place(cell, channel), channelDims, channels);
     }
@@ -283,7 +287,7 @@ function noteRow(
   if (channelOf(last.traced) === from + channels - 1 && from % row === 0) source.rowLength = row;
 }
 
-function addFact(source: Source, fact: Fact): void {
+function addFact(source: Source, fact: PlacedFact): void {
   const list = source.facts.get(fact.channel);
   if (list) list.push(fact);
   else source.facts.set(fact.channel, [fact]);
@@ -455,7 +459,16 @@ function judgeBox(first: number, source: Source, size: Size): readonly [number, 
     pair.push(tidy(anchor));
     units.push(unit.name);
   }
+  if (isCrossed(source.facts, first)) return "the width comes from the channel of the height";
   return units[0] === units[1] ? [pair[0], pair[1]] : `x is in ${units[0]}, y in ${units[1]}`;
+}
+
+/** Whether x stands before y, but the number of the width behind that of the height, or the other way round. */
+function isCrossed(facts: ReadonlyMap<number, readonly PlacedFact[]>, first: number): boolean {
+  const placeOf = (channel: number, kind: Fact["kind"]): number =>
+    facts.get(first + channel)?.find((fact) => fact.kind === kind)?.place ?? 0;
+  const centers = placeOf(1, "center") - placeOf(0, "center");
+  return centers * (placeOf(3, "size") - placeOf(2, "size")) < 0;
 }
 
 /** The unit of coordinates that are `scale` times pixels. */

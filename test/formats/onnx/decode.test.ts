@@ -38,6 +38,15 @@ describe("YOLOv5's formula, however it is spelled", () => {
       ["Input", "Convolution", "Reshape", "Permute"],
     ]);
   });
+  test("with y first, but not with height for width", () => {
+    const ordered = (...order: number[]): Decode => ({
+      nodes: [...v5.nodes, ["Gather", ["y", "order"], ["z"], { axis: int(2) }]],
+      outputs: ["z"],
+      constants: { ...v5.constants, order: int64s(...order) },
+    });
+    expect(heads(ordered(1, 0, 3, 2, 4, 5, 6))).toEqual(found());
+    expect(heads(ordered(0, 1, 3, 2, 4, 5, 6))?.map(({ kind }) => kind)).not.toEqual(["yolov5"]);
+  });
   test("other numbers of anchors, strides and classes", () => {
     expect(heads(yolov5([30, 61, 62, 45], 16, 2), { anchors: [30, 61, 62, 45], stride: 16 })).toEqual(
       found([30, 61, 62, 45], 16),
