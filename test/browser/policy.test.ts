@@ -26,7 +26,9 @@ describe.skipIf(!canRun)("Content-Security-Policy", () => {
   async function onPage(policy: string, use: string): Promise<string> {
     const page = await browser.open(`/plain?policy=${encodeURIComponent(policy)}`);
     return (await page.evaluate(
-      `import("/dist/index.js").then((kit) => ${use}).catch((error) => error.name + ": " + error.message)`,
+      `Promise.all([import("/dist/index.js"), import("/dist/steps.js")])
+        .then(([front, steps]) => ({ ...front, ...steps }))
+        .then((kit) => ${use}).catch((error) => error.name + ": " + error.message)`,
     )) as string;
   }
   const missing =
