@@ -1,5 +1,5 @@
 /** Patterns: what they mean, and that none takes long. */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { expect, test } from "vitest";
 import { InputError, UsageError } from "../../src/index.ts";
@@ -57,4 +57,15 @@ test("a folder is looked into 64 deep", () => {
   writeFileSync(path.join(deep, "a.png"), "");
   expect(() => expandPaths([folder], ["png"])).toThrow(InputError);
   expect(() => expandPaths([folder], ["png"])).toThrow("more than 64 folders");
+});
+
+test("folders that link to each other end, and every picture is there once", () => {
+  const folder = temporaryFolder();
+  for (const [name, other] of ["ab", "ba"]) {
+    mkdirSync(path.join(folder, name));
+    writeFileSync(path.join(folder, name, `${name}.png`), "");
+    symlinkSync(path.join("..", other), path.join(folder, name, "other"));
+    symlinkSync("..", path.join(folder, name, "up"));
+  }
+  expect(expandPaths([folder], ["png"]).map(({ name }) => name)).toEqual(["a/a.png", "b/b.png"]);
 });
