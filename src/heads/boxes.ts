@@ -5,7 +5,7 @@ import { visitScores } from "./_planes.ts";
 import { quote } from "./cpp.ts";
 import { blobName, defineHead, extent, leastScore } from "./kind.ts";
 import type { HeadView, OutputTable, Piece } from "./view.ts";
-import { channelsOf, isNear } from "./view.ts";
+import { channelsOf, isNear, sampleCells } from "./view.ts";
 
 /** Blob `[rows, values]` or `[values, rows]` with, for every row: a box, perhaps objectness, a score for every class. */
 export interface BoxesHead {
@@ -125,7 +125,7 @@ export const boxes = defineHead<BoxesHead>({
     const [table, ...more] = view.tables;
     const [first] = view.pieces;
     if (!first || more.length) return undefined;
-    const scores = scoresOf(first);
+    const scores = scoresOf(view, first);
     if (!scores) return undefined;
     const forms = view.pieces.map((piece) => formOf(view, piece));
     const [form] = forms;
@@ -159,10 +159,12 @@ function accessOf(
 }
 
 /** Whether objectness stands before the class scores. It does where it is σ of another convolution, or of the same one's fifth channel. */
-function scoresOf(piece: Piece): { objectness: boolean; classes: number } | undefined {
+function scoresOf(view: HeadView, piece: Piece): { objectness: boolean; classes: number } | undefined {
   const count = piece.columns.length;
   if (piece.columns.slice(0, 4).some(({ origin }) => origin !== "other")) return undefined;
   const [fifth, rest] = [channelsOf(piece, 4, 1, "sigmoid"), channelsOf(piece, 5, count - 5, "sigmoid")];
+  // YOLOv6 puts a 1 there.
+  if (!fifth && rest && isOne(view, piece, 4)) return { objectness: true, classes: count - 5 };
   if (!fifth) return undefined;
   if (count === 5) return { objectness: false, classes: 1 };
   if (!rest) return undefined;
@@ -172,6 +174,9 @@ function scoresOf(piece: Piece): { objectness: boolean; classes: number } | unde
   const isClass = fifth.source.channels === count - 4 && fifth.channel === 0;
   return isClass ? { objectness: false, classes: count - 4 } : undefined;
 }
+
+const isOne = (view: HeadView, piece: Piece, column: number): boolean =>
+  sampleCells(piece).every((cell) => view.probe().output(piece.output, piece.from + cell, column) === 1);
 
 /** What the first four values are, by how they change from cell to cell where all logits are 0. */
 function formOf(view: HeadView, piece: Piece): Pick<BoxesHead, "box" | "unit"> | undefined {
@@ -186,7 +191,7 @@ function formOf(view: HeadView, piece: Piece): Pick<BoxesHead, "box" | "unit"> |
     const [x, y] = unit === "pixels" ? [stride, stride] : [stride / view.width, stride / view.height];
     const isLike = (list: number[], expected: number[]): boolean =>
       list.every((value, i) => isNear(value / Math.min(x, y), expected[i] / Math.min(x, y)));
-    if (isLike(right, [x, 0, 0, 0]) && isLike(down, [0, y, 0, 0]) && origin[2] > 0 && origin[3] > 0) {
+    if (isLike(right, [x, 0, 0, 0]) && isLike(down, [0, y, 0, 0]) && origin[2] >= 0 && origin[3] >= 0) {
       return { box: "cxcywh", unit };
     }
     if (isLike(right, [x, 0, x, 0]) && isLike(down, [0, y, 0, y]) && origin[2] >= origin[0]) {

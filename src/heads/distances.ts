@@ -2,7 +2,15 @@
 import * as z from "zod/mini";
 import { sigmoid } from "../base/maths.ts";
 import type { Tensor } from "../ir/tensor.ts";
-import { areaOf, gridStride, logitImportance, planeLoss, planeProblem, visitScores } from "./_planes.ts";
+import {
+  areaOf,
+  cellsAbove,
+  gridStride,
+  logitImportance,
+  planeLoss,
+  planeProblem,
+  visitScores,
+} from "./_planes.ts";
 import { float, quote } from "./cpp.ts";
 import { blobName, defineHead, extent, logit, logitSlack } from "./kind.ts";
 import { joinLevels, type Recognition } from "./recognition.ts";
@@ -81,13 +89,20 @@ export const distances = defineHead<DistancesHead>({
       const value = scores.data[first + k * area + cell];
       return value > least ? sigmoid(value) : 0;
     };
-    visitScores(area, classes, options, scoreOf, (cell, k, score) => {
-      const x = ((cell % gridWidth) + head.point) * head.stride;
-      const y = (Math.floor(cell / gridWidth) + head.point) * head.stride;
-      const [left, top, right, bottom] = sides(head, boxes, cell).map((side) => side * head.stride);
+    const candidates = cellsAbove(scores.data, first, classes, area, least);
+    // Several classes of one cell have one box.
+    let known = -1;
+    let [left, top, right, bottom] = [0, 0, 0, 0];
+    const visit = (cell: number, k: number, score: number): void => {
+      if (cell !== known) [left, top, right, bottom] = sides(head, boxes, cell);
+      known = cell;
       if (Number.isNaN(left + top + right + bottom)) return;
-      out.add(x - left, y - top, x + right, y + bottom, score, k);
-    });
+      const x = (cell % gridWidth) + head.point;
+      const y = Math.floor(cell / gridWidth) + head.point;
+      const { stride } = head;
+      out.add((x - left) * stride, (y - top) * stride, (x + right) * stride, (y + bottom) * stride, score, k);
+    };
+    visitScores(area, classes, options, scoreOf, visit, candidates);
   },
 
   importance(head, [scores], classes) {
@@ -138,9 +153,7 @@ export const distances = defineHead<DistancesHead>({
   }),
 
   recognise: (view, facts) =>
-    view.pieces.length
-      ? (recogniseDecoded(view, facts.isEndToEnd) ?? recogniseRaw(view, facts.labels?.length))
-      : undefined,
+    view.pieces.length ? (recogniseDecoded(view, facts.isEndToEnd) ?? recogniseRaw(view)) : undefined,
 });
 
 /** Distances of a cell to the four sides, in cells. */
@@ -227,19 +240,19 @@ function boxSource(
 }
 
 /** Logits or scores and bins side by side or in outputs of their own, which no code makes boxes of. */
-function recogniseRaw(view: HeadView, labels: number | undefined): Recognition<DistancesHead> | undefined {
+function recogniseRaw(view: HeadView): Recognition<DistancesHead> | undefined {
   const levels = joinLevels(view);
-  if (!levels) return undefined;
+  if (!levels || levels.length < 2) return undefined;
   const heads: DistancesHead[] = [];
   let classes: number | undefined;
-  let boxesFirst = false;
+  let isRaw = false;
   const isSingle = view.tables.length === 1;
   for (const level of levels) {
     const count = level.columns.length;
-    const split = splitOf(level, labels);
+    const split = splitOf(level);
     if (!split || (classes !== undefined && split.classes !== classes)) return undefined;
     classes = split.classes;
-    boxesFirst = split.boxesAt === 0;
+    isRaw = split.origin === "raw" || split.boxesAt === 0;
     const scores = channelsOf(level, split.scoresAt, classes, split.origin);
     const boxes = channelsOf(level, split.boxesAt, count - classes, "raw");
     if (!scores || !boxes) return undefined;
@@ -258,8 +271,7 @@ function recogniseRaw(view: HeadView, labels: number | undefined): Recognition<D
   const { bins } = heads[0];
   const where = isSingle ? `the output ${view.tables[0].blob} is` : "the outputs are";
   const what = `${where} taken for ${classes} class scores and distances of ${bins} bins a side`;
-  if (boxesFirst)
-    return { heads, classes, family: "ultralytics", notes: [`${what}, as YOLOv8 to 12 have them`] };
+  if (isRaw) return { heads, classes, family: "ultralytics", notes: [`${what}, as YOLOv8 to 12 have them`] };
   // NanoDet-Plus has four levels in one output, and points at the corners of cells; the older heads have them in the middle.
   if (isSingle && levels.length >= 4) {
     for (const head of heads) head.point = 0;
@@ -279,21 +291,37 @@ function recogniseRaw(view: HeadView, labels: number | undefined): Recognition<D
   };
 }
 
+/** Fewest bins a side that a distribution has; 2 are boxes of two anchors. */
+const fewestBins = 5;
+
 /** Which columns of a level are class scores and which are bins. */
-function splitOf(
-  { columns }: Piece,
-  labels: number | undefined,
-): { scoresAt: number; boxesAt: number; classes: number; origin: "raw" | "sigmoid" } | undefined {
+function splitOf({ columns }: Piece): Split | undefined {
   const scored = columns.filter(({ origin }) => origin === "sigmoid").length;
   if (columns.some(({ origin }) => origin === "other")) return undefined;
   if (scored > 0) {
     const bins = (columns.length - scored) / 4;
-    if (!Number.isInteger(bins) || bins < 2) return undefined;
+    if (!Number.isInteger(bins) || bins < fewestBins) return undefined;
     const scoresAt = columns[0].origin === "sigmoid" ? 0 : columns.length - scored;
     return { scoresAt, boxesAt: scoresAt ? 0 : scored, classes: scored, origin: "sigmoid" };
   }
-  // Logits only. YOLOv8 to 12 have 16 bins a side in front; what is not known to be so is not taken for it.
-  const classes = columns.length - 64;
-  if (classes < 1 || (labels !== undefined && labels !== classes)) return undefined;
-  return { scoresAt: 64, boxesAt: 0, classes, origin: "raw" };
+  // Logits alone say little: YOLOv8 to 12 have 16 bins a side in a convolution of their own.
+  const [bins, classes] = [64, columns.length - 64];
+  if (classes < 1) return undefined;
+  for (const boxesAt of [0, classes]) {
+    const scoresAt = boxesAt ? 0 : bins;
+    const parts = { columns } as Piece;
+    const boxes = channelsOf(parts, boxesAt, bins, "raw");
+    const scores = channelsOf(parts, scoresAt, classes, "raw");
+    if (boxes?.source.channels === bins && scores?.source.channels === classes) {
+      return { scoresAt, boxesAt, classes, origin: "raw" };
+    }
+  }
+  return undefined;
+}
+
+interface Split {
+  scoresAt: number;
+  boxesAt: number;
+  classes: number;
+  origin: "raw" | "sigmoid";
 }

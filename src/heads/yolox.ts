@@ -2,7 +2,7 @@
 import * as z from "zod/mini";
 import { sigmoid } from "../base/maths.ts";
 import type { Tensor } from "../ir/tensor.ts";
-import { areaOf, gridStride, planeLoss, planeProblem, visitScores } from "./_planes.ts";
+import { areaOf, cellsAbove, gridStride, planeLoss, planeProblem, visitScores } from "./_planes.ts";
 import { quote } from "./cpp.ts";
 import { blobName, defineHead, extent, leastScore, logit, logitSlack } from "./kind.ts";
 import { joinLevels } from "./recognition.ts";
@@ -46,14 +46,15 @@ export const yolox = defineHead<YoloxHead>({
     const gridWidth = scores.shape[2];
     const least = logit(options.confidence) - logitSlack;
     const scoreOf = scoresOf(objectness, scores, least);
-    visitScores(area, classes, options, scoreOf, (cell, k, score) => {
+    const visit = (cell: number, k: number, score: number): void => {
       const [x, y, w, h] = boxOf(boxes, cell);
       const left = (x - w / 2 + (cell % gridWidth)) * head.stride;
       const top = (y - h / 2 + Math.floor(cell / gridWidth)) * head.stride;
       const [right, bottom] = [left + w * head.stride, top + h * head.stride];
       if (Number.isNaN(left + top + right + bottom)) return;
       out.add(left, top, right, bottom, score, k);
-    });
+    };
+    visitScores(area, classes, options, scoreOf, visit, cellsAbove(objectness.data, 0, 1, area, least));
   },
 
   importance(_, [, objectness, scores], classes) {

@@ -6,9 +6,10 @@ import { load, readPicture } from "../../src/node.ts";
 import { dataPath, describeData, testData } from "../data.ts";
 
 /** By model and picture: `[class, score, x0, y0, x1, y1]` in pixels of the picture, scores above 0.3. */
-const goldens = JSON.parse(
-  readFileSync(path.resolve(import.meta.dirname, "goldens.json"), "utf8"),
-) as Record<string, Record<string, number[][]>>;
+const goldens = JSON.parse(readFileSync(path.resolve(import.meta.dirname, "goldens.json"), "utf8")) as Record<
+  string,
+  Record<string, number[][]>
+>;
 
 /** Scores closer than this to the least may be on its other side. */
 const scoreError = 1e-3;

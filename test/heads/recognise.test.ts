@@ -1,0 +1,274 @@
+import { spawnSync } from "node:child_process";
+import { describe, expect, test } from "vitest";
+import { Random } from "../../src/base/random.ts";
+import { createSession } from "../../src/engine/session.ts";
+import { checkManifest, manifestHeader, parseManifest, printManifest } from "../../src/formats/manifest.ts";
+import { Candidates } from "../../src/heads/candidates.ts";
+import { blobsOf, decodeHead, type Head, importanceOf, lossOf } from "../../src/heads/index.ts";
+import type { Graph } from "../../src/ir/graph.ts";
+import type { Tensor } from "../../src/ir/tensor.ts";
+import { assumeManifest } from "../../src/open/assume.ts";
+import { recognise } from "../../src/open/recognise.ts";
+import { Builder, labels, nanodet, side, ultralytics, yolov3, yolox } from "./_graphs.ts";
+
+const input: Tensor = { shape: [3, side, side], data: new Random(5).floats(3 * side * side, -2, 2) };
+
+async function run(graph: Graph, outputs = graph.outputs): Promise<Record<string, Tensor>> {
+  const session = await createSession(graph, { backend: "reference" });
+  try {
+    return await session.run({ in0: input }, outputs);
+  } finally {
+    session.close();
+  }
+}
+
+const compiler = spawnSync("g++", ["--version"]).status === 0;
+if (!compiler) console.warn("no g++: generated headers are not compiled");
+
+/** A box for every cell (and anchor): corners and the scores of all classes. */
+type Row = { corners: number[]; scores: number[] };
+
+function found(graph: Graph, keepDecode = false): { heads: Head[]; cut: Graph; family?: string } {
+  const cut = graph.clone();
+  const result = recognise(cut, { labels, keepDecode });
+  if (!result || "near" in result) throw new Error(`not recognised: ${result?.near}`);
+  expect(result.classes).toBe(labels.length);
+  return { heads: result.heads, cut, family: result.family };
+}
+
+/** Every box of every class, sorted so that two lists can be compared. */
+const sorted = (list: number[][]): number[][] =>
+  list.map((row) => row.map((v) => Math.round(v * 1e3) / 1e3)).sort((a, b) => b[4] - a[4] || a[0] - b[0]);
+
+async function decoded(heads: readonly Head[], graph: Graph): Promise<number[][]> {
+  const outputs = await run(graph, blobsOf(heads));
+  const out = new Candidates();
+  const options = { confidence: 0, multiLabel: true, width: side, height: side };
+  for (const head of heads) decodeHead(head, outputs, labels.length, options, out);
+  return Array.from({ length: out.length }, (_, i) => [
+    ...out.boxes.subarray(4 * i, 4 * i + 4),
+    out.scores[i],
+    out.classes[i],
+  ]);
+}
+const plain = (rows: readonly Row[]): number[][] =>
+  rows.flatMap(({ corners, scores }) => scores.map((score, k) => [...corners, score, k]));
+
+function compare(a: number[][], b: number[][]): void {
+  const [left, right] = [sorted(a), sorted(b)];
+  expect(left.length).toBe(right.length);
+  for (const [i, row] of left.entries()) {
+    row.forEach((value, j) => void expect(value).toBeCloseTo(right[i][j], 2));
+  }
+}
+
+/** Corners from centre and size. */
+const cornersOf = ([x, y, w, h]: number[]): number[] => [x - w / 2, y - h / 2, x + w / 2, y + h / 2];
+
+describe("what the graph computes is what is decoded outside", () => {
+  test.each([
+    [4, false],
+    [16, false],
+    [1, false],
+    [16, true],
+    [1, true],
+  ])("ultralytics, %i bins, corners %s", async (bins, corners) => {
+    const graph = ultralytics(bins, corners);
+    const { out0 } = await run(graph);
+    const count = out0.shape[1];
+    const rows = Array.from({ length: count }, (_, n): Row => {
+      const at = (v: number): number => out0.data[v * count + n];
+      const box = [at(0), at(1), at(2), at(3)];
+      return { corners: corners ? box : cornersOf(box), scores: labels.map((_, k) => at(4 + k)) };
+    });
+    const { heads, cut, family } = found(graph);
+    expect(family).toBe("ultralytics");
+    expect(heads[1]).toEqual({ ...heads[0], stride: 16, boxes: "box16", scores: "cls16" });
+    expect(heads[0]).toEqual({
+      kind: "distances",
+      ...{ boxes: "box8", scores: "cls8", stride: 8, bins, point: 0.5 },
+    });
+    expect(cut.outputs.sort()).toEqual(["box16", "box8", "cls16", "cls8"]);
+    compare(await decoded(heads, cut), plain(rows));
+    // Left whole, the same boxes are read from the output.
+    const whole = found(graph, true);
+    expect(whole.heads).toMatchObject([
+      { kind: "boxes", layout: "columns", box: corners ? "xyxy" : "cxcywh", objectness: false },
+    ]);
+    compare(await decoded(whole.heads, whole.cut), plain(rows));
+  });
+
+  test("YOLOX, with a sigmoid that is fused into a convolution", async () => {
+    const graph = yolox();
+    const { out0 } = await run(graph);
+    const values = out0.shape[1];
+    const rows = Array.from({ length: out0.shape[0] }, (_, n): Row => {
+      const row = [...out0.data.subarray(n * values, (n + 1) * values)];
+      const [cell, stride] = n < 64 ? [n, 8] : [n - 64, 16];
+      const [x, y] = [cell % (side / stride), Math.floor(cell / (side / stride))];
+      const box = [(row[0] + x) * stride, (row[1] + y) * stride];
+      const size = [Math.exp(row[2]) * stride, Math.exp(row[3]) * stride];
+      return {
+        corners: cornersOf([...box, ...size]),
+        scores: labels.map((_, k) => row[4] * row[5 + k]),
+      };
+    });
+    const { heads, cut } = found(graph);
+    expect(heads[0]).toEqual({
+      ...{ kind: "yolox", boxes: "box8", objectness: "obj8", scores: "cls8", stride: 8 },
+    });
+    compare(await decoded(heads, cut), plain(rows));
+  });
+
+  test("NanoDet's pairs, and PicoDet's four levels at a size that is no multiple of 64", async () => {
+    const graph = nanodet([8, 16, 32], 8);
+    const outputs = await run(graph);
+    const rows = [8, 16, 32].flatMap((stride) => {
+      const [cls, dis] = [outputs[`cls${stride}`], outputs[`dis${stride}`]];
+      return Array.from({ length: cls.shape[0] }, (_, cell): Row => {
+        const distance = [0, 1, 2, 3].map((i) => {
+          const bins = [...dis.data.subarray(cell * 32 + i * 8, cell * 32 + i * 8 + 8)].map(Math.exp);
+          const sum = bins.reduce((a, b) => a + b);
+          return (bins.reduce((a, b, k) => a + k * b, 0) / sum) * stride;
+        });
+        const x = ((cell % (side / stride)) + 0.5) * stride;
+        const y = (Math.floor(cell / (side / stride)) + 0.5) * stride;
+        const scores = labels.map((_, k) => cls.data[cell * labels.length + k]);
+        const corners = [x - distance[0], y - distance[1], x + distance[2], y + distance[3]];
+        return { corners, scores };
+      });
+    });
+    const { heads, cut, family } = found(graph);
+    expect(family).toBe("nanodet");
+    compare(await decoded(heads, cut), plain(rows));
+    expect(found(nanodet([8, 16, 32, 64], 8)).family).toBe("picodet");
+  });
+
+  test("YOLOv3's exponential, which stays in the graph", async () => {
+    const graph = yolov3();
+    const { out0 } = await run(graph);
+    const values = out0.shape[1];
+    const rows = Array.from({ length: out0.shape[0] }, (_, n): Row => {
+      const row = [...out0.data.subarray(n * values, (n + 1) * values)];
+      return { corners: cornersOf(row), scores: labels.map((_, k) => row[4] * row[5 + k]) };
+    });
+    const { heads, cut } = found(graph);
+    expect(heads).toEqual([
+      {
+        ...{ kind: "boxes", blob: "out0", layout: "rows", box: "cxcywh", unit: "pixels" },
+        ...{ objectness: true, stride: 8 },
+      },
+    ]);
+    expect(cut.outputs).toEqual(["out0"]);
+    compare(await decoded(heads, cut), plain(rows));
+  });
+});
+
+describe("every kind that is recognised is served everywhere", () => {
+  test.each([
+    ["distances", ultralytics(4, false), false],
+    ["yolox", yolox(), false],
+    ["distances in one blob", nanodet([8, 16], 8), false],
+    ["boxes", yolov3(), false],
+    ["boxes in columns", ultralytics(4, false), true],
+  ] as const)("%s", async (_, graph, keepDecode) => {
+    const recognised = recognise(graph, { labels, keepDecode });
+    if (!recognised || "near" in recognised) throw new Error("not recognised");
+    const { manifest } = assumeManifest(graph, "tiny", { labels, recognised });
+    const { heads } = manifest;
+    checkManifest(manifest, graph);
+    expect(parseManifest(printManifest(manifest), "tiny.json").heads).toEqual(heads);
+    const fewer = { ...manifest, labels: ["a"] };
+    if (heads[0].kind === "boxes") expect(() => checkManifest(fewer, graph)).toThrow(/expected [56] values/);
+    else
+      expect(() => checkManifest({ ...manifest, labels: Array(99).fill("x") }, graph)).toThrow("99 labels");
+    const header = manifestHeader(manifest);
+    if (compiler) {
+      const flags = [
+        "-std=c++11",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-Wno-unused",
+        "-fsyntax-only",
+        "-xc++",
+        "-",
+      ];
+      expect(spawnSync("g++", flags, { input: header, encoding: "utf8" }).stderr).toBe("");
+    }
+    for (const blob of blobsOf(heads)) expect(header).toContain(`"${blob}"`);
+    const outputs = await run(graph);
+    expect(lossOf(heads, labels.length, outputs, outputs)).toBe(0);
+    const moved = Object.fromEntries(
+      Object.entries(outputs).map(([blob, { shape, data }]) => [
+        blob,
+        { shape, data: Float32Array.from(data, (value) => value + 0.5) },
+      ]),
+    );
+    expect(lossOf(heads, labels.length, outputs, moved)).toBeGreaterThan(0);
+    const weights = blobsOf(heads).flatMap((blob) => {
+      const list = importanceOf(heads, labels.length, blob, outputs);
+      if (list) expect(list.length).toBe(outputs[blob].data.length);
+      return list ? [...list] : [];
+    });
+    expect(Math.max(...weights)).toBeGreaterThan(0.1);
+    expect(Math.max(...weights)).toBeLessThanOrEqual(1);
+  });
+
+  test.each([
+    ["convolutions of YOLOv5 with 255 channels", [[255, 0]]],
+    [
+      "maps of features",
+      [
+        [128, 0],
+        [192, 0],
+      ],
+    ],
+    [
+      "two anchors with two scores and boxes, as SCRFD has them",
+      [
+        [2, 4],
+        [8, 0],
+      ],
+    ],
+    [
+      "a heat map with sizes",
+      [
+        [3, 4],
+        [4, 0],
+      ],
+    ],
+  ])("nothing is taken for a head that is none: %s", (_, outputs) => {
+    const b = new Builder();
+    for (const stride of [8, 16, 32]) {
+      for (const [i, [channels, activation]] of outputs.entries())
+        b.level(`o${i}_${stride}`, channels, stride, activation);
+    }
+    expect(recognise(b.graph, {})).toBeUndefined();
+  });
+
+  test("raw convolutions of YOLOv8, in either order", () => {
+    for (const order of [
+      [64, 3],
+      [3, 64],
+    ]) {
+      const b = new Builder();
+      for (const stride of [8, 16, 32])
+        for (const channels of order) b.level(`c${channels}_${stride}`, channels, stride);
+      const result = recognise(b.graph, { labels });
+      expect(result).toMatchObject({
+        classes: 3,
+        heads: [{ kind: "distances", boxes: "c64_8", scores: "c3_8", bins: 16 }, {}, {}],
+        notes: [expect.stringContaining("YOLOv8")],
+      });
+    }
+  });
+
+  test("an end of another formula is refused with what came nearest", () => {
+    const graph = ultralytics(4, false);
+    graph.node("center")!.params.b = 0.4;
+    const result = recognise(graph, { labels });
+    expect(result).toMatchObject({ near: expect.stringMatching(/stride 8.*not distances/) });
+    expect(graph.outputs).toEqual(["out0"]);
+  });
+});
