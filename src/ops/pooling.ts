@@ -12,7 +12,7 @@ export const poolingTypes = { max: 0, average: 1 } as const;
 /** Rounding up with padding at the end, rounding down, and TensorFlow's SAME. */
 export const padModes = { full: 0, valid: 1, sameUpper: 2, sameLower: 3 } as const;
 /** As `out_w` or `out_h` of adaptive pooling: the input's extent. */
-const keep = -233;
+export const keep = -233;
 
 export const poolingParams = {
   pooling_type: int(0),

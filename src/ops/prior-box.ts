@@ -9,7 +9,7 @@ import { elementCount, type Shape } from "../ir/tensor.ts";
 import { namedExtents, requireRank } from "./shapes.ts";
 
 /** The image size or step is found from the inputs. */
-const derived = -233;
+export const derived = -233;
 
 const priorParams = {
   min_sizes: floats(0),

@@ -1,5 +1,7 @@
 /** NanoDet-m: ShuffleNetV2, a path aggregation network of sums, and separate scores and distances. RangiLyu, 2020. */
+
 import type { Graph } from "../ir/graph.ts";
+import { share } from "../ops/slice.ts";
 import { type Blob, Builder } from "./builder.ts";
 import { cropTwice, shufflenetV2Stages } from "./shufflenet.ts";
 
@@ -20,7 +22,7 @@ function head(b: Builder, features: Blob): void {
   let x = features;
   for (let i = 0; i < 2; i++) x = b.conv(b.depthwise(x, 3, leaky), width, leaky);
   const both = b.conv(x, classes + distances);
-  const [scores, regression] = b.layers("Slice", both, { slices: [classes, -233] }, 2);
+  const [scores, regression] = b.layers("Slice", both, { slices: [classes, share] }, 2);
   const rows = (y: Blob): Blob => b.permute(b.layer("Reshape", y, { w: -1, h: y.shape[0] }), transposed);
   rows(b.layer("Sigmoid", scores));
   rows(regression);

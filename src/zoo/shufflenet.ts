@@ -2,7 +2,9 @@
  * ShuffleNet v1 (3 groups) and v2. Zhang et al., "ShuffleNet", 2017; Ma et al., "ShuffleNet V2: Practical guidelines for
  * efficient CNN architecture design", 2018.
  */
+
 import type { Graph } from "../ir/graph.ts";
+import { share } from "../ops/slice.ts";
 import { classify } from "./_blocks.ts";
 import { type Blob, Builder, type Fused } from "./builder.ts";
 
@@ -49,8 +51,9 @@ export interface V2Spelling {
 }
 
 export const sliceWithFirstSize = (b: Builder, x: Blob): Blob[] =>
-  b.layers("Slice", x, { slices: [x.shape[0] / 2, -233] }, 2);
-export const sliceEvenly = (b: Builder, x: Blob): Blob[] => b.layers("Slice", x, { slices: [-233, -233] }, 2);
+  b.layers("Slice", x, { slices: [x.shape[0] / 2, share] }, 2);
+export const sliceEvenly = (b: Builder, x: Blob): Blob[] =>
+  b.layers("Slice", x, { slices: [share, share] }, 2);
 export const cropTwice = (b: Builder, x: Blob): Blob[] => {
   const half = x.shape[0] / 2;
   return [b.crop(x, 0, half), b.crop(x, half, 2 * half)];

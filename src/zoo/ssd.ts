@@ -1,6 +1,8 @@
 /** SSD on SqueezeNet and on MobileNet v1, for 300×300 pictures. Liu et al., "SSD: Single shot multibox detector", 2015. */
+
 import type { Graph } from "../ir/graph.ts";
 import type { Params } from "../ir/op.ts";
+import { derived } from "../ops/prior-box.ts";
 import { type Blob, Builder } from "./builder.ts";
 import { mobilenetFeatures } from "./mobilenet.ts";
 import { fire, squeezenetFeatures } from "./squeezenet.ts";
@@ -35,8 +37,8 @@ function detect(b: Builder, data: Blob, sources: readonly Source[], kernel: numb
       min_sizes: [minSize],
       ...(maxSize && { max_sizes: [maxSize] }),
       aspect_ratios: ratios,
-      image_width: -233,
-      image_height: -233,
+      image_width: derived,
+      image_height: derived,
       ...(step && { step_width: step, step_height: step }),
       offset: 0.5,
     };

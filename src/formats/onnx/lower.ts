@@ -7,7 +7,9 @@ import { UnsupportedError } from "../../base/errors.ts";
 import { brief } from "../../base/text.ts";
 import { type Graph, type Node, verify } from "../../ir/graph.ts";
 import type { Shape } from "../../ir/tensor.ts";
+import { open } from "../../ops/crop.ts";
 import { ops } from "../../ops/index.ts";
+import { share } from "../../ops/slice.ts";
 import type { ElementType } from "./elements.ts";
 import { ncnnDomain } from "./fuse.ts";
 import type { OnnxShape } from "./infer.ts";
@@ -110,7 +112,7 @@ function cropsToSlices(l: Lowering): void {
     const [{ axis } = { axis: -1 }] = parts;
     const along = parts.filter((part) => part.axis === axis).sort((a, b) => a.start - b.start);
     const extent = l.blobShape(blob)[axis];
-    const ends = along.map(({ end }) => (end === -233 ? extent : end));
+    const ends = along.map(({ end }) => (end === open ? extent : end));
     const isWhole =
       along.length > 1 &&
       along.every(({ start }, i) => start === (i === 0 ? 0 : ends[i - 1]) && ends[i] > start) &&
@@ -125,7 +127,7 @@ function cropsToSlices(l: Lowering): void {
     place.type = "Slice";
     place.outputs = along.map((part) => part.node.outputs[0]);
     place.params = {
-      slices: sizes.map((size, i) => (isEqual || i === sizes.length - 1 ? -233 : size)),
+      slices: sizes.map((size, i) => (isEqual || i === sizes.length - 1 ? share : size)),
       ...(axis ? { axis } : {}),
     };
     for (const { node } of along) if (node !== place) gone.add(node);

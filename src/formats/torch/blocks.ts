@@ -3,7 +3,9 @@
  * Sources for attribute names and what `forward` computes: ultralytics/yolov5 v5.0 and v7.0 models/common.py;
  * ppogg/YOLOv5-Lite models/common.py at 9d649a6.
  */
+
 import { binaryOpTypes } from "../../ops/binary-op.ts";
+import { share } from "../../ops/slice.ts";
 import type { Emitter, NetworkBuilder } from "./builder.ts";
 import { emitAdaptivePool, emitConvolution } from "./layers.ts";
 import type { TorchModule } from "./module.ts";
@@ -25,10 +27,8 @@ const add = (b: NetworkBuilder, m: TorchModule, x: string, y: string): string =>
 const shuffle = (b: NetworkBuilder, m: TorchModule, x: string): string =>
   b.layer(m, "ShuffleChannel", m.at("shuffle"), [x], { group: 2 });
 
-/** Half of what is left: the first of two equal parts, then the rest. */
-const equalPart = -233;
 const halves = (b: NetworkBuilder, m: TorchModule, x: string): string[] =>
-  b.layers(m, "Slice", m.at("chunk"), [x], 2, { slices: [equalPart, equalPart] });
+  b.layers(m, "Slice", m.at("chunk"), [x], 2, { slices: [share, share] });
 
 /** A class that applies its parts one after the other. `?` marks parts that fused or plain checkpoints lack. */
 const chained =

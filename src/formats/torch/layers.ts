@@ -2,8 +2,9 @@
  * `torch.nn` modules as ncnn layers, each raw: nothing is folded or fused here, passes do that.
  * Source: PyTorch torch/nn/modules/*.py (attribute names, defaults, evaluation-mode semantics).
  */
+
 import type { Params } from "../../ir/op.ts";
-import { padModes, poolingTypes } from "../../ops/pooling.ts";
+import { keep, padModes, poolingTypes } from "../../ops/pooling.ts";
 import type { Emitter, NetworkBuilder } from "./builder.ts";
 import type { TorchModule } from "./module.ts";
 import { describe } from "./values.ts";
@@ -166,16 +167,13 @@ const averagePool: Emitter = (b, m, [x]) => {
   });
 };
 
-/** As an output extent of ncnn's adaptive pooling: the input's. */
-const keepExtent = -233;
-
 /** Adaptive, not global, pooling also for output 1: the result keeps rank 3, `[c, 1, 1]`, as in PyTorch. */
 const adaptivePool =
   (type: number): Emitter =>
   (b, m, [x]) => {
     const asked = m.attribute("output_size");
     const [h, w] = (Array.isArray(asked) ? asked : [asked, asked]).map((extent) => {
-      if (extent === null) return keepExtent;
+      if (extent === null) return keep;
       return typeof extent === "number" && Number.isInteger(extent) && extent > 0
         ? extent
         : m.fail(`output_size is ${describe(asked)}`);

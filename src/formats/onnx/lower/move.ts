@@ -1,15 +1,14 @@
 /** Layers that only move data: views, transposes, slices, joins and repeats. */
+
 import type { Params } from "../../../ir/op.ts";
 import type { Shape } from "../../../ir/tensor.ts";
+import { open } from "../../../ops/crop.ts";
+import { share } from "../../../ops/slice.ts";
 import { normalizeAxis, sliceArguments, sliceRange, splitSizes, transposePerm } from "../arguments.ts";
 import { intAttribute, type OnnxNode, tensorNumbers } from "../model.ts";
 import type { Lower, Lowering, Value } from "./context.ts";
 import { axisInBlob, blobShapeOf, count, permuteOrder, reduceTranspose, transposeSteps } from "./layout.ts";
 
-/** Crop's marker for "to the end". */
-const toEnd = -233;
-/** Slice's marker for "an equal share of the rest". */
-const share = -233;
 /** A strided slice becomes at most this many pieces. */
 const maxPieces = 64;
 
@@ -117,7 +116,7 @@ function crop(l: Lowering, source: Value, stretches: readonly Stretch[], output:
     const params: Params = {
       starts: now.map(({ start }, i) => start * places[i].factor),
       ends: now.map(({ axis, start, length, fromEnd }, i) => {
-        if (start + length === value.shape[axis]) return toEnd;
+        if (start + length === value.shape[axis]) return open;
         return places[i].factor === 1 && fromEnd !== undefined
           ? fromEnd
           : (start + length) * places[i].factor;

@@ -1,6 +1,8 @@
 /** Layers that slide over pictures: convolutions, pooling, resizing, padding, and per-channel normalization. */
+
 import type { Params } from "../../../ir/op.ts";
 import type { Weight, Weights } from "../../../ir/weight.ts";
+import { padSameLower, padSameUpper } from "../../../ops/windows.ts";
 import { epsilonOf } from "../arguments.ts";
 import { type ElementType, toNumbers } from "../elements.ts";
 import { type Window, windowOf } from "../infer.ts";
@@ -30,9 +32,6 @@ export function floatsOf(numbers: ArrayLike<number>): Weight {
   return { storage: "f32", data: Float32Array.from(numbers) };
 }
 
-const sameUpper = -233;
-const sameLower = -234;
-
 /** Pads as ncnn writes them, only those that differ from the defaults. */
 function padParams([top, left, bottom, right]: readonly number[]): Params {
   const params: Params = {};
@@ -53,8 +52,8 @@ function windowParams(window: Window): Params {
   if (dh !== dw) params.dilation_h = dh;
   if (sw !== 1) params.stride_w = sw;
   if (sh !== sw) params.stride_h = sh;
-  if (window.autoPad === "SAME_UPPER") params.pad_left = sameUpper;
-  else if (window.autoPad === "SAME_LOWER") params.pad_left = sameLower;
+  if (window.autoPad === "SAME_UPPER") params.pad_left = padSameUpper;
+  else if (window.autoPad === "SAME_LOWER") params.pad_left = padSameLower;
   else if (window.autoPad !== "VALID") Object.assign(params, padParams(window.pads));
   return params;
 }
@@ -145,7 +144,7 @@ const convTranspose: Lower = (l, node) => {
   if (outputPadding[0] !== outputPadding[1]) params.output_pad_bottom = outputPadding[0];
   if (outputShape || isSame) {
     const [h, w] = l.shapeOf(node.outputs[0]).slice(2);
-    if (!isSame) params.pad_left = sameUpper;
+    if (!isSame) params.pad_left = padSameUpper;
     params.output_w = w;
     if (h !== w) params.output_h = h;
   }
