@@ -1,5 +1,6 @@
 """Native ncnn as a peer: `native.py threads model:size:input:output,…` loads the models, then answers each line `i` on
 stdin with the milliseconds of one inference of model i. Needs `pip install ncnn numpy`."""
+
 import sys
 import time
 

@@ -2,6 +2,7 @@
 
 Rows are [image, category, x, y, width, height, area, crowd] and [image, category, score, x, y, width, height].
 """
+
 import contextlib
 import io
 import json
@@ -49,12 +50,21 @@ def evaluate(truth, found, max_dets):
         "images": [{"id": i} for i in images],
         "categories": [{"id": c, "name": str(c)} for c in categories],
         "annotations": [
-            {"id": i + 1, "image_id": r[0], "category_id": r[1], "bbox": r[2:6], "area": r[6], "iscrowd": r[7]}
+            {
+                "id": i + 1,
+                "image_id": r[0],
+                "category_id": r[1],
+                "bbox": r[2:6],
+                "area": r[6],
+                "iscrowd": r[7],
+            }
             for i, r in enumerate(truth)
         ],
     }
     coco.createIndex()
-    results = coco.loadRes([{"image_id": r[0], "category_id": r[1], "score": r[2], "bbox": r[3:7]} for r in found])
+    results = coco.loadRes(
+        [{"image_id": r[0], "category_id": r[1], "score": r[2], "bbox": r[3:7]} for r in found]
+    )
     run = COCOeval(coco, results, "bbox")
     run.params.maxDets = max_dets
     run.evaluate()
@@ -66,26 +76,57 @@ def evaluate(truth, found, max_dets):
         return float(values.mean()) if values.size else -1.0
 
     # The twelve numbers of summarize(), which itself only knows a limit of 100.
-    stats = [mean(precision[:, :, :, 0, -1]), mean(precision[0, :, :, 0, -1]), mean(precision[5, :, :, 0, -1])]
+    stats = [
+        mean(precision[:, :, :, 0, -1]),
+        mean(precision[0, :, :, 0, -1]),
+        mean(precision[5, :, :, 0, -1]),
+    ]
     stats += [mean(precision[:, :, :, area, -1]) for area in (1, 2, 3)]
     stats += [mean(recall[:, :, 0, limit]) for limit in (0, 1, 2)]
     stats += [mean(recall[:, :, area, -1]) for area in (1, 2, 3)]
     if max_dets == [1, 10, 100]:
         run.summarize()
         assert np.allclose(run.stats, stats, atol=1e-15), (run.stats, stats)
-    per_class = [[c, mean(precision[:, :, k, 0, -1]), mean(precision[0, :, k, 0, -1])] for k, c in enumerate(categories)]
+    per_class = [
+        [c, mean(precision[:, :, k, 0, -1]), mean(precision[0, :, k, 0, -1])]
+        for k, c in enumerate(categories)
+    ]
     return stats, per_class
 
 
 cases = []
 for name, arguments, max_dets in [
     ("plain", dict(seed=1, images=20, classes=4, crowd=0, tie=0, integers=False, per_image=6), [1, 10, 100]),
-    ("crowds", dict(seed=2, images=20, classes=3, crowd=0.3, tie=0, integers=False, per_image=6), [1, 10, 100]),
-    ("equal scores", dict(seed=3, images=20, classes=3, crowd=0.1, tie=4, integers=False, per_image=6), [1, 10, 100]),
-    ("equal boxes and overlaps", dict(seed=4, images=15, classes=2, crowd=0.2, tie=3, integers=True, per_image=8), [1, 10, 100]),
-    ("one class, many objects", dict(seed=5, images=4, classes=1, crowd=0.1, tie=20, integers=True, per_image=60), [1, 10, 100]),
-    ("other limits", dict(seed=6, images=10, classes=2, crowd=0.1, tie=0, integers=False, per_image=20), [2, 5, 300]),
-    ("only crowds", dict(seed=7, images=4, classes=2, crowd=1, tie=0, integers=False, per_image=4), [1, 10, 100]),
+    (
+        "crowds",
+        dict(seed=2, images=20, classes=3, crowd=0.3, tie=0, integers=False, per_image=6),
+        [1, 10, 100],
+    ),
+    (
+        "equal scores",
+        dict(seed=3, images=20, classes=3, crowd=0.1, tie=4, integers=False, per_image=6),
+        [1, 10, 100],
+    ),
+    (
+        "equal boxes and overlaps",
+        dict(seed=4, images=15, classes=2, crowd=0.2, tie=3, integers=True, per_image=8),
+        [1, 10, 100],
+    ),
+    (
+        "one class, many objects",
+        dict(seed=5, images=4, classes=1, crowd=0.1, tie=20, integers=True, per_image=60),
+        [1, 10, 100],
+    ),
+    (
+        "other limits",
+        dict(seed=6, images=10, classes=2, crowd=0.1, tie=0, integers=False, per_image=20),
+        [2, 5, 300],
+    ),
+    (
+        "only crowds",
+        dict(seed=7, images=4, classes=2, crowd=1, tie=0, integers=False, per_image=4),
+        [1, 10, 100],
+    ),
 ]:
     truth, found = make(**arguments)
     with contextlib.redirect_stdout(io.StringIO()):

@@ -7,6 +7,7 @@ Writes test/heads/goldens.json: for every model and picture the boxes with score
     pip install numpy opencv-python-headless onnxruntime ncnn
     python3 scripts/head-goldens.py ../shared
 """
+
 import json
 import math
 import sys
@@ -119,7 +120,9 @@ def fastestdet(outputs, side):
 
 
 def fastestv2(outputs, side):
-    anchors = np.array([12.64, 19.39, 37.88, 51.48, 55.71, 138.31, 126.91, 78.23, 131.57, 214.55, 279.92, 258.87])
+    anchors = np.array(
+        [12.64, 19.39, 37.88, 51.48, 55.71, 138.31, 126.91, 78.23, 131.57, 214.55, 279.92, 258.87]
+    )
     boxes, scores = [], []
     for level, (out, stride) in enumerate(zip(outputs, (16, 32))):
         out = out.reshape(-1, 95).astype(np.float64)
@@ -178,7 +181,13 @@ def run_ncnn(file, x, names):
 models = [
     ("models/real/yolox_nano.onnx", 416, yolox, dict(fit="corner"), None),
     ("models/real/nanodet_m.onnx", 416, nanodet, dict(fit="letterbox", colour=0, **imagenet), None),
-    ("models/nanodet_m.param", 320, nanodet, dict(fit="letterbox", colour=0, **imagenet), "792 814 836 795 817 839"),
+    (
+        "models/nanodet_m.param",
+        320,
+        nanodet,
+        dict(fit="letterbox", colour=0, **imagenet),
+        "792 814 836 795 817 839",
+    ),
     ("models/real/nanodet-plus-coco-416.param", 416, nanodet_plus, imagenet, None),
     ("models/real/picodet_s_320.onnx", 320, nanodet, imagenet_rgb, None),
     ("models/FastestDet.onnx", 352, fastestdet, unit, None),
@@ -202,9 +211,7 @@ for name, side, decode, options, names in models:
         goldens[name][number] = found
     print(name, {k: len(v) for k, v in goldens[name].items()})
 lines = ",\n".join(
-    f'  "{name}": {{\n'
-    + ",\n".join(f'    "{n}": {json.dumps(b)}' for n, b in of.items())
-    + "\n  }"
+    f'  "{name}": {{\n' + ",\n".join(f'    "{n}": {json.dumps(b)}' for n, b in of.items()) + "\n  }"
     for name, of in goldens.items()
 )
 out = Path(__file__).parent.parent / "test/heads/goldens.json"

@@ -7,6 +7,7 @@ Converts every checkpoint of DATA/models, as float32 and as float16 storage, run
 (the `ncnn` package of PyPI, float32 arithmetic, one thread) and on ncnnkit's backends, and prints the largest difference of
 every output blob. Exits with 1 if one is above 1e-3 or a blob has another shape. Needs `pip install ncnn numpy`.
 """
+
 import argparse
 import json
 import pathlib
@@ -56,7 +57,9 @@ def main():
     data = pathlib.Path(options.data)
     picture = sorted((data / "coco/images/val2017").glob("*.jpg"))[0]
     print(f"ncnn {ncnn.__version__}, picture {picture.name}, {options.size}x{options.size}")
-    print(f"{'model':<24}{'backend':<11}{'blob':<10}{'shape':<16}{'largest |value|':>16}{'max abs error':>15}")
+    print(
+        f"{'model':<24}{'backend':<11}{'blob':<10}{'shape':<16}{'largest |value|':>16}{'max abs error':>15}"
+    )
     worst = 0.0
     with tempfile.TemporaryDirectory() as folder:
         work = pathlib.Path(folder)
@@ -66,7 +69,16 @@ def main():
                 node("bin/ncnnkit.js", "convert", checkpoint, "-o", work, "--name", name, *flags)
                 for backend in ("reference", "wasm"):
                     dump = work / f"{name}-{backend}"
-                    node("scripts/dump-outputs.ts", work / f"{name}.json", picture, dump, "--size", options.size, "--backend", backend)
+                    node(
+                        "scripts/dump-outputs.ts",
+                        work / f"{name}.json",
+                        picture,
+                        dump,
+                        "--size",
+                        options.size,
+                        "--backend",
+                        backend,
+                    )
                     index = json.loads((dump / "index.json").read_text())
                     values = read(dump, index["input"]["blob"], index["input"]["shape"])
                     found = native(work / name, values, index["input"]["blob"], index["outputs"])
@@ -76,7 +88,9 @@ def main():
                         error = float(np.abs(found[blob] - read(dump, blob, shape)).max())
                         worst = max(worst, error)
                         largest = float(np.abs(found[blob]).max())
-                        print(f"{name:<24}{backend:<11}{blob:<10}{str(shape):<16}{largest:>16.2f}{error:>15.2e}")
+                        print(
+                            f"{name:<24}{backend:<11}{blob:<10}{str(shape):<16}{largest:>16.2f}{error:>15.2e}"
+                        )
     print(f"worst {worst:.2e}, allowed {TOLERANCE:.0e}")
     sys.exit(worst > TOLERANCE)
 

@@ -72,7 +72,9 @@ def main():
         return
     results, start = {}, 0
     while start < len(entries):
-        child = subprocess.run([sys.executable, __file__, *sys.argv[1:], "--child", str(start)], capture_output=True, text=True)
+        child = subprocess.run(
+            [sys.executable, __file__, *sys.argv[1:], "--child", str(start)], capture_output=True, text=True
+        )
         at = start
         for line in child.stdout.splitlines():
             if match := re.match(r"at (\d+)", line):
@@ -87,7 +89,15 @@ def main():
         result = results[i]
         try:
             error = float(result)
-            result = "equal" if error == 0 else "within 1e-5" if error <= 1e-5 else "within 1e-3" if error <= 1e-3 else "further apart"
+            result = (
+                "equal"
+                if error == 0
+                else "within 1e-5"
+                if error <= 1e-5
+                else "within 1e-3"
+                if error <= 1e-3
+                else "further apart"
+            )
             if error > 1e-3:
                 far.append((error, entry["file"]))
         except ValueError:

@@ -11,6 +11,7 @@ The second file is what outputs are compared with: an ncnn model, run by native 
 416x320, width first) are for models that leave theirs open; the input is the same seeded noise. Errors are relative to the
 greatest element; above 1e-4 the exit status is 1. Needs numpy, onnx, onnxruntime, and ncnn for a .param.
 """
+
 import sys
 
 import numpy as np
@@ -68,7 +69,9 @@ def main(checked, reference, *sizes):
                 raise RuntimeError(f"{name}: {value.shape} against {theirs[name].shape}")
             error = np.abs(value.ravel() - theirs[name].ravel()).max() / max(np.abs(theirs[name]).max(), 1e-9)
             worst = max(worst, float(error))
-    print(f"{checked}: valid, {len(model.graph.node)} nodes, {len(ours)} outputs, worst error {worst:.1e} against {reference}")
+    print(
+        f"{checked}: valid, {len(model.graph.node)} nodes, {len(ours)} outputs, worst error {worst:.1e} against {reference}"
+    )
     return 0 if worst <= LIMIT else 1
 
 

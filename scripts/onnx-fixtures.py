@@ -14,12 +14,19 @@ the exported graph only runs at one. The input is `Random(seed)` of src/base/ran
 (default ../shared): {file: float32 CHW levels / 255, outputs, pytorch}.
 Weights are random: torch.manual_seed, with BatchNorm statistics that a few forward passes in training mode gave.
 """
-import json, os, sys, warnings, zipfile
+
+import json
+import os
+import sys
+import warnings
+import zipfile
+
 import numpy as np
+import onnx
+import onnxruntime
 import torch
-from torch import nn
 import torchvision
-import onnx, onnxruntime
+from torch import nn
 
 warnings.filterwarnings("ignore")
 
@@ -38,8 +45,11 @@ def mulberry(seed, count):
 
 # --- YOLO-style networks, written for these tests -------------------------------------------------
 
+
 def activation(kind):
-    return {"silu": nn.SiLU, "hardswish": nn.Hardswish, "relu": nn.ReLU, "leaky": lambda: nn.LeakyReLU(0.1)}[kind]()
+    return {"silu": nn.SiLU, "hardswish": nn.Hardswish, "relu": nn.ReLU, "leaky": lambda: nn.LeakyReLU(0.1)}[
+        kind
+    ]()
 
 
 class ConvBnAct(nn.Module):
@@ -192,7 +202,9 @@ class CspTwoFast(nn.Module):
         self.h = c2 // 2
         self.a = ConvBnAct(c1, 2 * self.h)
         self.b = ConvBnAct((2 + n) * self.h, c2)
-        self.m = nn.ModuleList((inner or (lambda c: Residual(c, "silu", add, 1.0, (3, 3))))(self.h) for _ in range(n))
+        self.m = nn.ModuleList(
+            (inner or (lambda c: Residual(c, "silu", add, 1.0, (3, 3))))(self.h) for _ in range(n)
+        )
 
     def forward(self, x):
         y = list(self.a(x).chunk(2, 1))
@@ -283,7 +295,9 @@ class YoloEight(nn.Module):
     def __init__(self, width=(4, 4, 8, 8, 8), depth=1, nc=3, eleven=False):
         super().__init__()
         a, b, c, d, e = width
-        block = (lambda i, o, n, add: CspTwoFast(i, o, n, add, (lambda h: CspThree(h, h, 2, "silu")) if eleven else None))
+        block = lambda i, o, n, add: CspTwoFast(
+            i, o, n, add, (lambda h: CspThree(h, h, 2, "silu")) if eleven else None
+        )
         self.stem = ConvBnAct(3, a, 3, 2)
         self.d1, self.c1 = ConvBnAct(a, b, 3, 2), block(b, b, depth, True)
         self.d2, self.c2 = ConvBnAct(b, c, 3, 2), block(c, c, depth * 2, True)
@@ -343,20 +357,33 @@ tv = torchvision.models
 
 
 def tiny_mobilenet_v3():
-    from torchvision.models.mobilenetv3 import InvertedResidualConfig as C, MobileNetV3
-    rows = [C(8, 3, 8, 8, True, "RE", 2, 1, 1), C(8, 3, 16, 8, False, "RE", 2, 1, 1), C(8, 5, 24, 8, True, "HS", 1, 1, 1)]
+    from torchvision.models.mobilenetv3 import InvertedResidualConfig as C
+    from torchvision.models.mobilenetv3 import MobileNetV3
+
+    rows = [
+        C(8, 3, 8, 8, True, "RE", 2, 1, 1),
+        C(8, 3, 16, 8, False, "RE", 2, 1, 1),
+        C(8, 5, 24, 8, True, "HS", 1, 1, 1),
+    ]
     return MobileNetV3(rows, 16, num_classes=10)
 
 
 def tiny_efficientnet():
-    from torchvision.models.efficientnet import EfficientNet, MBConvConfig as C
+    from torchvision.models.efficientnet import EfficientNet
+    from torchvision.models.efficientnet import MBConvConfig as C
+
     rows = [C(1, 3, 1, 8, 8, 1, 1.0, 1.0), C(3, 3, 2, 8, 12, 2, 1.0, 1.0)]
     return EfficientNet(rows, dropout=0.2, num_classes=10, last_channel=24)
 
 
 def tiny_regnet():
-    from torchvision.models.regnet import RegNet, BlockParams
-    return RegNet(BlockParams.from_init_params(depth=3, w_0=8, w_a=8, w_m=2, group_width=4, se_ratio=0.25), num_classes=10, stem_width=8)
+    from torchvision.models.regnet import BlockParams, RegNet
+
+    return RegNet(
+        BlockParams.from_init_params(depth=3, w_0=8, w_a=8, w_m=2, group_width=4, se_ratio=0.25),
+        num_classes=10,
+        stem_width=8,
+    )
 
 
 def tiny_resnet():
@@ -371,7 +398,20 @@ def replace_width(module, divide):
         if isinstance(child, nn.Conv2d):
             i = child.in_channels if child.in_channels == 3 else child.in_channels // divide
             g = child.groups if child.groups == 1 else max(child.groups // divide, 1)
-            setattr(module, name, nn.Conv2d(i, child.out_channels // divide, child.kernel_size, child.stride, child.padding, child.dilation, g, child.bias is not None))
+            setattr(
+                module,
+                name,
+                nn.Conv2d(
+                    i,
+                    child.out_channels // divide,
+                    child.kernel_size,
+                    child.stride,
+                    child.padding,
+                    child.dilation,
+                    g,
+                    child.bias is not None,
+                ),
+            )
         elif isinstance(child, nn.BatchNorm2d):
             setattr(module, name, nn.BatchNorm2d(child.num_features // divide))
         elif isinstance(child, nn.Linear):
@@ -391,14 +431,34 @@ SMALL = [
     ("yolov5-v6", lambda: YoloFive(), 64, [(TS, 11), (TS, 12), (TS, 17), (DY, 18)], {"other": [96, 32]}),
     ("yolov5-v6-split", lambda: YoloFive(decode="split"), 64, [(TS, 12), (TS, 17), (DY, 18)], {}),
     ("yolov5-v6-dynamic", lambda: YoloFive(decode="split"), 64, [(TS, 12)], {"dynamic": True}),
-    ("yolov5-v5", lambda: YoloFive(act="hardswish", focus=True), 64, [(TS, 11), (TS, 17), (DY, 18)], {"other": [32, 96]}),
+    (
+        "yolov5-v5",
+        lambda: YoloFive(act="hardswish", focus=True),
+        64,
+        [(TS, 11), (TS, 17), (DY, 18)],
+        {"other": [32, 96]},
+    ),
     ("yolov5-v5-slice", lambda: YoloFive(act="hardswish", focus=True, decode="slice"), 64, [(TS, 11)], {}),
     ("yolov5-v5-inplace", lambda: YoloFive(act="leaky", focus=True, decode="inplace"), 64, [(TS, 12)], {}),
     ("yolov8", lambda: YoloEight(), 64, [(TS, 11), (TS, 17), (DY, 18)], {}),
     ("yolo11", lambda: YoloEight(eleven=True), 64, [(TS, 17), (DY, 18)], {}),
     ("oddities", Oddities, 32, [(TS, 12), (TS, 17), (DY, 18)], {}),
-    ("shufflenet", lambda: tv.ShuffleNetV2([2, 2, 1], [8, 8, 16, 16, 16], 10), 64, [(TS, 11), (TS, 17), (DY, 18)], {}),
-    ("mobilenetv2", lambda: tv.MobileNetV2(num_classes=10, inverted_residual_setting=[[1, 8, 1, 1], [4, 8, 2, 2]], width_mult=0.25), 32, [(TS, 17)], {}),
+    (
+        "shufflenet",
+        lambda: tv.ShuffleNetV2([2, 2, 1], [8, 8, 16, 16, 16], 10),
+        64,
+        [(TS, 11), (TS, 17), (DY, 18)],
+        {},
+    ),
+    (
+        "mobilenetv2",
+        lambda: tv.MobileNetV2(
+            num_classes=10, inverted_residual_setting=[[1, 8, 1, 1], [4, 8, 2, 2]], width_mult=0.25
+        ),
+        32,
+        [(TS, 17)],
+        {},
+    ),
     ("mobilenetv3", tiny_mobilenet_v3, 32, [(TS, 12), (TS, 17), (DY, 18)], {}),
     ("efficientnet", tiny_efficientnet, 32, [(TS, 17), (DY, 18)], {}),
     ("regnet", tiny_regnet, 32, [(TS, 17), (DY, 18)], {}),
@@ -406,18 +466,37 @@ SMALL = [
     ("squeezenet", lambda: divided(lambda: tv.squeezenet1_1(num_classes=80), 8), 64, [(TS, 17)], {}),
 ]
 IMAGENET = {
-    "shufflenet_v2_x1_0": {}, "mobilenet_v2": {}, "mobilenet_v3_large": {}, "mobilenet_v3_small": {}, "efficientnet_b0": {},
-    "regnet_y_400mf": {}, "resnet18": {}, "resnet50": {}, "squeezenet1_1": {}, "googlenet": {"init_weights": False, "aux_logits": False},
-    "mnasnet1_0": {}, "alexnet": {}, "vgg16": {},
+    "shufflenet_v2_x1_0": {},
+    "mobilenet_v2": {},
+    "mobilenet_v3_large": {},
+    "mobilenet_v3_small": {},
+    "efficientnet_b0": {},
+    "regnet_y_400mf": {},
+    "resnet18": {},
+    "resnet50": {},
+    "squeezenet1_1": {},
+    "googlenet": {"init_weights": False, "aux_logits": False},
+    "mnasnet1_0": {},
+    "alexnet": {},
+    "vgg16": {},
 }
 FULL = (32, 64, 128, 256, 512)
 BIG = [
     ("yolov5s-v6", lambda: YoloFive(FULL, 1, 80), 640, [(TS, 12), (DY, 18)], {"other": [416, 320]}),
     ("yolov5s-v6-split", lambda: YoloFive(FULL, 1, 80, decode="split"), 320, [(TS, 17), (DY, 18)], {}),
-    ("yolov5s-v5", lambda: YoloFive(FULL, 1, 80, "hardswish", True), 320, [(TS, 12), (DY, 18)], {"other": [640, 640]}),
+    (
+        "yolov5s-v5",
+        lambda: YoloFive(FULL, 1, 80, "hardswish", True),
+        320,
+        [(TS, 12), (DY, 18)],
+        {"other": [640, 640]},
+    ),
     ("yolov8n", lambda: YoloEight((16, 32, 64, 128, 256), 1, 80), 320, [(TS, 17), (DY, 18)], {}),
     ("yolo11n", lambda: YoloEight((16, 32, 64, 128, 256), 1, 80, True), 320, [(TS, 17), (DY, 18)], {}),
-] + [(n, (lambda n=n, k=k: getattr(tv, n)(weights=None, **k)), 224, [(TS, 17), (DY, 18)], {}) for n, k in IMAGENET.items()]
+] + [
+    (n, (lambda n=n, k=k: getattr(tv, n)(weights=None, **k)), 224, [(TS, 17), (DY, 18)], {})
+    for n, k in IMAGENET.items()
+]
 
 
 def prepare(make, size, small):
@@ -446,15 +525,31 @@ def export(model, size, path, exporter, opset, dynamic):
     x = torch.rand(1, 3, size, size)
     if exporter == TS:
         axes = {"images": {0: "batch", 2: "height", 3: "width"}} if dynamic else None
-        torch.onnx.export(model, x, path, dynamo=False, opset_version=opset, input_names=["images"], dynamic_axes=axes)
+        torch.onnx.export(
+            model, x, path, dynamo=False, opset_version=opset, input_names=["images"], dynamic_axes=axes
+        )
     else:
-        torch.onnx.export(model, (x,), path, dynamo=True, opset_version=opset, input_names=["images"], external_data=False, verbose=False)
+        torch.onnx.export(
+            model,
+            (x,),
+            path,
+            dynamo=True,
+            opset_version=opset,
+            input_names=["images"],
+            external_data=False,
+            verbose=False,
+        )
     proto = onnx.load(path)
     for node in proto.graph.node:
         node.ClearField("doc_string")
         del node.metadata_props[:]
     del proto.graph.metadata_props[:]
-    for value in list(proto.graph.value_info) + list(proto.graph.input) + list(proto.graph.output) + list(proto.graph.initializer):
+    for value in (
+        list(proto.graph.value_info)
+        + list(proto.graph.input)
+        + list(proto.graph.output)
+        + list(proto.graph.initializer)
+    ):
         del value.metadata_props[:]
     onnx.save(proto, path)
 
@@ -462,7 +557,12 @@ def export(model, size, path, exporter, opset, dynamic):
 def sample(name, value, most=300):
     flat = value.astype(np.float32).ravel()
     step = max(1, flat.size // most)
-    return {"name": name, "shape": list(value.shape), "step": step, "values": [float(f"{v:.6g}") for v in flat[::step]]}
+    return {
+        "name": name,
+        "shape": list(value.shape),
+        "step": step,
+        "values": [float(f"{v:.6g}") for v in flat[::step]],
+    }
 
 
 def record(path, x):
@@ -506,20 +606,31 @@ def record_more(folder, path, model, entry):
 
 
 def other_size(model, shape, names, seed=7):
-    return {"shape": shape, "outputs": by_pytorch(model, mulberry(seed, int(np.prod(shape))).reshape(shape), names)}
+    return {
+        "shape": shape,
+        "outputs": by_pytorch(model, mulberry(seed, int(np.prod(shape))).reshape(shape), names),
+    }
 
 
 # --- one operator at a time -----------------------------------------------------------------------
 
+
 def operator_cases():
     """(name, opset, input shape, nodes): a node is (type, inputs after the first, attributes); inputs are arrays or None."""
-    f = lambda *shape: (np.random.RandomState(len(shape) + sum(shape)).rand(*shape) * 2 - 1).astype(np.float32)
+    f = lambda *shape: (np.random.RandomState(len(shape) + sum(shape)).rand(*shape) * 2 - 1).astype(
+        np.float32
+    )
     pos = lambda *shape: np.abs(f(*shape)) + 0.25
     i = lambda *values: np.array(values, np.int64)
     s = np.float32
     x4 = (1, 6, 8, 10)
     for op in "Abs Acos Asin Asinh Atan Atanh Ceil Cos Cosh Erf Exp Floor Neg Reciprocal Relu Round Sigmoid Sign Sin Sinh Softplus Softsign Sqrt Tan Tanh HardSwish Identity".split():
-        yield op.lower(), 17, x4, [("Mul", [s(2.7 if op in ("Ceil", "Floor", "Round") else 0.9)], {}), (op, [], {})]
+        yield (
+            op.lower(),
+            17,
+            x4,
+            [("Mul", [s(2.7 if op in ("Ceil", "Floor", "Round") else 0.9)], {}), (op, [], {})],
+        )
     yield "acosh", 17, x4, [("Add", [s(1.5)], {}), ("Acosh", [], {})]
     yield "log", 17, x4, [("Add", [s(0.5)], {}), ("Log", [], {})]
     yield "gelu", 20, x4, [("Gelu", [], {})]
@@ -536,7 +647,16 @@ def operator_cases():
     yield "prelu-channels", 17, x4, [("Sub", [s(0.5)], {}), ("PRelu", [f(6, 1, 1)], {})]
     yield "prelu-one", 17, x4, [("Sub", [s(0.5)], {}), ("PRelu", [f(1)], {})]
     for op in ["Add", "Sub", "Mul", "Div", "Pow", "Max", "Min"]:
-        for name, c in [("scalar", s(1.5)), ("one", pos(1, 1, 1, 1)), ("channel", pos(1, 6, 1, 1)), ("row", pos(10)), ("column", pos(8, 1)), ("plane", pos(1, 1, 8, 10)), ("full", pos(*x4)), ("cross", pos(6, 1, 10))]:
+        for name, c in [
+            ("scalar", s(1.5)),
+            ("one", pos(1, 1, 1, 1)),
+            ("channel", pos(1, 6, 1, 1)),
+            ("row", pos(10)),
+            ("column", pos(8, 1)),
+            ("plane", pos(1, 1, 8, 10)),
+            ("full", pos(*x4)),
+            ("cross", pos(6, 1, 10)),
+        ]:
             yield f"{op.lower()}-{name}", 17, x4, [(op, [c], {})]
     for op in ["Sub", "Div", "Pow"]:
         yield f"{op.lower()}-swapped", 17, x4, [(op, [s(1.5), "x"], {"first": True})]
@@ -549,18 +669,76 @@ def operator_cases():
     yield "mod", 17, x4, [("Mod", [s(0.3)], {"fmod": 1})]
     w = lambda *shape: f(*shape) / 4
     yield "conv", 17, x4, [("Conv", [w(4, 6, 3, 3), f(4)], {"pads": [1, 1, 1, 1]})]
-    yield "conv-odd", 17, x4, [("Conv", [w(4, 6, 3, 2)], {"pads": [0, 1, 2, 0], "strides": [2, 1], "dilations": [1, 2]})]
+    yield (
+        "conv-odd",
+        17,
+        x4,
+        [("Conv", [w(4, 6, 3, 2)], {"pads": [0, 1, 2, 0], "strides": [2, 1], "dilations": [1, 2]})],
+    )
     yield "conv-group", 17, x4, [("Conv", [w(4, 3, 3, 3), f(4)], {"group": 2})]
-    yield "conv-depthwise", 17, x4, [("Conv", [w(6, 1, 3, 3), f(6)], {"group": 6, "pads": [1, 1, 1, 1], "strides": [2, 2]})]
-    yield "conv-same-upper", 17, x4, [("Conv", [w(4, 6, 3, 3)], {"auto_pad": "SAME_UPPER", "strides": [2, 2]})]
-    yield "conv-same-lower", 17, x4, [("Conv", [w(4, 6, 3, 3)], {"auto_pad": "SAME_LOWER", "strides": [2, 2]})]
+    yield (
+        "conv-depthwise",
+        17,
+        x4,
+        [("Conv", [w(6, 1, 3, 3), f(6)], {"group": 6, "pads": [1, 1, 1, 1], "strides": [2, 2]})],
+    )
+    yield (
+        "conv-same-upper",
+        17,
+        x4,
+        [("Conv", [w(4, 6, 3, 3)], {"auto_pad": "SAME_UPPER", "strides": [2, 2]})],
+    )
+    yield (
+        "conv-same-lower",
+        17,
+        x4,
+        [("Conv", [w(4, 6, 3, 3)], {"auto_pad": "SAME_LOWER", "strides": [2, 2]})],
+    )
     yield "conv-valid", 17, x4, [("Conv", [w(4, 6, 3, 3)], {"auto_pad": "VALID"})]
     yield "conv-1d", 17, (1, 6, 20), [("Conv", [w(4, 6, 3), f(4)], {"pads": [1, 0], "strides": [2]})]
-    yield "conv-half", 17, x4, [("Cast", [], {"to": 10}), ("Conv", [w(4, 6, 3, 3).astype(np.float16), f(4).astype(np.float16)], {}), ("Cast", [], {"to": 1})]
-    yield "conv-batchnorm", 17, x4, [("Conv", [w(4, 6, 3, 3)], {}), ("BatchNormalization", [f(4), f(4), f(4), pos(4)], {"epsilon": 1e-3})]
-    yield "deconv", 17, x4, [("ConvTranspose", [w(6, 4, 4, 4), f(4)], {"pads": [1, 1, 1, 1], "strides": [2, 2]})]
-    yield "deconv-odd", 17, x4, [("ConvTranspose", [w(6, 4, 3, 2)], {"pads": [0, 1, 1, 0], "strides": [2, 3], "output_padding": [1, 0]})]
-    yield "deconv-padded-out", 17, x4, [("ConvTranspose", [w(6, 4, 3, 3)], {"strides": [2, 2], "output_padding": [1, 1]})]
+    yield (
+        "conv-half",
+        17,
+        x4,
+        [
+            ("Cast", [], {"to": 10}),
+            ("Conv", [w(4, 6, 3, 3).astype(np.float16), f(4).astype(np.float16)], {}),
+            ("Cast", [], {"to": 1}),
+        ],
+    )
+    yield (
+        "conv-batchnorm",
+        17,
+        x4,
+        [
+            ("Conv", [w(4, 6, 3, 3)], {}),
+            ("BatchNormalization", [f(4), f(4), f(4), pos(4)], {"epsilon": 1e-3}),
+        ],
+    )
+    yield (
+        "deconv",
+        17,
+        x4,
+        [("ConvTranspose", [w(6, 4, 4, 4), f(4)], {"pads": [1, 1, 1, 1], "strides": [2, 2]})],
+    )
+    yield (
+        "deconv-odd",
+        17,
+        x4,
+        [
+            (
+                "ConvTranspose",
+                [w(6, 4, 3, 2)],
+                {"pads": [0, 1, 1, 0], "strides": [2, 3], "output_padding": [1, 0]},
+            )
+        ],
+    )
+    yield (
+        "deconv-padded-out",
+        17,
+        x4,
+        [("ConvTranspose", [w(6, 4, 3, 3)], {"strides": [2, 2], "output_padding": [1, 1]})],
+    )
     yield "deconv-group", 17, x4, [("ConvTranspose", [w(6, 2, 2, 2), f(4)], {"strides": [2, 2], "group": 2})]
     yield "deconv-depthwise", 17, x4, [("ConvTranspose", [w(6, 1, 2, 2)], {"strides": [2, 2], "group": 6})]
     yield "batchnorm", 17, x4, [("BatchNormalization", [f(6), f(6), f(6), pos(6)], {})]
@@ -575,26 +753,96 @@ def operator_cases():
     yield "lpnorm", 17, x4, [("LpNormalization", [], {"axis": 1, "p": 2})]
     for kind in ["Max", "Average"]:
         k = kind.lower()
-        yield f"{k}pool", 17, x4, [(kind + "Pool", [], {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]})]
-        yield f"{k}pool-odd", 17, x4, [(kind + "Pool", [], {"kernel_shape": [3, 2], "strides": [1, 3], "pads": [0, 1, 1, 0]})]
-        yield f"{k}pool-ceil", 17, x4, [(kind + "Pool", [], {"kernel_shape": [3, 3], "strides": [2, 2], "ceil_mode": 1})]
-        yield f"{k}pool-ceil-pad", 19, (1, 3, 7, 7), [(kind + "Pool", [], {"kernel_shape": [2, 2], "strides": [2, 2], "pads": [1, 1, 1, 1], "ceil_mode": 1})]
-        yield f"{k}pool-same-upper", 17, x4, [(kind + "Pool", [], {"kernel_shape": [3, 3], "strides": [2, 2], "auto_pad": "SAME_UPPER"})]
-        yield f"{k}pool-same-lower", 17, x4, [(kind + "Pool", [], {"kernel_shape": [2, 3], "auto_pad": "SAME_LOWER"})]
+        yield (
+            f"{k}pool",
+            17,
+            x4,
+            [(kind + "Pool", [], {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]})],
+        )
+        yield (
+            f"{k}pool-odd",
+            17,
+            x4,
+            [(kind + "Pool", [], {"kernel_shape": [3, 2], "strides": [1, 3], "pads": [0, 1, 1, 0]})],
+        )
+        yield (
+            f"{k}pool-ceil",
+            17,
+            x4,
+            [(kind + "Pool", [], {"kernel_shape": [3, 3], "strides": [2, 2], "ceil_mode": 1})],
+        )
+        yield (
+            f"{k}pool-ceil-pad",
+            19,
+            (1, 3, 7, 7),
+            [
+                (
+                    kind + "Pool",
+                    [],
+                    {"kernel_shape": [2, 2], "strides": [2, 2], "pads": [1, 1, 1, 1], "ceil_mode": 1},
+                )
+            ],
+        )
+        yield (
+            f"{k}pool-same-upper",
+            17,
+            x4,
+            [(kind + "Pool", [], {"kernel_shape": [3, 3], "strides": [2, 2], "auto_pad": "SAME_UPPER"})],
+        )
+        yield (
+            f"{k}pool-same-lower",
+            17,
+            x4,
+            [(kind + "Pool", [], {"kernel_shape": [2, 3], "auto_pad": "SAME_LOWER"})],
+        )
         yield f"global-{k}", 17, x4, [(f"Global{kind}Pool", [], {})]
-    yield "averagepool-include", 17, x4, [("AveragePool", [], {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1], "count_include_pad": 1})]
-    yield "se-block", 17, x4, [("GlobalAveragePool", [], {}), ("Conv", [w(3, 6, 1, 1), f(3)], {}), ("Relu", [], {}), ("Conv", [w(6, 3, 1, 1)], {}), ("Sigmoid", [], {}), ("Mul", ["x"], {})]
+    yield (
+        "averagepool-include",
+        17,
+        x4,
+        [("AveragePool", [], {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1], "count_include_pad": 1})],
+    )
+    yield (
+        "se-block",
+        17,
+        x4,
+        [
+            ("GlobalAveragePool", [], {}),
+            ("Conv", [w(3, 6, 1, 1), f(3)], {}),
+            ("Relu", [], {}),
+            ("Conv", [w(6, 3, 1, 1)], {}),
+            ("Sigmoid", [], {}),
+            ("Mul", ["x"], {}),
+        ],
+    )
     for name, attributes, scales in [
-        ("nearest-floor", {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}, [2, 2]),
+        (
+            "nearest-floor",
+            {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"},
+            [2, 2],
+        ),
         ("nearest-half", {"mode": "nearest"}, [3, 2]),
-        ("nearest-down", {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}, [0.5, 0.5]),
+        (
+            "nearest-down",
+            {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"},
+            [0.5, 0.5],
+        ),
         ("linear", {"mode": "linear"}, [2, 2]),
         ("linear-down", {"mode": "linear"}, [0.5, 0.5]),
         ("linear-corners", {"mode": "linear", "coordinate_transformation_mode": "align_corners"}, [2, 3]),
-        ("linear-pytorch", {"mode": "linear", "coordinate_transformation_mode": "pytorch_half_pixel"}, [2, 2]),
+        (
+            "linear-pytorch",
+            {"mode": "linear", "coordinate_transformation_mode": "pytorch_half_pixel"},
+            [2, 2],
+        ),
         ("cubic", {"mode": "cubic"}, [2, 2]),
     ]:
-        yield f"resize-{name}", 17, x4, [("Resize", [None, np.array([1, 1, *scales], np.float32)], attributes)]
+        yield (
+            f"resize-{name}",
+            17,
+            x4,
+            [("Resize", [None, np.array([1, 1, *scales], np.float32)], attributes)],
+        )
     yield "resize-sizes", 17, x4, [("Resize", [None, None, i(1, 6, 12, 17)], {"mode": "linear"})]
     yield "resize-ten", 10, x4, [("Resize", [np.array([1, 1, 2, 2], np.float32)], {"mode": "nearest"})]
     yield "upsample", 9, x4, [("Upsample", [np.array([1, 1, 2, 2], np.float32)], {"mode": "nearest"})]
@@ -607,15 +855,65 @@ def operator_cases():
     yield "depth-to-space", 17, (1, 8, 4, 5), [("DepthToSpace", [], {"blocksize": 2})]
     yield "depth-to-space-crd", 17, (1, 8, 4, 5), [("DepthToSpace", [], {"blocksize": 2, "mode": "CRD"})]
     yield "space-to-depth", 17, x4, [("SpaceToDepth", [], {"blocksize": 2})]
-    yield "pixel-shuffle", 17, (1, 8, 4, 5), [("Reshape", [i(1, 2, 2, 2, 4, 5)], {}), ("Transpose", [], {"perm": [0, 1, 4, 2, 5, 3]}), ("Reshape", [i(1, 2, 8, 10)], {})]
-    yield "reorg", 17, (1, 3, 8, 6), [("Reshape", [i(1, 3, 4, 2, 3, 2)], {}), ("Transpose", [], {"perm": [0, 1, 3, 5, 2, 4]}), ("Reshape", [i(1, 12, 4, 3)], {})]
-    yield "shuffle", 17, x4, [("Reshape", [i(1, 2, 3, 8, 10)], {}), ("Transpose", [], {"perm": [0, 2, 1, 3, 4]}), ("Reshape", [i(1, -1, 8, 10)], {})]
-    yield "shuffle-three", 17, x4, [("Reshape", [i(0, 3, 2, 8, 10)], {}), ("Transpose", [], {"perm": [0, 2, 1, 3, 4]}), ("Reshape", [i(1, -1, 8, 10)], {})]
+    yield (
+        "pixel-shuffle",
+        17,
+        (1, 8, 4, 5),
+        [
+            ("Reshape", [i(1, 2, 2, 2, 4, 5)], {}),
+            ("Transpose", [], {"perm": [0, 1, 4, 2, 5, 3]}),
+            ("Reshape", [i(1, 2, 8, 10)], {}),
+        ],
+    )
+    yield (
+        "reorg",
+        17,
+        (1, 3, 8, 6),
+        [
+            ("Reshape", [i(1, 3, 4, 2, 3, 2)], {}),
+            ("Transpose", [], {"perm": [0, 1, 3, 5, 2, 4]}),
+            ("Reshape", [i(1, 12, 4, 3)], {}),
+        ],
+    )
+    yield (
+        "shuffle",
+        17,
+        x4,
+        [
+            ("Reshape", [i(1, 2, 3, 8, 10)], {}),
+            ("Transpose", [], {"perm": [0, 2, 1, 3, 4]}),
+            ("Reshape", [i(1, -1, 8, 10)], {}),
+        ],
+    )
+    yield (
+        "shuffle-three",
+        17,
+        x4,
+        [
+            ("Reshape", [i(0, 3, 2, 8, 10)], {}),
+            ("Transpose", [], {"perm": [0, 2, 1, 3, 4]}),
+            ("Reshape", [i(1, -1, 8, 10)], {}),
+        ],
+    )
     for perm in [[0, 1, 3, 2], [0, 2, 1, 3], [0, 2, 3, 1], [0, 3, 1, 2], [0, 3, 2, 1]]:
         yield "transpose-" + "".join(map(str, perm)), 17, x4, [("Transpose", [], {"perm": perm})]
     for perm in [[0, 1, 3, 4, 2], [0, 4, 2, 1, 3], [0, 3, 1, 4, 2]]:
-        yield "transpose5-" + "".join(map(str, perm)), 17, (1, 3, 4, 5, 6), [("Transpose", [], {"perm": perm})]
-    yield "head", 17, (1, 21, 4, 5), [("Reshape", [i(1, 3, 7, 4, 5)], {}), ("Transpose", [], {"perm": [0, 1, 3, 4, 2]}), ("Reshape", [i(1, -1, 7)], {})]
+        yield (
+            "transpose5-" + "".join(map(str, perm)),
+            17,
+            (1, 3, 4, 5, 6),
+            [("Transpose", [], {"perm": perm})],
+        )
+    yield (
+        "head",
+        17,
+        (1, 21, 4, 5),
+        [
+            ("Reshape", [i(1, 3, 7, 4, 5)], {}),
+            ("Transpose", [], {"perm": [0, 1, 3, 4, 2]}),
+            ("Reshape", [i(1, -1, 7)], {}),
+        ],
+    )
     yield "flatten", 17, x4, [("Flatten", [], {})]
     yield "flatten-gemm", 17, x4, [("Flatten", [], {}), ("Gemm", [w(5, 480), f(5)], {"transB": 1})]
     yield "gemm-factors", 17, (1, 12), [("Gemm", [w(12, 5), f(1, 5)], {"alpha": 0.5, "beta": 2.0})]
@@ -632,8 +930,19 @@ def operator_cases():
     yield "softmax-vector", 17, (1, 12), [("Softmax", [], {"axis": 1})]
     yield "logsoftmax", 17, (1, 12), [("LogSoftmax", [], {"axis": -1})]
     for op in "L1 L2 LogSum LogSumExp Max Mean Min Prod Sum SumSquare".split():
-        yield f"reduce-{op.lower()}", 13, x4, [(f"Reduce{op}", *([[i(1)], {}] if op == "Sum" else [[], {"axes": [1]}]))]
-    for name, axes in [("spatial", [2, 3]), ("last", [-1]), ("middle", [2]), ("outer", [1, 3]), ("all", [0, 1, 2, 3])]:
+        yield (
+            f"reduce-{op.lower()}",
+            13,
+            x4,
+            [(f"Reduce{op}", *([[i(1)], {}] if op == "Sum" else [[], {"axes": [1]}]))],
+        )
+    for name, axes in [
+        ("spatial", [2, 3]),
+        ("last", [-1]),
+        ("middle", [2]),
+        ("outer", [1, 3]),
+        ("all", [0, 1, 2, 3]),
+    ]:
         for keep in [0, 1]:
             yield f"mean-{name}-{keep}", 18, x4, [("ReduceMean", [i(*axes)], {"keepdims": keep})]
             yield f"max-{name}-{keep}", 13, x4, [("ReduceMax", [], {"axes": axes, "keepdims": keep})]
@@ -644,7 +953,16 @@ def operator_cases():
     yield "slice-step", 17, x4, [("Slice", [i(1), i(2**63 - 1), i(3), i(2)], {})]
     yield "slice-step-odd", 17, x4, [("Slice", [i(0), i(6), i(1), i(4)], {})]
     yield "slice-old", 9, x4, [("Slice", [], {"starts": [1], "ends": [4], "axes": [1]})]
-    yield "slice-inside-view", 17, x4, [("Reshape", [i(1, 3, 2, 8, 10)], {}), ("Slice", [i(1), i(2), i(2)], {}), ("Reshape", [i(1, 3, 8, 10)], {})]
+    yield (
+        "slice-inside-view",
+        17,
+        x4,
+        [
+            ("Reshape", [i(1, 3, 2, 8, 10)], {}),
+            ("Slice", [i(1), i(2), i(2)], {}),
+            ("Reshape", [i(1, 3, 8, 10)], {}),
+        ],
+    )
     yield "gather", 17, x4, [("Gather", [np.array(2)], {"axis": 1})]
     yield "gather-list", 17, x4, [("Gather", [i(2, 0, -1)], {"axis": 1})]
     yield "gather-row", 17, x4, [("Gather", [np.array(-1)], {"axis": 2})]
@@ -659,16 +977,43 @@ def operator_cases():
     yield "sum-three", 17, x4, [("Sum", ["x", f(*x4)], {})]
     yield "cast-integers", 17, x4, [("Mul", [s(9)], {}), ("Cast", [], {"to": 7}), ("Cast", [], {"to": 1})]
     yield "swish", 17, x4, [("Sigmoid", [], {}), ("Mul", ["x"], {})]
-    yield "hardswish-spelled", 11, x4, [("Add", [s(3)], {}), ("Clip", [s(0), s(6)], {}), ("Mul", ["x"], {}), ("Div", [s(6)], {})]
-    yield "hardswish-gate", 11, x4, [("Add", [s(3)], {}), ("Clip", [s(0), s(6)], {}), ("Div", [s(6)], {}), ("Mul", ["x"], {})]
-    yield "hardsigmoid-spelled", 11, x4, [("Add", [s(3)], {}), ("Clip", [s(0), s(6)], {}), ("Mul", [s(1 / 6)], {})]
-    yield "gelu-spelled", 11, x4, [("Div", [s(2**0.5)], {}), ("Erf", [], {}), ("Add", [s(1)], {}), ("Mul", ["x"], {}), ("Mul", [s(0.5)], {})]
+    yield (
+        "hardswish-spelled",
+        11,
+        x4,
+        [("Add", [s(3)], {}), ("Clip", [s(0), s(6)], {}), ("Mul", ["x"], {}), ("Div", [s(6)], {})],
+    )
+    yield (
+        "hardswish-gate",
+        11,
+        x4,
+        [("Add", [s(3)], {}), ("Clip", [s(0), s(6)], {}), ("Div", [s(6)], {}), ("Mul", ["x"], {})],
+    )
+    yield (
+        "hardsigmoid-spelled",
+        11,
+        x4,
+        [("Add", [s(3)], {}), ("Clip", [s(0), s(6)], {}), ("Mul", [s(1 / 6)], {})],
+    )
+    yield (
+        "gelu-spelled",
+        11,
+        x4,
+        [
+            ("Div", [s(2**0.5)], {}),
+            ("Erf", [], {}),
+            ("Add", [s(1)], {}),
+            ("Mul", ["x"], {}),
+            ("Mul", [s(0.5)], {}),
+        ],
+    )
     yield "mish-spelled", 11, x4, [("Softplus", [], {}), ("Tanh", [], {}), ("Mul", ["x"], {})]
     yield "softplus-spelled", 11, x4, [("Exp", [], {}), ("Add", [s(1)], {}), ("Log", [], {})]
 
 
 def operator_model(opset, shape, rows):
-    from onnx import helper, numpy_helper, TensorProto
+    from onnx import TensorProto, helper, numpy_helper
+
     nodes, constants, at = [], [], "x"
     for n, (op, inputs, attributes) in enumerate(rows):
         names = [] if attributes.get("first") else [at]
@@ -681,8 +1026,16 @@ def operator_model(opset, shape, rows):
                 names.append(f"c{n}_{k}")
                 constants.append(numpy_helper.from_array(np.asarray(value), names[-1]))
         at = "y" if n == len(rows) - 1 else f"t{n}"
-        nodes.append(helper.make_node(op, names, [at], **{k: v for k, v in attributes.items() if k != "first"}))
-    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)], [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)], constants)
+        nodes.append(
+            helper.make_node(op, names, [at], **{k: v for k, v in attributes.items() if k != "first"})
+        )
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        constants,
+    )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
 
 
@@ -694,13 +1047,23 @@ def export_operators(folder, index):
         session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
         x = mulberry(7, int(np.prod(shape))).reshape(shape)
         outputs = [sample("y", session.run(None, {"x": x})[0], 40)]
-        index[file] = {"file": file, "network": "operator", "exporter": "onnx.helper", "opset": opset, "input": {"name": "x", "shape": list(shape)}, "seed": 7, "outputs": outputs}
+        index[file] = {
+            "file": file,
+            "network": "operator",
+            "exporter": "onnx.helper",
+            "opset": opset,
+            "input": {"name": "x", "shape": list(shape)},
+            "seed": 7,
+            "outputs": outputs,
+        }
 
 
 def record_shared(folder):
     """FastestDet on two pictures, levels / 255: {picture: sample}; pictures are cut or padded with 0 to 352x352."""
     data = os.environ.get("NCNNKIT_DATA", "../shared")
-    session = onnxruntime.InferenceSession(os.path.join(data, "models/FastestDet.onnx"), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        os.path.join(data, "models/FastestDet.onnx"), providers=["CPUExecutionProvider"]
+    )
     results = {}
     for name in ["golden/in416-776.npy", "golden/in320-139.npy"]:
         pixels = np.zeros((352, 352, 3), np.uint8)
@@ -724,10 +1087,16 @@ def record_simplified(folder):
             if entry["network"] == "operator":
                 continue
             proto = onnx.load_from_string(archive.read(entry["file"]))
-            shape = {entry["input"]["name"]: entry["input"]["shape"]} if "dynamic" in entry["network"] else None
+            shape = (
+                {entry["input"]["name"]: entry["input"]["shape"]} if "dynamic" in entry["network"] else None
+            )
             simple, ok = onnxsim.simplify(proto, overwrite_input_shapes=shape)
             assert ok, entry["file"]
-            kernels = {n.input[1] for n in simple.graph.node if n.op_type in ("Conv", "ConvTranspose", "Gemm", "MatMul")}
+            kernels = {
+                n.input[1]
+                for n in simple.graph.node
+                if n.op_type in ("Conv", "ConvTranspose", "Gemm", "MatMul")
+            }
             for tensor in simple.graph.initializer:
                 if tensor.name in kernels and np.prod(tensor.dims) > 64:
                     zeros = np.zeros(tensor.dims, numpy_helper.to_array(tensor).dtype)
@@ -758,7 +1127,13 @@ def main():
             path = os.path.join(folder, file)
             try:
                 export(model, size, path, exporter, opset, options.get("dynamic", False))
-                entry = {"file": file, "network": network, "exporter": exporter, "opset": opset, **record_noise(path, size)}
+                entry = {
+                    "file": file,
+                    "network": network,
+                    "exporter": exporter,
+                    "opset": opset,
+                    **record_noise(path, size),
+                }
                 if options.get("other"):
                     names = [o["name"] for o in entry["outputs"]]
                     entry["other"] = other_size(model, [1, 3, *options["other"]], names)
@@ -774,7 +1149,11 @@ def main():
     with open(index_path, "w") as out:
         out.write("[\n" + ",\n".join(json.dumps(e) for e in index.values()) + "\n]\n")
     if which == "small":
-        pack(folder, "fixtures.zip", [f for f in os.listdir(folder) if f.endswith(".onnx") or f == "index.json"])
+        pack(
+            folder,
+            "fixtures.zip",
+            [f for f in os.listdir(folder) if f.endswith(".onnx") or f == "index.json"],
+        )
 
 
 def pack(folder, name, files):

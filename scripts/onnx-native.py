@@ -6,9 +6,13 @@ and of PyTorch and for a picture where those are recorded. Prints the worst erro
 
 Needs the `ncnn` package. fp16 and bf16 shortcuts are off, so that differences are those of float32 arithmetic.
 """
-import json, os, sys
-import numpy as np
+
+import json
+import os
+import sys
+
 import ncnn
+import numpy as np
 
 
 def mulberry(seed, count):
@@ -23,13 +27,17 @@ def mulberry(seed, count):
 
 def run(folder, base, entry):
     net = ncnn.Net()
-    net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = net.opt.use_bf16_storage = False
+    net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = (
+        net.opt.use_bf16_storage
+    ) = False
     net.opt.num_threads = 1
     if net.load_param(base + ".param") or net.load_model(base + ".bin"):
         raise RuntimeError("does not load")
     shape = entry["input"]["shape"][1:]
     x = mulberry(entry["seed"], int(np.prod(shape)))
-    errors = compare(net, x.reshape(shape), entry["outputs"]) + compare(net, x.reshape(shape), entry.get("pytorch", []))
+    errors = compare(net, x.reshape(shape), entry["outputs"]) + compare(
+        net, x.reshape(shape), entry.get("pytorch", [])
+    )
     if "picture" in entry:
         x = np.fromfile(os.path.join(folder, entry["picture"]["file"]), np.float32).reshape(shape)
         errors += compare(net, x, entry["picture"]["outputs"]) + compare(net, x, entry["picture"]["pytorch"])
@@ -48,7 +56,9 @@ def compare(net, x, outputs):
             if flat.size != int(np.prod(output["shape"])):
                 raise RuntimeError(f"{output['name']} has {flat.size} elements, expected {output['shape']}")
             expected = np.array(output["values"], np.float32)
-            errors.append(np.abs(flat[:: output["step"]] - expected).max() / max(np.abs(expected).max(), 1e-6))
+            errors.append(
+                np.abs(flat[:: output["step"]] - expected).max() / max(np.abs(expected).max(), 1e-6)
+            )
     return errors
 
 

@@ -7,7 +7,13 @@
 Layers are counted without Split, since it only says that a blob has several readers. Needs onnx, onnxsim and the `pnnx` command
 (both from PyPI), which is given the input shape; `failed` where it makes no ncnn model.
 """
-import json, os, subprocess, sys, tempfile, time
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
 
 
 def layers(param):
@@ -36,7 +42,13 @@ def pnnx_layers(path, shape, work):
     if done.returncode or not os.path.exists(param):
         return "failed", seconds
     with open(param) as f:
-        foreign = sorted({line.split()[0] for line in f.read().split("\n")[2:] if "." in line.split(" ")[0] or "::" in line.split(" ")[0]})
+        foreign = sorted(
+            {
+                line.split()[0]
+                for line in f.read().split("\n")[2:]
+                if "." in line.split(" ")[0] or "::" in line.split(" ")[0]
+            }
+        )
     return f"{layers(param)}{' (not ncnn: ' + ', '.join(foreign) + ')' if foreign else ''}", seconds
 
 

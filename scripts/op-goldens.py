@@ -96,7 +96,13 @@ def run(case, packing):
     opt = net.opt
     opt.num_threads = 1
     opt.use_vulkan_compute = False
-    for name in ("use_fp16_storage", "use_fp16_arithmetic", "use_fp16_packed", "use_bf16_storage", "use_bf16_packed"):
+    for name in (
+        "use_fp16_storage",
+        "use_fp16_arithmetic",
+        "use_fp16_packed",
+        "use_bf16_storage",
+        "use_bf16_packed",
+    ):
         setattr(opt, name, False)
     opt.use_packing_layout = packing
     if net.load_param_mem(param_text(case)) != 0:
@@ -128,7 +134,17 @@ cases = []
 def case(type, params, inputs, weights=(), outputs=1, tol=1e-6, spread=1.0, **more):
     """A case; tol is relative to the largest output, 0 asks for equality."""
     arrays = [x if isinstance(x, Array) else grid(x, spread) for x in inputs]
-    cases.append({"type": type, "params": params, "inputs": arrays, "weights": list(weights), "outputs": outputs, "tol": tol, **more})
+    cases.append(
+        {
+            "type": type,
+            "params": params,
+            "inputs": arrays,
+            "weights": list(weights),
+            "outputs": outputs,
+            "tol": tol,
+            **more,
+        }
+    )
 
 
 def arr(id, values):
@@ -313,12 +329,18 @@ def picture_cases():
         if kind > 1:
             case("Interp", f"0={kind} 3=9 4=11 6=1", [(3, 5, 6)], tol=tol)
             case("Interp", f"0={kind} 5=1", [(3, 5, 6), (1, 7, 8)], tol=tol)
+
     def deconv(cin, cout, k, extra, hw, group=1, kw=None):
         kw = kw or k
         size = cout * cin // group * k * kw
         kind = "Deconvolution" if group == 1 else "DeconvolutionDepthWise"
         g = "" if group == 1 else f" 7={group}"
-        case(kind, f"0={cout} 1={kw} 11={k} 5=1 6={size}{g} {extra}", [(cin, *hw)], [tagged(small(size)), raw(small(cout))])
+        case(
+            kind,
+            f"0={cout} 1={kw} 11={k} 5=1 6={size}{g} {extra}",
+            [(cin, *hw)],
+            [tagged(small(size)), raw(small(cout))],
+        )
 
     deconv(3, 5, 3, "", (4, 5))
     deconv(4, 8, 4, "3=2 4=1", (4, 5))
@@ -329,11 +351,17 @@ def picture_cases():
     deconv(4, 4, 4, "3=2 4=1", (5, 4), group=4)
     deconv(8, 8, 1, "3=2 9=2 -23310=1,1.000000e-01", (4, 4), group=8)
     deconv(6, 4, 3, "3=2", (4, 4), group=2)
+
     def conv1d(cin, cout, k, extra, w, group=1):
         size = cout * cin // group * k
         kind = "Convolution1D" if group == 1 else "ConvolutionDepthWise1D"
         g = "" if group == 1 else f" 7={group}"
-        case(kind, f"0={cout} 1={k} 5=1 6={size}{g} {extra}", [(cin, w)], [tagged(small(size)), raw(small(cout))])
+        case(
+            kind,
+            f"0={cout} 1={k} 5=1 6={size}{g} {extra}",
+            [(cin, w)],
+            [tagged(small(size)), raw(small(cout))],
+        )
 
     conv1d(3, 5, 3, "", 9)
     conv1d(8, 4, 3, "3=2 4=1 9=1", 10)
@@ -346,13 +374,37 @@ def picture_cases():
 def element_cases():
     shapes = [(7,), (3, 5), (5, 3, 4), (8, 3, 3), (3, 2, 3, 4)]
     plain = [
-        ("ReLU", "", 0), ("ReLU", "0=1.250000e-01", 0), ("Sigmoid", "", 1e-6), ("Swish", "", 1e-6), ("TanH", "", 1e-6),
-        ("Mish", "", 1e-6), ("HardSwish", "", 1e-6), ("HardSwish", "0=1.666667e-01", 1e-6), ("HardSigmoid", "", 1e-6),
-        ("HardSigmoid", "0=1.666667e-01 1=4.000000e-01", 1e-6), ("Clip", "0=-5.000000e-01 1=1.000000e+00", 0), ("Clip", "0=0.000000e+00", 0),
-        ("ELU", "", 1e-6), ("ELU", "0=1.000000e+00", 1e-6), ("SELU", "", 1e-6), ("GELU", "", 2e-6), ("GELU", "0=1", 2e-6),
-        ("Softplus", "", 1e-6), ("CELU", "", 1e-6), ("CELU", "0=5.000000e-01", 1e-6), ("Erf", "", 1e-6), ("Shrink", "", 0),
-        ("Shrink", "0=2.500000e-01 1=1.000000e+00", 0), ("AbsVal", "", 0), ("Exp", "", 1e-6), ("Exp", "0=2.000000e+00 1=5.000000e-01 2=1.000000e-01", 1e-6),
-        ("BNLL", "", 1e-6), ("Threshold", "0=2.500000e-01", 0), ("Dropout", "", 0), ("Dropout", "0=5.000000e-01", 0), ("Power", "0=2.000000e+00 1=5.000000e-01 2=1.000000e+00", 1e-6),
+        ("ReLU", "", 0),
+        ("ReLU", "0=1.250000e-01", 0),
+        ("Sigmoid", "", 1e-6),
+        ("Swish", "", 1e-6),
+        ("TanH", "", 1e-6),
+        ("Mish", "", 1e-6),
+        ("HardSwish", "", 1e-6),
+        ("HardSwish", "0=1.666667e-01", 1e-6),
+        ("HardSigmoid", "", 1e-6),
+        ("HardSigmoid", "0=1.666667e-01 1=4.000000e-01", 1e-6),
+        ("Clip", "0=-5.000000e-01 1=1.000000e+00", 0),
+        ("Clip", "0=0.000000e+00", 0),
+        ("ELU", "", 1e-6),
+        ("ELU", "0=1.000000e+00", 1e-6),
+        ("SELU", "", 1e-6),
+        ("GELU", "", 2e-6),
+        ("GELU", "0=1", 2e-6),
+        ("Softplus", "", 1e-6),
+        ("CELU", "", 1e-6),
+        ("CELU", "0=5.000000e-01", 1e-6),
+        ("Erf", "", 1e-6),
+        ("Shrink", "", 0),
+        ("Shrink", "0=2.500000e-01 1=1.000000e+00", 0),
+        ("AbsVal", "", 0),
+        ("Exp", "", 1e-6),
+        ("Exp", "0=2.000000e+00 1=5.000000e-01 2=1.000000e-01", 1e-6),
+        ("BNLL", "", 1e-6),
+        ("Threshold", "0=2.500000e-01", 0),
+        ("Dropout", "", 0),
+        ("Dropout", "0=5.000000e-01", 0),
+        ("Power", "0=2.000000e+00 1=5.000000e-01 2=1.000000e+00", 1e-6),
     ]
     for i, (kind, params, tol) in enumerate(plain):
         for shape in (shapes[i % 5], (4, 3, 3) if i % 2 else (3, 5, 7)):
@@ -375,7 +427,13 @@ def element_cases():
         case("UnaryOp", f"0={op}", [x], tol=2e-6)
     case("UnaryOp", "0=18", [Array(np.arange(-8, 9) / 2, -1)], tol=0)
 
-    pairs = [((5, 3, 4), (5, 3, 4)), ((5,), (5, 3, 4)), ((3, 4), (3, 4, 5)), ((4,), (3, 4)), ((4, 3, 3), (4,))]
+    pairs = [
+        ((5, 3, 4), (5, 3, 4)),
+        ((5,), (5, 3, 4)),
+        ((3, 4), (3, 4, 5)),
+        ((4,), (3, 4)),
+        ((4, 3, 3), (4,)),
+    ]
     for op in range(19):
         a, b = pairs[op % 5]
         if op in (6, 9):
@@ -394,10 +452,29 @@ def element_cases():
     case("BinaryOp", "0=8 1=1 2=1.000000e+00", [positive((4, 2, 3))], tol=1e-6)
     case("BinaryOp", "0=9 1=1 2=2.000000e+00", [(4, 2, 3)], tol=1e-6)
     for a, b in [
-        ((1,), (3, 4, 5)), ((3, 4, 5), (1,)), ((8, 3, 3), (8,)), ((5,), (3, 4, 5)), ((4, 5), (4,)), ((5,), (4, 5)), ((3, 4), (3, 4, 5)),
-        ((3, 1, 5), (1, 4, 1)), ((8, 1, 1), (8, 3, 3)), ((1, 3, 3), (8, 3, 3)), ((2,), (2, 3, 4, 5)), ((5,), (2, 3, 4, 5)), ((2, 3), (2, 3, 4, 5)),
-        ((2, 3, 4), (2, 3, 4, 5)), ((2, 1, 4, 1), (1, 3, 1, 5)), ((3, 1), (1, 4)), ((4, 4), (4,)), ((16, 2, 2), (16, 1, 1)), ((1, 1, 1), (3, 4, 5)), ((7,), (7,)),
-        ((1,), (6,)), ((1, 1), (3, 4, 5)), ((4, 2, 5), (4, 1, 1)),
+        ((1,), (3, 4, 5)),
+        ((3, 4, 5), (1,)),
+        ((8, 3, 3), (8,)),
+        ((5,), (3, 4, 5)),
+        ((4, 5), (4,)),
+        ((5,), (4, 5)),
+        ((3, 4), (3, 4, 5)),
+        ((3, 1, 5), (1, 4, 1)),
+        ((8, 1, 1), (8, 3, 3)),
+        ((1, 3, 3), (8, 3, 3)),
+        ((2,), (2, 3, 4, 5)),
+        ((5,), (2, 3, 4, 5)),
+        ((2, 3), (2, 3, 4, 5)),
+        ((2, 3, 4), (2, 3, 4, 5)),
+        ((2, 1, 4, 1), (1, 3, 1, 5)),
+        ((3, 1), (1, 4)),
+        ((4, 4), (4,)),
+        ((16, 2, 2), (16, 1, 1)),
+        ((1, 1, 1), (3, 4, 5)),
+        ((7,), (7,)),
+        ((1,), (6,)),
+        ((1, 1), (3, 4, 5)),
+        ((4, 2, 5), (4, 1, 1)),
     ]:
         case("BinaryOp", "0=1", [a, b], tol=0)
     case("Eltwise", "0=0", [(3, 4, 5), (3, 4, 5)], tol=0)
@@ -409,7 +486,12 @@ def element_cases():
         if len(shape) > 2:
             # Below rank 3 native Bias adds the first value to everything.
             case("Bias", f"0={c}", [shape], [raw(grid(c))], tol=0)
-        case("BatchNorm", f"0={c} 1=1.000000e-03", [shape], [raw(positive(c)), raw(grid(c)), raw(positive(c)), raw(grid(c))])
+        case(
+            "BatchNorm",
+            f"0={c} 1=1.000000e-03",
+            [shape],
+            [raw(positive(c)), raw(grid(c)), raw(positive(c)), raw(grid(c))],
+        )
         if len(shape) < 4:
             case("PReLU", f"0={c}", [shape], [raw(small(c))], tol=0)
             case("PReLU", "0=1", [shape], [raw(small(1))], tol=0)
@@ -427,7 +509,17 @@ def element_cases():
     case("Quantize", "0=8", [(8, 3, 3)], [raw(exact(rng.uniform(5, 90, 8)))], tol=0)
     case("Quantize", "0=3", [(3, 4)], [raw(exact(rng.uniform(5, 90, 3)))], tol=0)
     case("Cast", "0=1 1=2", [exact(rng.normal(size=(3, 4)))], tol=1e-3)
-    for axis, shape in ((0, (5, 3, 4)), (1, (5, 3, 4)), (2, (5, 3, 4)), (0, (8, 3, 4)), (2, (8, 4, 7)), (-1, (4, 9)), (0, (9, 4)), (1, (2, 3, 4, 5)), (3, (2, 3, 4, 5))):
+    for axis, shape in (
+        (0, (5, 3, 4)),
+        (1, (5, 3, 4)),
+        (2, (5, 3, 4)),
+        (0, (8, 3, 4)),
+        (2, (8, 4, 7)),
+        (-1, (4, 9)),
+        (0, (9, 4)),
+        (1, (2, 3, 4, 5)),
+        (3, (2, 3, 4, 5)),
+    ):
         case("Softmax", f"0={axis} 1=1", [shape], tol=1e-6, spread=1.5)
     case("Softmax", "", [(11,)], tol=1e-6)
     for axis, shape in ((0, (5, 3, 4)), (1, (5, 3, 4)), (-1, (5, 3, 4)), (0, (6,)), (1, (3, 5))):
@@ -443,8 +535,16 @@ def norm_cases():
         case("Reduction", f"0={op} 1=0 -23303=1,-1 5=1 2=5.000000e-01", [x((8, 3, 4))], tol=3e-6)
         case("Reduction", f"0={op}", [x((3, 2, 4))], tol=3e-6)
     for axes, shape, keep in (
-        ([0], (5, 3, 4), 0), ([1], (5, 3, 4), 1), ([0, 2], (5, 3, 4), 0), ([0, 1, 2], (4, 3, 4), 0), ([0], (3, 5), 0), ([1], (3, 5), 1), ([0], (6,), 0),
-        ([1, 2, 3], (2, 3, 4, 5), 0), ([1, 3], (2, 3, 4, 5), 1), ([-2, -1], (8, 3, 3), 0),
+        ([0], (5, 3, 4), 0),
+        ([1], (5, 3, 4), 1),
+        ([0, 2], (5, 3, 4), 0),
+        ([0, 1, 2], (4, 3, 4), 0),
+        ([0], (3, 5), 0),
+        ([1], (3, 5), 1),
+        ([0], (6,), 0),
+        ([1, 2, 3], (2, 3, 4, 5), 0),
+        ([1, 3], (2, 3, 4, 5), 1),
+        ([-2, -1], (8, 3, 3), 0),
     ):
         case("Reduction", f"0=3 1=0 {arr(3, axes)} 4={keep} 5=1", [shape], tol=2e-6)
     case("Reduction", "0=0 1=1 4=1", [(3, 4, 5)], tol=2e-6)
@@ -456,7 +556,15 @@ def norm_cases():
     case("Normalize", "0=0 1=1 2=1.000000e-10 3=1", [(8, 3, 4)], [raw(positive(1))])
     case("Normalize", "0=1 1=0 2=1.000000e-04 3=5", [(5, 3, 4)], [raw(positive(5))])
     case("Normalize", "0=1 4=0 1=0 2=1.000000e-04 3=5", [(5, 3, 4)], [raw(positive(5))])
-    for size, shape in ((7, (7,)), (6, (4, 6)), (5, (3, 4, 5)), (20, (3, 4, 5)), (16, (8, 4, 4)), (12, (5, 12)), (8, (3, 8))):
+    for size, shape in (
+        (7, (7,)),
+        (6, (4, 6)),
+        (5, (3, 4, 5)),
+        (20, (3, 4, 5)),
+        (16, (8, 4, 4)),
+        (12, (5, 12)),
+        (8, (3, 8)),
+    ):
         w = lambda: raw(positive(size))
         case("LayerNorm", f"0={size} 1=1.000000e-05", [shape], [w(), raw(grid(size))])
         case("RMSNorm", f"0={size} 1=1.000000e-05", [shape], [w()])
@@ -485,15 +593,23 @@ def matrix_cases():
     fc(5, (4, 6), 24)
     fc(6, (1, 9), 9)
     case("InnerProduct", "0=3 1=1 2=15", [(5,)], [half(small(15)), raw(small(3))])
+
     def fc8(out, shape, size, extra="", packed=True, batch=1):
         scales = exact(rng.uniform(100, 300, out))
         weight = int8(out * size) if packed else tagged(small(out * size))
-        case("InnerProduct", f"0={out} 1=1 2={out * size} 8=2 {extra}", [shape], [weight, raw(small(out)), raw(scales), raw(exact([29.3]))], tol=0)
+        case(
+            "InnerProduct",
+            f"0={out} 1=1 2={out * size} 8=2 {extra}",
+            [shape],
+            [weight, raw(small(out)), raw(scales), raw(exact([29.3]))],
+            tol=0,
+        )
 
     fc8(5, (12,), 12)
     fc8(8, (8, 2, 2), 32, "9=1")
     fc8(6, (4, 3), 12, packed=False)
     fc8(8, (5, 7), 7)
+
     def gemm(extra, shapes, w=()):
         case("Gemm", extra, shapes, w)
 
@@ -510,8 +626,20 @@ def matrix_cases():
     gemm("11=1", [(4, 6), (6, 5)])
     gemm("3=1 5=1 6=1 8=16 9=8 10=4", [(9, 8)], [tagged(small(128)), tagged(small(16))])
     # Dynamic int8 Gemm: scales of the runtime side come from its values.
-    case("Gemm", "3=1 5=1 6=1 8=7 9=6 10=4 18=2", [(4, 6)], [int8(42), tagged(small(7)), raw(exact([170.3]))], tol=2e-6)
-    case("Gemm", "2=0 4=1 7=5 9=6 10=-1 18=2", [(6, 4)], [int8(30), raw(exact(rng.uniform(90, 200, 5)))], tol=2e-6)
+    case(
+        "Gemm",
+        "3=1 5=1 6=1 8=7 9=6 10=4 18=2",
+        [(4, 6)],
+        [int8(42), tagged(small(7)), raw(exact([170.3]))],
+        tol=2e-6,
+    )
+    case(
+        "Gemm",
+        "2=0 4=1 7=5 9=6 10=-1 18=2",
+        [(6, 4)],
+        [int8(30), raw(exact(rng.uniform(90, 200, 5)))],
+        tol=2e-6,
+    )
     case("Gemm", "3=1 18=2", [(4, 8), (5, 8)], tol=2e-6)
     case("MatMul", "", [(4, 6), (6, 5)])
     case("MatMul", "0=1", [(4, 6), (5, 6)])
@@ -525,6 +653,7 @@ def matrix_cases():
     case("MatMul", "", [(6,), (6,)])
     case("MatMul", "", [(6,), (3, 6, 5)])
     case("MatMul", "", [(3, 4, 6), (6,)])
+
     def mha(embed, heads, seqs, qdim=None, kdim=None, vdim=None, extra="", mask=None):
         qdim, kdim, vdim = qdim or embed, kdim or embed, vdim or embed
         w = []
@@ -532,7 +661,9 @@ def matrix_cases():
             w += [tagged(small(embed * n_in)), raw(small(embed))]
         w += [tagged(small(embed * qdim)), raw(small(qdim))]
         shapes = [(s, d) for s, d in zip(seqs, (qdim, kdim, vdim))] + ([mask] if mask else [])
-        case("MultiHeadAttention", f"0={embed} 1={heads} 2={embed * qdim} 3={kdim} 4={vdim} {extra}", shapes, w)
+        case(
+            "MultiHeadAttention", f"0={embed} 1={heads} 2={embed * qdim} 3={kdim} 4={vdim} {extra}", shapes, w
+        )
 
     mha(8, 2, (5,))
     mha(8, 4, (5, 7))
@@ -550,29 +681,80 @@ def detection_cases():
     image = Array(np.zeros((1, 30, 40)), 0)
     prior = "-23300=1,1.300000e+01 -23301=1,1.900000e+01 -23302=2,2.000000e+00,3.000000e+00"
     cell = Array(np.zeros((1, 2, 3)), 0)
-    for extra in ("9=-233 10=-233 13=5.000000e-01", "9=64 10=48 11=1.600000e+01 12=2.000000e+01 13=5.000000e-01 8=1", "9=-233 10=-233 7=0 13=5.000000e-01 14=1 15=1"):
+    for extra in (
+        "9=-233 10=-233 13=5.000000e-01",
+        "9=64 10=48 11=1.600000e+01 12=2.000000e+01 13=5.000000e-01 8=1",
+        "9=-233 10=-233 7=0 13=5.000000e-01 14=1 15=1",
+    ):
         case("PriorBox", f"{prior} {extra}", [cell, image], tol=1e-6)
-    case("PriorBox", "-23300=2,6.000000e+00,9.000000e+00 -23302=1,2.000000e+00 9=-233 10=-233 13=5.000000e-01 3=1.000000e-01", [cell, image], tol=1e-6)
-    case("PriorBox", "-23300=2,2.000000e-01,3.000000e-01 -23302=3,1.000000e+00,2.000000e+00,5.000000e-01 9=-233 10=-233 7=0 13=5.000000e-01", [cell], tol=1e-6)
-    for num_class, priors, params in ((3, 12, "1=4.500000e-01 2=100 4=3.000000e-01"), (4, 20, "1=3.000000e-01 2=4 3=5 4=2.500000e-01"), (3, 6, "4=9.900000e-01")):
+    case(
+        "PriorBox",
+        "-23300=2,6.000000e+00,9.000000e+00 -23302=1,2.000000e+00 9=-233 10=-233 13=5.000000e-01 3=1.000000e-01",
+        [cell, image],
+        tol=1e-6,
+    )
+    case(
+        "PriorBox",
+        "-23300=2,2.000000e-01,3.000000e-01 -23302=3,1.000000e+00,2.000000e+00,5.000000e-01 9=-233 10=-233 7=0 13=5.000000e-01",
+        [cell],
+        tol=1e-6,
+    )
+    for num_class, priors, params in (
+        (3, 12, "1=4.500000e-01 2=100 4=3.000000e-01"),
+        (4, 20, "1=3.000000e-01 2=4 3=5 4=2.500000e-01"),
+        (3, 6, "4=9.900000e-01"),
+    ):
         corner = rng.uniform(0, 0.6, (priors, 2))
         boxes = np.concatenate([corner, corner + rng.uniform(0.1, 0.4, (priors, 2))], 1)
         variances = np.tile([0.1, 0.1, 0.2, 0.2], priors)
         e = np.exp(rng.normal(size=(priors, num_class)) * 1.5)
         # Scores add up to 1: native does not decode a prior that the background wins, but would still report it.
         score = e / e.sum(1, keepdims=True)
-        case("DetectionOutput", f"0={num_class} {params}", [grid((priors * 4,)), exact(score), exact(np.stack([boxes.ravel(), variances]))], tol=2e-6)
+        case(
+            "DetectionOutput",
+            f"0={num_class} {params}",
+            [grid((priors * 4,)), exact(score), exact(np.stack([boxes.ravel(), variances]))],
+            tol=2e-6,
+        )
     biases = "-23304=4,1.080000e+00,1.190000e+00,3.420000e+00,4.410000e+00"
-    case("YoloDetectionOutput", f"0=3 1=2 2=3.000000e-01 3=4.500000e-01 {biases}", [exact(rng.normal(size=(16, 5, 4)))], tol=2e-6)
-    case("YoloDetectionOutput", f"0=1 1=2 2=4.000000e-01 3=2.000000e-01 {biases}", [exact(rng.normal(size=(12, 4, 4)))], tol=2e-6)
+    case(
+        "YoloDetectionOutput",
+        f"0=3 1=2 2=3.000000e-01 3=4.500000e-01 {biases}",
+        [exact(rng.normal(size=(16, 5, 4)))],
+        tol=2e-6,
+    )
+    case(
+        "YoloDetectionOutput",
+        f"0=1 1=2 2=4.000000e-01 3=2.000000e-01 {biases}",
+        [exact(rng.normal(size=(12, 4, 4)))],
+        tol=2e-6,
+    )
     v3 = "-23304=8,1.000000e+01,1.400000e+01,2.300000e+01,2.700000e+01,3.700000e+01,5.800000e+01,8.100000e+01,8.200000e+01"
     mask = "-23305=4,1073741824,1077936128,0,1065353216"
-    case("Yolov3DetectionOutput", f"0=3 1=2 2=5.000000e-01 3=4.500000e-01 {v3} {mask} -23306=2,3.200000e+01,1.600000e+01", [exact(rng.normal(size=(16, 3, 4))), exact(rng.normal(size=(16, 6, 8)))], tol=2e-6)
-    case("Yolov3DetectionOutput", f"0=3 1=2 2=9.900000e-01 3=4.500000e-01 {v3} {mask} -23306=2,3.200000e+01,1.600000e+01", [(16, 3, 4), Array(np.zeros((16, 6, 8)), 0)], tol=2e-6)
+    case(
+        "Yolov3DetectionOutput",
+        f"0=3 1=2 2=5.000000e-01 3=4.500000e-01 {v3} {mask} -23306=2,3.200000e+01,1.600000e+01",
+        [exact(rng.normal(size=(16, 3, 4))), exact(rng.normal(size=(16, 6, 8)))],
+        tol=2e-6,
+    )
+    case(
+        "Yolov3DetectionOutput",
+        f"0=3 1=2 2=9.900000e-01 3=4.500000e-01 {v3} {mask} -23306=2,3.200000e+01,1.600000e+01",
+        [(16, 3, 4), Array(np.zeros((16, 6, 8)), 0)],
+        tol=2e-6,
+    )
 
 
 def main():
-    for make in (conv_cases, move_cases, picture_cases, element_cases, norm_cases, matrix_cases, detection_cases):
+    for make in (
+        conv_cases,
+        move_cases,
+        picture_cases,
+        element_cases,
+        norm_cases,
+        matrix_cases,
+        detection_cases,
+    ):
         make()
     index, blob, failed = [], b"", 0
     for c in cases:
@@ -597,7 +779,9 @@ def main():
             "params": c["params"].strip(),
             "tolerance": c["tol"],
             "inputs": [{"shape": list(a.values.shape), "exponent": a.exponent} for a in c["inputs"]],
-            "weights": [{"kind": k, "count": int(a.values.size), "exponent": a.exponent} for k, a in c["weights"]],
+            "weights": [
+                {"kind": k, "count": int(a.values.size), "exponent": a.exponent} for k, a in c["weights"]
+            ],
             "outputs": [{"shape": list(r.shape)} for r in results],
         }
         index.append(entry)

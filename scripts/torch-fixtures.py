@@ -8,6 +8,7 @@ YOLOv5 and YOLOv5-Lite repositories (`models.common.Conv`, ...) and compute the 
 computes for `picture()` with the same weights in float64, rounded to float32: all outputs after another.
 With the folder given, yolov5ss-32.f32 is made from the real checkpoint in the same way.
 """
+
 import sys
 import types
 import zipfile
@@ -536,7 +537,12 @@ def fuse_conv(m):
     """As Model.fuse() does: BatchNorm goes into the convolution, and forward becomes another method."""
     scale = m.bn.weight / (m.bn.running_var + m.bn.eps).sqrt()
     fused = nn.Conv2d(
-        m.conv.in_channels, m.conv.out_channels, m.conv.kernel_size, m.conv.stride, m.conv.padding, groups=m.conv.groups
+        m.conv.in_channels,
+        m.conv.out_channels,
+        m.conv.kernel_size,
+        m.conv.stride,
+        m.conv.padding,
+        groups=m.conv.groups,
     )
     fused.weight.data = (m.conv.weight * scale.view(-1, 1, 1, 1)).detach()
     fused.bias.data = (m.bn.bias - m.bn.running_mean * scale).detach()
@@ -571,7 +577,10 @@ def v6():
         "model": worse,
         "ema": model,
         "updates": 1234,
-        "optimizer": {"state": {0: {"momentum_buffer": torch.ones(3)}}, "param_groups": [{"lr": 0.01, "params": [0]}]},
+        "optimizer": {
+            "state": {0: {"momentum_buffer": torch.ones(3)}},
+            "param_groups": [{"lr": 0.01, "params": [0]}],
+        },
         "opt": {"imgsz": 96, "data": "coco128.yaml"},
         "git": {"remote": None, "branch": None, "commit": None},
         "date": "2023-01-02T03:04:05.678901",
@@ -703,7 +712,11 @@ def outputs(model, size=SIZE):
 
 def real_model(folder):
     """The real checkpoint with our classes; `maxpool` and the like are unpickled, only forward is ours."""
-    return torch.load(Path(folder) / "yolov5ss.pt", map_location="cpu", weights_only=False)["model"].float().eval()
+    return (
+        torch.load(Path(folder) / "yolov5ss.pt", map_location="cpu", weights_only=False)["model"]
+        .float()
+        .eval()
+    )
 
 
 def rezip(path):

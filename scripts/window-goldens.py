@@ -29,7 +29,13 @@ def native(line, weights, x):
     with open(os.path.join(FOLDER, "m.bin"), "wb") as file:
         file.write(weights)
     net = ncnn.Net()
-    for name in ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_bf16_storage", "use_packing_layout"):
+    for name in (
+        "use_fp16_packed",
+        "use_fp16_storage",
+        "use_fp16_arithmetic",
+        "use_bf16_storage",
+        "use_packing_layout",
+    ):
         setattr(net.opt, name, False)
     net.opt.num_threads = 1
     assert not net.load_param(param) and not net.load_model(os.path.join(FOLDER, "m.bin")), line
@@ -55,13 +61,19 @@ def window(kind):
     params, weights = [], b""
     if kind == "Pooling":
         mode = int(pick(0, 1, 2, 3))
-        params = [f"0={pick(0, 1)} 1={kernel[0]} 11={kernel[1]} 2={stride[0]} 12={stride[1]} 5={mode} 6={pick(0, 0, 1)}"]
+        params = [
+            f"0={pick(0, 1)} 1={kernel[0]} 11={kernel[1]} 2={stride[0]} 12={stride[1]} 5={mode} 6={pick(0, 0, 1)}"
+        ]
         is_same = mode >= 2
         if rng.random() < 0.5:
             params.append("3={} 14={} 13={} 15={}".format(*pads))
         else:
             pads = [0] * 4
-        is_legal = is_same or mode == 0 or (w + pads[0] + pads[1] >= kernel[0] and h + pads[2] + pads[3] >= kernel[1])
+        is_legal = (
+            is_same
+            or mode == 0
+            or (w + pads[0] + pads[1] >= kernel[0] and h + pads[2] + pads[3] >= kernel[1])
+        )
     else:
         outputs, group = int(pick(1, 2, 4)), 1
         if "DepthWise" in kind:
@@ -69,7 +81,9 @@ def window(kind):
         count = outputs * c // group * kernel[0] * kernel[1]
         raw = [numbers(count), numbers(outputs)]
         weights = b"\0\0\0\0" + b"".join((v / 16).astype("<f4").tobytes() for v in raw)
-        params = [f"0={outputs} 1={kernel[0]} 11={kernel[1]} 2={dilation[0]} 12={dilation[1]} 3={stride[0]} 13={stride[1]}"]
+        params = [
+            f"0={outputs} 1={kernel[0]} 11={kernel[1]} 2={dilation[0]} 12={dilation[1]} 3={stride[0]} 13={stride[1]}"
+        ]
         params.append(f"5=1 6={count}" + (f" 7={group}" if "DepthWise" in kind else ""))
         is_deconvolution = kind.startswith("Deconvolution")
         same = pick(-233, -234, 0, 0)
@@ -104,7 +118,13 @@ def window(kind):
 
 
 cases = []
-for kind, count in [("Pooling", 60), ("Convolution", 24), ("ConvolutionDepthWise", 16), ("Deconvolution", 16), ("DeconvolutionDepthWise", 8)]:
+for kind, count in [
+    ("Pooling", 60),
+    ("Convolution", 24),
+    ("ConvolutionDepthWise", 16),
+    ("Deconvolution", 16),
+    ("DeconvolutionDepthWise", 8),
+]:
     found = []
     while len(found) < count:
         case = window(kind)

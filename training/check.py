@@ -1,7 +1,7 @@
 """Whether ncnnkit reads a checkpoint as PyTorch does: compares the raw outputs of both for one picture.
 
-    npm run build
-    python3 training/check.py CHECKPOINT PICTURE [--size 320]
+npm run build
+python3 training/check.py CHECKPOINT PICTURE [--size 320]
 """
 
 import argparse
@@ -20,7 +20,15 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def compare(checkpoint: Path, picture: Path, size: int, folder: Path) -> list[float]:
     """The largest absolute difference of every head, whose layout in ncnnkit is `[anchors, h * w, 5 + classes]`."""
-    dump = ["node", str(ROOT / "scripts/dump-outputs.ts"), str(checkpoint), str(picture), str(folder), "--size", str(size)]
+    dump = [
+        "node",
+        str(ROOT / "scripts/dump-outputs.ts"),
+        str(checkpoint),
+        str(picture),
+        str(folder),
+        "--size",
+        str(size),
+    ]
     subprocess.run(dump, check=True)
     index = json.loads((folder / "index.json").read_text())
 
@@ -39,7 +47,9 @@ def compare(checkpoint: Path, picture: Path, size: int, folder: Path) -> list[fl
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("picture", type=Path)
     parser.add_argument("--size", type=int, default=320)

@@ -9,18 +9,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
-from torchvision.ops import batched_nms, box_iou
-
 from data import Dataset
 from loss import decode
 from models.yolo import Model
+from torch import Tensor
+from torchvision.ops import batched_nms, box_iou
 
 THRESHOLDS = np.arange(0.5, 1.0, 0.05)
 RECALLS = np.linspace(0, 1, 101)
 
 
-def boxes_of(outputs: list[Tensor], model: Model, size: int, confidence: float, overlap: float) -> list[Tensor]:
+def boxes_of(
+    outputs: list[Tensor], model: Model, size: int, confidence: float, overlap: float
+) -> list[Tensor]:
     """`[n, 6]` a picture: x0, y0, x1, y1 in pixels, score, class; best first, at most 300."""
     detect = model.model[-1]
     rows = []

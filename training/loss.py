@@ -9,9 +9,8 @@ import math
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
-
 from models.yolo import Detect
+from torch import Tensor
 
 RATIO = 4.0
 BOX, OBJECTNESS, CLASSES = 0.08, 1.0, 0.1
@@ -52,7 +51,13 @@ def assign(boxes: Tensor, anchors: Tensor, h: int, w: int):
     low, high = centre % 1, 1 - centre % 1
     shifts = torch.tensor([[0, 0], [-1, 0], [0, -1], [1, 0], [0, 1]])
     near = torch.stack(
-        (torch.ones(len(boxes), dtype=torch.bool), low[:, 0] < REACH, low[:, 1] < REACH, high[:, 0] < REACH, high[:, 1] < REACH)
+        (
+            torch.ones(len(boxes), dtype=torch.bool),
+            low[:, 0] < REACH,
+            low[:, 1] < REACH,
+            high[:, 0] < REACH,
+            high[:, 1] < REACH,
+        )
     )
     cells = centre.long()[None] + shifts[:, None]
     inside = (cells >= 0).all(2) & (cells[..., 0] < w) & (cells[..., 1] < h)
@@ -69,7 +74,9 @@ def decode(raw: Tensor, anchors: Tensor) -> Tensor:
     return torch.cat((y[:, :2] * 2 - 0.5, (y[:, 2:] * 2).square() * anchors), 1)
 
 
-def detection_loss(outputs: list[Tensor], boxes: Tensor, detect: Detect, box_weight: float = BOX) -> tuple[Tensor, Tensor]:
+def detection_loss(
+    outputs: list[Tensor], boxes: Tensor, detect: Detect, box_weight: float = BOX
+) -> tuple[Tensor, Tensor]:
     """`boxes`: `[n, 6]` of picture in the batch, class, centre x, y, width, height as shares of the picture.
 
     Returns the loss of the batch (times its size) and its three parts, detached.
@@ -92,6 +99,8 @@ def detection_loss(outputs: list[Tensor], boxes: Tensor, detect: Detect, box_wei
             class_loss = class_loss + F.binary_cross_entropy_with_logits(
                 found[:, 5:], F.one_hot(kind, detect.nc).float()
             )
-        objectness_loss = objectness_loss + BALANCE[level] * F.binary_cross_entropy_with_logits(output[..., 4], wanted)
+        objectness_loss = objectness_loss + BALANCE[level] * F.binary_cross_entropy_with_logits(
+            output[..., 4], wanted
+        )
     parts = torch.stack((box_weight * box_loss, OBJECTNESS * objectness_loss, CLASSES * class_loss))
     return parts.sum() * len(outputs[0]), parts.detach()

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-
 from data import Dataset
-from evaluate import describe, evaluate
 from loss import BOX, RATIO, detection_loss
 from models.yolo import Model
+
+from evaluate import describe, evaluate
 
 NAMES = ["QR", "Data Matrix", "Aztec", "PDF417", "barcode"]
 # (share of the time at which it begins, side of pictures in pixels)
@@ -52,11 +52,15 @@ def find_anchors(boxes: np.ndarray, size: int, seed: int = 0) -> list[list[float
     centres = points[rng.choice(len(points), 9, replace=False)]
     for _ in range(100):
         nearest = np.square(points[:, None] - centres[None]).sum(2).argmin(1)
-        centres = np.stack([points[nearest == k].mean(0) if (nearest == k).any() else centres[k] for k in range(9)])
+        centres = np.stack(
+            [points[nearest == k].mean(0) if (nearest == k).any() else centres[k] for k in range(9)]
+        )
     anchors = np.exp(centres)
     anchors = np.round(anchors[anchors.prod(1).argsort()])
     ratio = np.exp(np.abs(points[:, None] - np.log(anchors)[None])).max(2).min(1)
-    print(f"anchors {anchors.tolist()}; {100 * (ratio < RATIO).mean():.2f} % of boxes within a factor of {RATIO}")
+    print(
+        f"anchors {anchors.tolist()}; {100 * (ratio < RATIO).mean():.2f} % of boxes within a factor of {RATIO}"
+    )
     return anchors.reshape(3, 6).tolist()
 
 
@@ -98,7 +102,9 @@ def optimizer_of(model: Model) -> torch.optim.Optimizer:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("train", type=Path)
     parser.add_argument("valid", type=Path)
     parser.add_argument("--out", type=Path, default=Path("codefinder.pt"))
@@ -111,7 +117,11 @@ def main() -> None:
     parser.add_argument("--start", type=Path, metavar="CHECKPOINT", help="weights to begin with")
     parser.add_argument("--sizes", type=parse_sizes, default=SIZES, help='as in "0:192,0.25:256,0.6:320"')
     parser.add_argument("--box", type=float, default=BOX, help="weight of the box loss")
-    parser.add_argument("--compile", action="store_true", help="about 1.2 times as many steps; two minutes a size to begin with")
+    parser.add_argument(
+        "--compile",
+        action="store_true",
+        help="about 1.2 times as many steps; two minutes a size to begin with",
+    )
     parser.add_argument("--resume", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -180,7 +190,10 @@ def main() -> None:
                 looked = spent
                 keep()
                 data.refresh()
-                print(f"{spent / 60:5.1f} min: {len(data)} pictures, {describe(evaluate(average.model, valid, side), NAMES)}", flush=True)
+                print(
+                    f"{spent / 60:5.1f} min: {len(data)} pictures, {describe(evaluate(average.model, valid, side), NAMES)}",
+                    flush=True,
+                )
     except KeyboardInterrupt:
         print("stopped")
     keep()

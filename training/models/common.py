@@ -55,7 +55,9 @@ class Shuffle_Block(nn.Module):  # noqa: N801 - the name in checkpoints
         super().__init__()
         self.stride = stride
         half = c_out // 2
-        self.branch1 = nn.Sequential(*depthwise(c_in, 2), *pointwise(c_in, half)) if stride == 2 else nn.Sequential()
+        self.branch1 = (
+            nn.Sequential(*depthwise(c_in, 2), *pointwise(c_in, half)) if stride == 2 else nn.Sequential()
+        )
         self.branch2 = nn.Sequential(
             *pointwise(half if stride == 1 else c_in, half),
             *depthwise(half, stride),
