@@ -6,6 +6,7 @@ import * as z from "zod/mini";
 import { FormatError, GraphError } from "../base/errors.ts";
 import { brief, isFileName } from "../base/text.ts";
 import { blobsOf, headKinds, headProblem, headSchema, strideOf } from "../heads/index.ts";
+import { preprocessingFields } from "../heads/input.ts";
 import { blobName, extent } from "../heads/kind.ts";
 import type { Manifest } from "../heads/manifest.ts";
 import { type Graph, inferShapes, paramsOf } from "../ir/graph.ts";
@@ -37,12 +38,7 @@ const inputSchema = z
     height: extent,
     stride: extent,
     channels: z.union([z.literal(1), z.literal(3)]),
-    pixel: z.enum(["RGB", "BGR", "GRAY"]),
-    mean: z.array(z.number()),
-    norm: z.array(z.number().check(z.refine((value) => value !== 0, { error: "a number other than 0" }))),
-    resize: z.enum(["letterbox", "stretch"]),
-    letterboxColor: z._default(z.int().check(z.minimum(0), z.maximum(255)), 114),
-    letterboxAlign: z.optional(z.enum(["center", "corner"])),
+    ...preprocessingFields,
   })
   .check((context) => {
     const input = context.value;

@@ -1,13 +1,7 @@
 /** How the families of detectors prepare pictures: what no file of theirs says. */
 import { UsageError } from "../base/errors.ts";
 import { brief } from "../base/text.ts";
-import type { ModelInput } from "./input.ts";
-
-/** Pre-processing without the facts of the graph; three channels. */
-export type Preprocessing = Pick<
-  ModelInput,
-  "pixel" | "mean" | "norm" | "resize" | "letterboxColor" | "letterboxAlign"
->;
+import type { Preprocessing } from "./input.ts";
 
 interface Family extends Preprocessing {
   /** Who has it, for people. */

@@ -69,6 +69,16 @@ export function blobsOf(heads: readonly Head[]): string[] {
   return [...new Set(heads.flatMap((head) => kindOf(head).blobs(head)))];
 }
 
+/** The head with its blobs named anew. */
+export function withBlobs<H extends Head>(head: H, rename: (blob: string) => string): H {
+  const blobs = new Set(blobsOf([head]));
+  const fields = Object.entries(head).map(([field, value]) => [
+    field,
+    field !== "kind" && typeof value === "string" && blobs.has(value) ? rename(value) : value,
+  ]);
+  return Object.fromEntries(fields) as H;
+}
+
 /** Input sizes must be multiples of it, in pixels. */
 export const strideOf = (head: Head): number => kindOf(head).stride(head);
 

@@ -1,4 +1,5 @@
 /** How pictures become a network's input. */
+import * as z from "zod/mini";
 
 /** How a picture becomes the input tensor `[channels, height, width]`. */
 export interface ModelInput {
@@ -21,3 +22,32 @@ export interface ModelInput {
   /** Where the picture lies in the letterbox: `center` (default), or at the left top `corner`. */
   letterboxAlign?: "center" | "corner";
 }
+
+/** Pre-processing without the facts of the graph. */
+export type Preprocessing = Pick<
+  ModelInput,
+  "pixel" | "mean" | "norm" | "resize" | "letterboxColor" | "letterboxAlign"
+>;
+
+/** Rules of its fields where it is written down. */
+export const preprocessingFields = {
+  pixel: z.enum(["RGB", "BGR", "GRAY"]),
+  mean: z.array(z.number()),
+  norm: z.array(z.number().check(z.refine((value) => value !== 0, { error: "a number other than 0" }))),
+  resize: z.enum(["letterbox", "stretch"]),
+  letterboxColor: z._default(z.int().check(z.minimum(0), z.maximum(255)), 114),
+  letterboxAlign: z.optional(z.enum(["center", "corner"])),
+};
+
+/** The part of an input that is pre-processing. */
+export const preprocessingIn = ({
+  pixel,
+  mean,
+  norm,
+  resize,
+  letterboxColor,
+  letterboxAlign,
+}: ModelInput): Preprocessing => ({
+  ...{ pixel, mean, norm, resize, letterboxColor },
+  ...(letterboxAlign && { letterboxAlign }),
+});

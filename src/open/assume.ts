@@ -5,7 +5,8 @@
 import { expectKind } from "../base/arguments.ts";
 import { GraphError, UsageError } from "../base/errors.ts";
 import { version } from "../base/version.ts";
-import { families, type Preprocessing, preprocessingOf } from "../heads/families.ts";
+import { families, preprocessingOf } from "../heads/families.ts";
+import type { Preprocessing } from "../heads/input.ts";
 import type { Head, Manifest } from "../heads/manifest.ts";
 import { type Graph, inferShapes, paramsOf } from "../ir/graph.ts";
 import type { Shape } from "../ir/tensor.ts";

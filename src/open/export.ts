@@ -4,6 +4,7 @@ import { expectKind } from "../base/arguments.ts";
 import { inContext, UsageError } from "../base/errors.ts";
 import { brief } from "../base/text.ts";
 import type { Dim } from "../formats/onnx/model.ts";
+import { preprocessingIn } from "../heads/input.ts";
 import type { Manifest } from "../heads/manifest.ts";
 import type { Graph } from "../ir/graph.ts";
 import { readWithExternalFiles } from "./external.ts";
@@ -37,7 +38,7 @@ export async function exportModel(
   if (width % input.stride || height % input.stride) {
     throw new UsageError(`size ${width}x${height}: expected multiples of the model's stride ${input.stride}`);
   }
-  const facts = { heads, ...(labels.length > 0 && { labels }) };
+  const facts = { heads, preprocessing: preprocessingIn(input), ...(labels.length > 0 && { labels }) };
   const inputShapes = { [input.blob]: [input.channels, height, width] };
   return exportOnnx(graph, facts, { inputShapes, ...(options.dynamic && { dynamic: true }) });
 }

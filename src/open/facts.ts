@@ -1,6 +1,7 @@
 /** What is known of a model besides its graph: by its file, or by who opens it. */
 import { expectKind } from "../base/arguments.ts";
-import type { FamilyName, Preprocessing } from "../heads/families.ts";
+import type { FamilyName } from "../heads/families.ts";
+import type { Preprocessing } from "../heads/input.ts";
 import type { Head } from "../heads/manifest.ts";
 
 /** Facts that a caller may know better than the file. */

@@ -2,13 +2,14 @@
 import { GraphError } from "../base/errors.ts";
 import { quote } from "../base/text.ts";
 import { type InputCode, type OnnxImport, type OnnxReport, readOnnx } from "../formats/onnx/index.ts";
+import { strideOf } from "../heads/index.ts";
 import { makeSizesDynamic } from "../passes/index.ts";
 import { assumeManifest } from "./assume.ts";
 import { completeHeads } from "./complete.ts";
 import { readWithExternalFiles } from "./external.ts";
 import { bothSides } from "./facts.ts";
 import { type Opener, sha256 } from "./format.ts";
-import { recognise } from "./recognise.ts";
+import { type RecognisedHeads, recognise } from "./recognise.ts";
 import { splitName } from "./source.ts";
 
 export const openOnnx: Opener = async (file, folder, options) => {
@@ -22,9 +23,8 @@ export const openOnnx: Opener = async (file, folder, options) => {
   );
   const { graph, heads, notes, warnings, input, decodeRemoved, report } = found;
   const stated = { labels: options.labels ?? labelsOf(found, where), size: options.size ?? found.inputSize };
-  const recognised = heads
-    ? undefined
-    : recognise(graph, { ...options, ...stated, isEndToEnd: found.isEndToEnd });
+  const facts = { ...options, ...stated, isEndToEnd: found.isEndToEnd };
+  const recognised = heads ? undefined : (written(found) ?? recognise(graph, facts));
   const isFound = recognised && "heads" in recognised;
   const near = recognised && "near" in recognised ? [`nearest: ${recognised.near}`] : [];
   const bound: string[] = [];
@@ -34,7 +34,7 @@ export const openOnnx: Opener = async (file, folder, options) => {
     anchors: options.anchors ?? anchors,
     ...stated,
     family: options.family,
-    preprocessing: options.preprocessing,
+    preprocessing: { ...found.preprocessing, ...options.preprocessing },
     ...(isFound && {
       recognised,
       isFamilyStated: found.isUltralytics && recognised.family === "ultralytics",
@@ -75,6 +75,14 @@ export const openOnnx: Opener = async (file, folder, options) => {
     hasWeights: true,
   };
 };
+
+/** Heads that `exportModel` wrote down. */
+function written({ statedHeads, labels, inputSize }: OnnxImport): RecognisedHeads | undefined {
+  if (!statedHeads || !labels || !inputSize) return undefined;
+  const stride = Math.max(...statedHeads.map(strideOf));
+  const size = { ...inputSize, stride, isSizeFree: false };
+  return { heads: statedHeads, classes: labels.length, notes: [], ...size, isCut: false };
+}
 
 /** The names in the file. Throws GraphError when there are more or fewer than classes. */
 function labelsOf({ labels, classCount }: OnnxImport, where: string): string[] | undefined {

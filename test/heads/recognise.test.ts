@@ -8,7 +8,10 @@ import { blobsOf, decodeHead, type Head, importanceOf, lossOf } from "../../src/
 import type { Graph } from "../../src/ir/graph.ts";
 import type { Tensor } from "../../src/ir/tensor.ts";
 import { assumeManifest } from "../../src/open/assume.ts";
+import { exportModel } from "../../src/open/export.ts";
+import { openModel } from "../../src/open/formats.ts";
 import { recognise } from "../../src/open/recognise.ts";
+import { memoryFolder } from "../../src/open/source.ts";
 import { Builder, labels, nanodet, side, ultralytics, yolov3, yolox } from "./_graphs.ts";
 
 const input: Tensor = { shape: [3, side, side], data: new Random(5).floats(3 * side * side, -2, 2) };
@@ -270,5 +273,24 @@ describe("every kind that is recognised is served everywhere", () => {
     const result = recognise(graph, { labels });
     expect(result).toMatchObject({ near: expect.stringMatching(/stride 8.*not distances/) });
     expect(graph.outputs).toEqual(["out0"]);
+  });
+});
+
+describe("export and back", () => {
+  test.each([
+    ["yolox", yolox()],
+    ["distances", nanodet([8, 16], 8)],
+  ] as const)("%s", async (_, graph) => {
+    const recognised = recognise(graph, { labels });
+    if (!recognised || "near" in recognised) throw new Error("not recognised");
+    const preprocessing = { pixel: "BGR", mean: [1, 2, 3], resize: "stretch" } as const;
+    const { manifest } = assumeManifest(graph, "tiny", {
+      ...{ labels, recognised, preprocessing: { ...preprocessing, mean: [1, 2, 3] } },
+    });
+    const bytes = await exportModel({ graph, manifest });
+    const again = await openModel(memoryFolder([{ name: "tiny.onnx", bytes }]), "tiny.onnx");
+    expect(again.manifest.heads).toEqual(manifest.heads);
+    expect(again.manifest.input).toEqual(manifest.input);
+    expect(again.assumptions).toEqual([]);
   });
 });

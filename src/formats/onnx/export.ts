@@ -1,6 +1,7 @@
 /** ncnn graph to ONNX opset 17: what YOLOv5's `models/export.py` is for, with heads and labels in the metadata. */
 import { UnsupportedError } from "../../base/errors.ts";
 import { type Head, strideOf } from "../../heads/index.ts";
+import type { Preprocessing } from "../../heads/input.ts";
 import { type Graph, inferShapes } from "../../ir/graph.ts";
 import type { Shape } from "../../ir/tensor.ts";
 import { ops } from "../../ops/index.ts";
@@ -19,6 +20,7 @@ export interface ExportOnnxOptions {
 export interface ExportOnnxFacts {
   readonly heads?: readonly Head[];
   readonly labels?: readonly string[];
+  readonly preprocessing?: Preprocessing;
 }
 
 /** Opset of exported files: the oldest with everything that is needed (LayerNormalization). */
@@ -80,11 +82,11 @@ export function toOnnxModel(
   return simplify(model).model;
 }
 
-/** Keys as Ultralytics writes them, and `heads`, which `readOnnx` reads back. */
+/** Keys as Ultralytics writes them, and `heads` and `preprocessing`, which `readOnnx` reads back. */
 function metadataOf(
   graph: Graph,
   shapes: ReadonlyMap<string, Shape>,
-  { heads, labels }: ExportOnnxFacts,
+  { heads, labels, preprocessing }: ExportOnnxFacts,
 ): Record<string, string> {
   const metadata: Record<string, string> = {};
   const [, height, width] = shapes.get(graph.inputs[0] ?? "") ?? [];
@@ -92,6 +94,7 @@ function metadataOf(
   if (labels) {
     metadata.names = `{${labels.map((name, i) => `${i}: '${name.replace(/[\\']/g, "\\$&")}'`).join(", ")}}`;
   }
+  if (preprocessing) metadata.preprocessing = JSON.stringify(preprocessing);
   if (heads?.length) {
     metadata.task = "detect";
     metadata.stride = String(Math.max(...heads.map(strideOf)));

@@ -3,6 +3,9 @@
  * metadata. A decoding that is part of the graph and is YOLOv5's (`decode.ts`) is cut off, so that it happens outside: raw logits
  * quantize better.
  */
+import * as z from "zod/mini";
+import { blobsOf, type Head, headSchema } from "../../heads/index.ts";
+import { type Preprocessing, preprocessingFields } from "../../heads/input.ts";
 import { type DecodedHead, type DecodeMatch, matchDecode } from "./decode.ts";
 import { allKnown } from "./dims.ts";
 import { type Choice, describeChoice, findChoice } from "./ends.ts";
@@ -30,6 +33,10 @@ export interface OnnxHead {
 export interface OnnxFacts {
   /** Finest stride first. */
   heads?: OnnxHead[];
+  /** As `exportOnnx` wrote it down. */
+  preprocessing?: Preprocessing;
+  /** Heads of other kinds, as `exportOnnx` wrote them down. */
+  statedHeads?: Head[];
   labels?: string[];
   /** What is odd about the names in the file. */
   namesProblem?: string;
@@ -69,8 +76,15 @@ export function recognizeHeads(
   const { labels, problem } = parseNames(model.metadata.names);
   if (labels) facts.labels = labels;
   if (problem) facts.namesProblem = problem;
+  const preprocessing = z.safeParse(
+    z.strictObject(preprocessingFields),
+    parseJson(model.metadata.preprocessing),
+  );
+  if (preprocessing.success) facts.preprocessing = preprocessing.data;
   const stated = headsFromMetadata(model);
-  if (stated) return { ...facts, heads: stated };
+  // Heads of YOLOv5 may lack anchors, which are asked for then; others are whole.
+  if (stated?.every((head) => head.kind === "yolov5")) return { ...facts, heads: stated };
+  if (stated) return { ...facts, statedHeads: stated };
   const choice = keepDecode ? undefined : findChoice(model);
   const dropsOverlaps = choice?.operators.some((name) => /^ArgMax$|^NonZero$|nms|suppression/i.test(name));
   if (model.metadata.end2end === "True" || (choice?.operators.includes("TopK") && !dropsOverlaps)) {
@@ -171,20 +185,16 @@ function rawHead(model: OnnxModel, shapes: Map<string, OnnxShape>, head: Decoded
   return name;
 }
 
-/** `heads` of the metadata, as `exportOnnx` writes it, where all of them are outputs. */
-function headsFromMetadata(model: OnnxModel): OnnxHead[] | undefined {
-  const list = parseJson(model.metadata.heads);
-  if (!Array.isArray(list) || list.length === 0 || list.length > 64) return undefined;
-  const heads: OnnxHead[] = [];
-  for (const entry of list as Partial<OnnxHead>[]) {
-    const { blob, stride, anchors } = entry ?? {};
-    const isOutput = model.graph.outputs.some(({ name }) => name === blob);
-    if (entry?.kind !== "yolov5" || blob === undefined || !isOutput) return undefined;
-    if (typeof stride !== "number" || !Number.isInteger(stride) || stride < 1) return undefined;
-    if (anchors !== undefined && !isPairs(anchors)) return undefined;
-    heads.push({ kind: "yolov5", blob, stride, ...(anchors ? { anchors } : {}) });
-  }
-  return heads.sort((a, b) => a.stride - b.stride);
+/** `heads` of the metadata, as `exportOnnx` writes it, where all their blobs are outputs. */
+function headsFromMetadata(model: OnnxModel): Head[] | undefined {
+  const list = z.safeParse(
+    z.array(headSchema).check(z.minLength(1), z.maxLength(64)),
+    parseJson(model.metadata.heads),
+  );
+  if (!list.success) return undefined;
+  const outputs = new Set(model.graph.outputs.map(({ name }) => name));
+  if (!blobsOf(list.data).every((blob) => outputs.has(blob))) return undefined;
+  return list.data.sort((a, b) => a.stride - b.stride);
 }
 
 function parseJson(text: string | undefined): unknown {

@@ -3,6 +3,7 @@
  * `writeOnnx` work on ONNX models themselves.
  */
 import { GraphError, inContext, UnsupportedError, withContext } from "../../base/errors.ts";
+import { withBlobs } from "../../heads/index.ts";
 import type { Graph } from "../../ir/graph.ts";
 import { checkResults, fixedBatch, withoutBatch } from "./batch.ts";
 import { allKnown } from "./dims.ts";
@@ -115,6 +116,9 @@ function importSingle(model: OnnxModel, options: ReadOnnxOptions): OnnxImport {
   return {
     ...facts,
     ...(heads ? { heads } : {}),
+    ...(facts.statedHeads && {
+      statedHeads: facts.statedHeads.map((head) => withBlobs(head, (blob) => outputs.get(blob) ?? blob)),
+    }),
     ...(input ? { input } : {}),
     graph,
     report: {
