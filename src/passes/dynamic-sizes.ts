@@ -65,6 +65,7 @@ function rewriteSizes(graph: Graph, shapes: Shapes, log?: Log): number {
     if (hasFixedExtents(node) && input.some((extent, i) => extent !== largeInput[i])) {
       const output = shapes.get(node.outputs[0])!;
       if (makeInferred(node, input, largeInput, output)) count++;
+      else if (makeReferred(graph, node, shapes, larger)) count++;
       else {
         log?.(
           `"${node.name}" stays: ${formatShape(input)} to ${formatShape(output)} can be scaled in several ways`,
@@ -128,6 +129,38 @@ function makeInferred(node: Node, input: Shape, large: Shape, output: Shape): bo
   const values = [...copied.map((axis) => [names[axis], 0]), ...inferred.map((axis) => [names[axis], -1])];
   setParams(node, Object.fromEntries(values));
   return true;
+}
+
+/** Steps back that are looked at for a blob of the right size. */
+const mostSteps = 40;
+
+/**
+ * A Reshape to `[c, h, w]` whose rows and columns both come from one axis (attention gives its positions back their places) takes
+ * them from the nearest blob before it that has them: `1w,1h,c`. False where there is none.
+ */
+function makeReferred(graph: Graph, node: Node, shapes: Shapes, larger: Shapes): boolean {
+  const output = shapes.get(node.outputs[0])!;
+  if (output.length !== 3 || node.inputs.length !== 1) return false;
+  const [input, large] = [shapes, larger].map((at) => at.get(node.inputs[0])!);
+  const changes = input.map((extent, i) => extent !== large[i]);
+  if (openAxes(input, changes, output).join() !== "1,2") return false;
+  const [channels, h, w] = output;
+  const producers = graph.producers();
+  const seen = new Set(node.inputs);
+  const total = elementCount(large);
+  for (const blob of seen) {
+    const [shape, other] = [shapes, larger].map((at) => at.get(blob)!);
+    const isOfSize = shape.length === 3 && shape[1] === h && shape[2] === w;
+    // At the other size the elements must come out too.
+    if (isOfSize && channels * other[1] * other[2] === total) {
+      node.inputs.push(blob);
+      for (const extent of ["w", "h", "c"]) delete node.params[extent];
+      setParams(node, { shape_expr: `1w,1h,${channels}` });
+      return true;
+    }
+    if (seen.size < mostSteps) for (const input of producers.get(blob)?.inputs ?? []) seen.add(input);
+  }
+  return false;
 }
 
 /** Of several candidates those whose other extents can come from extents that stay: of 8x3x4x6 to 96x6, 6 may be 3x2. */

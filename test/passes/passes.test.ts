@@ -607,6 +607,27 @@ test("fixed head sizes follow the input", () => {
   );
 });
 
+test("positions that attention has in one axis get rows and columns back from a blob that has them", () => {
+  const attention = (last: string) => `Input x 0 1 x 0=16 1=32 2=3
+     Convolution c 1 1 x a 0=8 1=4 3=4 6=384
+     Reshape r 1 1 a b 0=-1 1=4 2=2
+     Softmax s 1 1 b d 0=1 1=1
+     ${last}`;
+  check(
+    passes.makeSizesDynamic(),
+    attention("Reshape t 1 1 d y 0=4 1=8 2=8"),
+    attention('Reshape t 2 1 d a y 6="1w,1h,8"'),
+    [3, 32, 16],
+  );
+  // Rows become channels here: the size that fits by number is not what was meant.
+  const turned = `Input x 0 1 x 0=32 1=32 2=3
+     Convolution c 1 1 x a 0=8 1=4 3=4 6=384
+     Reshape r 1 1 a b 0=-1 1=8
+     Permute p 1 1 b d 0=1
+     Reshape t 1 1 d y 0=8 1=8 2=8`;
+  expect(check(passes.makeSizesDynamic(), turned, turned)[0]).toContain("several ways");
+});
+
 test("sizes stay where the input's size is not known or the answer is not clear", () => {
   const unknown = `Input x 0 1 x
      Reshape r 1 1 x y 0=16 1=85 2=3`;
