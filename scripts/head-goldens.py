@@ -4,7 +4,7 @@
 Writes test/heads/goldens.json: for every model and picture the boxes with scores above 0.3 after suppression at 0.45, as
 [class, score, x0, y0, x1, y1] in pixels of the picture.
 
-    pip install numpy opencv-python-headless onnxruntime ncnn
+    pip install numpy opencv-python-headless onnx onnxruntime ncnn
     python3 scripts/head-goldens.py ../shared
 """
 
@@ -16,6 +16,7 @@ from pathlib import Path
 import cv2
 import ncnn
 import numpy as np
+import onnx
 import onnxruntime
 
 shared = Path(sys.argv[1])
@@ -135,6 +136,14 @@ def fastestv2(outputs, side):
     return np.concatenate(boxes), np.concatenate(scores)
 
 
+def centerface(outputs, side):
+    heat, scale, offset, _ = [o.reshape(o.shape[-3:]).astype(np.float64) for o in outputs]
+    points = cells(side, 4)
+    centre = (points + offset[::-1].reshape(2, -1).T + 0.5) * 4
+    size = np.exp(scale[::-1].reshape(2, -1).T) * 4
+    return np.concatenate([centre - size / 2, centre + size / 2], 1), heat.reshape(-1, 1)
+
+
 def rows(outputs, side):
     (out,) = outputs
     scores = np.zeros((len(out), 80))
@@ -163,7 +172,12 @@ def suppressed(boxes, scores):
 
 
 def run_onnx(file, x):
-    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    model = onnx.load(file)
+    for info in [*model.graph.input, *model.graph.output]:  # some are made for another size or batch
+        for axis, dim in enumerate(info.type.tensor_type.shape.dim):
+            if info.name in {"input.1", *[o.name for o in model.graph.output]}:
+                dim.dim_param = f"{info.name}_{axis}"
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     return session.run(None, {session.get_inputs()[0].name: x[None]})
 
 
@@ -190,6 +204,7 @@ models = [
     ),
     ("models/real/nanodet-plus-coco-416.param", 416, nanodet_plus, imagenet, None),
     ("models/real/picodet_s_320.onnx", 320, nanodet, imagenet_rgb, None),
+    ("models/real/centerface.onnx", 640, centerface, dict(rgb=True), None),
     ("models/FastestDet.onnx", 352, fastestdet, unit, None),
     ("models/FastestDet.param", 352, fastestdet, unit, None),
     ("models/yolo-fastestv2-opt.param", 352, fastestv2, unit, "794 796"),

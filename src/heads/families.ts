@@ -64,6 +64,10 @@ export const families = {
     ...{ title: "Yolo-Fastest", side: 352, words: "BGR divided by 255, stretched" },
     ...{ pixel: "BGR", ...unit, ...stretched },
   },
+  centerface: {
+    ...{ title: "CenterFace", side: 640, words: "RGB with levels 0 to 255, stretched" },
+    ...{ pixel: "RGB", mean: each(0), norm: each(1), ...stretched },
+  },
   darknet: {
     ...{ title: "Darknet", side: 416, words: "RGB divided by 255, stretched" },
     ...{ pixel: "RGB", ...unit, ...stretched },

@@ -7,6 +7,7 @@ import { brief } from "../base/text.ts";
 import type { Shape, Tensor } from "../ir/tensor.ts";
 import { type BoxesHead, boxes } from "./boxes.ts";
 import type { Candidates, DecodeOptions } from "./candidates.ts";
+import { type CenterFaceHead, centerface } from "./centerface.ts";
 import { type DetectionsHead, detections } from "./detections.ts";
 import { type DistancesHead, distances } from "./distances.ts";
 import { type FastestDetHead, fastestdet } from "./fastestdet.ts";
@@ -19,6 +20,7 @@ import { type YoloxHead, yolox } from "./yolox.ts";
 
 export type {
   BoxesHead,
+  CenterFaceHead,
   DetectionsHead,
   DistancesHead,
   FastestDetHead,
@@ -30,6 +32,7 @@ export type {
 /** One record a kind. */
 export type Head =
   | BoxesHead
+  | CenterFaceHead
   | DetectionsHead
   | DistancesHead
   | FastestDetHead
@@ -44,6 +47,7 @@ const kinds: { readonly [K in Head["kind"]]: HeadKind<Extract<Head, { kind: K }>
   yolox,
   fastestdet,
   "yolo-fastestv2": yoloFastestV2,
+  centerface,
   detections,
   // Last: what others would cut to raw heads.
   boxes,

@@ -7,6 +7,7 @@ import type { ModelInput } from "./input.ts";
 
 export type {
   BoxesHead,
+  CenterFaceHead,
   DetectionsHead,
   DistancesHead,
   FastestDetHead,

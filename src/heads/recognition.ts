@@ -18,6 +18,8 @@ export type Recognition<H> =
   | {
       readonly heads: H[];
       readonly classes: number;
+      /** Names of the classes, where the kind is made for them. */
+      readonly labels?: readonly string[];
       /** Whose pre-processing it most likely has. */
       readonly family?: FamilyName;
       /** What was taken for granted that neither graph nor file proves, a sentence each. */

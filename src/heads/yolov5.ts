@@ -106,7 +106,8 @@ export const yolov5 = defineHead<Yolov5Head>({
     return loss;
   },
 
-  recognise: () => undefined, // TODO
+  // Its logits do not tell the formula: `formats/onnx/heads.ts` finds it in decoding code, `open/assume.ts` goes by shapes.
+  recognise: () => undefined,
 
   cpp: (heads) => ({
     comment: [

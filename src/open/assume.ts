@@ -154,7 +154,9 @@ export function assumeManifest(graph: Graph, name: string, known: FileFacts = {}
   const assumptions: string[] = [];
   const found = known.recognised ?? yolov5Heads(graph, known, assumptions);
   const heads = found ? [...found.heads] : [];
-  const labels = heads.length ? labelsFor(found!.classes, known.labels, assumptions) : [];
+  const labels = heads.length
+    ? labelsFor(found!.classes, known.labels ?? known.recognised?.labels, assumptions)
+    : [];
   const channels = inputChannels(graph, known.size);
   const size = bothSides(known.size) ?? inputExtents(graph) ?? found ?? squareOf(defaultSize);
   if (known.recognised?.isSizeFree && !known.size && !inputExtents(graph)) {

@@ -32,6 +32,7 @@ export interface FileFacts extends KnownFacts {
 export interface RecognisedFacts {
   readonly heads: readonly Head[];
   readonly classes: number;
+  readonly labels?: readonly string[];
   readonly family?: FamilyName;
   readonly width: number;
   readonly height: number;

@@ -14,6 +14,7 @@ import { viewHeads } from "./view.ts";
 export interface RecognisedHeads {
   readonly heads: Head[];
   readonly classes: number;
+  readonly labels?: readonly string[];
   readonly family?: FamilyName;
   /** What was taken for granted, a sentence each. */
   readonly notes: readonly string[];
@@ -48,12 +49,12 @@ export function recognise(
       near ??= found.near;
       continue;
     }
-    const { heads, classes, family, notes, isWhole = false } = found;
+    const { heads, classes, labels, family, notes, isWhole = false } = found;
     const isCut = !isWhole && cutTo(graph, blobsOf(heads));
     const stride = strideFor(graph, { width, height, shapes }, Math.max(...heads.map(strideOf)));
     const isFree = family !== undefined && sizes.length > 1;
     const size = isFree ? { width: families[family].side, height: families[family].side } : { width, height };
-    return { heads, classes, family, notes, ...size, stride, isCut, isSizeFree: isFree };
+    return { heads, classes, labels, family, notes, ...size, stride, isCut, isSizeFree: isFree };
   }
   return near === undefined ? undefined : { near };
 }
@@ -66,7 +67,7 @@ function* take<T>(values: Iterable<T>, count: number): Generator<T> {
   }
 }
 
-/** Twice the stride of the heads where sizes that are multiples of that alone do not run: some networks go coarser than their heads. */
+/** The least multiple of the heads' stride by a power of two that the graph runs at: some networks go coarser than their heads. */
 function strideFor(
   graph: Graph,
   { width, height, shapes }: { width: number; height: number; shapes: ReadonlyMap<string, Shape> },
@@ -76,7 +77,8 @@ function strideFor(
   const [channels] = shapes.get(blob)!;
   const runs = (more: number): boolean =>
     shapesAt(graph, blob, [channels, height + more, width + more]) !== undefined;
-  return !runs(stride) && runs(2 * stride) && width % (2 * stride) === 0 ? 2 * stride : stride;
+  const coarser = [1, 2, 4, 8, 16].map((factor) => factor * stride);
+  return coarser.find((each) => width % each === 0 && height % each === 0 && runs(each)) ?? stride;
 }
 
 /** Makes `blobs` the outputs, without a sigmoid that their convolutions have. Gives whether anything went. */

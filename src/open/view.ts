@@ -231,8 +231,12 @@ function readTable(
     return undefined;
   };
   const total = elementCount(dims);
-  for (const isRowMajor of [true, false]) {
-    const columns = isRowMajor ? dims[dims.length - 1] : dims[0];
+  const forms = [
+    { isRowMajor: true, columns: dims[dims.length - 1] },
+    { isRowMajor: false, columns: dims[0] },
+    { isRowMajor: false, columns: 1 },
+  ];
+  for (const { isRowMajor, columns } of forms) {
     const rows = total / columns;
     const table = { blob, rows, columns, isRowMajor };
     const pieces = piecesOf(table, (row, column) => placeOf(indexOf(table, row, column)));
