@@ -37,6 +37,15 @@ export const families = {
     ...{ title: "YOLOX", side: 640, words: "BGR with levels 0 to 255 at the left top of a grey letterbox" },
     ...{ pixel: "BGR", mean: each(0), norm: each(1), ...greyBox, letterboxAlign: "corner" },
   },
+  "yolox-0.1.0": {
+    ...{ title: "YOLOX before 0.1.1", side: 640 },
+    words: "RGB less ImageNet's mean over its deviation at the left top of a grey letterbox",
+    pixel: "RGB",
+    mean: nanodet.mean.toReversed(),
+    norm: nanodet.norm.toReversed(),
+    ...greyBox,
+    letterboxAlign: "corner",
+  },
   nanodet: {
     ...{
       title: "NanoDet",

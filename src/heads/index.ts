@@ -89,7 +89,7 @@ export const strideOf = (head: Head): number => kindOf(head).stride(head);
 /** `yolov5, stride 8, anchors 10,13,…`. */
 export function describeHead(head: Head): string {
   expectKind("describeHead: head", head, "a head ({ kind, … })");
-  return `${kindOf(head).blobs(head).join(", ")}: ${head.kind}, ${kindOf(head).describe(head)}`;
+  return `${blobsOf([head]).join(", ")}: ${head.kind}, ${kindOf(head).describe(head)}`;
 }
 
 /** Why blobs of these shapes are not those of the head, or nothing. */
@@ -112,7 +112,7 @@ export function decodeHead(
 ): void {
   const kind = kindOf(head);
   const problem = headProblem(head, (blob) => tensorOf(outputs, blob).shape, { ...options, classes });
-  if (problem) throw new GraphError(`head "${kind.blobs(head).join(", ")}": ${problem}`);
+  if (problem) throw new GraphError(`head "${blobsOf([head]).join(", ")}": ${problem}`);
   kind.decode(head, tensorsOf(head, outputs), classes, options, out);
 }
 

@@ -65,6 +65,8 @@ export interface HeadView {
   /** Input size in pixels at which all this was found. */
   readonly width: number;
   readonly height: number;
+  /** Mean magnitude of the first layer's weights, where it has some: it is small where values go up to 255. */
+  readonly firstWeights?: number;
   /** Then there is nothing else. */
   readonly chosen?: ChosenBoxes;
   readonly sources: readonly HeadSource[];

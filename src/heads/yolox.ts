@@ -120,16 +120,25 @@ export const yolox = defineHead<YoloxHead>({
       const [box, object, score] = [boxes, objectness, scores].map(({ source }) => source.blob);
       heads.push({ kind: "yolox", boxes: box, objectness: object, scores: score, stride: level.stride });
     }
+    const isOld = (view.firstWeights ?? 0) > largestByteWeights;
     return {
       heads,
       classes,
-      family: "yolox",
+      family: isOld ? "yolox-0.1.0" : "yolox",
       notes: [
+        ...(isOld
+          ? [
+              "its first weights are too large for levels up to 255: it is taken for a model of before YOLOX 0.1.1",
+            ]
+          : []),
         "boxes come without their formula and are taken for YOLOX's: (xy + cell)·stride and exp(wh)·stride",
       ],
     };
   },
 });
+
+/** Mean magnitude of first weights between that of YOLOX-nano for levels up to 255 (0.005) and for values about 1 (0.3). */
+const largestByteWeights = 0.04;
 
 /** x and y relative to the cell, width and height; in cells. */
 function boxOf({ data, shape }: Tensor, cell: number): [number, number, number, number] {

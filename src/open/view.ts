@@ -8,6 +8,7 @@ import { sigmoid } from "../base/maths.ts";
 import type { ChosenBoxes, Column, HeadSource, HeadView, OutputTable, Piece, Probe } from "../heads/view.ts";
 import { type Graph, type Node, opOf, paramsOf } from "../ir/graph.ts";
 import { elementCount, type Shape, type Tensor } from "../ir/tensor.ts";
+import { weightToFloat32 } from "../ir/weight.ts";
 import { activationTypes } from "../ops/activations.ts";
 import { ops } from "../ops/index.ts";
 
@@ -57,7 +58,15 @@ export function viewHeads(
     tables.push(found.table);
     pieces.push(...found.pieces);
   }
-  return { ...size, sources: tail.sources, tables, pieces, probe: probes(run, tables) };
+  const firstWeights = firstWeightsOf(graph);
+  return { ...size, firstWeights, sources: tail.sources, tables, pieces, probe: probes(run, tables) };
+}
+
+function firstWeightsOf(graph: Graph): number | undefined {
+  const weight = graph.nodes.find((node) => opOf(node, ops).linear)?.weights.weight;
+  if (!weight || weight.storage === "i8") return undefined;
+  const values = weightToFloat32(weight);
+  return values.reduce((sum, value) => sum + Math.abs(value), 0) / values.length;
 }
 
 function chosenBoxes(

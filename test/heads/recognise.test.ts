@@ -7,6 +7,7 @@ import { Candidates } from "../../src/heads/candidates.ts";
 import { blobsOf, decodeHead, type Head, importanceOf, lossOf } from "../../src/heads/index.ts";
 import type { Graph } from "../../src/ir/graph.ts";
 import type { Tensor } from "../../src/ir/tensor.ts";
+import { f32Weight, weightToFloat32 } from "../../src/ir/weight.ts";
 import { assumeManifest } from "../../src/open/assume.ts";
 import { exportModel } from "../../src/open/export.ts";
 import { openModel } from "../../src/open/formats.ts";
@@ -121,6 +122,17 @@ describe("what the graph computes is what is decoded outside", () => {
       ...{ kind: "yolox", boxes: "box8", objectness: "obj8", scores: "cls8", stride: 8 },
     });
     compare(await decoded(heads, cut), plain(rows));
+  });
+
+  test("YOLOX's first weights tell whether levels go up to 255", () => {
+    const graph = yolox();
+    expect(found(graph).family).toBe("yolox-0.1.0");
+    const [first] = graph.nodes.filter((node) => node.weights.weight);
+    first.weights = {
+      ...first.weights,
+      weight: f32Weight(weightToFloat32(first.weights.weight).map((v) => v / 100)),
+    };
+    expect(found(graph).family).toBe("yolox");
   });
 
   test("NanoDet's pairs, and PicoDet's four levels at a size that is no multiple of 64", async () => {
