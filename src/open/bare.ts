@@ -17,7 +17,9 @@ export async function assumeBare(
 ): Promise<Assumed & { details: string[] }> {
   const stated = await statedFacts(folder);
   const known = { ...stated, ...definedOf(options) };
-  const recognised = recognise(graph, { ...known, keepDecode: options.keepDecode });
+  // YOLOv5's raw heads are known by their shape, which is much sooner seen.
+  const isYolov5 = findHeads(graph, known.size) !== undefined;
+  const recognised = isYolov5 ? undefined : recognise(graph, { ...known, keepDecode: options.keepDecode });
   const isFound = recognised && "heads" in recognised;
   const count = options.keepSizes ? 0 : followInputSize(graph, known);
   const heads = isFound ? [...recognised.notes] : completeHeads(graph, known);
