@@ -3,7 +3,7 @@
  * values into their place that tell where they stand, runs what is behind them with the operators' reference kernels, and reads from the
  * outputs where every number comes from. How the code is spelled makes no difference.
  */
-import { GraphError } from "../base/errors.ts";
+import { GraphError, NcnnkitError } from "../base/errors.ts";
 import { sigmoid } from "../base/maths.ts";
 import type { ChosenBoxes, Column, HeadSource, HeadView, OutputTable, Piece, Probe } from "../heads/view.ts";
 import { type Graph, type Node, opOf, paramsOf } from "../ir/graph.ts";
@@ -14,7 +14,8 @@ import { ops } from "../ops/index.ts";
 
 /** Beyond what the decoding of any detector takes. */
 const mostNodes = 600;
-const mostElements = 2 ** 25;
+/** Numbers and multiply-accumulates; each run takes about a second at most. */
+const mostWork = 2 ** 26;
 const mostOutputs = 32;
 const strides = [4, 8, 16, 32, 64, 128];
 
@@ -94,21 +95,23 @@ function tailOf(
   const tail = new Set<Node>();
   const sources = new Map<string, HeadSource>();
   const seen = new Set(outputs);
-  let elements = 0;
+  let work = 0;
   for (const blob of seen) {
     const node = producers.get(blob);
     const shape = shapes.get(blob);
     if (!node || !shape) return undefined;
     const op = opOf(node, ops);
     const source = op.linear ? sourceOf(node, blob, shape, size) : undefined;
-    if (source) {
-      sources.set(blob, source);
-      continue;
+    work += elementCount(shape);
+    if (source) sources.set(blob, source);
+    else {
+      if (op.source === "caller" || op.dynamicRows || !hasWeights(node)) return undefined;
+      tail.add(node);
+      const [from, to] = [node.inputs, node.outputs].map((blobs) => blobs.map((name) => shapes.get(name)!));
+      work += op.macs?.(from, to, paramsOf(node, ops)) ?? 0;
     }
-    if (op.source === "caller" || op.dynamicRows) return undefined;
-    tail.add(node);
-    elements += elementCount(shape);
-    if (tail.size > mostNodes || elements > mostElements) return undefined;
+    if (tail.size > mostNodes || work > mostWork) return undefined;
+    if (source) continue;
     for (const input of node.inputs) seen.add(input);
   }
   if (sources.size === 0) return undefined;
@@ -116,6 +119,12 @@ function tailOf(
     nodes: graph.nodes.filter((node) => tail.has(node)),
     sources: graph.nodes.flatMap((node) => sources.get(node.outputs[0]) ?? []),
   };
+}
+
+/** Without a `.bin` there are none. */
+function hasWeights(node: Node): boolean {
+  const specs = opOf(node, ops).weights?.(paramsOf(node, ops)) ?? [];
+  return specs.every(({ name }) => node.weights[name] !== undefined);
 }
 
 function sourceOf(
@@ -162,7 +171,7 @@ function runTail(
       for (const [i, blob] of node.outputs.entries()) blobs.set(blob, made[i]);
     }
   } catch (error) {
-    if (error instanceof GraphError) return undefined;
+    if (error instanceof NcnnkitError) return undefined;
     throw error;
   }
   return new Map(outputs.map((blob) => [blob, blobs.get(blob)!]));
