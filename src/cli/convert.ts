@@ -4,8 +4,8 @@ import { slashed } from "../node/local.ts";
 import { convert, modelFiles, summarize } from "../node.ts";
 import { command, flag, type OptionsOf, option, required } from "./command.ts";
 import { keepOthers, keepSource, writeInto } from "./files.ts";
-import { nameOptions, openNamed } from "./names.ts";
-import { factOptions, inputOptions, jsonOption } from "./options.ts";
+import { modelOptions, openNamed } from "./names.ts";
+import { jsonOption } from "./options.ts";
 import { type Terminal, table, warn } from "./terminal.ts";
 
 const options = {
@@ -18,9 +18,7 @@ const options = {
   keepDecode: flag("--keep-decode", "ONNX: keep the decoding of boxes that is in the graph"),
   verbose: flag("--verbose", "say what each rewrite did, and what nearly matched"),
   ...jsonOption,
-  ...factOptions,
-  ...inputOptions,
-  ...nameOptions,
+  ...modelOptions,
 };
 type Options = OptionsOf<typeof options>;
 

@@ -17,17 +17,8 @@ import {
 import { hasOwnLabels, requireHeads, stageTitles } from "../steps.ts";
 import { command, list, type OptionsOf, option, required } from "./command.ts";
 import { change, figures, percent } from "./figures.ts";
-import { nameOptions, openNamed } from "./names.ts";
-import {
-  budgetOf,
-  budgetTimeOption,
-  factOptions,
-  inputOptions,
-  jsonOption,
-  methodOption,
-  numberIn,
-  threadsOption,
-} from "./options.ts";
+import { modelOptions, openNamed } from "./names.ts";
+import { budgetOf, budgetTimeOption, jsonOption, methodOption, numberIn, threadsOption } from "./options.ts";
 import { startProgress } from "./progress.ts";
 import { type Terminal, warn } from "./terminal.ts";
 
@@ -59,9 +50,7 @@ const options = {
   ),
   ...budgetTimeOption,
   ...jsonOption,
-  ...factOptions,
-  ...inputOptions,
-  ...nameOptions,
+  ...modelOptions,
 };
 type Options = OptionsOf<typeof options>;
 

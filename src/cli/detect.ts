@@ -13,8 +13,8 @@ import {
 } from "../node.ts";
 import type { CocoRow, Model } from "../steps.ts";
 import { choice, command, flag, type OptionsOf, option } from "./command.ts";
-import { loadNamed, nameOptions } from "./names.ts";
-import { engineOptions, factOptions, inputOptions, jsonOption, knownFacts, numberIn } from "./options.ts";
+import { loadNamed, modelOptions } from "./names.ts";
+import { engineOptions, jsonOption, knownFacts, numberIn } from "./options.ts";
 import { startProgress } from "./progress.ts";
 import { type Terminal, warn } from "./terminal.ts";
 
@@ -43,10 +43,8 @@ const options = {
   classes: option("--classes <list>", "only these classes: names or numbers, comma between", parseClasses),
   rectangle: flag("--rect", "pad to the next multiple of the stride only: faster on oblong pictures"),
   agnostic: flag("--agnostic", "boxes of different classes suppress each other"),
-  ...factOptions,
-  ...inputOptions,
+  ...modelOptions,
   ...engineOptions,
-  ...nameOptions,
 };
 type Options = OptionsOf<typeof options>;
 

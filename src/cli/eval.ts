@@ -11,8 +11,8 @@ import {
 import { hasOwnLabels, inputDifferences, type Model } from "../steps.ts";
 import { choice, command, flag, type OptionsOf, option, required } from "./command.ts";
 import { change, figures, percent } from "./figures.ts";
-import { loadNamed, nameOptions } from "./names.ts";
-import { engineOptions, factOptions, inputOptions, jsonOption, knownFacts, numberIn } from "./options.ts";
+import { loadNamed, modelOptions } from "./names.ts";
+import { engineOptions, jsonOption, knownFacts, numberIn } from "./options.ts";
 import { startProgress } from "./progress.ts";
 import { type Terminal, warn } from "./terminal.ts";
 
@@ -37,10 +37,8 @@ const options = {
   limit: option("--limit <n>", "pictures at most", numberIn(1, 1e7, true)),
   perClass: flag("--per-class", "also the AP of every class"),
   ...jsonOption,
-  ...factOptions,
-  ...inputOptions,
+  ...modelOptions,
   ...engineOptions,
-  ...nameOptions,
 };
 type Options = OptionsOf<typeof options>;
 

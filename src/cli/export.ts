@@ -6,8 +6,8 @@ import { exportModel, UsageError } from "../node.ts";
 import { blobsOf } from "../steps.ts";
 import { command, flag, option } from "./command.ts";
 import { keepSource } from "./files.ts";
-import { nameOptions, openNamed } from "./names.ts";
-import { factOptions, inputOptions, jsonOption } from "./options.ts";
+import { modelOptions, openNamed } from "./names.ts";
+import { jsonOption } from "./options.ts";
 import { warn } from "./terminal.ts";
 
 export const exportCommand = command({
@@ -22,9 +22,7 @@ export const exportCommand = command({
     dynamic: flag("--dynamic", "leave height and width open"),
     static: flag("--static", "one size, the default"),
     ...jsonOption,
-    ...factOptions,
-    ...inputOptions,
-    ...nameOptions,
+    ...modelOptions,
   },
   notes: `
 Outputs are the raw heads, without decoding. Heads, stride, anchors and class names are in the metadata of the file, where ncnnkit

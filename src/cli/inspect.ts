@@ -2,8 +2,8 @@
 import { type GraphSummary, type OpenedModel, type Shape, summarize } from "../node.ts";
 import { describeHead, formatShape } from "../steps.ts";
 import { command, flag } from "./command.ts";
-import { nameOptions, openNamed } from "./names.ts";
-import { factOptions, inputOptions, jsonOption } from "./options.ts";
+import { modelOptions, openNamed } from "./names.ts";
+import { jsonOption } from "./options.ts";
 import { table, warn } from "./terminal.ts";
 
 export const inspect = command({
@@ -16,9 +16,7 @@ export const inspect = command({
     ],
   ],
   options: {
-    ...factOptions,
-    ...inputOptions,
-    ...nameOptions,
+    ...modelOptions,
     graph: flag("--graph", "list the layers with their shapes"),
     ...jsonOption,
   },

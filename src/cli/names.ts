@@ -9,13 +9,16 @@ import {
 } from "../node.ts";
 import type { Model } from "../steps.ts";
 import { flag, type OptionsOf } from "./command.ts";
-import { knownFacts } from "./options.ts";
+import { factOptions, inputOptions, knownFacts } from "./options.ts";
 import { startProgress } from "./progress.ts";
 import type { Terminal } from "./terminal.ts";
 
 export const nameOptions = {
   offline: flag("--offline", "download nothing: a model by name must be on this machine"),
 };
+/** Of every command that opens a model of whatever origin. */
+export const modelOptions = { ...factOptions, ...inputOptions, ...nameOptions };
+
 type NameOptions = OptionsOf<typeof nameOptions>;
 
 /** `load` of a path or a name, telling of downloads on the terminal. */

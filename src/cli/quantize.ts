@@ -26,16 +26,8 @@ import {
 } from "../steps.ts";
 import { command, flag, list, type OptionsOf, option, required } from "./command.ts";
 import { keepOthers, keepSource, readTable, writeInto } from "./files.ts";
-import { nameOptions, openNamed } from "./names.ts";
-import {
-  budgetOf,
-  budgetTimeOption,
-  factOptions,
-  inputOptions,
-  jsonOption,
-  numberIn,
-  threadsOption,
-} from "./options.ts";
+import { modelOptions, openNamed } from "./names.ts";
+import { budgetOf, budgetTimeOption, jsonOption, numberIn, threadsOption } from "./options.ts";
 import { startProgress } from "./progress.ts";
 import { type Terminal, table as textTable, warn } from "./terminal.ts";
 
@@ -66,9 +58,7 @@ const options = {
   ...threadsOption,
   plain: flag("--plain", "weights as they are, rounded to nearest: the files of ncnn2int8"),
   ...jsonOption,
-  ...factOptions,
-  ...inputOptions,
-  ...nameOptions,
+  ...modelOptions,
 };
 type Options = OptionsOf<typeof options>;
 

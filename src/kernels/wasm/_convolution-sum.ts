@@ -1,17 +1,6 @@
 /** The sum of a dense convolution, for one tile: over groups of segments, or over the inputs widened to scratch memory. */
-import {
-  addTo,
-  type Expression,
-  type Func,
-  f32x4,
-  i32,
-  i32x4,
-  type Local,
-  set,
-  store,
-  v128,
-  whileLoop,
-} from "../../wasm/index.ts";
+import { type Expression, f32x4, i32, i32x4, set, store, v128 } from "../../wasm/expressions.ts";
+import { addTo, type Func, type Local, whileLoop } from "../../wasm/index.ts";
 import {
   type ConvolutionSpec,
   type DotKind,

@@ -5,17 +5,16 @@
  */
 import {
   type Expression,
-  type Func,
   f32x4,
   i8x16,
   i16x8,
   i32x4,
-  type Local,
   set,
   store,
   tee,
   v128,
-} from "../../wasm/index.ts";
+} from "../../wasm/expressions.ts";
+import type { Func, Local } from "../../wasm/index.ts";
 import { emitActivation, emitMaddOnce } from "./_math.ts";
 import { temp } from "./_temp.ts";
 import { type EpilogueStep, lowestAfter, type StoreSpec, type Target } from "./spec.ts";

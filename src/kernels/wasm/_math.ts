@@ -2,7 +2,8 @@
  * Vector functions of one f32x4, emitted inline. Each takes its argument in a local and leaves the result on the stack.
  */
 import type { Activation } from "../../base/activation.ts";
-import { type Expression, type Func, f32x4, i32x4, type Local, set, tee } from "../../wasm/index.ts";
+import { type Expression, f32x4, i32x4, set, tee } from "../../wasm/expressions.ts";
+import type { Func, Local } from "../../wasm/index.ts";
 import { temp } from "./_temp.ts";
 import type { Target } from "./spec.ts";
 

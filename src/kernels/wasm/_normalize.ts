@@ -1,5 +1,6 @@
 /** What LayerNorm and LRN have in common: a walk over the pixels, each of which is looked at as a whole first. */
-import { address, addTo, type Func, forRange, type Local, set } from "../../wasm/index.ts";
+import { address, set } from "../../wasm/expressions.ts";
+import { addTo, type Func, forRange, type Local } from "../../wasm/index.ts";
 import { type EpilogueSpec, emitEpilogue } from "./_epilogue.ts";
 import { epiloguePointers } from "./_params.ts";
 import { temp } from "./_temp.ts";

@@ -1,5 +1,6 @@
 /** The loop nest of kernels that visit every pixel and channel vector of a picture. */
-import { addTo, type Func, forRange, i32, type Local } from "../../wasm/index.ts";
+import { i32 } from "../../wasm/expressions.ts";
+import { addTo, type Func, forRange, type Local } from "../../wasm/index.ts";
 import { temp } from "./_temp.ts";
 
 /** A picture that a walk steps over: base address, strides, and bytes of one channel vector. */

@@ -2,21 +2,8 @@
  * Attention in heads, softmax(Q·Kᵀ)·V; Q is scaled already. Rows lie behind each other (`[row][slot]`), and a head
  * is a run of `width` slots. Each output row of each head is one unit of work: scores of all keys go to scratch memory.
  */
-import {
-  address,
-  addTo,
-  type Expression,
-  type Func,
-  type FuncRef,
-  f32x4,
-  forRange,
-  i32,
-  type Local,
-  type Module,
-  set,
-  store,
-  v128,
-} from "../../wasm/index.ts";
+import { address, type Expression, f32x4, i32, set, store, v128 } from "../../wasm/expressions.ts";
+import { addTo, type Func, type FuncRef, forRange, type Local, type Module } from "../../wasm/index.ts";
 import { emitExp, reduceLanes } from "./_math.ts";
 import { temp } from "./_temp.ts";
 import type { Target } from "./spec.ts";

@@ -13,16 +13,8 @@
  * output channels. i8: a unit is four k, lanes `[4 channels][4 k]`; for the i16 dot a unit is two pairs,
  * `[pair][vectors]` of lanes `[4 channels][2 k]` i16.
  */
-import {
-  addTo,
-  type Func,
-  type FuncRef,
-  forRange,
-  i32,
-  type Local,
-  type Module,
-  set,
-} from "../../wasm/index.ts";
+import { i32, set } from "../../wasm/expressions.ts";
+import { addTo, type Func, type FuncRef, forRange, type Local, type Module } from "../../wasm/index.ts";
 import type { ConvolutionSpec } from "./_convolution-spec.ts";
 import { type Accumulators, SegmentSum } from "./_convolution-sum.ts";
 import { accumulatorStart, emitEpilogue, epilogueGroupBytes } from "./_epilogue.ts";

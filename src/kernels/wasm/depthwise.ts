@@ -5,21 +5,8 @@
  *
  * Weights: f32 `[block of 4 channels][tap][4]` float32; i8 `[block of 8 channels][tap][8]` int16.
  */
-import {
-  address,
-  addTo,
-  type Expression,
-  type Func,
-  type FuncRef,
-  f32x4,
-  forRange,
-  i16x8,
-  i32,
-  type Local,
-  type Module,
-  set,
-  v128,
-} from "../../wasm/index.ts";
+import { address, type Expression, f32x4, i16x8, i32, set, v128 } from "../../wasm/expressions.ts";
+import { addTo, type Func, type FuncRef, forRange, type Local, type Module } from "../../wasm/index.ts";
 import { accumulatorStart, type EpilogueSpec, emitEpilogue, epilogueGroupBytes } from "./_epilogue.ts";
 import { kernelParams } from "./_params.ts";
 import { temp } from "./_temp.ts";

@@ -1,13 +1,6 @@
 /** Element-wise kernels over pictures: activations that no convolution could take along, and arithmetic of two inputs. */
-import {
-  type Expression,
-  type FuncRef,
-  f32x4,
-  type Local,
-  type Module,
-  set,
-  v128,
-} from "../../wasm/index.ts";
+import { type Expression, f32x4, set, v128 } from "../../wasm/expressions.ts";
+import type { FuncRef, Local, Module } from "../../wasm/index.ts";
 import type { BinaryOperator } from "../operators.ts";
 import { type EpilogueSpec, emitEpilogue } from "./_epilogue.ts";
 import { epiloguePointers, kernelParams } from "./_params.ts";

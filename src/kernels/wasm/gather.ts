@@ -1,16 +1,6 @@
 /** Channels from several pictures into one: as they are, enlarged by repetition, or into a frame. */
-import {
-  address,
-  addTo,
-  type Func,
-  type FuncRef,
-  forRange,
-  i32,
-  type Local,
-  type Module,
-  set,
-  tee,
-} from "../../wasm/index.ts";
+import { address, i32, set, tee } from "../../wasm/expressions.ts";
+import { addTo, type Func, type FuncRef, forRange, type Local, type Module } from "../../wasm/index.ts";
 import { kernelParams } from "./_params.ts";
 import { temp } from "./_temp.ts";
 

@@ -1,17 +1,6 @@
 /** The network's inputs become pictures. */
-import {
-  address,
-  addTo,
-  type Func,
-  type FuncRef,
-  f32x4,
-  forRange,
-  i32,
-  type Local,
-  type Module,
-  set,
-  v128,
-} from "../../wasm/index.ts";
+import { address, f32x4, i32, set, v128 } from "../../wasm/expressions.ts";
+import { addTo, type Func, type FuncRef, forRange, type Local, type Module } from "../../wasm/index.ts";
 import { type EpilogueSpec, emitEpilogue, epilogueGroupBytes } from "./_epilogue.ts";
 import { kernelParams, vectorBytes } from "./_params.ts";
 import { temp } from "./_temp.ts";

@@ -1,14 +1,6 @@
 /** LayerNorm: along the channels of every pixel. */
-import {
-  type Expression,
-  type FuncRef,
-  f32x4,
-  type Local,
-  type Module,
-  set,
-  tee,
-  v128,
-} from "../../wasm/index.ts";
+import { type Expression, f32x4, set, tee, v128 } from "../../wasm/expressions.ts";
+import type { FuncRef, Local, Module } from "../../wasm/index.ts";
 import { reduceLanes } from "./_math.ts";
 import { eachVector, type NormSpec, normalizedWalk } from "./_normalize.ts";
 import { kernelParams } from "./_params.ts";

@@ -1,16 +1,6 @@
 /** LRN across the channels of every pixel. */
-import {
-  addTo,
-  type Expression,
-  type FuncRef,
-  f32x4,
-  type Local,
-  type Module,
-  set,
-  store,
-  tee,
-  v128,
-} from "../../wasm/index.ts";
+import { type Expression, f32x4, set, store, tee, v128 } from "../../wasm/expressions.ts";
+import { addTo, type FuncRef, type Local, type Module } from "../../wasm/index.ts";
 import { eachVector, type NormSpec, normalizedWalk } from "./_normalize.ts";
 import { kernelParams } from "./_params.ts";
 import { temp } from "./_temp.ts";

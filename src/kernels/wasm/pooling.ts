@@ -1,20 +1,6 @@
 /** Max and average pooling over pictures; windows are clipped to the input, no border is needed. */
-import {
-  addTo,
-  type Expression,
-  type Func,
-  type FuncRef,
-  f32x4,
-  forRange,
-  i8x16,
-  i32,
-  type Local,
-  type Module,
-  select,
-  set,
-  tee,
-  v128,
-} from "../../wasm/index.ts";
+import { type Expression, f32x4, i8x16, i32, select, set, tee, v128 } from "../../wasm/expressions.ts";
+import { addTo, type Func, type FuncRef, forRange, type Local, type Module } from "../../wasm/index.ts";
 import { type EpilogueSpec, emitEpilogue } from "./_epilogue.ts";
 import { epiloguePointers, kernelParams } from "./_params.ts";
 import { temp } from "./_temp.ts";

@@ -2,18 +2,8 @@
  * Bilinear resize of float32 pictures. Positions and weights come in tables made by the planner, so the kernel knows no
  * coordinate convention: per output row `[offset0, offset1, weight1]` (i32 bytes, i32 bytes, f32), the same per column.
  */
-import {
-  addTo,
-  type Expression,
-  type FuncRef,
-  f32x4,
-  i32,
-  type Local,
-  type Module,
-  type Operand,
-  set,
-  v128,
-} from "../../wasm/index.ts";
+import { type Expression, f32x4, i32, type Operand, set, v128 } from "../../wasm/expressions.ts";
+import { addTo, type FuncRef, type Local, type Module } from "../../wasm/index.ts";
 import { type EpilogueSpec, emitEpilogue } from "./_epilogue.ts";
 import { epiloguePointers, kernelParams } from "./_params.ts";
 import { temp } from "./_temp.ts";

@@ -1,18 +1,6 @@
 /** Softmax over the channels of every pixel: e^(x − max) / Σ e^(x − max). */
-import {
-  addTo,
-  type Expression,
-  type Func,
-  type FuncRef,
-  f32x4,
-  forRange,
-  i32,
-  type Local,
-  type Module,
-  set,
-  store,
-  v128,
-} from "../../wasm/index.ts";
+import { type Expression, f32x4, i32, set, store, v128 } from "../../wasm/expressions.ts";
+import { addTo, type Func, type FuncRef, forRange, type Local, type Module } from "../../wasm/index.ts";
 import { emitExp, reduceLanes } from "./_math.ts";
 import { walk } from "./_walk.ts";
 import type { Target } from "./spec.ts";

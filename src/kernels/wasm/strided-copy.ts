@@ -1,15 +1,6 @@
 /** Strided tensors become dense ones. */
-import {
-  address,
-  addTo,
-  type Func,
-  type FuncRef,
-  forRange,
-  i32,
-  type Local,
-  type Module,
-  set,
-} from "../../wasm/index.ts";
+import { address, i32, set } from "../../wasm/expressions.ts";
+import { addTo, type Func, type FuncRef, forRange, type Local, type Module } from "../../wasm/index.ts";
 import { temp } from "./_temp.ts";
 
 /** Copies a strided float32 tensor of up to four axes to a dense one. Strides in elements. */
