@@ -106,6 +106,14 @@ describeNetworks("sums and products", [
       shapes: { x: [6, 3, 4], z: [1, 3, 4] },
     },
   ]),
+  ...["x z", "z x"].map(
+    (inputs): Network => ({
+      title: `a vector along w: ${inputs}`,
+      text: `BinaryOp s 2 1 ${inputs} y 0=1`,
+      shapes: { x: [3, 1, 5], z: [5] },
+      inJavaScript: ["BinaryOp"],
+    }),
+  ),
   { title: "largest of two", text: "Eltwise s 2 1 x z y 0=2", shapes: { x: [5, 3, 4], z: [5, 3, 4] } },
   { title: "product of two", text: "Eltwise s 2 1 x z y 0=0", shapes: { x: [5, 3, 4], z: [5, 3, 4] } },
   {

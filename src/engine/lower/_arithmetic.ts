@@ -25,7 +25,9 @@ export function addBinary(layer: Layer, operator: BinaryOperator): boolean {
   const low = swap ? broadcast(shapeA, shapeB).a : broadcast(shapeA, shapeB).b;
   if (!sameShape(swap ? shapeB : shapeA, shape)) return false;
   const kind = broadcastKind(low, shape);
-  if (!kind || (swap ? shapeA : shapeB).length === 2) return false;
+  const { length: rank } = swap ? shapeA : shapeB;
+  // A vector is held as channels of one pixel, which is not how it lies along w.
+  if (!kind || rank === 2 || (kind === "pixel" && rank === 1)) return false;
   return swap
     ? addElementwise(layer, reversed[operator] ?? operator, b, a, kind)
     : addElementwise(layer, operator, a, b, kind);
