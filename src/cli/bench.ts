@@ -6,7 +6,7 @@ import { command, type OptionsOf, option } from "./command.ts";
 import { loadNamed, nameOptions } from "./names.ts";
 import { engineOptions, jsonOption, numberIn, sizeOption } from "./options.ts";
 import { startProgress } from "./progress.ts";
-import { type Terminal, table } from "./terminal.ts";
+import { printJson, type Terminal, table } from "./terminal.ts";
 
 interface Row extends BenchmarkResult {
   readonly model: string;
@@ -42,7 +42,7 @@ Examples:
     }
     const environment = describeEnvironment(options.threads ?? 1);
     const peak = process.resourceUsage().maxRSS * 1024;
-    if (options.json) terminal.out(`${JSON.stringify({ environment, rows, peakBytes: peak }, null, 2)}\n`);
+    if (options.json) printJson(terminal, { environment, rows, peakBytes: peak });
     else terminal.out(describe(rows, environment, peak));
   },
 });

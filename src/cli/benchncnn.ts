@@ -11,6 +11,7 @@ import {
 } from "../official.ts";
 import { describeEnvironment } from "./bench.ts";
 import { command, flag, option } from "./command.ts";
+import { printJson } from "./terminal.ts";
 
 /** ncnn's positional arguments, in order. */
 interface Arguments {
@@ -75,7 +76,7 @@ export const benchncnn = command({
       terminal.err(line(row));
     }
     const seconds = (performance.now() - start) / 1000;
-    if (json) terminal.out(`${JSON.stringify({ environment, seconds, rows }, null, 2)}\n`);
+    if (json) printJson(terminal, { environment, seconds, rows });
   },
 });
 

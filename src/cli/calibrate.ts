@@ -30,10 +30,10 @@ import {
 } from "../steps.ts";
 import { choice, command, list, type OptionsOf, option, required } from "./command.ts";
 import { keepOthers, writeInto } from "./files.ts";
-import { nameOptions, openNamed } from "./names.ts";
+import { nameOptions, openNamed, warnAssumptions } from "./names.ts";
 import { factOptions, jsonOption, methodOption, numberIn, parseNumbers, threadsOption } from "./options.ts";
 import { startProgress } from "./progress.ts";
-import { type Terminal, table, warn } from "./terminal.ts";
+import { printJson, type Terminal, table, warn } from "./terminal.ts";
 
 const notes = `
 Pictures are prepared as the model manifest says. The table has the format of ncnn2table and belongs to the model as it is.
@@ -100,7 +100,7 @@ async function run([file]: [string], options: Options, terminal: Terminal): Prom
   // What pictures are prepared with here is compared with the manifest, and does not change it.
   const { mean: _, norm: __, pixel: ___, resize: ____, ...facts } = options;
   const opened = await openNamed(file, facts, terminal);
-  for (const text of opened.assumptions) warn(terminal, `${file}: ${text}`);
+  warnAssumptions(file, opened, terminal);
   const { dir, name: stem } = path.parse(options.out);
   await keepOthers(["json", "h"].map((extension) => path.join(dir, `${stem}-calibrated.${extension}`)));
   const { graph, manifest } = opened.raw ? convert(opened) : opened;
@@ -226,7 +226,7 @@ async function finish(
   if (options.json) {
     await writeInto(path.dirname(options.out), files);
     const rows = layers.map(({ histogram: _, ...layer }) => layer);
-    terminal.out(`${JSON.stringify({ method, images, files: Object.keys(files), layers: rows }, null, 2)}\n`);
+    printJson(terminal, { method, images, files: Object.keys(files), layers: rows });
     return;
   }
   const worst = layers.toSorted((a, b) => a.inputSqnr - b.inputSqnr).slice(0, 5);

@@ -6,7 +6,7 @@ import { command, type OptionsOf, option } from "./command.ts";
 import { loadNamed, nameOptions } from "./names.ts";
 import { jsonOption, numberIn, sizeOption } from "./options.ts";
 import { type Progress, startProgress } from "./progress.ts";
-import { table } from "./terminal.ts";
+import { printJson, table } from "./terminal.ts";
 
 export const compare = command({
   name: "compare",
@@ -48,7 +48,7 @@ Examples:
       );
       const rows = await compareModels(reference, candidate, tensors);
       if (options.order === "worst") rows.sort((a, b) => a.sqnr - b.sqnr);
-      if (options.json) terminal.out(`${JSON.stringify(rows, null, 2)}\n`);
+      if (options.json) printJson(terminal, rows);
       else terminal.out(describe(rows));
     } finally {
       progress.stop();

@@ -4,9 +4,9 @@ import { slashed } from "../node/local.ts";
 import { convert, modelFiles, summarize } from "../node.ts";
 import { command, flag, type OptionsOf, option, required } from "./command.ts";
 import { keepOthers, keepSource, writeInto } from "./files.ts";
-import { modelOptions, openNamed } from "./names.ts";
+import { modelOptions, openNamed, warnAssumptions } from "./names.ts";
 import { jsonOption } from "./options.ts";
-import { type Terminal, table, warn } from "./terminal.ts";
+import { printJson, type Terminal, table } from "./terminal.ts";
 
 const options = {
   out: required("-o, --out <dir>", "folder to write to"),
@@ -45,7 +45,7 @@ export const convertCommand = command({
 async function run([file]: [string], options: Options, terminal: Terminal): Promise<void> {
   const { name, fp16, optimize, keepFocus, keepSizes, keepDecode } = options;
   const opened = await openNamed(file, options, terminal, { keepSizes, keepDecode });
-  for (const text of opened.assumptions) warn(terminal, `${file}: ${text}`);
+  warnAssumptions(file, opened, terminal);
   if (options.verbose) for (const line of opened.details ?? []) terminal.err(`${line}\n`);
   const { graph, manifest, rewrites } = convert(opened, {
     ...{ name, fp16, optimize, keepFocus, keepSizes },
@@ -57,7 +57,7 @@ async function run([file]: [string], options: Options, terminal: Terminal): Prom
   await keepOthers(outputs);
   const written = await writeInto(options.out, files);
   if (options.json) {
-    terminal.out(`${JSON.stringify({ files: written, rewrites, manifest }, null, 2)}\n`);
+    printJson(terminal, { files: written, rewrites, manifest });
     return;
   }
   const { parameters } = summarize(graph, {});

@@ -17,10 +17,10 @@ import {
 import { hasOwnLabels, requireHeads, stageTitles } from "../steps.ts";
 import { command, list, type OptionsOf, option, required } from "./command.ts";
 import { change, figures, percent } from "./figures.ts";
-import { modelOptions, openNamed } from "./names.ts";
+import { modelOptions, openNamed, warnAssumptions } from "./names.ts";
 import { budgetOf, budgetTimeOption, jsonOption, methodOption, numberIn, threadsOption } from "./options.ts";
 import { startProgress } from "./progress.ts";
-import { type Terminal, warn } from "./terminal.ts";
+import { printJson, type Terminal, warn } from "./terminal.ts";
 
 const notes = `
 Writes OUT/fp16 and OUT/int8, each with NAME.param and NAME.bin for ncnn, the model manifest and a C++ header, NAME.table, and
@@ -68,7 +68,7 @@ async function run([file]: [string], options: Options, terminal: Terminal): Prom
   const name = options.name ?? opened.manifest.name;
   const out = options.out ?? `${name}-deploy`;
   checkReplaceable(out);
-  for (const text of opened.assumptions) warn(terminal, `${file}: ${text}`);
+  warnAssumptions(file, opened, terminal);
   requireHeads(opened);
   const { labels } = opened.manifest;
   const told = startProgress(terminal, { stages: true });
@@ -141,7 +141,7 @@ function report(
     const { variants, layers, examples: _, pairs: __, ...facts } = data;
     const slim = layers.map(({ histogram: ___, ...layer }) => layer);
     const json = { ...facts, variants, quantization: record, layers: slim, files: Object.keys(files), out };
-    terminal.out(`${JSON.stringify(json, null, 2)}\n`);
+    printJson(terminal, json);
     return;
   }
   const rows = data.variants.map((variant) => [

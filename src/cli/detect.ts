@@ -13,10 +13,10 @@ import {
 } from "../node.ts";
 import type { CocoRow, Model } from "../steps.ts";
 import { choice, command, flag, type OptionsOf, option } from "./command.ts";
-import { loadNamed, modelOptions } from "./names.ts";
+import { loadNamed, modelOptions, warnAssumptions } from "./names.ts";
 import { engineOptions, jsonOption, knownFacts, numberIn } from "./options.ts";
 import { startProgress } from "./progress.ts";
-import { type Terminal, warn } from "./terminal.ts";
+import { printJson, type Terminal, warn } from "./terminal.ts";
 
 const notes = `
 Prints a line per box: label, score, and x, y, width, height in pixels of the picture.
@@ -89,7 +89,7 @@ async function run(
   const facts = await knownFacts(options);
   const model = await loadNamed(modelFile, terminal, { ...facts, backend, threads, wideVectors, offline });
   try {
-    for (const text of model.assumptions) warn(terminal, `${modelFile}: ${text}`);
+    warnAssumptions(modelFile, model, terminal);
     model.requireHeads();
     await detectAll(model, files, targets, options, terminal);
   } finally {
@@ -135,7 +135,7 @@ async function detectAll(
   if (options.out && options.save === "coco") {
     await writeFiles(options.out, { "detections.json": JSON.stringify(rows) });
   }
-  if (options.json) terminal.out(`${JSON.stringify(toJson(model, results, failed), null, 2)}\n`);
+  if (options.json) printJson(terminal, toJson(model, results, failed));
   else terminal.err(`${closing(results, failed.length, options)}\n`);
 }
 

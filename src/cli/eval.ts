@@ -11,10 +11,10 @@ import {
 import { hasOwnLabels, inputDifferences, type Model } from "../steps.ts";
 import { choice, command, flag, type OptionsOf, option, required } from "./command.ts";
 import { change, figures, percent } from "./figures.ts";
-import { loadNamed, modelOptions } from "./names.ts";
+import { loadNamed, modelOptions, warnAssumptions } from "./names.ts";
 import { engineOptions, jsonOption, knownFacts, numberIn } from "./options.ts";
 import { startProgress } from "./progress.ts";
-import { type Terminal, warn } from "./terminal.ts";
+import { printJson, type Terminal, warn } from "./terminal.ts";
 
 const notes = `
 AP, recall and fidelity are printed times 100. Fidelity is the AP of a model when the detections of the first model (score at
@@ -59,7 +59,7 @@ async function run([files]: [string[]], options: Options, terminal: Terminal): P
       const facts = await knownFacts(options);
       const model = await loadNamed(file, terminal, { ...facts, backend, threads, offline });
       models.push(model);
-      for (const text of model.assumptions) warn(terminal, `${file}: ${text}`);
+      warnAssumptions(file, model, terminal);
       model.requireHeads();
       const differences = inputDifferences(models[0].manifest.input, model.manifest.input);
       if (differences.length) {
@@ -112,7 +112,7 @@ async function measure(
   } finally {
     progress.stop();
   }
-  if (options.json) terminal.out(`${JSON.stringify(toJson(result, files, skipped), null, 2)}\n`);
+  if (options.json) printJson(terminal, toJson(result, files, skipped));
   else terminal.out(describe(result, names(files, result), skipped.length, options.perClass));
 }
 

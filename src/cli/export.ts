@@ -6,9 +6,9 @@ import { exportModel, UsageError } from "../node.ts";
 import { blobsOf } from "../steps.ts";
 import { command, flag, option } from "./command.ts";
 import { keepSource } from "./files.ts";
-import { modelOptions, openNamed } from "./names.ts";
+import { modelOptions, openNamed, warnAssumptions } from "./names.ts";
 import { jsonOption } from "./options.ts";
-import { warn } from "./terminal.ts";
+import { printJson } from "./terminal.ts";
 
 export const exportCommand = command({
   name: "export",
@@ -35,7 +35,7 @@ Examples:
     if (options.dynamic && options.static)
       throw new UsageError("--dynamic and --static contradict each other");
     const opened = await openNamed(file, options, terminal);
-    for (const text of opened.assumptions) warn(terminal, `${file}: ${text}`);
+    warnAssumptions(file, opened, terminal);
     const { manifest } = opened;
     const out = options.out ?? path.join(path.dirname(file), `${manifest.name}.onnx`);
     keepSource(file, [out], "name another file");
@@ -47,9 +47,7 @@ Examples:
     const { width, height } = options.size ?? manifest.input;
     if (options.json) {
       const { heads, labels } = manifest;
-      terminal.out(
-        `${JSON.stringify({ file: out, bytes: bytes.length, width, height, heads, labels }, null, 2)}\n`,
-      );
+      printJson(terminal, { file: out, bytes: bytes.length, width, height, heads, labels });
       return;
     }
     const size = options.dynamic ? "any size" : `${width}x${height}`;

@@ -4,7 +4,7 @@ import { describeHead, formatShape } from "../steps.ts";
 import { command, flag } from "./command.ts";
 import { modelOptions, openNamed } from "./names.ts";
 import { jsonOption } from "./options.ts";
-import { table, warn } from "./terminal.ts";
+import { printJson, table, warn } from "./terminal.ts";
 
 export const inspect = command({
   name: "inspect",
@@ -30,7 +30,7 @@ Examples:
     const { width, height } = options.size ?? input;
     const summary = summarize(opened.graph, { [input.blob]: [input.channels, height, width] });
     if (options.json) {
-      terminal.out(`${JSON.stringify(toJson(file, opened, summary, options.graph), null, 2)}\n`);
+      printJson(terminal, toJson(file, opened, summary, options.graph));
       return;
     }
     if (!opened.hasWeights) warn(terminal, `${opened.manifest.bin} is not there: weights are not shown`);

@@ -11,7 +11,7 @@ import type { Model } from "../steps.ts";
 import { flag, type OptionsOf } from "./command.ts";
 import { factOptions, inputOptions, knownFacts } from "./options.ts";
 import { startProgress } from "./progress.ts";
-import type { Terminal } from "./terminal.ts";
+import { type Terminal, warn } from "./terminal.ts";
 
 export const nameOptions = {
   offline: flag("--offline", "download nothing: a model by name must be on this machine"),
@@ -39,6 +39,15 @@ export async function openNamed(
 ): Promise<OpenedModel> {
   const known = { ...(await knownFacts(given)), ...options, offline: given.offline };
   return tellingDownloads(terminal, (told) => open(model, { ...known, ...told }));
+}
+
+/** Says what was taken for granted about the model `file`. */
+export function warnAssumptions(
+  file: string,
+  { assumptions }: { readonly assumptions: readonly string[] },
+  terminal: Terminal,
+): void {
+  for (const text of assumptions) warn(terminal, `${file}: ${text}`);
 }
 
 /** Runs something that may download: notices and a bar of KiB on stderr, which is gone at the end, however that comes. */

@@ -3,7 +3,7 @@ import { type Profile, planText, profile } from "../steps.ts";
 import { command, flag, option } from "./command.ts";
 import { loadNamed, nameOptions } from "./names.ts";
 import { jsonOption, numberIn, sizeOption } from "./options.ts";
-import { table } from "./terminal.ts";
+import { printJson, table } from "./terminal.ts";
 
 export const profileCommand = command({
   name: "profile",
@@ -29,7 +29,7 @@ Examples:
         return;
       }
       const result = await profile(model, { ...size, loops });
-      if (json) terminal.out(`${JSON.stringify(result, null, 2)}\n`);
+      if (json) printJson(terminal, result);
       else terminal.out(describe(result, top));
     } finally {
       model.close();

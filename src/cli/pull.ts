@@ -12,7 +12,7 @@ import { requireEntry } from "../steps.ts";
 import { command, flag } from "./command.ts";
 import { nameOptions, tellingDownloads } from "./names.ts";
 import { jsonOption } from "./options.ts";
-import { type Terminal, table } from "./terminal.ts";
+import { printJson, type Terminal, table } from "./terminal.ts";
 
 const notes = `
 Prints the path of each file. Every command that takes a model takes a name as well, and downloads it when it is not here.
@@ -45,7 +45,7 @@ export const pull = command({
     }
     if (json) {
       const models = pulled.map(({ entry, files }) => ({ name: entry.name, licence: entry.licence, files }));
-      terminal.out(`${JSON.stringify(models, null, 2)}\n`);
+      printJson(terminal, models);
     }
   },
 });
@@ -53,7 +53,7 @@ export const pull = command({
 function tell(entries: readonly RegistryEntry[], json: boolean | undefined, terminal: Terminal): void {
   if (json) {
     const rows = entries.map((entry) => ({ ...entry, here: isHere(entry) }));
-    terminal.out(`${JSON.stringify(rows, null, 2)}\n`);
+    printJson(terminal, rows);
     return;
   }
   const rows = entries.map((entry) => [

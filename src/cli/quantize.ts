@@ -26,10 +26,10 @@ import {
 } from "../steps.ts";
 import { command, flag, list, type OptionsOf, option, required } from "./command.ts";
 import { keepOthers, keepSource, readTable, writeInto } from "./files.ts";
-import { modelOptions, openNamed } from "./names.ts";
+import { modelOptions, openNamed, warnAssumptions } from "./names.ts";
 import { budgetOf, budgetTimeOption, jsonOption, numberIn, threadsOption } from "./options.ts";
 import { startProgress } from "./progress.ts";
-import { type Terminal, table as textTable, warn } from "./terminal.ts";
+import { printJson, type Terminal, table as textTable, warn } from "./terminal.ts";
 
 const notes = `
 Writes NAME.param and NAME.bin for ncnn, the manifest NAME.json with the record of the quantization, and the C++ header.
@@ -103,7 +103,7 @@ async function run([file]: [string], options: Options, terminal: Terminal): Prom
   const record = int8.manifest.quantization;
   if (options.json) {
     const paths = written.map((each) => each.file);
-    terminal.out(`${JSON.stringify({ files: paths, quantization: record }, null, 2)}\n`);
+    printJson(terminal, { files: paths, quantization: record });
     return;
   }
   terminal.err(
@@ -116,7 +116,7 @@ async function run([file]: [string], options: Options, terminal: Terminal): Prom
 /** The float model and the table to use: those given, or the better ones that calibrate left beside the table. */
 async function partsOf(file: string, options: Options, terminal: Terminal): Promise<Parts> {
   const opened = await openNamed(file, options, terminal);
-  for (const text of opened.assumptions) warn(terminal, `${file}: ${text}`);
+  warnAssumptions(file, opened, terminal);
   const { graph, manifest } = opened.raw ? convert(opened) : opened;
   quantizableLayers(graph);
   const table = await readTable(options.table, terminal);

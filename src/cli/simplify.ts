@@ -7,7 +7,7 @@ import { simplifyModel } from "../steps.ts";
 import { command, list, option } from "./command.ts";
 import { keepSource } from "./files.ts";
 import { jsonOption } from "./options.ts";
-import { table } from "./terminal.ts";
+import { printJson, table } from "./terminal.ts";
 
 type Shapes = Record<string, number[]>;
 
@@ -58,9 +58,7 @@ Examples:
     const { operators, inputs, outputs } = result;
     const sizes = { before: bytes.length, after: result.bytes.length };
     if (options.json) {
-      terminal.out(
-        `${JSON.stringify({ file: output, bytes: sizes, operators, inputs, outputs }, null, 2)}\n`,
-      );
+      printJson(terminal, { file: output, bytes: sizes, operators, inputs, outputs });
       return;
     }
     const total = (key: "before" | "after"): number => operators.reduce((sum, row) => sum + row[key], 0);

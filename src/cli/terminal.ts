@@ -61,6 +61,11 @@ export function warn(terminal: Terminal, text: string): void {
   terminal.err(`${warning(text)}\n`);
 }
 
+/** The result of a command with `--json`. */
+export function printJson(terminal: Terminal, value: unknown): void {
+  terminal.out(`${JSON.stringify(value, null, 2)}\n`);
+}
+
 /** Lines of columns, padded so that they line up; numbers to the right; a row stays a line whatever its cells hold. */
 export function table(content: readonly (readonly (string | number)[])[], gap = "  "): string {
   const rows = content.map((row) => row.map((cell) => (typeof cell === "string" ? visible(cell) : cell)));
