@@ -10,6 +10,11 @@ export function hasPadding({ y, x }: WindowAxes): boolean {
   return y.padBefore > 0 || y.padAfter > 0 || x.padBefore > 0 || x.padAfter > 0;
 }
 
+/** Whether some window sees padding only. */
+export function hasEmptyWindow({ y, x }: WindowAxes): boolean {
+  return [y, x].some((a) => a.padBefore >= a.kernel || (a.output - 1) * a.stride - a.padBefore >= a.input);
+}
+
 /** A window over the whole axis. */
 export function fullAxis(extent: number): WindowAxis {
   return { kernel: extent, stride: 1, dilation: 1, padBefore: 0, padAfter: 0, input: extent, output: 1 };

@@ -99,8 +99,8 @@ export function gather(data: TensorData, shape: Shape, strides: readonly number[
 }
 
 /** Four values: missing outer ones are `fill`. */
-export function leftPadded(values: readonly number[], fill: number): number[] {
-  return [...new Array<number>(4 - values.length).fill(fill), ...values];
+export function leftPadded(values: readonly number[], fill: number): [number, number, number, number] {
+  return [...new Array<number>(4 - values.length).fill(fill), ...values] as [number, number, number, number];
 }
 
 /** Number of values that a per-channel parameter has to have: the outermost extent. Throws GraphError. */

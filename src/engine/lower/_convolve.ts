@@ -21,12 +21,17 @@ export interface LayerWeights {
   readonly int8: Int8Scales | undefined;
 }
 
-export function weightsOf({ node, p }: Layer, input: PictureView, group: number): LayerWeights {
+export function biasOf({ node, p }: Layer): Float32Array | undefined {
+  return p.bias_term ? weightToFloat32(node.weights.bias) : undefined;
+}
+
+export function weightsOf(layer: Layer, input: PictureView, group: number): LayerWeights {
+  const { node, p } = layer;
   const int8 = int8Scales(node, p, input, group);
   return {
     int8,
     weight: convolutionWeight(node, p.num_output, int8),
-    bias: p.bias_term ? weightToFloat32(node.weights.bias) : undefined,
+    bias: biasOf(layer),
   };
 }
 

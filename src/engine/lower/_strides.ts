@@ -1,15 +1,10 @@
 /** Strides of dense views. */
 import type { Shape } from "../../ir/tensor.ts";
+import { stridesOf } from "../../ops/shapes.ts";
 import type { DenseView } from "../values.ts";
 
-export function rowMajor(shape: Shape): number[] {
-  const strides = shape.map(() => 1);
-  for (let i = shape.length - 2; i >= 0; i--) strides[i] = strides[i + 1] * shape[i + 1];
-  return strides;
-}
-
 export function isRowMajor(view: DenseView): boolean {
-  const expected = rowMajor(view.shape);
+  const expected = stridesOf(view.shape);
   return view.strides.every((stride, i) => stride === expected[i] || view.shape[i] === 1);
 }
 

@@ -4,7 +4,7 @@ import { type Cut, type DeconvolutionParams, deconvolutionCuts } from "../../ops
 import type { FusedStep } from "../steps.ts";
 import { type ChannelRef, pictureOf, type Value } from "../values.ts";
 import type { WindowAxes } from "../windows.ts";
-import { fusedBy } from "./_convolve.ts";
+import { biasOf, fusedBy } from "./_convolve.ts";
 import type { Layer } from "./layer.ts";
 
 /** Groups of inputs that are summed one by one; more are left to JavaScript. */
@@ -83,10 +83,6 @@ function addSpread(
 
 function resultValue({ views, outputShapes: [[channels, height, width]] }: Layer, name: string): Value {
   return views.value(name, channels, height, width);
-}
-
-function biasOf({ node, p }: Layer): Float32Array | undefined {
-  return p.bias_term ? weightToFloat32(node.weights.bias) : undefined;
 }
 
 /** The weights with every kernel in reverse. */

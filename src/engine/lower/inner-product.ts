@@ -2,7 +2,7 @@ import { elementCount } from "../../ir/tensor.ts";
 import { weightToFloat32 } from "../../ir/weight.ts";
 import { type PictureView, pictureOf } from "../values.ts";
 import { fullAxis } from "../windows.ts";
-import { addConvolutions, fusedBy, weightsOf } from "./_convolve.ts";
+import { addConvolutions, biasOf, fusedBy, weightsOf } from "./_convolve.ts";
 import { addLinear } from "./_linear.ts";
 import type { Layer } from "./layer.ts";
 import type { Views } from "./views.ts";
@@ -44,7 +44,7 @@ export function innerProductRows(layer: Layer): boolean {
   const isByRow = p.weight_data_size === p.num_output * inputShapes[0][1];
   if (!isByRow || p.int8_scale_term) return false;
   const weight = weightToFloat32(node.weights.weight);
-  const bias = p.bias_term ? weightToFloat32(node.weights.bias) : undefined;
+  const bias = biasOf(layer);
   const input = views.matrix(node.inputs[0]);
   const [to] = node.outputs;
   views.setPicture(to, addLinear(layer, to, input, weight, bias, fusedBy(p)));

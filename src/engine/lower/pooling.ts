@@ -1,7 +1,6 @@
-import type { WindowAxis } from "../../ir/op.ts";
 import { hasDoublePads, padModes, poolingTypes } from "../../ops/pooling.ts";
 import { padSameLower, padSameUpper, type WindowParams, windowAxes } from "../../ops/windows.ts";
-import { fullAxis, type WindowAxes, withTakenSteps } from "../windows.ts";
+import { fullAxis, hasEmptyWindow, type WindowAxes, withTakenSteps } from "../windows.ts";
 import type { Layer } from "./layer.ts";
 
 /** Pooling over windows, or over all of the picture. */
@@ -17,8 +16,7 @@ export function pooling(layer: Layer): boolean {
   const axes = isGlobal ? { y: fullAxis(view.height), x: fullAxis(view.width) } : windows(layer);
   const countsPadding = !isGlobal && (p.avgpool_count_include_pad !== 0 || samePad(layer) !== undefined);
   const divisor = countsPadding ? "kernel" : "inside";
-  const averagesNothing =
-    operator === "average" && divisor === "inside" && (hasEmptyWindow(axes.y) || hasEmptyWindow(axes.x));
+  const averagesNothing = operator === "average" && divisor === "inside" && hasEmptyWindow(axes);
   if (averagesNothing || hasDoublePads(p as never)) return false;
   const input = views.whole(from);
   const output = views.value(to, input.channels, axes.y.output, axes.x.output);
@@ -26,11 +24,6 @@ export function pooling(layer: Layer): boolean {
   views.add({ kind: "pooling", nodes: [node.name], input, operator, ...axes, divisor, fused: [], output });
   views.setPicture(to, output, view.int8Scale);
   return true;
-}
-
-/** Whether some window sees padding only. */
-function hasEmptyWindow({ kernel, stride, padBefore, input, output }: WindowAxis): boolean {
-  return padBefore >= kernel || (output - 1) * stride - padBefore >= input;
 }
 
 function samePad({ p }: Layer): number | undefined {

@@ -2,6 +2,7 @@
 import { UnsupportedError } from "../../base/errors.ts";
 import type { Graph, Node } from "../../ir/graph.ts";
 import { elementCount, type Shape } from "../../ir/tensor.ts";
+import { stridesOf } from "../../ops/shapes.ts";
 import { type FusableStep, outputsOf, type Step } from "../steps.ts";
 import {
   type BlobView,
@@ -11,7 +12,7 @@ import {
   wholeMatrix,
   wholeValue,
 } from "../values.ts";
-import { isRowMajor, rowMajor } from "./_strides.ts";
+import { isRowMajor } from "./_strides.ts";
 
 /** How to read an output: a dense float32 value, or a picture of integers with rank 3. */
 export type OutputView =
@@ -133,7 +134,7 @@ export class Views {
 
   setDense(blob: string, value: Value): void {
     const shape = this.shapeOf(blob);
-    this.setView(blob, { kind: "dense", value, shape, strides: rowMajor(shape), offset: 0 });
+    this.setView(blob, { kind: "dense", value, shape, strides: stridesOf(shape), offset: 0 });
   }
 
   isInteger(blob: string): boolean {

@@ -9,6 +9,7 @@ import type { Value } from "../values.ts";
 import { type CompiledPlan, compilePlan, initialiseMemory } from "./module.ts";
 import { makePlan } from "./plan.ts";
 import type { Plan } from "./records.ts";
+import { floatOf, origin } from "./representations.ts";
 import type { PlanTarget } from "./target.ts";
 import { ThreadPool } from "./threads.ts";
 
@@ -136,7 +137,7 @@ export class Program {
 
   /** A dense value's numbers in memory. */
   private floats(value: Value): Float32Array {
-    return new Float32Array(this.memory.buffer, value.find("f32", 0, 0).address, value.channels);
+    return new Float32Array(this.memory.buffer, floatOf(value).address, value.channels);
   }
 
   private outputs(): Record<string, Tensor> {
@@ -159,7 +160,7 @@ export class Program {
     for (let c = 0; c < value.channels; c++) {
       for (let y = 0; y < value.height; y++) {
         for (let x = 0; x < value.width; x++) {
-          const at = r.address + r.originOffset + y * r.rowBytes + x * r.pixelBytes + value.slot(c);
+          const at = origin(r) + y * r.rowBytes + x * r.pixelBytes + value.slot(c);
           out[o++] = bytes[at] - r.zeroPoint;
         }
       }

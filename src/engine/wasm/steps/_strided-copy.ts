@@ -1,13 +1,8 @@
 import type { StridedCopySpec } from "../../../kernels/wasm/index.ts";
+import { leftPadded } from "../../../ops/shapes.ts";
 import type { DenseView, Representation } from "../../values.ts";
 import type { KernelCall } from "../records.ts";
 import { floatOf, origin } from "../representations.ts";
-
-type Four = readonly [number, number, number, number];
-
-function leftPadded(values: readonly number[], fill: number): Four {
-  return [...new Array<number>(4 - values.length).fill(fill), ...values] as unknown as Four;
-}
 
 /** A strided tensor to the elements of `target` from number `at` on. */
 export function stridedCopy(view: DenseView, target: Representation, at = 0): KernelCall {

@@ -1,7 +1,7 @@
-import type { WindowAxis } from "../../../ir/op.ts";
 import { emitPooling, type PoolingSpec } from "../../../kernels/wasm/index.ts";
 import type { PoolingStep } from "../../steps.ts";
 import type { Representation } from "../../values.ts";
+import { hasEmptyWindow } from "../../windows.ts";
 import { epilogueOf, packEpilogue } from "../epilogue.ts";
 import { floatOf, origin, soleScale, writeBytes } from "../representations.ts";
 import { callOverRows, type StepKind, sizeOf } from "./kind.ts";
@@ -15,7 +15,7 @@ export const pooling: StepKind<PoolingStep, PoolingSpec> = {
     else read.int8(step.input, scale);
   },
   // The maximum of a window without a pixel is the lowest number.
-  lowest: ({ x, y, input }, of) => (hasPixels(y) && hasPixels(x) ? of(input) : Number.NEGATIVE_INFINITY),
+  lowest: (step, of) => (hasEmptyWindow(step) ? Number.NEGATIVE_INFINITY : of(step.input)),
   copies: (step) => {
     if (byteScale(step) === undefined) return [];
     return step.output.representations.map((target) => [sourceOf(step), target] as const);
@@ -68,8 +68,4 @@ function byteScale({ operator, fused, output }: PoolingStep): number | undefined
 function sourceOf(step: PoolingStep): Representation {
   const scale = byteScale(step);
   return scale === undefined ? floatOf(step.input) : step.input.find("i8", scale, 0);
-}
-
-function hasPixels({ output, stride, padBefore, kernel, input }: WindowAxis): boolean {
-  return kernel > padBefore && (output - 1) * stride - padBefore < input;
 }
