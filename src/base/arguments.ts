@@ -31,8 +31,7 @@ const kinds = {
   "a whole number above 0": (value: unknown) => Number.isInteger(value) && Number(value) > 0,
   "a function": (value: unknown) => typeof value === "function",
   "bytes (a Uint8Array)": (value: unknown) => isCalled(value, "Uint8Array"),
-  "text or bytes (a Uint8Array)": (value: unknown) =>
-    typeof value === "string" || isCalled(value, "Uint8Array"),
+  "text or bytes (a Uint8Array)": isContent,
   "a list": (value: unknown) => Array.isArray(value),
   "a list of strings": (value: unknown) =>
     Array.isArray(value) && value.every((each) => typeof each === "string"),

@@ -68,6 +68,12 @@ export const blobName = z.string().check(
   z.refine((name) => !/\s/.test(name), { error: "a blob name without spaces" }),
 );
 export const extent = z.int().check(z.minimum(1), z.maximum(16384));
+/** `w0 h0 w1 h1 …` in input pixels. */
+export const anchorSizes = z.array(z.number().check(z.positive())).check(
+  z.minLength(2),
+  z.maxLength(256),
+  z.refine((list) => list.length % 2 === 0, { error: "pairs of width and height" }),
+);
 
 /** Scores below this are background: there are too many of them to be right on average about each. */
 export const leastScore = 0.1;
@@ -78,18 +84,17 @@ export const logit = (p: number): number =>
 /** Logit comparisons are only a quick sieve before the score itself is compared, so they may let a little more pass. */
 export const logitSlack = 1e-6;
 
-/** First class with the greatest of `values[at + k·step]` among the allowed, or −1. */
+/** First class with the greatest of `values[at + k]` among the allowed, or −1. */
 export function bestClass(
   values: ArrayLike<number>,
   at: number,
-  step: number,
   classes: number,
   allowed?: Uint8Array,
 ): number {
   let best = -1;
   let greatest = Number.NEGATIVE_INFINITY;
   for (let k = 0; k < classes; k++) {
-    const value = values[at + k * step];
+    const value = values[at + k];
     if (value > greatest && (!allowed || allowed[k])) {
       best = k;
       greatest = value;

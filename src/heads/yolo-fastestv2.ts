@@ -5,7 +5,7 @@ import type { Tensor } from "../ir/tensor.ts";
 import { areaOf, gridStride, planeLoss, planeProblem, visitScores } from "./_planes.ts";
 import { softmaxImportance, softmaxScores, softmaxSource } from "./_softmax.ts";
 import { float, quote } from "./cpp.ts";
-import { blobName, defineHead, extent } from "./kind.ts";
+import { anchorSizes, blobName, defineHead, extent } from "./kind.ts";
 import { channelsOf, type Piece } from "./view.ts";
 
 /**
@@ -40,11 +40,7 @@ export const yoloFastestV2 = defineHead<YoloFastestV2Head>({
     objectness: blobName,
     scores: blobName,
     stride: extent,
-    anchors: z.array(z.number().check(z.positive())).check(
-      z.minLength(2),
-      z.maxLength(256),
-      z.refine((list) => list.length % 2 === 0, { error: "pairs of width and height" }),
-    ),
+    anchors: anchorSizes,
   }),
   needsNms: () => true,
   blobs: ({ boxes, objectness, scores }) => [boxes, objectness, scores],

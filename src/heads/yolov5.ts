@@ -4,7 +4,16 @@ import { sigmoid } from "../base/maths.ts";
 import { formatShape } from "../ir/tensor.ts";
 import type { Candidates, DecodeOptions } from "./candidates.ts";
 import { float, quote } from "./cpp.ts";
-import { bestClass, blobName, defineHead, extent, leastScore, logit, logitSlack } from "./kind.ts";
+import {
+  anchorSizes,
+  bestClass,
+  blobName,
+  defineHead,
+  extent,
+  leastScore,
+  logit,
+  logitSlack,
+} from "./kind.ts";
 
 /**
  * Blob `[anchors, gridHeight·gridWidth, 5 + labels]` of logits `x y w h objectness class…`;
@@ -26,11 +35,7 @@ export const yolov5 = defineHead<Yolov5Head>({
     kind: z.literal("yolov5"),
     blob: blobName,
     stride: extent,
-    anchors: z.array(z.number().check(z.positive())).check(
-      z.minLength(2),
-      z.maxLength(256),
-      z.refine((list) => list.length % 2 === 0, { error: "pairs of width and height" }),
-    ),
+    anchors: anchorSizes,
   }),
   needsNms: () => true,
   blobs: ({ blob }) => [blob],
@@ -66,7 +71,7 @@ export const yolov5 = defineHead<Yolov5Head>({
           add(head, row, cells, gridWidth, data, at, k, objectness, options, out);
         }
       } else {
-        const best = bestClass(data, at + 5, 1, classes, options.allowed);
+        const best = bestClass(data, at + 5, classes, options.allowed);
         if (best >= 0) add(head, row, cells, gridWidth, data, at, best, objectness, options, out);
       }
     }

@@ -4,7 +4,7 @@
  */
 
 import { GraphError } from "../../base/errors.ts";
-import { roundHalfEven } from "../../base/maths.ts";
+import { roundHalfEven, sigmoid } from "../../base/maths.ts";
 import { erf } from "../../ops/error-function.ts";
 import {
   axesOf,
@@ -448,7 +448,7 @@ export const evaluators: Record<string, Evaluate> = {
   ),
   Round: unary(roundHalfEven),
   ScatterND: scatterNd,
-  Sigmoid: unary((x) => 1 / (1 + Math.exp(-x))),
+  Sigmoid: unary(sigmoid),
   Sin: unary(Math.sin),
   Slice: slice,
   Softplus: unary((x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)))),
