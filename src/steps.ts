@@ -10,7 +10,6 @@
 export { inContext, withContext } from "./base/errors.ts";
 export { type BudgetInput, type BudgetResult, keepWithinBudget, sensitivityInputs } from "./deploy/budget.ts";
 export { type CalibratedModel, calibratedFiles, openCalibrated } from "./deploy/calibrated.ts";
-export { inputDifferences } from "./deploy/evaluate.ts";
 export { detectionImportance } from "./deploy/importance.ts";
 export { mergePartials, partialNote } from "./deploy/partial.ts";
 export { stageTitles } from "./deploy/progress.ts";
@@ -33,6 +32,7 @@ export type { Dim } from "./formats/onnx/model.ts";
 export { parseTable, printedScales, printTable } from "./formats/table.ts";
 export { familyNames } from "./heads/families.ts";
 export { blobsOf, describeHead } from "./heads/index.ts";
+export { inputDifferences } from "./heads/input.ts";
 export { formatShape } from "./ir/tensor.ts";
 export { hasOwnLabels } from "./open/assume.ts";
 export { planText, profile, randomInputs } from "./open/benchmark.ts";

@@ -3,8 +3,8 @@ import os from "node:os";
 import { type BenchmarkResult, benchmark, features } from "../node.ts";
 import type { Model } from "../steps.ts";
 import { command, type OptionsOf, option } from "./command.ts";
-import { loadNamed, nameOptions } from "./names.ts";
-import { engineOptions, jsonOption, numberIn, sizeOption } from "./options.ts";
+import { loadNamed, modelOptions } from "./names.ts";
+import { engineOptions, jsonOption, numberIn } from "./options.ts";
 import { startProgress } from "./progress.ts";
 import { printJson, type Terminal, table } from "./terminal.ts";
 
@@ -18,10 +18,9 @@ interface Row extends BenchmarkResult {
 
 const options = {
   int8: option("--int8 <model>", "a second model to time beside it, usually the int8 one"),
-  ...sizeOption,
   loops: option("--loops <n>", "timed inferences", numberIn(1, 100000, true), 20),
   ...engineOptions,
-  ...nameOptions,
+  ...modelOptions,
   ...jsonOption,
 };
 type Options = OptionsOf<typeof options>;
@@ -49,8 +48,8 @@ Examples:
 
 async function time(file: string, options: Options, terminal: Terminal): Promise<Row> {
   const start = performance.now();
-  const { backend, threads, wideVectors, offline, loops } = options;
-  const model = await loadNamed(file, terminal, { backend, threads, wideVectors, offline });
+  const { backend, threads, wideVectors, loops } = options;
+  const model = await loadNamed(file, options, terminal, { backend, threads, wideVectors });
   const loaded = performance.now() - start;
   const { width, height } = options.size ?? model.manifest.input;
   const progress = startProgress(terminal);

@@ -12,7 +12,6 @@ import {
   InputError,
   type Manifest,
   type ModelCalibration,
-  type ModelInput,
   type NamedBytes,
   openPictures,
   UsageError,
@@ -20,7 +19,6 @@ import {
 import {
   calibratedFiles,
   detectionImportance,
-  inputDifferences,
   mergePartials,
   observeSource,
   partialNote,
@@ -28,15 +26,15 @@ import {
   stageTitles,
   writePartial,
 } from "../steps.ts";
-import { choice, command, list, type OptionsOf, option, required } from "./command.ts";
+import { command, list, type OptionsOf, option, required } from "./command.ts";
 import { keepOthers, writeInto } from "./files.ts";
-import { nameOptions, openNamed, warnAssumptions } from "./names.ts";
-import { factOptions, jsonOption, methodOption, numberIn, parseNumbers, threadsOption } from "./options.ts";
+import { modelOptions, openNamed, warnAssumptions } from "./names.ts";
+import { jsonOption, methodOption, numberIn, threadsOption } from "./options.ts";
 import { startProgress } from "./progress.ts";
 import { printJson, type Terminal, table, warn } from "./terminal.ts";
 
 const notes = `
-Pictures are prepared as the model manifest says. The table has the format of ncnn2table and belongs to the model as it is.
+Pictures are prepared as the model manifest says, or as told. The table has the format of ncnn2table and belongs to the model as it is.
 With --method auto, NAME-calibrated.param/.bin/.json/.table are written beside it: the same function with weights that
 quantize better. "ncnnkit quantize" uses them by itself.
 
@@ -74,13 +72,8 @@ const options = {
   ),
   merge: list("--merge <files...>", "make the table of partial results"),
   ...threadsOption,
-  mean: option("--mean <list>", "mean of each channel instead of the manifest's", parseNumbers),
-  norm: option("--norm <list>", "factor of each channel instead of the manifest's", parseNumbers),
-  pixel: choice("--pixel <order>", "channel order instead of the manifest's", ["RGB", "BGR", "GRAY"]),
-  resize: choice("--resize <kind>", "fit instead of the manifest's", ["stretch", "letterbox"]),
   ...jsonOption,
-  ...factOptions,
-  ...nameOptions,
+  ...modelOptions,
 };
 type Options = OptionsOf<typeof options>;
 
@@ -97,17 +90,13 @@ async function run([file]: [string], options: Options, terminal: Terminal): Prom
   if (!options.images && !options.merge) throw new UsageError("give pictures with --images");
   if (options.shard && options.merge)
     throw new UsageError("--shard makes parts and --merge joins them: give one");
-  // What pictures are prepared with here is compared with the manifest, and does not change it.
-  const { mean: _, norm: __, pixel: ___, resize: ____, ...facts } = options;
-  const opened = await openNamed(file, facts, terminal);
+  const opened = await openNamed(file, options, terminal);
   warnAssumptions(file, opened, terminal);
   const { dir, name: stem } = path.parse(options.out);
   await keepOthers(["json", "h"].map((extension) => path.join(dir, `${stem}-calibrated.${extension}`)));
   const { graph, manifest } = opened.raw ? convert(opened) : opened;
   quantizableLayers(graph); // says now what is wrong with the model, not after the pictures
-  const size = options.size ?? { width: manifest.input.width, height: manifest.input.height };
-  const input = calibrationInput(manifest, options, size);
-  warnMismatch(manifest.input, input, opened.assumptions.length > 0, file, terminal);
+  const { input } = manifest;
   const told = startProgress(terminal, { stages: true });
   const entries =
     options.images === undefined
@@ -165,45 +154,6 @@ async function picturesOf(
   if (!mine.length)
     throw new InputError(`${images}: ${all.length} pictures are too few for ${shard?.of} parts`);
   return mine;
-}
-
-function calibrationInput(
-  { input }: Manifest,
-  { mean, norm, pixel, resize }: Options,
-  size: { width: number; height: number },
-): ModelInput {
-  const out = { ...input, ...size };
-  if (pixel) out.pixel = pixel;
-  if (resize) out.resize = resize;
-  for (const [name, values] of [
-    ["mean", mean],
-    ["norm", norm],
-  ] as const) {
-    if (!values) continue;
-    if (values.length !== input.channels && values.length !== 1) {
-      throw new UsageError(
-        `--${name}: found ${values.length} numbers, expected ${input.channels}, one a channel`,
-      );
-    }
-    out[name] = Array.from({ length: input.channels }, (_, c) => values[c] ?? values[0]);
-  }
-  return out;
-}
-
-function warnMismatch(
-  expected: ModelInput,
-  found: ModelInput,
-  assumed: boolean,
-  file: string,
-  terminal: Terminal,
-): void {
-  const differences = inputDifferences(found, expected);
-  if (!differences.length) return;
-  const whose = assumed ? "what is assumed for it" : "its manifest";
-  warn(
-    terminal,
-    `${file}: calibrated with other pictures than ${whose} says: ${differences.join("; ")}. Scales then fit values that the model never sees: calibrating a 1/255 model with mean 104,117,123 and norm 0.017 is known to cost 7.7 AP`,
-  );
 }
 
 async function finish(

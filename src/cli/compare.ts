@@ -3,8 +3,8 @@ import { expandPaths } from "../node/paths.ts";
 import { pictureExtensions, readPicture, type Tensor, UsageError } from "../node.ts";
 import { type BlobComparison, compareModels, type Model, toTensor } from "../steps.ts";
 import { command, type OptionsOf, option } from "./command.ts";
-import { loadNamed, nameOptions } from "./names.ts";
-import { jsonOption, numberIn, sizeOption } from "./options.ts";
+import { loadNamed, modelOptions, warnAssumptions } from "./names.ts";
+import { jsonOption, numberIn } from "./options.ts";
 import { type Progress, startProgress } from "./progress.ts";
 import { printJson, table } from "./terminal.ts";
 
@@ -19,10 +19,9 @@ export const compare = command({
     input: option("--input <picture>", "a picture to run both on"),
     images: option("--images <folder>", "a folder of pictures instead"),
     limit: option("--limit <n>", "pictures at most", numberIn(1, 1e6, true), 16),
-    ...sizeOption,
     order: option("--order <worst|layers>", "worst blob first, or in the order of layers", String, "worst"),
     ...jsonOption,
-    ...nameOptions,
+    ...modelOptions,
   },
   notes: `
 Examples:
@@ -32,10 +31,11 @@ Examples:
     if (!["worst", "layers"].includes(options.order)) throw new UsageError("--order is worst or layers");
     const source = options.images ?? options.input;
     if (source === undefined) throw new UsageError("give a picture with --input or a folder with --images");
-    const { offline } = options;
     const backend = other === undefined ? "reference" : "wasm";
-    const reference = await loadNamed(file, terminal, { backend, offline });
-    const candidate = await loadNamed(other ?? file, terminal, { backend: "wasm", offline });
+    const reference = await loadNamed(file, options, terminal, { backend });
+    const candidate = await loadNamed(other ?? file, options, terminal, { backend: "wasm" });
+    // Both get the pictures of the first.
+    warnAssumptions(file, reference, terminal);
     const files = expandPaths([source], pictureExtensions).slice(0, options.limit);
     const progress = startProgress(terminal);
     try {
@@ -61,7 +61,7 @@ Examples:
 async function* inputTensors(
   model: Model,
   files: readonly string[],
-  { size }: OptionsOf<typeof sizeOption>,
+  { size }: Pick<OptionsOf<typeof modelOptions>, "size">,
   progress: Progress,
 ): AsyncGenerator<Tensor> {
   for (const [i, file] of files.entries()) {

@@ -15,7 +15,6 @@ const options = {
   optimize: flag("--no-optimize", "keep the layers as they are: no folding, no fusion"),
   keepSizes: flag("--static", "keep sizes in Reshape and Interp layers: the model runs at one input size"),
   keepFocus: flag("--keep-focus", "keep Focus layers: no 6x6 convolution instead"),
-  keepDecode: flag("--keep-decode", "ONNX: keep the decoding of boxes that is in the graph"),
   verbose: flag("--verbose", "say what each rewrite did, and what nearly matched"),
   ...jsonOption,
   ...modelOptions,
@@ -43,8 +42,8 @@ export const convertCommand = command({
 });
 
 async function run([file]: [string], options: Options, terminal: Terminal): Promise<void> {
-  const { name, fp16, optimize, keepFocus, keepSizes, keepDecode } = options;
-  const opened = await openNamed(file, options, terminal, { keepSizes, keepDecode });
+  const { name, fp16, optimize, keepFocus, keepSizes } = options;
+  const opened = await openNamed(file, options, terminal, { keepSizes });
   warnAssumptions(file, opened, terminal);
   if (options.verbose) for (const line of opened.details ?? []) terminal.err(`${line}\n`);
   const { graph, manifest, rewrites } = convert(opened, {

@@ -14,7 +14,7 @@ import {
 import type { CocoRow, Model } from "../steps.ts";
 import { choice, command, flag, type OptionsOf, option } from "./command.ts";
 import { loadNamed, modelOptions, warnAssumptions } from "./names.ts";
-import { engineOptions, jsonOption, knownFacts, numberIn } from "./options.ts";
+import { engineOptions, jsonOption, numberIn } from "./options.ts";
 import { startProgress } from "./progress.ts";
 import { printJson, type Terminal, warn } from "./terminal.ts";
 
@@ -85,9 +85,8 @@ async function run(
     options.out === undefined
       ? undefined
       : resultNames(files, options.out, options.save, (message) => warn(terminal, message));
-  const { backend, threads, wideVectors, offline } = options;
-  const facts = await knownFacts(options);
-  const model = await loadNamed(modelFile, terminal, { ...facts, backend, threads, wideVectors, offline });
+  const { backend, threads, wideVectors } = options;
+  const model = await loadNamed(modelFile, options, terminal, { backend, threads, wideVectors });
   try {
     warnAssumptions(modelFile, model, terminal);
     model.requireHeads();

@@ -12,7 +12,7 @@ import { hasOwnLabels, inputDifferences, type Model } from "../steps.ts";
 import { choice, command, flag, type OptionsOf, option, required } from "./command.ts";
 import { change, figures, percent } from "./figures.ts";
 import { loadNamed, modelOptions, warnAssumptions } from "./names.ts";
-import { engineOptions, jsonOption, knownFacts, numberIn } from "./options.ts";
+import { engineOptions, jsonOption, numberIn } from "./options.ts";
 import { startProgress } from "./progress.ts";
 import { printJson, type Terminal, warn } from "./terminal.ts";
 
@@ -55,9 +55,8 @@ async function run([files]: [string[]], options: Options, terminal: Terminal): P
   const models: Model[] = [];
   try {
     for (const file of files) {
-      const { backend, threads, offline } = options;
-      const facts = await knownFacts(options);
-      const model = await loadNamed(file, terminal, { ...facts, backend, threads, offline });
+      const { backend, threads } = options;
+      const model = await loadNamed(file, options, terminal, { backend, threads });
       models.push(model);
       warnAssumptions(file, model, terminal);
       model.requireHeads();

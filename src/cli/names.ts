@@ -17,23 +17,32 @@ export const nameOptions = {
   offline: flag("--offline", "download nothing: a model by name must be on this machine"),
 };
 /** Of every command that opens a model of whatever origin. */
-export const modelOptions = { ...factOptions, ...inputOptions, ...nameOptions };
+export const modelOptions = {
+  ...factOptions,
+  ...inputOptions,
+  keepDecode: flag("--keep-decode", "keep the decoding of boxes that is in the graph"),
+  ...nameOptions,
+};
 
 type NameOptions = OptionsOf<typeof nameOptions>;
 
-/** `load` of a path or a name, telling of downloads on the terminal. */
-export function loadNamed(
+type Given = Parameters<typeof knownFacts>[0] & NameOptions;
+
+/** `load` of a path or a name, with the facts that were given, telling of downloads on the terminal. */
+export async function loadNamed(
   model: string,
+  given: Given,
   terminal: Terminal,
-  options: LoadOptions & NameOptions,
+  options: LoadOptions = {},
 ): Promise<Model> {
-  return tellingDownloads(terminal, (told) => load(model, { ...options, ...told }));
+  const known = { ...(await knownFacts(given)), ...options, offline: given.offline };
+  return tellingDownloads(terminal, (told) => load(model, { ...known, ...told }));
 }
 
 /** `open` of a path or a name, with the facts that were given, telling of downloads on the terminal. */
 export async function openNamed(
   model: string,
-  given: Parameters<typeof knownFacts>[0] & NameOptions,
+  given: Given,
   terminal: Terminal,
   options: OpenOptions = {},
 ): Promise<OpenedModel> {

@@ -72,15 +72,17 @@ export function parseNumbers(text: string): number[] {
   throw new InvalidArgumentError("Expected numbers with commas between, one a channel.");
 }
 
-type Facts = OptionsOf<typeof factOptions> & Partial<OptionsOf<typeof inputOptions>>;
+type Facts = OptionsOf<typeof factOptions> &
+  OptionsOf<typeof inputOptions> & { readonly keepDecode?: boolean };
 
 export async function knownFacts(options: Facts): Promise<OpenOptions> {
-  const { anchors, labels, size, family, mean, norm, pixel, resize, letterboxAlign } = options;
+  const { anchors, labels, size, family, keepDecode } = options;
+  const { mean, norm, pixel, resize, letterboxAlign } = options;
   const preprocessing = Object.fromEntries(
     Object.entries({ mean, norm, pixel, resize, letterboxAlign }).filter(([, value]) => value !== undefined),
   );
   return {
-    ...{ anchors, size, family },
+    ...{ anchors, size, family, keepDecode },
     labels: labels === undefined ? undefined : await readLabels(labels),
     ...(Object.keys(preprocessing).length && { preprocessing }),
   };
@@ -124,8 +126,6 @@ export const engineOptions = {
   ...threadsOption,
   wideVectors: flag("--wide-vectors", "EXPERIMENTAL: let V8 use 256-bit vectors (x86 with AVX2)"),
 };
-
-export const sizeOption = { size: option("--size <n|wxh>", "input size in pixels", parseSize) };
 
 export const jsonOption = { json: flag("--json", "print JSON only") };
 

@@ -1,8 +1,8 @@
 /** `ncnnkit profile`: where the time of a model goes. */
 import { type Profile, planText, profile } from "../steps.ts";
 import { command, flag, option } from "./command.ts";
-import { loadNamed, nameOptions } from "./names.ts";
-import { jsonOption, numberIn, sizeOption } from "./options.ts";
+import { loadNamed, modelOptions } from "./names.ts";
+import { jsonOption, numberIn } from "./options.ts";
 import { printJson, table } from "./terminal.ts";
 
 export const profileCommand = command({
@@ -10,19 +10,19 @@ export const profileCommand = command({
   about: "time every step of a model on one thread: kernel, milliseconds, GMAC/s, bytes, share",
   arguments: [["<model>", "anything that detect takes"]],
   options: {
-    ...sizeOption,
     loops: option("--loops <n>", "timed rounds", numberIn(1, 100000, true), 50),
     top: option("--top <n>", "show the slowest steps only", numberIn(1, 100000, true), 100000),
     plan: flag("--plan", "print the plan (steps, kernels, memory) and time nothing"),
     ...jsonOption,
-    ...nameOptions,
+    ...modelOptions,
   },
   notes: `
 Examples:
   ncnnkit profile yolov5ss.param --size 320 --top 20
   ncnnkit profile yolov5ss.param --plan`,
-  async run([file], { size, loops, top, plan, json, offline }, terminal) {
-    const model = await loadNamed(file, terminal, { backend: "wasm", offline });
+  async run([file], options, terminal) {
+    const { size, loops, top, plan, json } = options;
+    const model = await loadNamed(file, options, terminal, { backend: "wasm" });
     try {
       if (plan) {
         terminal.out(await planText(model, size));

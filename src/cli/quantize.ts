@@ -18,6 +18,7 @@ import {
 } from "../node.ts";
 import {
   hasOwnLabels,
+  inputDifferences,
   keepWithinBudget,
   openCalibrated,
   quantizableLayers,
@@ -128,7 +129,16 @@ async function partsOf(file: string, options: Options, terminal: Terminal): Prom
   );
   if (!calibrated) return { graph, manifest, table };
   terminal.err(`using the corrections in ${path.join(dir, `${beside}.json`)}\n`);
-  return { manifest, ...calibrated };
+  const { preprocessing, ...parts } = calibrated;
+  const input = { ...manifest.input, ...preprocessing };
+  const differences = inputDifferences(manifest.input, input);
+  if (differences.length) {
+    warn(
+      terminal,
+      `${file}: calibrated with other pictures than it is to be run with: ${differences.join("; ")}. The int8 model takes them as they were calibrated; to have it otherwise, calibrate anew`,
+    );
+  }
+  return { manifest: { ...manifest, input }, ...parts };
 }
 
 async function spend(

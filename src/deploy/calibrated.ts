@@ -4,6 +4,7 @@
 import { expectKind } from "../base/arguments.ts";
 import { printParam, writeWeights } from "../formats/ncnn/index.ts";
 import { type CalibrationTable, parseTable, printedScales, printTable } from "../formats/table.ts";
+import { type Preprocessing, preprocessingIn } from "../heads/input.ts";
 import type { Manifest } from "../heads/manifest.ts";
 import type { Graph } from "../ir/graph.ts";
 import { modelFiles } from "../open/convert.ts";
@@ -62,6 +63,8 @@ export interface CalibratedModel {
   method: string;
   /** Pictures that it was calibrated on. */
   images: number;
+  /** How they were prepared. */
+  preprocessing: Preprocessing;
 }
 
 /**
@@ -97,7 +100,8 @@ export async function openCalibrated(
   const known = <T>(layers: Map<string, T>): Map<string, T> =>
     new Map([...layers].filter(([layer]) => layer in scales));
   const table = { weights: known(whole.weights), activations: known(whole.activations) };
-  return { graph, table, method: note.method, images: note.images };
+  const preprocessing = preprocessingIn(manifest.input);
+  return { graph, table, method: note.method, images: note.images, preprocessing };
 }
 
 /** SHA-256 of the `.param` and `.bin` that the graph would be written to. */

@@ -264,16 +264,3 @@ function rowOf(image: ImageId, { classId, score, box }: Detection, sx: number, s
     box: { x: box.x * sx, y: box.y * sy, width: box.width * sx, height: box.height * sy },
   };
 }
-
-/** Pre-processing settings that differ between two inputs, in words; empty when both make the same of a picture. */
-export function inputDifferences(a: ModelInput, b: ModelInput): string[] {
-  expectKind("inputDifferences: a", a, "an object");
-  expectKind("inputDifferences: b", b, "an object");
-  const fields = ["pixel", "mean", "norm", "resize", "letterboxColor", "letterboxAlign"] as const;
-  return fields
-    .filter((field) => JSON.stringify(a[field] ?? "center") !== JSON.stringify(b[field] ?? "center"))
-    .filter(
-      (field) => !field.startsWith("letterbox") || (a.resize === "letterbox" && b.resize === "letterbox"),
-    )
-    .map((field) => `${field} ${a[field] ?? "center"} against ${b[field] ?? "center"}`);
-}

@@ -1,5 +1,6 @@
 /** How pictures become a network's input. */
 import * as z from "zod/mini";
+import { expectKind } from "../base/arguments.ts";
 
 /** How a picture becomes the input tensor `[channels, height, width]`. */
 export interface ModelInput {
@@ -51,3 +52,16 @@ export const preprocessingIn = ({
   ...{ pixel, mean, norm, resize, letterboxColor },
   ...(letterboxAlign && { letterboxAlign }),
 });
+
+/** Pre-processing settings that differ between two inputs, in words; empty when both make the same of a picture. */
+export function inputDifferences(a: ModelInput, b: ModelInput): string[] {
+  expectKind("inputDifferences: a", a, "an object");
+  expectKind("inputDifferences: b", b, "an object");
+  const fields = ["pixel", "mean", "norm", "resize", "letterboxColor", "letterboxAlign"] as const;
+  return fields
+    .filter((field) => JSON.stringify(a[field] ?? "center") !== JSON.stringify(b[field] ?? "center"))
+    .filter(
+      (field) => !field.startsWith("letterbox") || (a.resize === "letterbox" && b.resize === "letterbox"),
+    )
+    .map((field) => `${field} ${a[field] ?? "center"} against ${b[field] ?? "center"}`);
+}

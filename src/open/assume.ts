@@ -13,6 +13,7 @@ import type { Shape } from "../ir/tensor.ts";
 import { ops } from "../ops/index.ts";
 import { cocoLabels } from "./coco-labels.ts";
 import { bothSides, defaultSize, type FileFacts, type KnownFacts, type RecognisedFacts } from "./facts.ts";
+import { toldPreprocessing } from "./told.ts";
 
 /** Anchors in ultralytics/yolov5's model files (v5.0 to v7.0, models/yolov5s.yaml), strides 8, 16, 32. */
 const defaultAnchors = [
@@ -184,7 +185,8 @@ export function assumeManifest(graph: Graph, name: string, known: FileFacts = {}
 
 /** As told, else as the family has it that was told or recognised, else YOLOv5; what was not told is said. */
 function inputAs(known: FileFacts, channels: 1 | 3, assumptions: string[]): Preprocessing {
-  const { preprocessing: told = {}, levels, recognised } = known;
+  const { levels, recognised } = known;
+  const told = toldPreprocessing(known, channels);
   const family = known.family ?? recognised?.family ?? "yolov5";
   const parts = ["pixel", "mean", "norm", "resize"] as const;
   if (known.family === undefined && !known.isFamilyStated && parts.some((part) => told[part] === undefined)) {

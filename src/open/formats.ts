@@ -1,10 +1,8 @@
 /** The formats that a model can be opened from, tried by file extension, then by content. */
 
-import { FormatError, InputError, UsageError } from "../base/errors.ts";
+import { FormatError, InputError } from "../base/errors.ts";
 import { brief } from "../base/text.ts";
 import { isBinaryParam } from "../formats/ncnn/index.ts";
-import { preprocessingOf } from "../heads/families.ts";
-import type { Manifest } from "../heads/manifest.ts";
 import type { OpenedModel, Opener, OpenOptions } from "./format.ts";
 import { openManifest, openNcnn } from "./ncnn.ts";
 import { type Folder, type NamedBytes, requireFile, splitName } from "./source.ts";
@@ -66,27 +64,7 @@ export async function openModel(
   const format = formatOf(file, folder);
   const open = await format.opener();
   const opened = await open(file, folder, options);
-  return { format: format.name, ...opened, manifest: withPreprocessing(opened.manifest, options) };
-}
-
-/** With the pre-processing that the caller knows better than the file. Throws UsageError where it does not fit the channels. */
-function withPreprocessing(manifest: Manifest, { family, preprocessing = {} }: OpenOptions): Manifest {
-  const { input } = manifest;
-  const told = { ...(family && preprocessingOf(family, input.channels)), ...preprocessing };
-  if (Object.keys(told).length === 0) return manifest;
-  for (const [name, list] of Object.entries({ mean: told.mean, norm: told.norm })) {
-    if (list && list.length !== input.channels) {
-      throw new UsageError(
-        `${name}: found ${list.length} numbers, expected ${input.channels}, one a channel`,
-      );
-    }
-  }
-  if (told.pixel && (told.pixel === "GRAY") !== (input.channels === 1)) {
-    throw new UsageError(
-      `pixel ${told.pixel}: the model takes ${input.channels} channels, expected ${input.channels === 1 ? "GRAY" : "RGB or BGR"}`,
-    );
-  }
-  return { ...manifest, input: { ...input, ...told } };
+  return { format: format.name, ...opened };
 }
 
 /** Extensions of all formats, for messages and for choosing a file in a folder. */

@@ -1,10 +1,11 @@
 import { checkManifest, parseManifest } from "../formats/manifest.ts";
-import { isBinaryParam, parseBinaryParam, parseParam, readWeights } from "../formats/ncnn/index.ts";
+import { readParam, readWeights } from "../formats/ncnn/index.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Assumed } from "./assume.ts";
 import type { KnownFacts } from "./facts.ts";
 import type { Opener, OpenOptions } from "./format.ts";
 import { type Folder, type NamedBytes, requireFile } from "./source.ts";
+import { asTold } from "./told.ts";
 
 /** A model manifest and the files that it names. */
 export const openManifest: Opener = async (file, folder, options) => {
@@ -14,7 +15,8 @@ export const openManifest: Opener = async (file, folder, options) => {
   const param = { name: manifest.param, bytes };
   const { graph, hasWeights, warnings } = await readGraph(param, manifest.bin, folder, options);
   checkManifest(manifest, graph, where);
-  return { graph, manifest, assumptions: warnings, raw: false, hasWeights };
+  const told = asTold(manifest, options);
+  return { graph, ...told, assumptions: [...warnings, ...told.assumptions], raw: false, hasWeights };
 };
 
 /** A `.param` (text or binary) or its `.bin`; a manifest of the same name is used if it is there. */
@@ -54,9 +56,7 @@ async function readGraph(
 ): Promise<{ graph: Graph; hasWeights: boolean; warnings: string[] }> {
   const where = folder.describe(param.name);
   const warnings: string[] = [];
-  const graph = isBinaryParam(param.bytes)
-    ? parseBinaryParam(param.bytes, where)
-    : parseParam(new TextDecoder().decode(param.bytes), where, (message) => warnings.push(message));
+  const graph = readParam(param.bytes, where, (message) => warnings.push(message));
   const bin = await folder.read(binName);
   if (bin) readWeights(graph, bin, folder.describe(binName));
   else if (!options.weightsOptional) {
@@ -74,10 +74,12 @@ async function manifestBeside(
   known: KnownFacts,
 ): Promise<(Assumed & { details: string[] }) | undefined> {
   const bytes = await folder.read(`${name}.json`);
-  if (!bytes || known.anchors || known.labels) return undefined;
+  if (!bytes) return undefined;
   const where = folder.describe(`${name}.json`);
   const manifest = parseManifest(new TextDecoder().decode(bytes), where);
-  if (manifest.param !== param) return undefined;
+  // Without heads it cannot say what the anchors and names belong to.
+  if (manifest.param !== param || (manifest.heads.length === 0 && (known.anchors || known.labels)))
+    return undefined;
   checkManifest(manifest, graph, where);
-  return { manifest, assumptions: [], details: [] };
+  return { ...asTold(manifest, known), details: [] };
 }

@@ -34,7 +34,8 @@ export const openOnnx: Opener = async (file, folder, options) => {
     anchors: options.anchors ?? anchors,
     ...stated,
     family: options.family,
-    preprocessing: { ...found.preprocessing, ...options.preprocessing },
+    // A family that is told goes before what the file says.
+    preprocessing: { ...(!options.family && found.preprocessing), ...options.preprocessing },
     ...(isFound && {
       recognised,
       isFamilyStated: found.isUltralytics && recognised.family === "ultralytics",

@@ -4,34 +4,41 @@ import { version } from "../base/version.ts";
 import { readTorch, type TorchModel, torchInputBlob } from "../formats/torch/index.ts";
 import { preprocessingOf } from "../heads/families.ts";
 import type { Manifest } from "../heads/manifest.ts";
-import { bothSides, defaultSize } from "./facts.ts";
-import { type Opener, type OpenOptions, sha256 } from "./format.ts";
+import { defaultSize } from "./facts.ts";
+import { type Opener, sha256 } from "./format.ts";
 import { type NamedBytes, splitName } from "./source.ts";
+import { asTold } from "./told.ts";
 
 export const openTorch: Opener = async (file, folder, options) => {
   const model = readTorch(file.bytes, folder.describe(file.name));
-  const manifest = torchManifest(model, file, options);
   if (options.anchors || options.labels) {
     throw new UsageError(
       `${file.name} holds its anchors and class names; --anchors and --labels are for files that do not`,
     );
   }
+  const { manifest, assumptions } = asTold(torchManifest(model, file), options);
   manifest.provenance.sha256 = await sha256(file.bytes);
-  return { graph: model.graph, manifest, assumptions: [], raw: true, hasWeights: true };
+  return { graph: model.graph, manifest, assumptions, raw: true, hasWeights: true };
 };
 
-function torchManifest(model: TorchModel, file: NamedBytes, options: OpenOptions): Manifest {
+function torchManifest(model: TorchModel, file: NamedBytes): Manifest {
   const { stem } = splitName(file.name);
   const stride = Math.max(1, ...model.heads.map((head) => head.stride));
   const side = model.input.size ?? defaultSize;
-  const size = bothSides(options.size) ?? { width: side, height: side };
   const channels = model.input.channels === 1 ? 1 : 3;
   return {
     version: 1,
     name: stem,
     param: `${stem}.param`,
     bin: `${stem}.bin`,
-    input: { blob: torchInputBlob, ...size, stride, channels, ...preprocessingOf("yolov5", channels) },
+    input: {
+      blob: torchInputBlob,
+      width: side,
+      height: side,
+      stride,
+      channels,
+      ...preprocessingOf("yolov5", channels),
+    },
     heads: model.heads.map(({ blob, stride, anchors }) => ({
       kind: "yolov5",
       blob,

@@ -170,7 +170,7 @@ describe("export", () => {
     expect(simplified.err).toContain("images: [1, 3, 64, 32]\noutput: [1, 3, 32, 7]\n");
   });
   test.each([
-    [["--imgsz", "60"], 2, "multiples of the model's stride 8"],
+    [["--imgsz", "60"], 2, "a multiple of the model's stride 8"],
     [["--dynamic", "--static"], 2, "contradict"],
   ])("%j is misuse", async (more, code, message) => {
     const found = await run("export", at("tiny.json"), "-o", at("x.onnx"), ...more);

@@ -23,10 +23,14 @@ export function readNcnn(
 ): Graph {
   expectKind("readNcnn: param", param, "text or bytes (a Uint8Array)");
   expectKind("readNcnn: bin", bin, "bytes (a Uint8Array)");
-  let graph: Graph;
-  if (typeof param === "string") graph = parseParam(param, paramName, warn);
-  else if (isBinaryParam(param)) graph = parseBinaryParam(param, paramName);
-  else graph = parseParam(new TextDecoder().decode(param), paramName, warn);
+  const graph = readParam(param, paramName, warn);
   readWeights(graph, bin, binName);
   return graph;
+}
+
+/** A graph without weights from a `.param` file, text or binary. */
+export function readParam(param: Uint8Array | string, name: string, warn?: (message: string) => void): Graph {
+  if (typeof param === "string") return parseParam(param, name, warn);
+  if (isBinaryParam(param)) return parseBinaryParam(param, name);
+  return parseParam(new TextDecoder().decode(param), name, warn);
 }
