@@ -33,7 +33,7 @@ export {
 export type { DeployOptions, DeployPictures } from "./deploy/job.ts";
 export type { DeployProgress, DeployStage } from "./deploy/progress.ts";
 export { quantizeModel } from "./deploy/quantize.ts";
-export type { Box, Detection, DetectOptions } from "./detect/detect.ts";
+export type { Box, Detection, DetectOptions, Point } from "./detect/detect.ts";
 export { type DrawOptions, drawDetections } from "./detect/draw.ts";
 export type { InputOptions, Transform } from "./detect/letterbox.ts";
 export type { Picture } from "./detect/picture.ts";

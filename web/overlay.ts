@@ -9,6 +9,9 @@ export interface Shown {
   mirrored: boolean;
 }
 
+/** Points that are seen less surely are not drawn. */
+const leastShown = 0.5;
+
 /** A frame shown as it is; taking it costs nothing, since it is handed on and not copied. */
 export class Still {
   private readonly canvas: HTMLCanvasElement;
@@ -62,6 +65,15 @@ export class Overlay {
       const place = { x, y: top + box.y * scale, width: box.width * scale, height: box.height * scale };
       context.strokeStyle = found.color;
       context.strokeRect(place.x, place.y, place.width, place.height);
+      context.fillStyle = found.color;
+      const radius = Math.min(2.5 * ratio, Math.max(place.width / 16, 1));
+      for (const { x: across, y: down, score = 1 } of found.points ?? []) {
+        if (score < leastShown) continue;
+        const from = shown.mirrored ? shown.width - across : across;
+        context.beginPath();
+        context.arc(left + from * scale, top + down * scale, radius, 0, 2 * Math.PI);
+        context.fill();
+      }
       return { found, place };
     });
     // Best first; a label that would cover a better one is left out.

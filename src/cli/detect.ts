@@ -19,7 +19,8 @@ import { startProgress } from "./progress.ts";
 import { printJson, type Terminal, warn } from "./terminal.ts";
 
 const notes = `
-Prints a line per box: label, score, and x, y, width, height in pixels of the picture.
+Prints a line per box: label, score, and x, y, width, height in pixels of the picture. Landmarks, where the model has
+some, are drawn as dots and are in --json and --save.
 
 Examples:
   ncnnkit detect yolov5ss.pt photo.jpg --out out/
@@ -181,15 +182,23 @@ function boxLines({ file, detections }: Result, several: boolean): string {
 }
 
 const round = (value: number, digits: number): number => Number(value.toFixed(digits));
+const rounded = (record: object, digits: number): Record<string, number> =>
+  Object.fromEntries(Object.entries(record).map(([name, value]) => [name, round(Number(value), digits)]));
 
 function toJson(model: Model, results: readonly Result[], failed: readonly unknown[]): unknown {
   const images = results.map((result) => ({
     ...result,
-    detections: result.detections.map(({ label, classId, score, box }) => ({
+    detections: result.detections.map(({ label, classId, score, box, points }) => ({
       label,
       classId,
       score: round(score, 5),
-      box: Object.fromEntries(Object.entries(box).map(([side, value]) => [side, round(value, 2)])),
+      box: rounded(box, 2),
+      ...(points && {
+        points: points.map(({ score: seen, ...place }) => ({
+          ...rounded(place, 2),
+          ...(seen !== undefined && { score: round(seen, 5) }),
+        })),
+      }),
     })),
   }));
   return {

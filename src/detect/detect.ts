@@ -18,6 +18,14 @@ export interface Box {
   height: number;
 }
 
+/** A landmark or key point, in pixels of the original picture; it may lie outside of it. */
+export interface Point {
+  x: number;
+  y: number;
+  /** How surely it is seen, 0..1, where the model says so. */
+  score?: number;
+}
+
 /** One object that was found. */
 export interface Detection {
   label: string;
@@ -27,6 +35,8 @@ export interface Detection {
   score: number;
   /** Clipped to the picture. */
   box: Box;
+  /** In the order of the model, as many for each object; missing where the model has none. */
+  points?: Point[];
 }
 
 /** Which boxes count. */
@@ -102,7 +112,7 @@ export function postprocess(
 }
 
 function detectionAt(
-  { boxes, scores, classes }: Candidates,
+  { boxes, scores, classes, points }: Candidates,
   i: number,
   labels: readonly string[],
   transform: Transform,
@@ -114,7 +124,17 @@ function detectionAt(
   const y = clamp(y0, transform.sourceHeight);
   const width = clamp(x1, transform.sourceWidth) - x;
   const height = clamp(y1, transform.sourceHeight) - y;
-  return { label: labels[classes[i]], classId: classes[i], score: scores[i], box: { x, y, width, height } };
+  const found = { label: labels[classes[i]], classId: classes[i], score: scores[i] };
+  const box = { x, y, width, height };
+  return points[i] ? { ...found, box, points: pointsAt(points[i], transform) } : { ...found, box };
+}
+
+function pointsAt(points: Float64Array, transform: Transform): Point[] {
+  return Array.from({ length: points.length / 3 }, (_, i) => {
+    const [x, y] = toSource(transform, points[3 * i], points[3 * i + 1]);
+    const score = points[3 * i + 2];
+    return Number.isNaN(score) ? { x, y } : { x, y, score };
+  });
 }
 
 function checkFraction(name: string, value: number): void {

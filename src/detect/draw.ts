@@ -16,7 +16,7 @@ export interface DrawOptions {
 
 type Color = readonly [red: number, green: number, blue: number];
 
-/** An RGBA copy of the picture with a box and a label for each detection, the best on top. */
+/** An RGBA copy of the picture with a box, its points and a label for each detection, the best on top. */
 export function drawDetections(
   picture: Picture,
   detections: readonly Detection[],
@@ -37,6 +37,9 @@ export function drawDetections(
     const x1 = Math.round(detection.box.x + detection.box.width);
     const y1 = Math.round(detection.box.y + detection.box.height);
     strokeBox(canvas, x0, y0, x1, y1, lineWidth, color);
+    for (const { x, y, score = 1 } of detection.points ?? []) {
+      if (score >= leastShown) fillDot(canvas, x, y, dotRadius(lineWidth, detection.box.width), color);
+    }
     if (scale > 0) drawLabel(canvas, text(detection), x0, y0, scale, color);
   }
   return canvas;
@@ -86,6 +89,23 @@ function strokeBox(
   fillRect(canvas, x0, y1 - line, x1, y1, color);
   fillRect(canvas, x0, y0, x0 + line, y1, color);
   fillRect(canvas, x1 - line, y0, x1, y1, color);
+}
+
+/** Points that are seen less surely are not drawn. */
+const leastShown = 0.5;
+
+/** Small beside a small box. */
+const dotRadius = (lineWidth: number, width: number): number =>
+  Math.min(Math.max(lineWidth, 1.5), Math.max(width / 16, 1));
+
+/** A disc about the point, a plain pixel at least. */
+function fillDot(canvas: Picture, x: number, y: number, radius: number, color: Color): void {
+  const first = Math.max(Math.floor(y - radius), 0);
+  const last = Math.min(Math.ceil(y + radius), canvas.height);
+  for (let row = first; row < last; row++) {
+    const half = Math.sqrt(Math.max(radius ** 2 - (row + 0.5 - y) ** 2, 0));
+    fillRect(canvas, Math.round(x - half), row, Math.round(x + half), row + 1, color);
+  }
 }
 
 /** Text on a plate above the point, or below it where there is no room above, moved into the picture. */

@@ -21,19 +21,25 @@ function range(first: number, last: number): number[] {
 
 /**
  * YOLO label lines `class cx cy w h score`, boxes as fractions of a picture of `width` x `height` pixels, six digits;
- * a newline after each, empty text without detections.
+ * a newline after each, empty text without detections. Points stand before the score as ultralytics writes them: `x y` each, or
+ * `x y score` where they have scores.
  */
 export function yoloText(detections: readonly Detection[], width: number, height: number): string {
   expectKind("yoloText: detections", detections, "a list of detections");
   expectKind("yoloText: width", width, "a number");
   expectKind("yoloText: height", height, "a number");
   return detections
-    .map(({ classId, score, box }) => {
+    .map(({ classId, score, box, points = [] }) => {
       const values = [
         (box.x + box.width / 2) / width,
         (box.y + box.height / 2) / height,
         box.width / width,
         box.height / height,
+        ...points.flatMap(({ x, y, score: seen }) => [
+          x / width,
+          y / height,
+          ...(seen === undefined ? [] : [seen]),
+        ]),
         score,
       ];
       return `${[classId, ...values.map((value) => Number(value.toPrecision(6)))].join(" ")}\n`;
@@ -50,6 +56,8 @@ export interface CocoRow {
   /** `x y width height` in pixels. */
   bbox: [number, number, number, number];
   score: number;
+  /** `x y v` of every point in pixels, where the model has points; `v` is the point's score, or 1 where it has none. */
+  keypoints?: number[];
 }
 
 /** Entries of a COCO results file for the picture `id`. Categories are class numbers, or with `coco91` COCO's own ids. */
@@ -61,12 +69,15 @@ export function cocoRows(
   expectKind("cocoRows: detections", detections, "a list of detections");
   expectKind("cocoRows: options", options, "an object of options");
   const round = (value: number, digits: number) => Number(value.toFixed(digits));
-  return detections.map(({ classId, score, box }) => ({
+  return detections.map(({ classId, score, box, points }) => ({
     image_id: id,
     ...(options.fileName !== undefined && { file_name: options.fileName }),
     category_id: options.coco91 ? (coco91[classId] ?? classId) : classId,
     bbox: [round(box.x, 3), round(box.y, 3), round(box.width, 3), round(box.height, 3)],
     score: round(score, 5),
+    ...(points && {
+      keypoints: points.flatMap(({ x, y, score: seen = 1 }) => [round(x, 3), round(y, 3), round(seen, 5)]),
+    }),
   }));
 }
 

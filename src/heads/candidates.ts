@@ -7,8 +7,18 @@ export class Candidates {
   boxes = new Float64Array(4 * 256);
   scores = new Float64Array(256);
   classes = new Int32Array(256);
+  /** `x y score` per point of a box that has points; the score is NaN where a point has none. */
+  readonly points: (Float64Array | undefined)[] = [];
 
-  add(x0: number, y0: number, x1: number, y1: number, score: number, classId: number): void {
+  add(
+    x0: number,
+    y0: number,
+    x1: number,
+    y1: number,
+    score: number,
+    classId: number,
+    points?: Float64Array,
+  ): void {
     const i = this.length++;
     if (i === this.scores.length) this.grow();
     this.boxes[i * 4] = x0;
@@ -17,6 +27,7 @@ export class Candidates {
     this.boxes[i * 4 + 3] = y1;
     this.scores[i] = score;
     this.classes[i] = classId;
+    if (points) this.points[i] = points;
   }
   private grow(): void {
     const larger = <T extends Float64Array | Int32Array>(old: T, bigger: T): T => {

@@ -1,8 +1,18 @@
-/** CenterFace's head: a heat map of one class, with size and offset of the box at its peaks. Landmarks are left out. */
+/** CenterFace's head: a heat map of one class, with size and offset of the box at its peaks, and landmarks. */
 import * as z from "zod/mini";
 import { sigmoid } from "../base/maths.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { areaOf, gridStride, logitImportance, planeLoss, planeProblem, visitScores } from "./_planes.ts";
+import {
+  cppPoints,
+  describePoints,
+  type HeadPoints,
+  pointBlobs,
+  pointError,
+  pointsOf,
+  pointsProblem,
+  pointsSchema,
+} from "./_points.ts";
 import { quote } from "./cpp.ts";
 import { blobName, defineHead, extent } from "./kind.ts";
 import { joinLevels } from "./recognition.ts";
@@ -10,7 +20,8 @@ import { channelsOf } from "./view.ts";
 
 /**
  * Blobs `[channels, gridHeight, gridWidth]`: logits of classes, `h w` (2), `y x` (2);
- * `center = (xy + cell + 0.5)·stride`, `size = exp(wh)·stride`, `score = σ(class)`.
+ * `center = (xy + cell + 0.5)·stride`, `size = exp(wh)·stride`, `score = σ(class)`. Points are `y x` as parts of the box from its
+ * left top corner.
  */
 export interface CenterFaceHead {
   kind: "centerface";
@@ -19,6 +30,7 @@ export interface CenterFaceHead {
   offsets: string;
   /** Input pixels per grid cell. */
   stride: number;
+  points?: HeadPoints;
 }
 
 export const centerface = defineHead<CenterFaceHead>({
@@ -30,36 +42,48 @@ export const centerface = defineHead<CenterFaceHead>({
     sizes: blobName,
     offsets: blobName,
     stride: extent,
+    points: pointsSchema,
   }),
   needsNms: () => true,
-  blobs: ({ scores, sizes, offsets }) => [scores, sizes, offsets],
+  blobs: ({ scores, sizes, offsets, points }) => [scores, sizes, offsets, ...pointBlobs(points)],
   stride: ({ stride }) => gridStride(stride),
-  describe: ({ stride }) => `stride ${stride}`,
+  describe: ({ stride, points }) => `stride ${stride}${describePoints(points)}`,
 
-  problem: (head, [scores, sizes, offsets], facts) =>
+  problem: (head, [scores, sizes, offsets, points], facts) =>
     planeProblem(head.scores, scores, facts.classes, head.stride, facts, `${facts.classes} labels`) ??
     planeProblem(head.sizes, sizes, 2, head.stride, facts, "a size") ??
-    planeProblem(head.offsets, offsets, 2, head.stride, facts, "an offset"),
+    planeProblem(head.offsets, offsets, 2, head.stride, facts, "an offset") ??
+    pointsProblem(head.points, points, head.stride, facts),
 
-  decode({ stride }, [scores, sizes, offsets], classes, options, out) {
+  decode({ stride, ...head }, [scores, sizes, offsets, points], classes, options, out) {
     const gridWidth = scores.shape[2];
     visitScores(areaOf(scores), classes, options, scoresOf(scores), (cell, k, score) => {
       const [y, x, h, w] = boxOf(sizes, offsets, cell);
       const left = ((cell % gridWidth) + x - w / 2) * stride;
       const top = (Math.floor(cell / gridWidth) + y - h / 2) * stride;
       const [right, bottom] = [left + w * stride, top + h * stride];
-      if (!Number.isNaN(left + top + right + bottom)) out.add(left, top, right, bottom, score, k);
+      if (Number.isNaN(left + top + right + bottom)) return;
+      const found = pointsOf(head.points, points, cell, (down, across) => [
+        left + across * w * stride,
+        top + down * h * stride,
+      ]);
+      out.add(left, top, right, bottom, score, k, found);
     });
   },
 
-  importance(_, [scores], classes) {
-    return [logitImportance(scores.data, 0, classes * areaOf(scores)), undefined, undefined];
+  importance({ points }, [scores], classes) {
+    const weights = logitImportance(scores.data, 0, classes * areaOf(scores));
+    return [weights, undefined, undefined, ...pointBlobs(points).map(() => undefined)];
   },
 
-  loss(_, [scores, sizes, offsets], [otherScores, otherSizes, otherOffsets], classes) {
+  loss(head, [scores, sizes, offsets, points], [otherScores, otherSizes, otherOffsets, others], classes) {
     const boxError = (cell: number): number => {
       const [float, int8] = [boxOf(sizes, offsets, cell), boxOf(otherSizes, otherOffsets, cell)];
-      return float.reduce((sum, value, i) => sum + ((value - int8[i]) / (float[2 + (i % 2)] || 1)) ** 2, 0);
+      const error = float.reduce(
+        (sum, value, i) => sum + ((value - int8[i]) / (float[2 + (i % 2)] || 1)) ** 2,
+        0,
+      );
+      return error + pointError(head.points, points, others, cell, 1);
     };
     return planeLoss(areaOf(scores), classes, scoresOf(scores), scoresOf(otherScores), boxError);
   },
@@ -69,16 +93,18 @@ export const centerface = defineHead<CenterFaceHead>({
       "Head blobs have w x h = grid cells: c = num_class (logits), c = 2 (height and width) and c = 2 (y and x):",
       "  center = (xy + cell + 0.5) * stride,   size = exp(wh) * stride,   score = sigmoid(class),",
       "  in pixels of the network's input.",
+      ...cppPoints.comment(heads, "point = left top corner of the box + v * size, where v is y and then x"),
     ],
     members: [
       "const char* scores_blob;",
       "const char* sizes_blob;",
       "const char* offsets_blob;",
       "int stride;",
+      ...cppPoints.members(heads),
     ],
     rows: heads.map(
-      ({ scores, sizes, offsets, stride }) =>
-        `{${quote(scores)}, ${quote(sizes)}, ${quote(offsets)}, ${stride}}`,
+      ({ scores, sizes, offsets, stride, points }) =>
+        `{${quote(scores)}, ${quote(sizes)}, ${quote(offsets)}, ${stride}${cppPoints.fields(heads, points)}}`,
     ),
   }),
 
@@ -95,13 +121,14 @@ export const centerface = defineHead<CenterFaceHead>({
     ];
     const sources = parts.flatMap((part) => (part && !part.channel ? [part.source] : []));
     if (new Set(sources).size !== 4) return undefined;
-    const [scores, sizes, offsets] = sources.map(({ blob }) => blob);
+    const [scores, sizes, offsets, points] = sources.map(({ blob }) => blob);
+    const { stride } = level;
     return {
-      heads: [{ kind: "centerface", scores, sizes, offsets, stride: level.stride }],
+      heads: [{ kind: "centerface", scores, sizes, offsets, stride, points: { blob: points, count: 5 } }],
       classes: 1,
       labels: ["face"],
       family: "centerface",
-      notes: ["a heat map, two pairs and five points are taken for CenterFace's; the points are left out"],
+      notes: ["a heat map, two pairs and five points are taken for CenterFace's"],
     };
   },
 });

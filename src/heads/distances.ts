@@ -1,7 +1,11 @@
-/** Anchor-free heads that give the distances from a point to the four sides of its box: YOLOv8 and later, NanoDet, PicoDet. */
+/**
+ * Heads that give the distances from a point to the four sides of its box: YOLOv8 and later, NanoDet, PicoDet; and SCRFD, whose two
+ * anchors a cell are two heads.
+ */
 import * as z from "zod/mini";
 import { sigmoid } from "../base/maths.ts";
 import type { Tensor } from "../ir/tensor.ts";
+import { type AnchoredLevel, anchoredLevels, firstChannel } from "./_anchored.ts";
 import {
   areaOf,
   cellsAbove,
@@ -11,15 +15,35 @@ import {
   planeProblem,
   visitScores,
 } from "./_planes.ts";
+import {
+  cppPoints,
+  describePoints,
+  type HeadPoints,
+  type Place,
+  pointBlobs,
+  pointError,
+  pointsOf,
+  pointsProblem,
+  pointsSchema,
+} from "./_points.ts";
 import { float, quote } from "./cpp.ts";
-import { blobName, defineHead, extent, logit, logitSlack } from "./kind.ts";
-import { joinLevels, type Recognition } from "./recognition.ts";
-import { channelsOf, type HeadSource, type HeadView, isNear, type Piece, sampleCells } from "./view.ts";
+import { isOtherFace } from "./families.ts";
+import { blobName, channel, defineHead, extent, logit, logitSlack } from "./kind.ts";
+import { joinLevels, type Recognition, type RecognitionFacts } from "./recognition.ts";
+import {
+  channelsOf,
+  type HeadSource,
+  type HeadView,
+  isNear,
+  isPlain,
+  type Piece,
+  sampleCells,
+} from "./view.ts";
 
 /**
  * Blobs `[channels, gridHeight, gridWidth]` of logits. Scores are σ of a channel a class. Boxes have `4·bins` channels, sides in
  * the order left, top, right, bottom: `distance = Σ k·softmax(bins)[k]·stride` from the point `(cell + point)·stride`; with one bin
- * the value itself is the distance in cells.
+ * the value itself is the distance in cells. Points are `(cell + point + v)·stride`.
  */
 export interface DistancesHead {
   kind: "distances";
@@ -37,9 +61,8 @@ export interface DistancesHead {
   point: number;
   /** The network is trained to give one box an object: none are dropped for overlapping; default false. */
   oneToOne?: boolean;
+  points?: HeadPoints;
 }
-
-const channel = z.optional(z.int().check(z.minimum(0), z.maximum(65535)));
 
 export const distances = defineHead<DistancesHead>({
   kind: "distances",
@@ -54,14 +77,15 @@ export const distances = defineHead<DistancesHead>({
     bins: z.int().check(z.minimum(1), z.maximum(64)),
     point: z.number().check(z.minimum(0), z.maximum(1)),
     oneToOne: z.optional(z.boolean()),
+    points: pointsSchema,
   }),
   needsNms: ({ oneToOne }) => !oneToOne,
-  blobs: ({ scores, boxes }) => [scores, boxes],
+  blobs: ({ scores, boxes, points }) => [scores, boxes, ...pointBlobs(points)],
   stride: ({ stride }) => gridStride(stride),
-  describe: ({ stride, bins, point, oneToOne }) =>
-    `stride ${stride}, ${bins} bins a side, points at ${point} of the cell${oneToOne ? ", one box an object" : ""}`,
+  describe: ({ stride, bins, point, oneToOne, points }) =>
+    `stride ${stride}, ${bins} bins a side from ${point} of the cell${describePoints(points)}${oneToOne ? ", one box an object" : ""}`,
 
-  problem: (head, [scores, boxes], facts) =>
+  problem: (head, [scores, boxes, points], facts) =>
     planeProblem(
       head.scores,
       scores,
@@ -77,9 +101,10 @@ export const distances = defineHead<DistancesHead>({
       head.stride,
       facts,
       `4 sides of ${head.bins} bins`,
-    ),
+    ) ??
+    pointsProblem(head.points, points, head.stride, facts),
 
-  decode(head, [scores, boxes], classes, given, out) {
+  decode(head, [scores, boxes, points], classes, given, out) {
     const area = areaOf(scores);
     const gridWidth = scores.shape[2];
     const first = (head.scoresFrom ?? 0) * area;
@@ -100,7 +125,10 @@ export const distances = defineHead<DistancesHead>({
       const x = (cell % gridWidth) + head.point;
       const y = Math.floor(cell / gridWidth) + head.point;
       const { stride } = head;
-      out.add((x - left) * stride, (y - top) * stride, (x + right) * stride, (y + bottom) * stride, score, k);
+      const [x0, y0] = [(x - left) * stride, (y - top) * stride];
+      const [x1, y1] = [(x + right) * stride, (y + bottom) * stride];
+      const place: Place = (across, down) => [(x + across) * stride, (y + down) * stride];
+      out.add(x0, y0, x1, y1, score, k, pointsOf(head.points, points, cell, place));
     };
     visitScores(area, classes, options, scoreOf, visit, candidates);
   },
@@ -108,10 +136,11 @@ export const distances = defineHead<DistancesHead>({
   importance(head, [scores], classes) {
     const area = areaOf(scores);
     const from = (head.scoresFrom ?? 0) * area;
-    return [logitImportance(scores.data, from, from + classes * area), undefined];
+    const weights = logitImportance(scores.data, from, from + classes * area);
+    return [weights, undefined, ...pointBlobs(head.points).map(() => undefined)];
   },
 
-  loss(head, [scores, boxes], [otherScores, otherBoxes], classes) {
+  loss(head, [scores, boxes, points], [otherScores, otherBoxes, otherPoints], classes) {
     const area = areaOf(scores);
     const first = (head.scoresFrom ?? 0) * area;
     const of =
@@ -120,8 +149,9 @@ export const distances = defineHead<DistancesHead>({
         sigmoid(data[first + k * area + cell]);
     const boxError = (cell: number): number => {
       const [float, int8] = [sides(head, boxes, cell), sides(head, otherBoxes, cell)];
-      const extents = float[0] + float[1] + float[2] + float[3];
-      return float.reduce((sum, side, i) => sum + ((side - int8[i]) / (extents || 1)) ** 2, 0);
+      const extents = float[0] + float[1] + float[2] + float[3] || 1;
+      const error = float.reduce((sum, side, i) => sum + ((side - int8[i]) / extents) ** 2, 0);
+      return error + pointError(head.points, points, otherPoints, cell, extents);
     };
     return planeLoss(area, classes, of(scores), of(otherScores), boxError);
   },
@@ -136,6 +166,7 @@ export const distances = defineHead<DistancesHead>({
       ...(heads.some(({ oneToOne }) => oneToOne)
         ? ["There is one box an object: no suppression follows."]
         : []),
+      ...cppPoints.comment(heads, "point = (cell + point + v) * stride, x and then y"),
     ],
     members: [
       "const char* scores_blob;",
@@ -145,15 +176,22 @@ export const distances = defineHead<DistancesHead>({
       "int stride;",
       "int num_bins;",
       "float point;",
+      ...cppPoints.members(heads),
     ],
     rows: heads.map(
-      ({ scores, scoresFrom = 0, boxes, boxesFrom = 0, stride, bins, point }) =>
-        `{${quote(scores)}, ${scoresFrom}, ${quote(boxes)}, ${boxesFrom}, ${stride}, ${bins}, ${float(point)}}`,
+      ({ scores, scoresFrom = 0, boxes, boxesFrom = 0, stride, bins, point, points }) =>
+        `{${quote(scores)}, ${scoresFrom}, ${quote(boxes)}, ${boxesFrom}, ${stride}, ${bins}, ${float(point)}${cppPoints.fields(heads, points)}}`,
     ),
   }),
 
-  recognise: (view, facts) =>
-    view.pieces.length ? (recogniseDecoded(view, facts.isEndToEnd) ?? recogniseRaw(view)) : undefined,
+  seesAll: true,
+  recognise(view, facts) {
+    if (!view.pieces.length) return undefined;
+    const plain = isPlain(view)
+      ? (recogniseDecoded(view, facts.isEndToEnd) ?? recogniseRaw(view))
+      : undefined;
+    return plain ?? recogniseScrfd(view, facts);
+  },
 });
 
 /** Distances of a cell to the four sides, in cells. */
@@ -324,4 +362,59 @@ interface Split {
   boxesAt: number;
   classes: number;
   origin: "raw" | "sigmoid";
+}
+
+/** Strides that SCRFD's models have with two anchors, and with one. */
+const scrfdStrides = ["8,16,32", "8,16,32,64,128"];
+
+/** SCRFD (insightface): distances from the left top corner of a cell, two anchors a cell, mostly with five points. */
+function recogniseScrfd(
+  view: HeadView,
+  { family }: RecognitionFacts,
+): Recognition<DistancesHead> | undefined {
+  if (isOtherFace(family, "scrfd")) return undefined;
+  const levels = anchoredLevels(view);
+  if (!levels) return undefined;
+  const [{ anchors, boxes, points, scores }] = levels;
+  if (!scores || boxes.step !== 4 || scores.origin === "softmax") return undefined;
+  const strides = levels.map(({ stride }) => stride).join();
+  const isItsForm =
+    levels.every((level) => level.anchors === anchors) &&
+    anchors <= 2 &&
+    strides === scrfdStrides[2 - anchors];
+  // Scores and boxes alone may be anything's.
+  const isTold = points !== undefined || (anchors === 2 && scores.origin === "sigmoid");
+  if (family !== "scrfd" && !(isItsForm && isTold)) {
+    return {
+      near: `${anchors} ${anchors === 1 ? "score and box" : "scores and boxes"} a cell${points ? " with five points" : ""} at strides ${strides} are like SCRFD's, but not as its models have them; give --family scrfd if it is one`,
+    };
+  }
+  const heads = levels.flatMap((level) =>
+    Array.from({ length: level.anchors }, (_, anchor) => scrfdHead(level, anchor)),
+  );
+  return {
+    heads,
+    classes: 1,
+    labels: ["face"],
+    family: "scrfd",
+    notes: [
+      `boxes${points ? " and points" : ""} come without their formula and are taken for SCRFD's: distances times stride from the left top corner of a cell`,
+    ],
+  };
+}
+
+function scrfdHead({ stride, boxes, points, scores }: AnchoredLevel, anchor: number): DistancesHead {
+  const [scoresFrom, boxesFrom] = [firstChannel(scores!, anchor), firstChannel(boxes, anchor)];
+  const from = points && firstChannel(points, anchor);
+  return {
+    kind: "distances",
+    scores: scores!.source.blob,
+    ...(scoresFrom && { scoresFrom }),
+    boxes: boxes.source.blob,
+    ...(boxesFrom && { boxesFrom }),
+    stride,
+    bins: 1,
+    point: 0,
+    ...(points && { points: { blob: points.source.blob, ...(from && { from }), count: points.count } }),
+  };
 }

@@ -77,6 +77,27 @@ export const families = {
     ...{ title: "CenterFace", side: 640, words: "RGB with levels 0 to 255, stretched" },
     ...{ pixel: "RGB", mean: each(0), norm: each(1), ...stretched },
   },
+  scrfd: {
+    ...{
+      title: "SCRFD",
+      side: 640,
+      words: "RGB from -1 to 1 (less 127.5, by 128) at the left top of a black letterbox",
+    },
+    ...{ pixel: "RGB", mean: each(127.5), norm: each(1 / 128) },
+    ...{ resize: "letterbox", letterboxColor: 0, letterboxAlign: "corner" },
+  },
+  retinaface: {
+    ...{ title: "RetinaFace", side: 640, words: "BGR less 104, 117, 123 on a grey letterbox" },
+    ...{ pixel: "BGR", mean: [104, 117, 123], norm: each(1), ...greyBox },
+  },
+  "retinaface-mxnet": {
+    ...{ title: "RetinaFace of mxnet", side: 640, words: "RGB with levels 0 to 255 on a black letterbox" },
+    ...{ pixel: "RGB", mean: each(0), norm: each(1), resize: "letterbox", letterboxColor: 0 },
+  },
+  blazeface: {
+    ...{ title: "BlazeFace", side: 128, words: "RGB from -1 to 1 on a black letterbox" },
+    ...{ pixel: "RGB", mean: each(127.5), norm: each(1 / 127.5), resize: "letterbox", letterboxColor: 0 },
+  },
   darknet: {
     ...{ title: "Darknet", side: 416, words: "RGB divided by 255, stretched" },
     ...{ pixel: "RGB", ...unit, ...stretched },
@@ -88,6 +109,19 @@ export const families = {
 } satisfies Record<string, Family>;
 
 export type FamilyName = keyof typeof families;
+/** Whose models find faces. */
+const faceFamilies: readonly FamilyName[] = [
+  "centerface",
+  "scrfd",
+  "retinaface",
+  "retinaface-mxnet",
+  "blazeface",
+];
+
+/** Whether the caller says that it is a detector of faces, but none of `own`: heads are then not taken for theirs. */
+export const isOtherFace = (told: FamilyName | undefined, ...own: FamilyName[]): boolean =>
+  told !== undefined && faceFamilies.includes(told) && !own.includes(told);
+
 export const familyNames = Object.keys(families) as FamilyName[];
 
 /** The pre-processing of a family; for one channel, the mean of its numbers. */

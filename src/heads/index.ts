@@ -12,18 +12,21 @@ import { type DetectionsHead, detections } from "./detections.ts";
 import { type DistancesHead, distances } from "./distances.ts";
 import { type FastestDetHead, fastestdet } from "./fastestdet.ts";
 import type { CppHeads, HeadFacts, HeadKind } from "./kind.ts";
+import { type PriorsHead, priors } from "./priors.ts";
 import type { Recognition, RecognitionFacts } from "./recognition.ts";
-import type { HeadView } from "./view.ts";
+import { type HeadView, isPlain } from "./view.ts";
 import { type YoloFastestV2Head, yoloFastestV2 } from "./yolo-fastestv2.ts";
 import { type Yolov5Head, yolov5 } from "./yolov5.ts";
 import { type YoloxHead, yolox } from "./yolox.ts";
 
+export type { HeadPoints } from "./_points.ts";
 export type {
   BoxesHead,
   CenterFaceHead,
   DetectionsHead,
   DistancesHead,
   FastestDetHead,
+  PriorsHead,
   YoloFastestV2Head,
   Yolov5Head,
   YoloxHead,
@@ -36,6 +39,7 @@ export type Head =
   | DetectionsHead
   | DistancesHead
   | FastestDetHead
+  | PriorsHead
   | YoloFastestV2Head
   | Yolov5Head
   | YoloxHead;
@@ -48,6 +52,7 @@ const kinds: { readonly [K in Head["kind"]]: HeadKind<Extract<Head, { kind: K }>
   fastestdet,
   "yolo-fastestv2": yoloFastestV2,
   centerface,
+  priors,
   detections,
   // Last: what others would cut to raw heads.
   boxes,
@@ -76,11 +81,15 @@ export function blobsOf(heads: readonly Head[]): string[] {
 /** The head with its blobs named anew. */
 export function withBlobs<H extends Head>(head: H, rename: (blob: string) => string): H {
   const blobs = new Set(blobsOf([head]));
-  const fields = Object.entries(head).map(([field, value]) => [
-    field,
-    field !== "kind" && typeof value === "string" && blobs.has(value) ? rename(value) : value,
-  ]);
-  return Object.fromEntries(fields) as H;
+  const renamed = (record: object): object =>
+    Object.fromEntries(
+      Object.entries(record).map(([field, value]) => {
+        if (typeof value === "object" && value && !Array.isArray(value)) return [field, renamed(value)];
+        const isBlob = field !== "kind" && typeof value === "string" && blobs.has(value);
+        return [field, isBlob ? rename(value) : value];
+      }),
+    );
+  return renamed(head) as H;
 }
 
 /** Input sizes must be multiples of it, in pixels. */
@@ -128,6 +137,7 @@ export function recogniseHeads(
 ): Recognition<Head> | undefined {
   let near: Recognition<Head> | undefined;
   for (const kind of Object.values(kinds)) {
+    if (!isPlain(view) && !kind.seesAll) continue;
     const found: Recognition<Head> | undefined = kind.recognise(view, facts);
     if (found && "heads" in found) {
       if (!keepDecode || found.isWhole) return found;
@@ -145,12 +155,16 @@ export function importanceOf(
   blob: string,
   outputs: Blobs,
 ): Float32Array | undefined {
+  let all: Float32Array | undefined;
   for (const head of heads) {
     const kind = kindOf(head);
     const at = kind.blobs(head).indexOf(blob);
-    if (at >= 0) return kind.importance(head, tensorsOf(head, outputs), classes)[at];
+    const weights = at < 0 ? undefined : kind.importance(head, tensorsOf(head, outputs), classes)[at];
+    // Heads of several anchors share their blobs.
+    if (all && weights) for (const [i, weight] of weights.entries()) all[i] = Math.max(all[i], weight);
+    else all ??= weights;
   }
-  return undefined;
+  return all;
 }
 
 /** How far the detections in `int8` are from those in `float`. */

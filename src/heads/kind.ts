@@ -56,6 +56,8 @@ export interface HeadKind<H extends { readonly kind: string }> {
   cpp(heads: readonly H[]): CppHeads;
   /** Heads of this kind in what a graph's outputs are made of; nothing where they are of another. */
   recognise(view: HeadView, facts: RecognitionFacts): Recognition<H> | undefined;
+  /** Recognition asks whether a view is plain (`isPlain`); of the others, views that are not are kept away. */
+  readonly seesAll?: true;
 }
 
 /** A kind with its own record type kept. */
@@ -67,6 +69,8 @@ export const blobName = z.string().check(
   z.maxLength(4096),
   z.refine((name) => !/\s/.test(name), { error: "a blob name without spaces" }),
 );
+/** First channel of what belongs to a head in a blob that has more; default 0. */
+export const channel = z.optional(z.int().check(z.minimum(0), z.maximum(65535)));
 export const extent = z.int().check(z.minimum(1), z.maximum(16384));
 /** `w0 h0 w1 h1 …` in input pixels. */
 export const anchorSizes = z.array(z.number().check(z.positive())).check(

@@ -12,6 +12,8 @@ export type {
   DistancesHead,
   FastestDetHead,
   Head,
+  HeadPoints,
+  PriorsHead,
   YoloFastestV2Head,
   Yolov5Head,
   YoloxHead,

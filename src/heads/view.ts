@@ -22,14 +22,16 @@ export type Column =
   /** Computed in another way, or from several numbers. */
   | { readonly origin: "other" };
 
-/** Rows of an output, one for each cell of a grid, row by row. */
+/** Rows of an output, `anchors` one after the other for each cell of a grid, row by row. */
 export interface Piece {
   readonly output: string;
-  /** Row of the output that is cell 0. */
+  /** First row of the output that is cell 0. */
   readonly from: number;
+  readonly anchors: number;
   readonly stride: number;
   readonly gridWidth: number;
   readonly gridHeight: number;
+  /** Of a cell: the columns of its first row, of its second, … */
   readonly columns: readonly Column[];
 }
 
@@ -73,9 +75,15 @@ export interface HeadView {
   readonly tables: readonly OutputTable[];
   /** Finest stride first within each output. */
   readonly pieces: readonly Piece[];
+  /** Outputs all of whose numbers are computed from several of the sources'; they are not among `tables`. */
+  readonly computed: readonly OutputTable[];
   /** Values for random sources (between −2 and 2), or for sources that are all `value`. */
   probe(value?: number): Probe;
 }
+
+/** Whether every number of the outputs was looked for, and a cell is one row. */
+export const isPlain = ({ computed, pieces }: HeadView): boolean =>
+  !computed.length && pieces.every(({ anchors }) => anchors === 1);
 
 /** Channels of one source that columns `from … from + count − 1` are, in order. */
 export function channelsOf(

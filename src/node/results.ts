@@ -99,9 +99,10 @@ export function inFilePixels(detections: readonly Detection[], picture: FilePict
 }
 
 function scaled(detections: readonly Detection[], sx: number, sy: number): Detection[] {
-  return detections.map(({ box, ...rest }) => ({
+  return detections.map(({ box, points, ...rest }) => ({
     ...rest,
     box: { x: box.x * sx, y: box.y * sy, width: box.width * sx, height: box.height * sy },
+    ...(points && { points: points.map((point) => ({ ...point, x: point.x * sx, y: point.y * sy })) }),
   }));
 }
 

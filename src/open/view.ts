@@ -37,7 +37,7 @@ export function viewHeads(
     const probe = (): never => {
       throw new GraphError("there are no sources to probe");
     };
-    return { ...size, chosen, sources: [], tables: [], pieces: [], probe };
+    return { ...size, chosen, sources: [], tables: [], pieces: [], computed: [], probe };
   }
   if (outputs.length === 0 || outputs.length > mostOutputs) return undefined;
   const tail = tailOf(graph, outputs, size, shapes);
@@ -52,15 +52,19 @@ export function viewHeads(
   if (!byChannel || !byCell) return undefined;
   const tables: OutputTable[] = [];
   const pieces: Piece[] = [];
+  const computed: OutputTable[] = [];
   for (const blob of outputs) {
     const read = { channels, cells, offsets, sources: tail.sources };
     const found = readTable(blob, byChannel.get(blob)!, byCell.get(blob)!, read);
-    if (!found) return undefined;
-    tables.push(found.table);
-    pieces.push(...found.pieces);
+    if (found) {
+      tables.push(found.table);
+      pieces.push(...found.pieces);
+    } else computed.push(computedTable(blob, byChannel.get(blob)!.shape));
   }
+  if (!pieces.length) return undefined;
   const firstWeights = firstWeightsOf(graph);
-  return { ...size, firstWeights, sources: tail.sources, tables, pieces, probe: probes(run, tables) };
+  const probe = probes(run, [...tables, ...computed]);
+  return { ...size, firstWeights, sources: tail.sources, tables, pieces, computed, probe };
 }
 
 function firstWeightsOf(graph: Graph): number | undefined {
@@ -101,7 +105,8 @@ function tailOf(
     const shape = shapes.get(blob);
     if (!node || !shape) return undefined;
     const op = opOf(node, ops);
-    const source = op.linear ? sourceOf(node, blob, shape, size) : undefined;
+    const layer = op.linear ? node : scaledBy(node, producers);
+    const source = layer && sourceOf(layer, blob, shape, size);
     work += elementCount(shape);
     if (source) sources.set(blob, source);
     else {
@@ -119,6 +124,15 @@ function tailOf(
     nodes: graph.nodes.filter((node) => tail.has(node)),
     sources: graph.nodes.flatMap((node) => sources.get(node.outputs[0]) ?? []),
   };
+}
+
+/** The layer with weights whose values this one only multiplies by a number, as FCOS's `Scale` does; passes fold that. */
+function scaledBy(node: Node, producers: ReadonlyMap<string, Node>): Node | undefined {
+  const { operator, scalar } = opOf(node, ops).arithmetic?.(paramsOf(node, ops)) ?? {};
+  if (operator !== "mul" || !scalar || node.inputs.length !== 1) return undefined;
+  const layer = producers.get(node.inputs[0]);
+  const isRaw = layer && Number(paramsOf(layer, ops).activation_type ?? 0) === activationTypes.none;
+  return isRaw && opOf(layer, ops).linear ? layer : undefined;
 }
 
 /** Without a `.bin` there are none. */
@@ -263,6 +277,14 @@ function readTable(
   return undefined;
 }
 
+/** Planes, or else rows. */
+function computedTable(blob: string, shape: Shape): OutputTable {
+  const dims = shape.filter((extent) => extent > 1);
+  const isRowMajor = dims.length < 3;
+  const columns = (isRowMajor ? dims[dims.length - 1] : dims[0]) ?? 1;
+  return { blob, rows: elementCount(shape) / columns, columns, isRowMajor };
+}
+
 const indexOf = ({ rows, columns, isRowMajor }: OutputTable, row: number, column: number): number =>
   isRowMajor ? row * columns + column : column * rows + row;
 
@@ -272,36 +294,57 @@ type PlaceAt = (row: number, column: number) => Place | undefined;
 function piecesOf(table: OutputTable, placeAt: PlaceAt): Piece[] | undefined {
   const pieces: Piece[] = [];
   for (let from = 0; from < table.rows; ) {
-    const place = firstCell(table, from, placeAt);
-    if (!place) return undefined;
-    const { columns: gridWidth, rows: gridHeight, stride } = place.source;
-    if (from + gridWidth * gridHeight > table.rows) return undefined;
-    const columns = columnsOf(table, from, gridWidth * gridHeight, placeAt);
+    const first = firstCell(table, from, placeAt);
+    if (!first) return undefined;
+    const { source, anchors } = first;
+    const { columns: gridWidth, rows: gridHeight, stride } = source;
+    const cells = gridWidth * gridHeight;
+    if (from + cells * anchors > table.rows) return undefined;
+    const columns = Array.from({ length: anchors }, (_, anchor) =>
+      columnsOf(table, (cell) => from + cell * anchors + anchor, cells, placeAt),
+    ).flat();
     if (columns.every(({ origin }) => origin === "other")) return undefined;
-    pieces.push({ output: table.blob, from, stride, gridWidth, gridHeight, columns });
-    from += gridWidth * gridHeight;
+    pieces.push({ output: table.blob, from, anchors, stride, gridWidth, gridHeight, columns });
+    from += cells * anchors;
   }
   return pieces;
 }
 
-/** The first number of a row that is of cell 0 and whose neighbour in the next row is of cell 1. */
-function firstCell(table: OutputTable, row: number, placeAt: PlaceAt): Place | undefined {
+/** Rows of a cell that are looked for. */
+const mostAnchors = 16;
+
+/** The source of the first number of a row that is of cell 0 and which is of cell 1 in the next row, or in one soon after. */
+function firstCell(
+  table: OutputTable,
+  row: number,
+  placeAt: PlaceAt,
+): { source: HeadSource; anchors: number } | undefined {
   for (let column = 0; column < table.columns; column++) {
     const place = placeAt(row, column);
     if (place?.cell !== 0) continue;
-    if (place.source.columns * place.source.rows === 1) return place;
-    const next = row + 1 < table.rows ? placeAt(row + 1, column) : undefined;
-    if (next?.source === place.source && next.channel === place.channel && next.cell === 1) return place;
+    const { source } = place;
+    if (source.columns * source.rows === 1) return { source, anchors: 1 };
+    for (let anchors = 1; anchors <= mostAnchors && row + anchors < table.rows; anchors++) {
+      const next = placeAt(row + anchors, column);
+      if (next?.source === source && next.channel === place.channel && next.cell === 1) {
+        return { source, anchors };
+      }
+    }
   }
   return undefined;
 }
 
-function columnsOf(table: OutputTable, from: number, cells: number, placeAt: PlaceAt): Column[] {
+function columnsOf(
+  table: OutputTable,
+  rowOf: (cell: number) => number,
+  cells: number,
+  placeAt: PlaceAt,
+): Column[] {
   return Array.from({ length: table.columns }, (_, column): Column => {
-    const first = placeAt(from, column);
+    const first = placeAt(rowOf(0), column);
     if (!first) return { origin: "other" };
     for (let cell = 0; cell < cells; cell++) {
-      const place = placeAt(from + cell, column);
+      const place = placeAt(rowOf(cell), column);
       const isSame =
         place?.origin === first.origin &&
         place.source === first.source &&

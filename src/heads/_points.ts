@@ -1,0 +1,100 @@
+/** Points of boxes (landmarks, key points): what kinds of heads share that have them. */
+import * as z from "zod/mini";
+import type { Shape, Tensor } from "../ir/tensor.ts";
+import { planeProblem } from "./_planes.ts";
+import { quote } from "./cpp.ts";
+import { blobName, channel, type HeadFacts } from "./kind.ts";
+
+/** Blob `[channels, gridHeight, gridWidth]` with two numbers for each of `count` points, from the channel `from` on (default 0). */
+export interface HeadPoints {
+  blob: string;
+  from?: number;
+  /** 1..256. */
+  count: number;
+}
+
+export const pointsSchema = z.optional(
+  z.strictObject({ blob: blobName, from: channel, count: z.int().check(z.minimum(1), z.maximum(256)) }),
+);
+
+/** The blob of the points in a list, which is empty where a head has none. */
+export const pointBlobs = (points: HeadPoints | undefined): string[] => (points ? [points.blob] : []);
+
+export function pointsProblem(
+  points: HeadPoints | undefined,
+  shape: Shape | undefined,
+  stride: number,
+  facts: HeadFacts,
+): string | undefined {
+  if (!points || !shape) return undefined;
+  const { blob, from = 0, count } = points;
+  return planeProblem(blob, shape, from + 2 * count, stride, facts, `${count} points`);
+}
+
+/** Both numbers of a point to `[x, y]` in pixels of the input. */
+export type Place = (first: number, second: number) => readonly [x: number, y: number];
+
+/** `x y score` of each point of a cell, as `Candidates` takes them; nothing without points, or where one is no number. */
+export function pointsOf(
+  points: HeadPoints | undefined,
+  tensor: Tensor | undefined,
+  cell: number,
+  place: Place,
+): Float64Array | undefined {
+  if (!points || !tensor) return undefined;
+  const { data, shape } = tensor;
+  const area = shape[1] * shape[2];
+  const list = new Float64Array(3 * points.count);
+  for (let i = 0; i < points.count; i++) {
+    const at = ((points.from ?? 0) + 2 * i) * area + cell;
+    const [x, y] = place(data[at], data[at + area]);
+    if (Number.isNaN(x + y)) return undefined;
+    list.set([x, y, Number.NaN], 3 * i);
+  }
+  return list;
+}
+
+/** Mean squared error of the numbers of a cell's points, in `unit`; 0 without points. */
+export function pointError(
+  points: HeadPoints | undefined,
+  float: Tensor | undefined,
+  int8: Tensor | undefined,
+  cell: number,
+  unit: number,
+): number {
+  if (!points || !float || !int8) return 0;
+  const area = float.shape[1] * float.shape[2];
+  const first = (points.from ?? 0) * area + cell;
+  let sum = 0;
+  for (let i = 0; i < 2 * points.count; i++) {
+    sum += ((float.data[first + i * area] - int8.data[first + i * area]) / unit) ** 2;
+  }
+  return sum / (2 * points.count);
+}
+
+interface Pointed {
+  readonly points?: HeadPoints;
+}
+
+/** What a C++ header says of the points of heads, where some have any. `place` is the formula of a point from its two numbers `v`. */
+export const cppPoints = {
+  comment: (heads: readonly Pointed[], place: string): string[] =>
+    withPoints(heads, [
+      "From the channel points_from of points_blob on, two channels v for each of num_points landmarks:",
+      `  ${place}.`,
+    ]),
+  members: (heads: readonly Pointed[]): string[] =>
+    withPoints(heads, ["const char* points_blob;", "int points_from;", "int num_points;"]),
+  /** The fields of one head, with a comma before them. */
+  fields: (heads: readonly Pointed[], points: HeadPoints | undefined): string =>
+    withPoints(heads, [
+      points ? `, ${quote(points.blob)}, ${points.from ?? 0}, ${points.count}` : ", 0, 0, 0",
+    ]).join(),
+};
+
+const withPoints = (heads: readonly Pointed[], lines: string[]): string[] =>
+  heads.some(({ points }) => points) ? lines : [];
+
+/** `, 5 points`. */
+export const describePoints = (points: HeadPoints | undefined): string =>
+  points ? `, ${points.count} points` : "";
