@@ -2,7 +2,7 @@
 """Boxes of real models by decoding that is not ours: onnxruntime or native ncnn, OpenCV and numpy.
 
 Writes test/heads/goldens.json: for every model and picture the boxes with scores above 0.3 after suppression at 0.45, as
-[class, score, x0, y0, x1, y1] in pixels of the picture.
+[class, score, x0, y0, x1, y1, points x y …] in pixels of the picture.
 
     pip install numpy opencv-python-headless onnx onnxruntime ncnn
     python3 scripts/head-goldens.py ../shared
@@ -72,7 +72,7 @@ imagenet = dict(mean=(103.53, 116.28, 123.675), norm=(1 / 57.375, 1 / 57.12, 1 /
 imagenet_rgb = dict(rgb=True, mean=imagenet["mean"][::-1], norm=imagenet["norm"][::-1])
 unit = dict(norm=(1 / 255,) * 3)
 
-# ---- outputs to (boxes [n, 4] corners in the input, scores [n, classes])
+# ---- outputs to (boxes [n, 4] corners in the input, scores [n, classes], perhaps points [n, 2k])
 
 
 def cells(side, stride):
@@ -137,11 +137,14 @@ def fastestv2(outputs, side):
 
 
 def centerface(outputs, side):
-    heat, scale, offset, _ = [o.reshape(o.shape[-3:]).astype(np.float64) for o in outputs]
+    heat, scale, offset, landmarks = [o.reshape(o.shape[-3:]).astype(np.float64) for o in outputs]
     points = cells(side, 4)
     centre = (points + offset[::-1].reshape(2, -1).T + 0.5) * 4
     size = np.exp(scale[::-1].reshape(2, -1).T) * 4
-    return np.concatenate([centre - size / 2, centre + size / 2], 1), heat.reshape(-1, 1)
+    parts = landmarks.reshape(5, 2, -1)[:, ::-1].transpose(2, 0, 1)  # cells, points, x y
+    places = (centre - size / 2)[:, None] + parts * size[:, None]
+    corners = np.concatenate([centre - size / 2, centre + size / 2], 1)
+    return corners, heat.reshape(-1, 1), places.reshape(-1, 10)
 
 
 def rows(outputs, side):
@@ -154,7 +157,7 @@ def rows(outputs, side):
 # ---- suppression, class by class, of the best class of each box
 
 
-def suppressed(boxes, scores):
+def suppressed(boxes, scores, points=None):
     best = scores.argmax(1)
     score = scores.max(1)
     kept = []
@@ -168,7 +171,8 @@ def suppressed(boxes, scores):
         iou = common / (area(boxes[i]) + area(boxes[kept]) - common) if kept else np.zeros(0)
         if not any(o > overlap and best[j] == best[i] for o, j in zip(iou, kept)):
             kept.append(i)
-    return [(int(best[i]), float(score[i]), boxes[i]) for i in kept]
+    none = np.zeros(0)
+    return [(int(best[i]), float(score[i]), boxes[i], none if points is None else points[i]) for i in kept]
 
 
 def run_onnx(file, x):
@@ -220,9 +224,10 @@ for name, side, decode, options, names in models:
         outputs = run_onnx(file, x) if name.endswith(".onnx") else run_ncnn(file, x, names and names.split())
         h, w = picture.shape[:2]
         found = []
-        for label, score, box in suppressed(*decode(outputs, side)):
+        for label, score, box, points in suppressed(*decode(outputs, side)):
             corners = np.clip(back(box), 0, [w, h, w, h])
-            found.append([label, round(score, 5), *[round(float(v), 3) for v in corners]])
+            places = [v for pair in points.reshape(-1, 2) for v in back(np.tile(pair, 2))[:2]]
+            found.append([label, round(score, 5), *[round(float(v), 3) for v in [*corners, *places]]])
         goldens[name][number] = found
     print(name, {k: len(v) for k, v in goldens[name].items()})
 lines = ",\n".join(

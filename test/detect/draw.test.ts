@@ -33,6 +33,35 @@ function show(picture: Picture, [r, g, b]: readonly number[]): string {
 }
 
 describe("drawDetections", () => {
+  test("points are dots; one that is hardly seen is left out", () => {
+    const face: Detection = {
+      ...at(1, 1, 14, 12),
+      points: [
+        { x: 5, y: 5 },
+        { x: 10, y: 5, score: 0.9 },
+        { x: 8, y: 10, score: 0.4 },
+        { x: 20, y: -3 },
+      ],
+    };
+    const drawn = drawDetections(blank(16, 14), [face], { lineWidth: 1, textScale: 0 });
+    expect(show(drawn, classColor(0))).toBe(`
+................
+.##############.
+.#............#.
+.#............#.
+.#..##...##...#.
+.#..##...##...#.
+.#............#.
+.#............#.
+.#............#.
+.#............#.
+.#............#.
+.#............#.
+.##############.
+................
+`);
+  });
+
   test("box and label, pixel by pixel", () => {
     const drawn = drawDetections(blank(16, 16), [at(2, 10, 12, 5)], {
       lineWidth: 1,

@@ -19,6 +19,19 @@ test("YOLO lines are fractions with six digits, and are read back as labels", ()
     expect(box[side]).toBeCloseTo(detections[0].box[side], 3);
 });
 
+test("points", () => {
+  const box = { x: 10, y: 20, width: 20, height: 20 };
+  const face = { label: "face", classId: 0, score: 0.5, box };
+  const plain: Detection = { ...face, points: [{ x: 12.34567, y: -2 }] };
+  const seen: Detection = { ...face, points: [{ x: 20, y: 30, score: 0.75 }] };
+  expect(yoloText([plain, seen], 100, 100)).toBe(
+    "0 0.2 0.3 0.2 0.2 0.123457 -0.02 0.5\n0 0.2 0.3 0.2 0.2 0.2 0.3 0.75 0.5\n",
+  );
+  expect(cocoRows([plain, seen, face], 1).map((row) => row.keypoints)).toEqual([
+    ...[[12.346, -2, 1], [20, 30, 0.75], undefined],
+  ]);
+});
+
 test("COCO rows", () => {
   expect(cocoRows(detections, 139)[0]).toEqual({
     image_id: 139,

@@ -1,8 +1,20 @@
 /** Faces with points: small exports of their authors' form against decoding that is not ours (scripts/face-goldens.py). */
+import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
+import { Random } from "../../src/base/random.ts";
+import { createSession } from "../../src/engine/session.ts";
+import { checkManifest, manifestHeader, parseManifest, printManifest } from "../../src/formats/manifest.ts";
+import { blobsOf, importanceOf, lossOf } from "../../src/heads/index.ts";
 import { type Detection, load, type Picture } from "../../src/node.ts";
+import { exportModel } from "../../src/open/export.ts";
+import { openModel } from "../../src/open/formats.ts";
+import { recognise } from "../../src/open/recognise.ts";
+import { memoryFolder } from "../../src/open/source.ts";
+import { Builder, side } from "./_graphs.ts";
+
+const compiler = spawnSync("g++", ["--version"]).status === 0;
 
 const folder = path.resolve(import.meta.dirname, "faces");
 /** By model and input size: `[score, x0, y0, x1, y1, points x y …]` in pixels, of faces with scores above 0.3. */
@@ -73,5 +85,169 @@ describe("boxes and points are those of decoding in numpy what onnxruntime gives
     } finally {
       model.close();
     }
+  });
+});
+
+describe("every face head is served everywhere", () => {
+  test.each(Object.keys(goldens))("%s", async (name) => {
+    const bytes = readFileSync(path.join(folder, `${name}.onnx`));
+    const { graph, manifest } = await openModel(memoryFolder([{ name: "tiny.onnx", bytes }]), "tiny.onnx");
+    const { heads, input } = manifest;
+    checkManifest(manifest, graph);
+    expect(parseManifest(printManifest(manifest), "tiny.json").heads).toEqual(heads);
+    expect(() => checkManifest({ ...manifest, labels: Array(99).fill("x") }, graph)).toThrow("99 labels");
+    const header = manifestHeader(manifest);
+    for (const blob of blobsOf(heads)) expect(header).toContain(`"${blob}"`);
+    if (compiler) {
+      const flags = [
+        "-std=c++11",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-Wno-unused",
+        "-fsyntax-only",
+        "-xc++",
+        "-",
+      ];
+      expect(spawnSync("g++", flags, { input: header, encoding: "utf8" }).stderr).toBe("");
+    }
+    const session = await createSession(graph, { backend: "reference" });
+    const shape = [3, input.height, input.width];
+    const data = new Random(5).floats(3 * input.height * input.width, -1, 1);
+    const outputs = await session.run({ [input.blob]: { shape, data } }, blobsOf(heads));
+    session.close();
+    expect(lossOf(heads, 1, outputs, outputs)).toBe(0);
+    for (const blob of blobsOf(heads)) {
+      const moved = { shape: outputs[blob].shape, data: outputs[blob].data.map((value) => value + 0.5) };
+      expect(lossOf(heads, 1, outputs, { ...outputs, [blob]: moved }), blob).toBeGreaterThan(0);
+    }
+    // Heads of two anchors share a blob: the scores of both count.
+    const { scores } = heads[0] as { scores: string };
+    const weights = importanceOf(heads, 1, scores, outputs)!;
+    const area = outputs[scores].shape[1] * outputs[scores].shape[2];
+    for (let channel = 0; channel < outputs[scores].shape[0]; channel++) {
+      expect(Math.max(...weights.subarray(channel * area, (channel + 1) * area))).toBeGreaterThan(0.05);
+    }
+    const again = await exportModel({ graph, manifest });
+    const back = await openModel(memoryFolder([{ name: "tiny.onnx", bytes: again }]), "tiny.onnx");
+    expect(back.manifest.heads).toEqual(heads);
+  });
+});
+
+describe("planes, as ncnn's conversions leave them", () => {
+  const planes = (
+    strides: readonly number[],
+    ...outputs: readonly (readonly [number, number])[]
+  ): Builder => {
+    const b = new Builder();
+    for (const stride of strides) {
+      for (const [i, [channels, activation]] of outputs.entries())
+        b.level(`o${i}_${stride}`, channels, stride, activation);
+    }
+    return b;
+  };
+  const kindsOf = (b: Builder, facts: Parameters<typeof recognise>[1] = {}): unknown => {
+    const found = recognise(b.graph.clone(), facts);
+    return found && "heads" in found ? found.heads.map((head) => head.kind) : found;
+  };
+
+  test("SCRFD with points, in any order", () => {
+    const found = recognise(planes([8, 16, 32], [20, 0], [2, 4], [8, 0]).graph, {});
+    expect(found).toMatchObject({ family: "scrfd", labels: ["face"], stride: 32, isCut: false });
+    expect(found && "heads" in found ? found.heads.slice(0, 2) : []).toEqual([
+      {
+        ...{ kind: "distances", scores: "o1_8", boxes: "o2_8", stride: 8, bins: 1, point: 0 },
+        points: { blob: "o0_8", count: 5 },
+      },
+      {
+        ...{
+          kind: "distances",
+          scores: "o1_8",
+          scoresFrom: 1,
+          boxes: "o2_8",
+          boxesFrom: 4,
+          stride: 8,
+          bins: 1,
+          point: 0,
+        },
+        points: { blob: "o0_8", from: 10, count: 5 },
+      },
+    ]);
+  });
+
+  test("what is not as its models have it is asked for", () => {
+    expect(kindsOf(planes([8, 16, 32], [1, 4], [4, 0]))).toMatchObject({
+      near: expect.stringContaining("--family scrfd"),
+    });
+    expect(kindsOf(planes([8, 16], [2, 4], [8, 0]))).toMatchObject({ near: expect.stringContaining("8,16") });
+    expect(kindsOf(planes([8, 16], [2, 4], [8, 0]), { family: "scrfd" })).toEqual(Array(4).fill("distances"));
+    expect(kindsOf(planes([8, 16, 32], [2, 4], [8, 0]))).toEqual(Array(6).fill("distances"));
+    // The same with anchors, by the caller's word.
+    expect(kindsOf(planes([8, 16, 32], [2, 4], [8, 0]), { family: "retinaface" })).toEqual(
+      Array(6).fill("priors"),
+    );
+  });
+
+  test("logits of RetinaFace do not tell which are the background's", () => {
+    expect(kindsOf(planes([8, 16, 32], [4, 0], [8, 0], [20, 0]))).toMatchObject({
+      near: expect.stringContaining("softmax"),
+    });
+  });
+
+  test("RetinaFace's softmax with other anchors needs their sizes", () => {
+    const b = new Builder();
+    for (const stride of [8, 16]) {
+      const pair = b.add("Reshape", `p${stride}`, [b.level(`s${stride}`, 4, stride)], { w: 0, h: -1, c: 2 });
+      const soft = b.add("Softmax", `f${stride}`, [pair], { axis: 0, fixbug0: 1 });
+      b.add("Reshape", `prob${stride}`, [soft], { w: side / stride, h: side / stride, c: 4 });
+      b.level(`box${stride}`, 8, stride);
+      b.level(`mark${stride}`, 20, stride);
+    }
+    expect(kindsOf(b)).toMatchObject({
+      near: expect.stringMatching(/2 at stride 8, 2 at stride 16.*--anchors/),
+    });
+    const found = recognise(b.graph, {
+      anchors: [
+        [32, 40, 16, 20],
+        [128, 128, 64, 64],
+      ],
+    });
+    expect(found).toMatchObject({ family: "retinaface-mxnet", isCut: true });
+    expect(found && "heads" in found ? found.heads.slice(0, 2) : []).toEqual([
+      {
+        ...{ kind: "priors", scores: "s8", scoresFrom: 2, background: 0, boxes: "box8", stride: 8, point: 1 },
+        ...{ anchor: [32, 40], variances: [1, 1], points: { blob: "mark8", count: 5 } },
+      },
+      {
+        ...{
+          kind: "priors",
+          scores: "s8",
+          scoresFrom: 3,
+          background: 1,
+          boxes: "box8",
+          boxesFrom: 4,
+          stride: 8,
+        },
+        ...{ point: 1, anchor: [16, 20], variances: [1, 1], points: { blob: "mark8", from: 10, count: 5 } },
+      },
+    ]);
+  });
+
+  test("BlazeFace, whose numbers of anchors differ", () => {
+    const b = new Builder();
+    for (const [stride, anchors] of [
+      [8, 2],
+      [16, 6],
+    ]) {
+      b.level(`r${stride}`, 16 * anchors, stride);
+      b.level(`c${stride}`, anchors, stride);
+    }
+    expect(kindsOf(b)).toEqual(Array(8).fill("priors"));
+  });
+
+  test("two outputs of which one is computed from several numbers are nobody's else", () => {
+    const b = planes([8, 16, 32], [64, 0], [3, 0]);
+    b.add("Softmax", "soft", [b.level("extra", 3, 8)], { axis: 0, fixbug0: 1 });
+    expect(kindsOf(b)).toBeUndefined();
   });
 });

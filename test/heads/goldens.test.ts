@@ -5,7 +5,7 @@ import { expect } from "vitest";
 import { load, readPicture } from "../../src/node.ts";
 import { dataPath, describeData, testData } from "../data.ts";
 
-/** By model and picture: `[class, score, x0, y0, x1, y1]` in pixels of the picture, scores above 0.3. */
+/** By model and picture: `[class, score, x0, y0, x1, y1, points x y …]` in pixels of the picture, scores above 0.3. */
 const goldens = JSON.parse(readFileSync(path.resolve(import.meta.dirname, "goldens.json"), "utf8")) as Record<
   string,
   Record<string, number[][]>
@@ -36,11 +36,16 @@ describeData("boxes of real models", () => {
           ...box,
           corners: [box.box.x, box.box.y, box.box.x + box.box.width, box.box.y + box.box.height],
         }));
-        for (const [classId, score, ...corners] of expected) {
+        for (const [classId, score, ...numbers] of expected) {
+          const [corners, points] = [numbers.slice(0, 4), numbers.slice(4)];
           const best = found
             .filter((each) => each.classId === classId && Math.abs(each.score - score) <= scoreError)
-            .reduce((most, each) => Math.max(most, overlap(each.corners, corners)), 0);
-          expect(best, `${number}: class ${classId}, score ${score}, ${corners}`).toBeGreaterThan(0.99);
+            .toSorted((a, b) => overlap(b.corners, corners) - overlap(a.corners, corners))[0];
+          const iou = best ? overlap(best.corners, corners) : 0;
+          expect(iou, `${number}: class ${classId}, score ${score}, ${corners}`).toBeGreaterThan(0.99);
+          const places = (best?.points ?? []).flatMap(({ x, y }) => [x, y]);
+          expect(places.length, `${number}: numbers of points`).toBe(points.length);
+          for (const [i, value] of points.entries()) expect(Math.abs(places[i] - value)).toBeLessThan(0.5);
         }
         const sure = found.filter((box) => box.score > 0.3 + scoreError);
         expect(sure.length, `${number}: boxes`).toBeLessThanOrEqual(expected.length);

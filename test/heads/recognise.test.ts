@@ -240,13 +240,6 @@ describe("every kind that is recognised is served everywhere", () => {
       ],
     ],
     [
-      "two anchors with two scores and boxes, as SCRFD has them",
-      [
-        [2, 4],
-        [8, 0],
-      ],
-    ],
-    [
       "a heat map with sizes",
       [
         [3, 4],
