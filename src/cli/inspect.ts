@@ -41,16 +41,26 @@ Examples:
 
 function toJson(
   file: string,
-  { format, manifest, assumptions, hasWeights }: OpenedModel,
+  { format, manifest, assumptions, hasWeights, toldBy, whyNoHeads }: OpenedModel,
   { layers, ...summary }: GraphSummary,
   withLayers: boolean | undefined,
 ): unknown {
-  return { file, format, hasWeights, ...summary, manifest, assumptions, ...(withLayers && { layers }) };
+  return {
+    file,
+    format,
+    hasWeights,
+    ...summary,
+    manifest,
+    toldBy,
+    whyNoHeads,
+    assumptions,
+    ...(withLayers && { layers }),
+  };
 }
 
 function describe(
   file: string,
-  { format, manifest, assumptions, graph, hasWeights }: OpenedModel,
+  { format, manifest, assumptions, graph, hasWeights, toldBy, whyNoHeads }: OpenedModel,
   summary: GraphSummary,
   size: { width: number; height: number },
 ): string {
@@ -62,6 +72,8 @@ function describe(
     ...summary.outputs.map((output, i): [string, string] => [i ? "" : "outputs", blobText(output)]),
     ...heads.map((head, i): [string, string] => [i ? "" : "heads", describeHead(head)]),
   ];
+  if (!heads.length) rows.push(["heads", `none: ${whyNoHeads ?? "its manifest has none"}`]);
+  else if (toldBy) rows.push(["told by", toldBy]);
   if (labels.length) rows.push(["classes", `${labels.length}: ${shorten(labels.join(", "), 80)}`]);
   const types = Object.entries(summary.layersByType).map(([type, count]) => `${type} ${count}`);
   rows.push(["layers", `${graph.nodes.length}: ${types.join(", ")}`]);
@@ -75,7 +87,9 @@ function describe(
   if (provenance.passes.length) rows.push(["passes", provenance.passes.join(", ")]);
   if (summary.problem)
     rows.push(["problem", `does not run at ${size.width}x${size.height}: ${summary.problem}`]);
-  for (const text of assumptions) rows.push(["assumed", text]);
+  // Why there are no heads stands there already.
+  for (const text of assumptions.filter((each) => !whyNoHeads?.includes(each.replace(/^no boxes: /, ""))))
+    rows.push(["assumed", text]);
   return table(rows);
 }
 

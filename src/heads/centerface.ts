@@ -108,6 +108,13 @@ export const centerface = defineHead<CenterFaceHead>({
     ),
   }),
 
+  parts: [
+    { what: "the heat map", origin: "sigmoid", channels: 1 },
+    { what: "h w", origin: "raw", channels: 2 },
+    { what: "y x", origin: "raw", channels: 2 },
+    { what: "points", origin: "raw", channels: 10 },
+  ],
+
   recognise(view) {
     const levels = joinLevels(view) ?? [];
     const [level, ...more] = levels;

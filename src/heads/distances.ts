@@ -289,6 +289,11 @@ function recogniseRaw(view: HeadView): Recognition<DistancesHead> | undefined {
     const count = level.columns.length;
     const split = splitOf(level);
     if (!split || (classes !== undefined && split.classes !== classes)) return undefined;
+    if (heads.length && isRaw !== (split.origin === "raw" || split.boxesAt === 0)) {
+      return {
+        near: "class scores and distances come in another order at one stride than at the next: is an output missing?",
+      };
+    }
     classes = split.classes;
     isRaw = split.origin === "raw" || split.boxesAt === 0;
     const scores = channelsOf(level, split.scoresAt, classes, split.origin);

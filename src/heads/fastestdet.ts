@@ -93,6 +93,12 @@ export const fastestdet = defineHead<FastestDetHead>({
     ),
   }),
 
+  parts: [
+    { what: "objectness", origin: "sigmoid", channels: 1 },
+    { what: "x y w h", origin: "raw", channels: 4 },
+    { what: "the softmax of classes", origin: "other", channels: "n" },
+  ],
+
   recognise(view) {
     if (view.pieces.length !== 1) return undefined;
     const [piece] = view.pieces;

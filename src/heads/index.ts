@@ -61,6 +61,11 @@ const kinds: { readonly [K in Head["kind"]]: HeadKind<Extract<Head, { kind: K }>
 /** Their names, in the order in which people are told them. */
 export const headKinds = Object.keys(kinds) as readonly Head["kind"][];
 
+/** Kinds that are told by the order of their parts. */
+export const headParts = Object.values(kinds).flatMap(({ title, parts }) =>
+  parts ? [{ title, parts }] : [],
+);
+
 /** Rules of a head in a manifest. */
 export const headSchema = z.discriminatedUnion(
   "kind",
@@ -141,6 +146,7 @@ export function recogniseHeads(
     const found: Recognition<Head> | undefined = kind.recognise(view, facts);
     if (found && "heads" in found) {
       if (!keepDecode || found.isWhole) return found;
+      near ??= { near: `a ${kind.title}, which is read from its raw values: leave --keep-decode out` };
       continue;
     }
     near ??= found;

@@ -24,6 +24,14 @@ export interface CppHeads {
   readonly rows: readonly string[];
 }
 
+export interface HeadPart {
+  readonly what: string;
+  /** As it is, its sigmoid, or otherwise computed. */
+  readonly origin: "raw" | "sigmoid" | "other";
+  /** `n`: as many as there are, of classes or bins. */
+  readonly channels: number | "n";
+}
+
 /**
  * A kind of head. `H` is its record in the manifest. `outputs` and `shapes` below are those of `blobs(head)`, in their order.
  * A kind that lacks a part does not compile, so that all of the product serves every kind.
@@ -54,6 +62,8 @@ export interface HeadKind<H extends { readonly kind: string }> {
   /** How far detections of `int8` are from those of `float`: squared errors of scores, and of boxes where an object is. */
   loss(head: H, float: readonly Tensor[], int8: readonly Tensor[], classes: number): number;
   cpp(heads: readonly H[]): CppHeads;
+  /** What an output of logits and scores has for a cell, in its order: said where something is like it. */
+  readonly parts?: readonly HeadPart[];
   /** Heads of this kind in what a graph's outputs are made of; nothing where they are of another. */
   recognise(view: HeadView, facts: RecognitionFacts): Recognition<H> | undefined;
   /** Recognition asks whether a view is plain (`isPlain`); of the others, views that are not are kept away. */

@@ -104,6 +104,12 @@ export const yolox = defineHead<YoloxHead>({
     ),
   }),
 
+  parts: [
+    { what: "x y w h", origin: "raw", channels: 4 },
+    { what: "objectness", origin: "sigmoid", channels: 1 },
+    { what: "classes", origin: "sigmoid", channels: "n" },
+  ],
+
   recognise(view) {
     const levels = joinLevels(view);
     if (!levels?.length) return undefined;

@@ -4,7 +4,7 @@ import type { Graph } from "../ir/graph.ts";
 import { type Assumed, assumeManifest, findHeads } from "./assume.ts";
 import { completeHeads, followInputSize } from "./complete.ts";
 import type { FileFacts } from "./facts.ts";
-import type { OpenOptions } from "./format.ts";
+import type { OpenedModel, OpenOptions } from "./format.ts";
 import { recognise } from "./recognise.ts";
 import type { Folder } from "./source.ts";
 
@@ -14,7 +14,7 @@ export async function assumeBare(
   graph: Graph,
   folder: Folder,
   options: OpenOptions,
-): Promise<Assumed & { details: string[] }> {
+): Promise<Assumed & Pick<OpenedModel, "details" | "toldBy" | "whyNoHeads">> {
   const stated = await statedFacts(folder);
   const known = { ...stated, ...definedOf(options) };
   // YOLOv5's raw heads are known by their shape, which is much sooner seen.
@@ -23,13 +23,18 @@ export async function assumeBare(
   const isFound = recognised && "heads" in recognised;
   const count = options.keepSizes ? 0 : followInputSize(graph, known);
   const heads = isFound ? [...recognised.notes] : completeHeads(graph, known);
-  const near = recognised && "near" in recognised ? [`no boxes: ${recognised.near}`] : [];
+  const near = recognised && "near" in recognised ? recognised.near : undefined;
   const { manifest, assumptions } = isFound
     ? assumeManifest(graph, name, { ...known, recognised })
     : await assumeFacts(name, graph, folder, known);
+  const whyNoHeads = manifest.heads.length ? undefined : near;
   return {
     manifest,
-    assumptions: [...heads, ...(manifest.heads.length ? [] : near), ...assumptions],
+    assumptions: [...heads, ...(whyNoHeads ? [`no boxes: ${whyNoHeads}`] : []), ...assumptions],
+    ...(whyNoHeads && { whyNoHeads }),
+    ...(manifest.heads.length && {
+      toldBy: isFound ? recognised.toldBy : "the shapes of the outputs, as YOLOv5's heads have them",
+    }),
     details: [
       ...(isFound && recognised.isCut ? ["the decoding of boxes is cut off: outputs are the raw heads"] : []),
       ...(count ? [`${count} sizes of layers follow the input size`] : []),

@@ -22,6 +22,8 @@ export interface OpenedModel {
   manifest: Manifest;
   /** What the files do not say and was assumed, and what in them had to be changed, a sentence each. */
   assumptions: string[];
+  /** What its heads were told by. */
+  toldBy?: string;
   /** What the model is instead of a detector that can be decoded, where the reader knows. */
   whyNoHeads?: string;
   /** What the reader did that a curious person may want to know, a line each. */

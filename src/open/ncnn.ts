@@ -3,7 +3,7 @@ import { readParam, readWeights } from "../formats/ncnn/index.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Assumed } from "./assume.ts";
 import type { KnownFacts } from "./facts.ts";
-import type { Opener, OpenOptions } from "./format.ts";
+import type { OpenedModel, Opener, OpenOptions } from "./format.ts";
 import { type Folder, type NamedBytes, requireFile } from "./source.ts";
 import { asTold } from "./told.ts";
 
@@ -16,7 +16,8 @@ export const openManifest: Opener = async (file, folder, options) => {
   const { graph, hasWeights, warnings } = await readGraph(param, manifest.bin, folder, options);
   checkManifest(manifest, graph, where);
   const told = asTold(manifest, options);
-  return { graph, ...told, assumptions: [...warnings, ...told.assumptions], raw: false, hasWeights };
+  const assumptions = [...warnings, ...told.assumptions];
+  return { graph, ...told, assumptions, toldBy: "the manifest", raw: false, hasWeights };
 };
 
 /** A `.param` (text or binary) or its `.bin`; a manifest of the same name is used if it is there. */
@@ -26,13 +27,13 @@ export const openNcnn: Opener = async (file, folder, options) => {
     param === file.name ? file.bytes : await requireFile(folder, param, `and ${file.name} needs it`);
   const { graph, hasWeights, warnings } = await readGraph({ name: param, bytes }, bin, folder, options);
   const beside = await manifestBeside(name, param, graph, folder, options);
-  const { manifest, assumptions, details } =
+  const { manifest, assumptions, ...more } =
     beside ?? (await (await import("./bare.ts")).assumeBare(name, graph, folder, options));
   return {
     graph,
     manifest: { ...manifest, param, bin },
     assumptions: [...warnings, ...assumptions],
-    details,
+    ...more,
     raw: false,
     hasWeights,
   };
@@ -72,7 +73,7 @@ async function manifestBeside(
   graph: Graph,
   folder: Folder,
   known: KnownFacts,
-): Promise<(Assumed & { details: string[] }) | undefined> {
+): Promise<(Assumed & Pick<OpenedModel, "toldBy">) | undefined> {
   const bytes = await folder.read(`${name}.json`);
   if (!bytes) return undefined;
   const where = folder.describe(`${name}.json`);
@@ -81,5 +82,5 @@ async function manifestBeside(
   if (manifest.param !== param || (manifest.heads.length === 0 && (known.anchors || known.labels)))
     return undefined;
   checkManifest(manifest, graph, where);
-  return { ...asTold(manifest, known), details: [] };
+  return { ...asTold(manifest, known), toldBy: `the manifest ${name}.json` };
 }

@@ -26,7 +26,7 @@ export const openOnnx: Opener = async (file, folder, options) => {
   const facts = { ...options, ...stated, isEndToEnd: found.isEndToEnd };
   const recognised = heads ? undefined : (written(found) ?? recognise(graph, facts));
   const isFound = recognised && "heads" in recognised;
-  const near = recognised && "near" in recognised ? [`nearest: ${recognised.near}`] : [];
+  const near = recognised && "near" in recognised && !found.isOther ? [`nearest: ${recognised.near}`] : [];
   const bound: string[] = [];
   const dynamic = options.keepSizes ? 0 : makeSizesDynamic().run(graph, (message) => bound.push(message));
   const anchors = heads?.every((head) => head.anchors) ? heads.map((head) => head.anchors ?? []) : undefined;
@@ -70,19 +70,33 @@ export const openOnnx: Opener = async (file, folder, options) => {
     graph,
     manifest,
     assumptions: doubts,
-    ...(whyNoHeads && { whyNoHeads }),
+    ...(whyNoHeads ? { whyNoHeads } : { toldBy: toldBy(found, recognised) }),
     details,
     raw: true,
     hasWeights: true,
   };
 };
 
+function toldBy(
+  { isStated, decodeRemoved }: OnnxImport,
+  recognised: ReturnType<typeof recognise> | undefined,
+): string | undefined {
+  if (recognised) return "toldBy" in recognised ? recognised.toldBy : undefined;
+  if (isStated) return statedInFile;
+  return decodeRemoved ? "YOLOv5's formula, which the graph computes" : "logits in the layout of YOLOv5";
+}
+
+const statedInFile = "the metadata of the file";
+
 /** Heads that `exportModel` wrote down. */
 function written({ statedHeads, labels, inputSize }: OnnxImport): RecognisedHeads | undefined {
   if (!statedHeads || !labels || !inputSize) return undefined;
   const stride = Math.max(...statedHeads.map(strideOf));
   const size = { ...inputSize, stride, isSizeFree: false };
-  return { heads: statedHeads, classes: labels.length, notes: [], ...size, isCut: false };
+  return {
+    ...{ heads: statedHeads, classes: labels.length, notes: [], toldBy: statedInFile },
+    ...{ ...size, isCut: false },
+  };
 }
 
 /** The names in the file. Throws GraphError when there are more or fewer than classes. */

@@ -9,6 +9,7 @@ import { activationTypes } from "../ops/activations.ts";
 import { ops } from "../ops/index.ts";
 import { runnableSizes, shapesAt } from "./assume.ts";
 import type { KnownFacts } from "./facts.ts";
+import { cellsText, describeNoCells, describeOutputs } from "./nearest.ts";
 import { viewHeads } from "./view.ts";
 
 export interface RecognisedHeads {
@@ -18,6 +19,8 @@ export interface RecognisedHeads {
   readonly family?: FamilyName;
   /** What was taken for granted, a sentence each. */
   readonly notes: readonly string[];
+  /** What it was told by. */
+  readonly toldBy: string;
   /** Input size that they are meant for as far as graph or family tell, and what sizes must be multiples of. */
   readonly width: number;
   readonly height: number;
@@ -33,17 +36,19 @@ const mostSizes = 3;
 
 /**
  * Heads among the outputs, told by what the graph computes. The graph is cut to them unless `keepDecode` is set. Else what came
- * nearest, in words, if something did.
+ * nearest, or what the outputs are, in words.
  */
 export function recognise(
   graph: Graph,
   known: KnownFacts & { readonly keepDecode?: boolean; readonly isEndToEnd?: boolean },
-): RecognisedHeads | { readonly near: string } | undefined {
+): RecognisedHeads | { readonly near: string } {
   const sizes = [...take(runnableSizes(graph, known.size), mostSizes)];
   let near: string | undefined;
+  let outputs: string | undefined;
   for (const { width, height, shapes } of sizes) {
     const view = viewHeads(graph, { width, height }, shapes);
     const found = view && recogniseHeads(view, known, known.keepDecode);
+    if (view) outputs ??= describeOutputs(view);
     if (!found) continue;
     if ("near" in found) {
       near ??= found.near;
@@ -54,9 +59,10 @@ export function recognise(
     const stride = strideFor(graph, { width, height, shapes }, Math.max(...heads.map(strideOf)));
     const isFree = family !== undefined && sizes.length > 1;
     const size = isFree ? { width: families[family].side, height: families[family].side } : { width, height };
-    return { heads, classes, labels, family, notes, ...size, stride, isCut, isSizeFree: isFree };
+    const toldBy = cellsText(view);
+    return { heads, classes, labels, family, notes, toldBy, ...size, stride, isCut, isSizeFree: isFree };
   }
-  return near === undefined ? undefined : { near };
+  return { near: near ?? outputs ?? describeNoCells(graph, sizes[0]?.shapes) };
 }
 
 function* take<T>(values: Iterable<T>, count: number): Generator<T> {

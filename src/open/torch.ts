@@ -18,7 +18,14 @@ export const openTorch: Opener = async (file, folder, options) => {
   }
   const { manifest, assumptions } = asTold(torchManifest(model, file), options);
   manifest.provenance.sha256 = await sha256(file.bytes);
-  return { graph: model.graph, manifest, assumptions, raw: true, hasWeights: true };
+  return {
+    graph: model.graph,
+    manifest,
+    assumptions,
+    toldBy: "the modules of the checkpoint",
+    raw: true,
+    hasWeights: true,
+  };
 };
 
 function torchManifest(model: TorchModel, file: NamedBytes): Manifest {

@@ -161,6 +161,7 @@ test("inspect says what is in a model", async () => {
     input       images 64x64x3, RGB, (level - 0) * 0.00392157, letterbox 114
     outputs     output 7x64x3
     heads       output: yolov5, stride 8, anchors 8,8,16,16,24,24
+    told by     the manifest
     classes     2: white, black
     layers      4: Convolution 1, Input 1, Permute 1, Reshape 1
     parameters  4.05 k; 4.05 k float32; 0.02 MiB

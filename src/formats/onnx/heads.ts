@@ -49,6 +49,10 @@ export interface OnnxFacts {
   isEndToEnd?: boolean;
   /** Decoding code was in the graph and has been cut off. */
   decodeRemoved?: boolean;
+  /** It is known to be something else than a detector of boxes. */
+  isOther?: boolean;
+  /** The heads are written down in the file. */
+  isStated?: boolean;
   /** Why there are no heads, or what about them is missing. */
   notes: string[];
   /** What was changed or taken for granted and should be known, whatever the heads are. */
@@ -83,7 +87,7 @@ export function recognizeHeads(
   if (preprocessing.success) facts.preprocessing = preprocessing.data;
   const stated = headsFromMetadata(model);
   // Heads of YOLOv5 may lack anchors, which are asked for then; others are whole.
-  if (stated?.every((head) => head.kind === "yolov5")) return { ...facts, heads: stated };
+  if (stated?.every((head) => head.kind === "yolov5")) return { ...facts, heads: stated, isStated: true };
   if (stated) return { ...facts, statedHeads: stated };
   const choice = keepDecode ? undefined : findChoice(model);
   const dropsOverlaps = choice?.operators.some((name) => /^ArgMax$|^NonZero$|nms|suppression/i.test(name));
@@ -97,8 +101,11 @@ export function recognizeHeads(
       facts.warnings.push(describeChoice(choice, shapes));
       model.graph.outputs = outputs.map((name) => infoOf(model, name));
     }
-    facts.notes.push(noteOf(match, model, shapes, choice));
-    return facts;
+    const other = otherThanDetector(match, model, shapes, choice);
+    const kept = "the outputs are kept as they are";
+    const near = match.nearest === undefined ? "" : ` (nearest: ${match.nearest})`;
+    facts.notes.push(other ? `${other}, so ${kept}` : `no detection head was recognized${near}: ${kept}`);
+    return { ...facts, ...(other && { isOther: true }) };
   }
   const heads = match.heads.map((head) => ({
     ...head,
@@ -132,25 +139,24 @@ const tasks: Record<string, string> = {
   classify: "a classification model",
 };
 
-/** Why there are no heads. */
-function noteOf(
-  { nearest, extra }: DecodeMatch,
+/** What the network is instead of a detector, where that is known. */
+function otherThanDetector(
+  { extra }: DecodeMatch,
   model: OnnxModel,
   shapes: ReadonlyMap<string, OnnxShape>,
   choice: Choice | undefined,
-): string {
-  const kept = "so the outputs are kept as they are";
+): string | undefined {
   if (extra !== undefined) {
-    return `this is a YOLOv5 segmentation model (${extra} mask coefficients stand behind the classes of each box): masks are not supported, ${kept}; export a detection model for boxes`;
+    return `this is a YOLOv5 segmentation model (${extra} mask coefficients stand behind the classes of each box): masks are not supported; export a detection model for boxes`;
   }
   const task = Object.hasOwn(tasks, model.metadata.task ?? "") ? tasks[model.metadata.task] : undefined;
-  if (task) return `the file says that this is ${task} (task: ${model.metadata.task}), no detector, ${kept}`;
+  if (task)
+    return `the file says that this is ${task} (task: ${model.metadata.task}), which has no boxes that are decoded`;
   const [only, ...more] = model.graph.outputs.map(({ name }) => shapes.get(name));
   if (!choice && only?.length === 2 && only[0] === 1 && !more.length) {
-    return `this looks like a classification model (one list of ${only[1]} numbers a picture), no detector, ${kept}`;
+    return `this looks like a classification model (one list of ${only[1]} numbers a picture), no detector`;
   }
-  const found = nearest === undefined ? "" : ` (nearest: ${nearest})`;
-  return `no detection head was recognized${found}: the outputs are kept as they are`;
+  return undefined;
 }
 
 /** The value `[1, anchors, height, width, 5 + classes]` of a head's logits: the graph's own, or an added one. */
