@@ -6,11 +6,12 @@
 import { GraphError, NcnnkitError } from "../base/errors.ts";
 import { sigmoid } from "../base/maths.ts";
 import type { ChosenBoxes, Column, HeadSource, HeadView, OutputTable, Piece, Probe } from "../heads/view.ts";
-import { type Graph, type Node, opOf, paramsOf } from "../ir/graph.ts";
+import { type Graph, match, type Node, opOf, paramsOf } from "../ir/graph.ts";
 import { elementCount, type Shape, type Tensor } from "../ir/tensor.ts";
 import { weightToFloat32 } from "../ir/weight.ts";
 import { activationTypes } from "../ops/activations.ts";
 import { ops } from "../ops/index.ts";
+import { noop } from "../ops/noop.ts";
 
 /** Beyond what the decoding of any detector takes. */
 const mostNodes = 600;
@@ -31,7 +32,7 @@ export function viewHeads(
   size: { readonly width: number; readonly height: number },
   shapes: ReadonlyMap<string, Shape>,
 ): HeadView | undefined {
-  const { outputs } = graph;
+  const outputs = endsOf(graph);
   const chosen = chosenBoxes(graph, size, shapes);
   if (chosen) {
     const probe = (): never => {
@@ -65,6 +66,16 @@ export function viewHeads(
   const firstWeights = firstWeightsOf(graph);
   const probe = probes(run, [...tables, ...computed]);
   return { ...size, firstWeights, sources: tail.sources, tables, pieces, computed, probe };
+}
+
+/** The outputs; those that a Noop at the end gathers to one are seen apart. */
+function endsOf(graph: Graph): string[] {
+  const producers = graph.producers();
+  return graph.outputs.flatMap((blob) => {
+    const node = producers.get(blob);
+    const gathers = node && match(node, noop) && node.inputs.length > node.outputs.length;
+    return gathers ? node.inputs : [blob];
+  });
 }
 
 function firstWeightsOf(graph: Graph): number | undefined {
@@ -191,20 +202,23 @@ function runTail(
   return new Map(outputs.map((blob) => [blob, blobs.get(blob)!]));
 }
 
-/** Numbers from 0 to count − 1 as values between −2 and 2, which can be read back from a value or from its sigmoid. */
+/** Codes lie below 0, so that none is the sigmoid of another. */
+const codeRange = { from: -4, to: -1 };
+
+/** Numbers from 0 to count − 1 as values that can be read back from themselves or from their sigmoid. */
 class Code {
   private readonly step: number;
   private readonly count: number;
   constructor(count: number) {
     this.count = count;
-    this.step = 4 / count;
+    this.step = (codeRange.to - codeRange.from) / count;
   }
   value(number: number): number {
-    return Math.fround(-2 + (number + 0.5) * this.step);
+    return Math.fround(codeRange.from + (number + 0.5) * this.step);
   }
   read(value: number, origin: "raw" | "sigmoid"): number | undefined {
     const raw = origin === "raw" ? value : Math.log(value / (1 - value));
-    const place = (raw + 2) / this.step - 0.5;
+    const place = (raw - codeRange.from) / this.step - 0.5;
     const number = Math.round(place);
     const isOne = number >= 0 && number < this.count && Math.abs(place - number) < 0.1;
     return isOne ? number : undefined;

@@ -13,6 +13,7 @@ import { exportModel } from "../../src/open/export.ts";
 import { openModel } from "../../src/open/formats.ts";
 import { recognise } from "../../src/open/recognise.ts";
 import { memoryFolder } from "../../src/open/source.ts";
+import { yoloFastestV2 } from "../../src/zoo/yolo-fastest.ts";
 import { Builder, labels, nanodet, side, ultralytics, yolov3, yolox } from "./_graphs.ts";
 
 const input: Tensor = { shape: [3, side, side], data: new Random(5).floats(3 * side * side, -2, 2) };
@@ -270,6 +271,18 @@ describe("every kind that is recognised is served everywhere", () => {
         notes: [expect.stringContaining("YOLOv8")],
       });
     }
+  });
+
+  test("coarse levels first, and outputs that a Noop gathers", () => {
+    const graph = yoloFastestV2(352);
+    expect(recognise(graph, {})).toMatchObject({
+      classes: 80,
+      heads: [
+        { kind: "yolo-fastestv2", stride: 16 },
+        { kind: "yolo-fastestv2", stride: 32 },
+      ],
+    });
+    expect(graph.nodes.some(({ type }) => type === "Noop")).toBe(false);
   });
 
   test("an end of another formula is refused with what came nearest", () => {
