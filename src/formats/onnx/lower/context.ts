@@ -133,9 +133,21 @@ export class Lowering {
     const [w, h, ...rest] = [...shape].reverse();
     const [d, c] = rest.length === 2 ? rest : [0, rest[0] ?? 0];
     const params: Params = { w, ...(h ? { h } : {}), ...(d ? { d } : {}), ...(c ? { c } : {}) };
-    const data: Weight = { storage: "f32", data: Float32Array.from(tensorNumbers(tensor)) };
-    const [blob] = this.layer("MemoryData", [], params, { data }, { name, outputs: [name] });
+    const data = Float32Array.from(tensorNumbers(tensor));
+    const blob = this.sameConstant(shape, data) ?? this.memory(name, params, { storage: "f32", data });
     return { blob, blobShape: shape, shape: tensor.dims };
+  }
+  private memory(name: string, params: Params, data: Weight): string {
+    return this.layer("MemoryData", [], params, { data }, { name, outputs: [name] })[0];
+  }
+  /** Exporters write a constant anew wherever it is used. */
+  private sameConstant(shape: Shape, data: Float32Array): string | undefined {
+    const node = this.graph.nodes.find(({ type, weights, outputs: [blob] }) => {
+      const known = type === "MemoryData" ? weights.data.data : undefined;
+      const isLike = known?.length === data.length && sameShape(this.blobShape(blob), shape);
+      return isLike && data.every((value, i) => Object.is(value, known[i]));
+    });
+    return node?.outputs[0];
   }
 
   /** A blob with the elements of a value and the given shape: a Reshape layer unless it has that shape already. */

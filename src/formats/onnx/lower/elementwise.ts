@@ -75,8 +75,10 @@ function operands(l: Lowering, left: string, right: string): string[] {
   const [shapeA, shapeB] = [l.shapeOf(left), l.shapeOf(right)];
   const isConstant = (name: string): boolean => l.constant(name) !== undefined;
   if (count(shapeA) === count(shapeB)) {
-    // Nothing is repeated: any common view will do.
-    const view = l.value(isConstant(left) ? right : left).blobShape;
+    // Nothing is repeated: any common view will do, best the one that the result needs no other for.
+    const blobs = [left, right].filter((name) => !isConstant(name)).map((name) => l.value(name));
+    const view = (blobs.find(({ blobShape, shape }) => sameShape(blobShape, shape.slice(1))) ?? blobs[0])
+      .blobShape;
     return [left, right].map((name) => l.as(l.value(name, view), view));
   }
   const over = overLargerBlob(l, left, right);
