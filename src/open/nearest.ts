@@ -48,12 +48,12 @@ export function cellsText(view: HeadView, computed = "computed by its formula"):
     const text = runs.slice(0, mostRuns).map(runText).join(", ").replaceAll("computed", computed) + more;
     byRuns.set(text, (byRuns.get(text) ?? new Set()).add(piece.stride));
   }
-  return [...byRuns]
-    .map(
-      ([text, strides]) =>
-        `for every cell of stride${strides.size > 1 ? "s" : ""} ${[...strides].join(", ")}: ${text}`,
-    )
-    .join("; ");
+  const cells = [...byRuns].map(
+    ([text, strides]) =>
+      `for every cell of stride${strides.size > 1 ? "s" : ""} ${[...strides].join(", ")}: ${text}`,
+  );
+  const others = view.computed.map(({ blob }) => blob).join(", ");
+  return [...cells, ...(others ? [`${others} computed from several numbers`] : [])].join("; ");
 }
 
 /** What outputs are that no kind takes for its own, and which kind has most of it. */

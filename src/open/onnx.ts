@@ -2,6 +2,7 @@
 import { GraphError } from "../base/errors.ts";
 import { quote } from "../base/text.ts";
 import { type InputCode, type OnnxImport, type OnnxReport, readOnnx } from "../formats/onnx/index.ts";
+import { families } from "../heads/families.ts";
 import { strideOf } from "../heads/index.ts";
 import { makeSizesDynamic } from "../passes/index.ts";
 import { assumeManifest } from "./assume.ts";
@@ -27,6 +28,8 @@ export const openOnnx: Opener = async (file, folder, options) => {
   const recognised = heads ? undefined : (written(found) ?? recognise(graph, facts));
   const isFound = recognised && "heads" in recognised;
   const near = recognised && "near" in recognised && !found.isOther ? [`nearest: ${recognised.near}`] : [];
+  const side = isFound && !options.size ? usualSide(recognised, found.inputSize) : undefined;
+  if (side) stated.size = side;
   const bound: string[] = [];
   const dynamic = options.keepSizes ? 0 : makeSizesDynamic().run(graph, (message) => bound.push(message));
   const anchors = heads?.every((head) => head.anchors) ? heads.map((head) => head.anchors ?? []) : undefined;
@@ -43,6 +46,12 @@ export const openOnnx: Opener = async (file, folder, options) => {
     ...(input?.levels && { levels: input.levels }),
   };
   const ends = isFound ? [...recognised.notes] : completeHeads(graph, known);
+  if (side) {
+    const { width, height } = found.inputSize!;
+    ends.push(
+      `the file is made for pictures of ${width}x${height}, too small to find much: the size is ${side}x${side}; give another with --size`,
+    );
+  }
   const { manifest, assumptions } = assumeManifest(graph, splitName(file.name).stem, known);
   manifest.provenance.source = file.name;
   manifest.provenance.sha256 = await sha256(file.bytes);
@@ -87,6 +96,18 @@ function toldBy(
 }
 
 const statedInFile = "the metadata of the file";
+
+/** Sides below this are what an exporter happened to be fed, where the graph takes any. */
+const leastSide = 64;
+
+/** The family's size for a file that is made for a tiny one, which it does not depend on. */
+function usualSide(
+  { family, isSizeFree }: RecognisedHeads,
+  size: OnnxImport["inputSize"],
+): number | undefined {
+  const isTiny = size !== undefined && Math.max(size.width, size.height) < leastSide;
+  return family && isSizeFree && isTiny ? families[family].side : undefined;
+}
 
 /** Heads that `exportModel` wrote down. */
 function written({ statedHeads, labels, inputSize }: OnnxImport): RecognisedHeads | undefined {

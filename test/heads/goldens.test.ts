@@ -27,8 +27,7 @@ function overlap(a: readonly number[], b: readonly number[]): number {
 
 describeData("boxes of real models", () => {
   testData.each(Object.keys(goldens))("%s", async (name) => {
-    // The file holds another size than people use.
-    const model = await load(dataPath(name), name.includes("centerface") ? { size: 640 } : {});
+    const model = await load(dataPath(name));
     try {
       for (const [number, expected] of Object.entries(goldens[name])) {
         const picture = await readPicture(dataPath(`coco/images/val2017/${number}.jpg`));
