@@ -115,27 +115,30 @@ export const centerface = defineHead<CenterFaceHead>({
     { what: "points", origin: "raw", channels: 10 },
   ],
 
-  recognise(view) {
+  recognise(view, { family }) {
     const levels = joinLevels(view) ?? [];
     const [level, ...more] = levels;
-    // One heat map, size, offset, and five landmarks: in outputs of their own, in this order.
-    if (!level || more.length || level.columns.length !== 15 || view.tables.length !== 4) return undefined;
+    // One heat map, size, offset, and five landmarks: in outputs of their own, in this order. Its model without landmarks has what
+    // CenterNet's have, whose sizes are no logarithms: the caller has to say whose it is.
+    const hasPoints = level?.columns.length === 15;
+    const isWhole = hasPoints || (level?.columns.length === 5 && family === "centerface");
+    if (more.length || !isWhole || view.tables.length !== (hasPoints ? 4 : 3)) return undefined;
     const parts = [
       channelsOf(level, 0, 1, "sigmoid"),
       channelsOf(level, 1, 2, "raw"),
       channelsOf(level, 3, 2, "raw"),
-      channelsOf(level, 5, 10, "raw"),
+      ...(hasPoints ? [channelsOf(level, 5, 10, "raw")] : []),
     ];
     const sources = parts.flatMap((part) => (part && !part.channel ? [part.source] : []));
-    if (new Set(sources).size !== 4) return undefined;
+    if (new Set(sources).size !== parts.length) return undefined;
     const [scores, sizes, offsets, points] = sources.map(({ blob }) => blob);
-    const { stride } = level;
+    const head = { kind: "centerface" as const, scores, sizes, offsets, stride: level.stride };
     return {
-      heads: [{ kind: "centerface", scores, sizes, offsets, stride, points: { blob: points, count: 5 } }],
+      heads: [hasPoints ? { ...head, points: { blob: points, count: 5 } } : head],
       classes: 1,
       labels: ["face"],
       family: "centerface",
-      notes: ["a heat map, two pairs and five points are taken for CenterFace's"],
+      notes: [`a heat map, two pairs${hasPoints ? " and five points" : ""} are taken for CenterFace's`],
     };
   },
 });

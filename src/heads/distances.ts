@@ -82,8 +82,13 @@ export const distances = defineHead<DistancesHead>({
   needsNms: ({ oneToOne }) => !oneToOne,
   blobs: ({ scores, boxes, points }) => [scores, boxes, ...pointBlobs(points)],
   stride: ({ stride }) => gridStride(stride),
-  describe: ({ stride, bins, point, oneToOne, points }) =>
-    `stride ${stride}, ${bins} bins a side from ${point} of the cell${describePoints(points)}${oneToOne ? ", one box an object" : ""}`,
+  describe: ({ stride, scoresFrom, bins, point, oneToOne, points }) =>
+    [
+      `stride ${stride}`,
+      ...(scoresFrom ? [`scores from channel ${scoresFrom}`] : []),
+      `${bins === 1 ? "a number" : `${bins} bins`} a side, from ${point} of the cell${describePoints(points)}`,
+      ...(oneToOne ? ["one box an object"] : []),
+    ].join(", "),
 
   problem: (head, [scores, boxes, points], facts) =>
     planeProblem(

@@ -64,8 +64,8 @@ export const priors = defineHead<PriorsHead>({
   needsNms: () => true,
   blobs: ({ scores, boxes, points }) => [scores, boxes, ...pointBlobs(points)],
   stride: ({ stride }) => gridStride(stride),
-  describe: ({ stride, anchor, variances, linear, points }) =>
-    `stride ${stride}, ${linear ? "linear, " : ""}anchor ${anchor.join("x")}, variances ${variances.join(" ")}${describePoints(points)}`,
+  describe: ({ stride, scoresFrom, anchor, variances, linear, points }) =>
+    `stride ${stride}, ${scoresFrom ? `scores from channel ${scoresFrom}, ` : ""}${linear ? "linear, " : ""}anchor ${anchor.join("x")}, variances ${variances.join(" ")}${describePoints(points)}`,
 
   problem(head, [scores, boxes, points], facts) {
     const { stride, scoresFrom = 0, background = 0, boxesFrom = 0 } = head;
@@ -256,8 +256,14 @@ function recogniseRetinaFace(
   const sides = sidesFor(levels, facts, isMxnet, counts);
   if (!sides) {
     const list = levels.map(({ stride, anchors }) => `${anchors} at stride ${stride}`).join(", ");
+    const given = facts.anchors?.map(({ length }) => length / 2).join(", ");
     return {
-      near: `these are offsets to anchors as RetinaFace has them (${list}), whose sizes are not in the file; give width and height of each with --anchors`,
+      near: `these are offsets to anchors as RetinaFace has them (${list}), ${given ? `but --anchors has ${given}` : "whose sizes are not in the file"}; give width and height of each with --anchors`,
+    };
+  }
+  if (!levels[0].points && !isSaid) {
+    return {
+      near: "these are offsets to anchors as RetinaFace has them, but without points; --family retinaface takes them for its own",
     };
   }
   const heads = levels.flatMap((level, at) =>

@@ -206,6 +206,16 @@ describe("planes, as ncnn's conversions leave them", () => {
     expect(kindsOf(b)).toMatchObject({
       near: expect.stringMatching(/2 at stride 8, 2 at stride 16.*--anchors/),
     });
+    expect(
+      kindsOf(b, {
+        anchors: [
+          [32, 40, 16, 20],
+          [9, 9],
+        ],
+      }),
+    ).toMatchObject({
+      near: expect.stringContaining("--anchors has 2, 1"),
+    });
     const found = recognise(b.graph, {
       anchors: [
         [32, 40, 16, 20],
@@ -231,6 +241,26 @@ describe("planes, as ncnn's conversions leave them", () => {
         ...{ point: 1, anchor: [16, 20], variances: [1, 1], points: { blob: "mark8", from: 10, count: 5 } },
       },
     ]);
+  });
+
+  test("offsets to anchors without points are RetinaFace's by the caller's word", () => {
+    const b = new Builder();
+    for (const stride of [8, 16, 32]) {
+      const pair = b.add("Reshape", `p${stride}`, [b.level(`s${stride}`, 4, stride)], { w: 0, h: -1, c: 2 });
+      const soft = b.add("Softmax", `f${stride}`, [pair], { axis: 0, fixbug0: 1 });
+      b.add("Reshape", `prob${stride}`, [soft], { w: side / stride, h: side / stride, c: 4 });
+      b.level(`box${stride}`, 8, stride);
+    }
+    expect(kindsOf(b)).toMatchObject({ near: expect.stringContaining("without points") });
+    expect(kindsOf(b, { family: "retinaface-mxnet" })).toEqual(Array(6).fill("priors"));
+  });
+
+  test("CenterFace without points is told from CenterNet by the caller", () => {
+    const b = planes([4], [1, 4], [2, 0], [2, 0]);
+    expect(kindsOf(b)).toMatchObject({ near: expect.stringContaining("CenterFace") });
+    expect(recognise(b.graph, { family: "centerface" })).toMatchObject({
+      heads: [{ kind: "centerface", scores: "o0_4", sizes: "o1_4", offsets: "o2_4", stride: 4 }],
+    });
   });
 
   test("BlazeFace, whose numbers of anchors differ", () => {
