@@ -30,7 +30,7 @@ export { type DatasetYaml, parseDatasetYaml } from "./evaluate/dataset-yaml.ts";
 export { printParam, readNcnn, writeWeights } from "./formats/ncnn/index.ts";
 export type { Dim } from "./formats/onnx/model.ts";
 export { parseTable, printedScales, printTable } from "./formats/table.ts";
-export { familyNames } from "./heads/families.ts";
+export { describeFamily, type FamilyName, familyNames } from "./heads/families.ts";
 export { blobsOf, describeHead } from "./heads/index.ts";
 export { inputDifferences } from "./heads/input.ts";
 export { formatShape } from "./ir/tensor.ts";

@@ -2,6 +2,7 @@
 import type { Method } from "../src/index.ts";
 import { capabilities, threadChoices } from "./capabilities.ts";
 import { anElement, button, byId, chooseFiles, download, formatBytes, make, plural } from "./dom.ts";
+import { chosenFamily, offerFamilies } from "./families.ts";
 import { isPicture, modelTypes, pictureTypes, type Sorted, sortFiles } from "./files.ts";
 import { WorkerLink } from "./link.ts";
 import { notify, tell } from "./notices.ts";
@@ -24,6 +25,7 @@ export class ConvertView {
     this.tryModels = actions.tryModels;
     const size = byId("convert-size", HTMLSelectElement);
     size.append(...sides.map((side) => make("option", { value: String(side) }, `${side} × ${side}`)));
+    offerFamilies(byId("convert-family", HTMLSelectElement));
     this.wirePickers();
     byId("convert-form", HTMLFormElement).addEventListener("submit", (event) => {
       event.preventDefault();
@@ -141,6 +143,7 @@ export class ConvertView {
         {
           ...{ model, calibration },
           size: side ? Number(side) : undefined,
+          family: chosenFamily(byId("convert-family", HTMLSelectElement)),
           method: byId("method", HTMLSelectElement).value as Method,
           threads: threadChoices().initial,
           machine: machineText(),

@@ -23,7 +23,7 @@ export async function convertFiles(
   progress: (value: ConvertProgress) => void,
 ): Promise<ConvertReply> {
   progress({ title: "Read the model", done: 0 });
-  const opened = await open(request.model);
+  const opened = await open(request.model, { family: request.family });
   return request.calibration.length
     ? quantized(opened, request, progress)
     : converted(opened, request, progress);
@@ -60,7 +60,7 @@ async function quantized(
 ): Promise<ConvertReply> {
   if (!opened.manifest.heads.length) {
     throw new UnsupportedError(
-      `${opened.manifest.name}: no YOLOv5 heads are known in this model, so int8 could not be checked; convert it without pictures`,
+      `${opened.manifest.name}: no boxes can be read from this model (${opened.whyNoHeads ?? "it has no heads"}), so int8 could not be checked; convert it without pictures`,
     );
   }
   const skipped: string[] = [];

@@ -1,6 +1,8 @@
 /** The Detect tab: a source of frames, a model, and a loop that looks at the newest frame whenever the worker is free. */
+
+import type { FamilyName } from "../src/steps.ts";
 import { anElement, button, byId, chooseFiles, download } from "./dom.ts";
-import { pictureTypes, type Sorted } from "./files.ts";
+import { pictureTypes, type Sorted, stemOf } from "./files.ts";
 import { WorkerLink } from "./link.ts";
 import { clearNotices, notify, tell, tellCamera } from "./notices.ts";
 import { Overlay, Still } from "./overlay.ts";
@@ -16,6 +18,7 @@ export class DetectView {
   readonly settings = new Settings({
     changed: () => this.changed(),
     threads: () => this.restartWorker(),
+    family: (family) => this.prepareAs(family),
   });
   private readonly shelf: Shelf;
   private readonly overlay = new Overlay(byId("overlay", HTMLCanvasElement));
@@ -73,7 +76,7 @@ export class DetectView {
 
   /** Adds models and uses the first of them, loading all, so that one can switch between them at once. */
   async addModels(groups: readonly (readonly File[])[]): Promise<void> {
-    const added = groups.map((files) => this.shelf.add(files, files[0].name.replace(/\.[^.]*$/, "")));
+    const added = groups.map((files) => this.shelf.add(files, stemOf(files[0].name)));
     for (const model of [...added].reverse()) await this.use(model);
   }
 
@@ -89,8 +92,10 @@ export class DetectView {
       shelf.render();
       this.refresh();
       try {
-        const { id, source } = model;
-        model.facts = await link.call("load", { id, source }, [], (bytes) => shelf.advance(model, bytes));
+        const { id, source, family } = model;
+        model.facts = await link.call("load", { id, source, family }, [], (bytes) =>
+          shelf.advance(model, bytes),
+        );
         model.heldBy = link;
       } catch (error) {
         if (link !== this.link) return false;
@@ -107,10 +112,20 @@ export class DetectView {
     }
     shelf.current = model;
     shelf.render();
-    this.settings.offerSizes(model.facts);
+    this.settings.offer(model.facts, model.family);
     this.refresh();
     this.changed();
     return true;
+  }
+
+  /** The pictures for the model in use are prepared in another way: it is loaded anew. */
+  private prepareAs(family: FamilyName | undefined): void {
+    const { current } = this.shelf;
+    if (!current) return;
+    current.family = family;
+    current.heldBy = undefined;
+    this.held = false;
+    void this.use(current);
   }
 
   private drop(model: ShelfModel): void {
@@ -134,7 +149,7 @@ export class DetectView {
     }
     const { href, pathname } = new URL(url, document.baseURI);
     const last = pathname.slice(pathname.lastIndexOf("/") + 1) || url;
-    return this.use(this.shelf.add(href, last.replace(/\.[^.]*$/, "")));
+    return this.use(this.shelf.add(href, stemOf(last)));
   }
 
   // Sources

@@ -10,7 +10,7 @@ import {
   type Transform,
   UsageError,
 } from "../src/index.ts";
-import { blobsOf, classColor, type Model, postprocess, toTensor } from "../src/steps.ts";
+import { blobsOf, classColor, type FamilyName, type Model, postprocess, toTensor } from "../src/steps.ts";
 import { encode, pixelsOf } from "./pixels.ts";
 import type { DetectReply, DetectRequest, LoadProgress, Machine, ModelFacts, Precision } from "./protocol.ts";
 
@@ -43,15 +43,18 @@ export class Detector {
   async load(
     id: number,
     source: readonly File[] | string,
+    family: FamilyName | undefined,
     progress: (value: LoadProgress) => void,
   ): Promise<ModelFacts> {
-    const model = await load(source, { threads: this.threads, onDownload: (file) => progress(file) });
+    const { threads } = this;
+    const model = await load(source, { threads, family, onDownload: (file) => progress(file) });
     try {
       model.requireHeads();
     } catch (error) {
       model.close();
       throw error;
     }
+    this.unload(id); // it may be there with another pre-processing
     this.models.set(id, model);
     const { name, input, labels, quantization } = model.manifest;
     const { blob, channels, width, height, stride } = input;
@@ -63,6 +66,7 @@ export class Detector {
       ...{ id, name, precision, half, width, height, stride },
       classes: labels.length,
       bytes: weightBytes,
+      letterbox: input.resize === "letterbox",
       assumptions: model.assumptions,
     };
   }
@@ -70,6 +74,7 @@ export class Detector {
   unload(id: number): undefined {
     this.models.get(id)?.close();
     this.models.delete(id);
+    for (const key of [...this.warm]) if (key.startsWith(`${id} `)) this.warm.delete(key);
     if (this.looked?.model === id) this.looked = undefined;
   }
 
@@ -98,7 +103,9 @@ export class Detector {
     const ms = { pre: 0, inference: 0, post: 0 };
     if (!reused) {
       const { input, heads } = model.manifest;
-      const { tensor, transform } = toTensor(this.frame, input, { width: size, height: size, rectangle });
+      const own = Math.max(input.width, input.height);
+      const { width, height } = size === own ? input : { width: size, height: size };
+      const { tensor, transform } = toTensor(this.frame, input, { width, height, rectangle });
       let placed = performance.now();
       ms.pre = placed - start;
       const blobs = blobsOf(heads);

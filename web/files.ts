@@ -16,7 +16,8 @@ interface Placed {
 }
 
 const extensionOf = (name: string): string => /\.([^.]+)$/.exec(name)?.[1].toLowerCase() ?? "";
-const stemOf = (name: string): string => name.replace(/\.[^.]*$/, "");
+/** The name without its last extension. */
+export const stemOf = (name: string): string => name.replace(/\.[^.]*$/, "");
 const pictureEnds = new Set(["jpg", "jpeg", "png", "webp", "bmp", "gif", "avif"]);
 const videoEnds = new Set(["mp4", "webm", "mov", "m4v", "mkv", "ogv"]);
 /** In the order in which a model is begun with. */
@@ -39,9 +40,11 @@ export function sortFiles(files: readonly File[]): Sorted {
 function sortPlaced(all: readonly Placed[]): Sorted {
   const shown = all.filter(({ file }) => !file.name.startsWith("."));
   const isModel = ({ file }: Placed): boolean => modelEnds.includes(extensionOf(file.name));
-  const rest = shown.filter((each) => !isModel(each)).map(({ file }) => file);
+  const models = groupModels(shown);
+  const known = new Set(models.flat());
+  const rest = shown.filter((each) => !isModel(each) && !known.has(each.file)).map(({ file }) => file);
   return {
-    models: groupModels(shown.filter(isModel)),
+    models,
     pictures: rest.filter(isPicture),
     videos: rest.filter(isVideo),
     others: rest.filter((file) => !isPicture(file) && !isVideo(file)).map(({ name }) => name),
@@ -53,15 +56,26 @@ function sortPlaced(all: readonly Placed[]): Sorted {
  * anything to begin with (a lone `.bin`) stay, for the reader to explain; other JSON lying about is no model.
  */
 function groupModels(files: readonly Placed[]): File[][] {
-  const groups = new Map<string, File[]>();
-  for (const { file, folder } of files) {
-    const key = `${folder}/${stemOf(file.name)}`;
-    groups.set(key, [...(groups.get(key) ?? []), file]);
+  const groups = new Map<string, Placed[]>();
+  for (const placed of files.filter(({ file }) => modelEnds.includes(extensionOf(file.name)))) {
+    const key = `${placed.folder}/${stemOf(placed.file.name)}`;
+    groups.set(key, [...(groups.get(key) ?? []), placed]);
   }
-  const rank = (file: File): number => modelEnds.indexOf(extensionOf(file.name));
+  const rank = ({ file }: Placed): number => modelEnds.indexOf(extensionOf(file.name));
   const lists = [...groups.values()].map((list) => list.sort((a, b) => rank(a) - rank(b)));
-  if (lists.length < 2) return lists;
-  return lists.filter((list) => list.length > 1 || extensionOf(list[0].name) !== "json");
+  return lists
+    .filter((list) => lists.length < 2 || list.length > 1 || extensionOf(list[0].file.name) !== "json")
+    .map((list) => [...list, ...companionsOf(list[0], files)].map(({ file }) => file));
+}
+
+/** What the reader looks for beside a model: ultralytics' facts, and tensors of an ONNX file that are named after it. */
+function companionsOf({ file: main, folder }: Placed, files: readonly Placed[]): Placed[] {
+  return files.filter(
+    ({ file: { name }, folder: other }) =>
+      other === folder &&
+      (name === "metadata.yaml" ||
+        (name.startsWith(main.name) && /^[._](onnx_)?data$/.test(name.slice(main.name.length)))),
+  );
 }
 
 /** What a drop or a paste brought, with the contents of folders. */

@@ -1,5 +1,6 @@
 /** What the page and its worker say to each other: one request, one reply, and progress in between. */
 import type { Detection, Method } from "../src/index.ts";
+import type { FamilyName } from "../src/steps.ts";
 
 /** What the convolutions compute in. */
 export type Precision = "fp32" | "int8";
@@ -22,6 +23,8 @@ export interface ModelFacts {
   classes: number;
   /** Bytes of weights. */
   bytes: number;
+  /** Pictures keep their aspect, with a border. */
+  letterbox: boolean;
   /** What the files did not say, a sentence each. */
   assumptions: readonly string[];
 }
@@ -30,7 +33,7 @@ export interface DetectRequest {
   model: number;
   /** A new frame; without it the last one is looked at again. */
   frame?: ImageBitmap;
-  /** Side of the square input in pixels. */
+  /** Side of the square input in pixels; the longer side of the model's own size stands for that. */
   size: number;
   /** Leave out the border of the letterbox, as far as the stride allows. */
   rectangle: boolean;
@@ -65,6 +68,8 @@ export interface ConvertRequest {
   calibration: readonly File[];
   /** Side of the input in pixels; default: the model's own. */
   size?: number;
+  /** Whose pre-processing it has; default: as its file says. */
+  family?: FamilyName;
   method: Method;
   threads: number;
   machine: string;
@@ -116,7 +121,7 @@ export interface Machine {
 export interface Calls {
   start: { request: { threads: number }; reply: Machine; progress: never };
   load: {
-    request: { id: number; source: readonly File[] | string };
+    request: { id: number; source: readonly File[] | string; family?: FamilyName };
     reply: ModelFacts;
     progress: LoadProgress;
   };

@@ -1,7 +1,19 @@
 /** Thresholds, input size and threads of the Detect tab. */
+
+import type { FamilyName } from "../src/steps.ts";
 import { capabilities, threadChoices } from "./capabilities.ts";
 import { anElement, byId, make } from "./dom.ts";
+import { chosenFamily, offerFamilies } from "./families.ts";
 import type { DetectRequest, ModelFacts } from "./protocol.ts";
+
+interface Actions {
+  /** Boxes may be others now. */
+  changed(): void;
+  /** Another number of threads is wanted. */
+  threads(): void;
+  /** Pictures are to be prepared for another family, or as the file says. */
+  family(family: FamilyName | undefined): void;
+}
 
 /** Sides of the input to offer, where the model's stride allows. */
 const sides = [256, 288, 320, 352, 384, 416, 448, 480, 512, 576, 640];
@@ -11,10 +23,9 @@ export class Settings {
   private facts: ModelFacts | undefined;
   /** The side that the user chose, which then holds for all models. */
   private chosenSize: number | undefined;
-  private readonly actions: { changed: () => void; threads: () => void };
+  private readonly actions: Actions;
 
-  /** `changed`: boxes may be others now; `threads`: another number of them is wanted. */
-  constructor(actions: { changed: () => void; threads: () => void }) {
+  constructor(actions: Actions) {
     this.actions = actions;
     for (const id of ["confidence", "iou"]) {
       const slider = byId(id, HTMLInputElement);
@@ -31,7 +42,10 @@ export class Settings {
     threads.append(...choices.map((count) => make("option", { value: String(count) }, String(count))));
     threads.value = String(this.threads);
     threads.addEventListener("change", () => this.setThreads(Number(threads.value)));
-    this.offerSizes(undefined);
+    const family = byId("family", HTMLSelectElement);
+    offerFamilies(family);
+    family.addEventListener("change", () => actions.family(chosenFamily(family)));
+    this.offer(undefined, undefined);
     this.hintThreads();
   }
 
@@ -51,13 +65,23 @@ export class Settings {
 
   setSize(side: number): void {
     this.chosenSize = side;
-    this.offerSizes(this.facts);
+    this.offerSizes();
     this.actions.changed();
   }
 
-  /** The sizes that a model can run at, its own among them. */
-  offerSizes(facts: ModelFacts | undefined): void {
+  /** What can be chosen for a model. */
+  offer(facts: ModelFacts | undefined, family: FamilyName | undefined): void {
     this.facts = facts;
+    this.offerSizes();
+    const families = byId("family", HTMLSelectElement);
+    families.value = family ?? "";
+    families.disabled = facts === undefined;
+    byId("rectangle", HTMLInputElement).disabled = facts?.letterbox === false;
+  }
+
+  /** The sizes that a model can run at, its own among them. */
+  private offerSizes(): void {
+    const { facts } = this;
     const select = byId("size", HTMLSelectElement);
     const stride = facts?.stride ?? 32;
     const own = facts ? Math.max(facts.width, facts.height) : undefined;

@@ -1,4 +1,6 @@
 /** The models that can be chosen: shipped ones, those that were dropped, those by address. One is in use. */
+
+import type { FamilyName } from "../src/steps.ts";
 import { button, byId, chooseFiles, formatBytes, make } from "./dom.ts";
 import { modelTypes, sortFiles } from "./files.ts";
 import type { WorkerLink } from "./link.ts";
@@ -9,6 +11,8 @@ export interface ShelfModel {
   readonly id: number;
   readonly name: string;
   readonly source: readonly File[] | string;
+  /** Whose pre-processing the visitor says that it has. */
+  family?: FamilyName;
   /** Known before it is loaded for shipped models only. */
   precision?: Precision;
   facts?: ModelFacts;

@@ -1,5 +1,6 @@
 /** What is looked at: a picture, a video file or the camera. All show themselves and give frames. */
 import { make } from "./dom.ts";
+import { stemOf } from "./files.ts";
 
 export interface Source {
   readonly kind: "picture" | "video" | "camera";
@@ -52,7 +53,7 @@ export async function openPicture(file: File): Promise<Source> {
   const { naturalWidth: width, naturalHeight: height } = image;
   return {
     kind: "picture",
-    name: file.name.replace(/\.[^.]*$/, "") || "picture",
+    name: stemOf(file.name) || "picture",
     element: image,
     ...{ width, height, live: false, mirrored: false },
     grab: () => createImageBitmap(file, shrunk(width, height, maxPictureSide)),
@@ -162,7 +163,7 @@ export async function openVideo(file: File): Promise<Source> {
     throw new Error(`${file.name}: the browser cannot play this video (${reason}).`);
   }
   await video.play().catch(() => {}); // without leave to play, the controls are there
-  const name = file.name.replace(/\.[^.]*$/, "");
+  const name = stemOf(file.name);
   return new VideoSource(video, {
     ...{ kind: "video", name, mirrored: false },
     release: () => URL.revokeObjectURL(url),

@@ -3,6 +3,9 @@ import { anElement, button, make } from "./dom.ts";
 import type { Shelf } from "./shelf.ts";
 import type { Source } from "./source.ts";
 
+/** Options of the command line mean nothing here. */
+const withoutOptions = (text: string): string => text.replace(/; [^;]*--[a-z][^;]*/g, "");
+
 export function showState(source: Source | undefined, shelf: Shelf): void {
   const { loading, current } = shelf;
   document.body.dataset.state = source?.kind ?? (loading ? "loading" : "empty");
@@ -38,7 +41,7 @@ export function showState(source: Source | undefined, shelf: Shelf): void {
             "details",
             { class: "hint" },
             make("summary", {}, "Some facts were assumed"),
-            make("ul", {}, ...assumptions.map((text) => make("li", {}, text))),
+            make("ul", {}, ...assumptions.map((text) => make("li", {}, withoutOptions(text)))),
           ),
         ]
       : []),

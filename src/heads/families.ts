@@ -124,12 +124,20 @@ export const isOtherFace = (told: FamilyName | undefined, ...own: FamilyName[]):
 
 export const familyNames = Object.keys(families) as FamilyName[];
 
+/** Title and pre-processing of a family for people: `YOLOX: BGR with levels 0 to 255 at the left top of a grey letterbox`. */
+export function describeFamily(family: FamilyName): string {
+  const { title, words } = known(family);
+  return `${title}: ${words}`;
+}
+
+function known(family: FamilyName): Family {
+  if (Object.hasOwn(families, family)) return families[family];
+  throw new UsageError(`family ${brief(String(family))}: expected one of ${familyNames.join(", ")}`);
+}
+
 /** The pre-processing of a family; for one channel, the mean of its numbers. */
 export function preprocessingOf(family: FamilyName, channels: 1 | 3): Preprocessing {
-  if (!Object.hasOwn(families, family)) {
-    throw new UsageError(`family ${brief(String(family))}: expected one of ${familyNames.join(", ")}`);
-  }
-  const { title: _, words: __, side: ___, mean, norm, ...rest }: Family = families[family];
+  const { title: _, words: __, side: ___, mean, norm, ...rest } = known(family);
   if (channels === 3) return { ...rest, mean: [...mean], norm: [...norm] };
   const middle = (list: readonly number[]): number[] => [list.reduce((a, b) => a + b, 0) / list.length];
   const isEqual = norm.every((value) => value === norm[0]);

@@ -15,6 +15,7 @@ const size = 320;
 const float = ["models/yolov5ss.param", "models/yolov5ss.bin", "models/yolov5ss.pt"].map(dataPath);
 const int8 = ["golden/off-kl-320.param", "golden/off-kl-320.bin"].map(dataPath);
 const checkpoint = dataPath("models/yolov5ss.pt");
+const yolox = dataPath("models/real/yolox_nano.onnx");
 const pictures = [139, 776, 885, 632]
   .map((id) => dataPath(`coco/images/val2017/${String(id).padStart(12, "0")}.jpg`))
   .filter(existsSync);
@@ -56,8 +57,8 @@ async function nextBoxes(page: Page, before = ""): Promise<{ boxes: RowBox[]; te
   return { boxes: await shownBoxes(page), text: (await page.textContent("#rows")) ?? "" };
 }
 
-async function commandLineBoxes(model: string, picture: string): Promise<RowBox[]> {
-  const { out } = await run("detect", model, picture, "--json", "--size", String(size));
+async function commandLineBoxes(model: string, picture: string, ...more: string[]): Promise<RowBox[]> {
+  const { out } = await run("detect", model, picture, "--json", "--size", String(size), ...more);
   return (JSON.parse(out) as { images: { detections: RowBox[] }[] }).images[0].detections;
 }
 
@@ -124,6 +125,25 @@ describeDataIf(canRun, "the page", () => {
     const [saved] = await Promise.all([page.waitForEvent("download"), page.click("#save")]);
     const { width, height } = await sharp(await saved.path()).metadata();
     expect([width, height]).toEqual(Object.values(await sizeOf(pictures[0])));
+    await page.context().close();
+  });
+
+  test("a detector of another kind, whose pre-processing is assumed, or chosen", async () => {
+    const page = await site.open(`plain/?size=${size}`);
+    await choose(page, "#add-model", [yolox]);
+    await modelLoaded(page, 1);
+    expect(await page.textContent("#assumptions")).toMatch(/BGR with levels 0 to 255.*as YOLOX has it$/s);
+    await openBoxes(page);
+    const picture = await asPng(pictures[0]);
+    await choose(page, "#use-picture", [picture]);
+    const assumed = await nextBoxes(page);
+    expectSame(assumed.boxes, await commandLineBoxes(yolox, picture));
+    await page.selectOption("#family", "centerface");
+    const chosen = await nextBoxes(page, assumed.text);
+    expectSame(chosen.boxes, await commandLineBoxes(yolox, picture, "--family", "centerface"));
+    expect(await page.textContent("#assumptions")).not.toContain("as YOLOX has it");
+    await page.selectOption("#family", "");
+    expect((await nextBoxes(page, chosen.text)).boxes).toEqual(assumed.boxes);
     await page.context().close();
   });
 
