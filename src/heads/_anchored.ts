@@ -72,8 +72,9 @@ function levelOf(view: HeadView, stride: number): AnchoredLevel | undefined {
   const parts = pieces.flatMap((piece): Part[] => {
     const [{ origin }] = piece.columns;
     const channels = piece.columns.length;
-    const run = origin === "other" ? undefined : channelsOf(piece, 0, channels, origin);
-    return run && origin !== "other" ? [{ piece, origin, channels, ...run }] : [];
+    if (origin !== "raw" && origin !== "sigmoid") return [];
+    const run = channelsOf(piece, 0, channels, origin);
+    return run ? [{ piece, origin, channels, ...run }] : [];
   });
   if (parts.length !== pieces.length) return undefined;
   const found = forms.flatMap((form) =>

@@ -2,7 +2,7 @@
 import { sigmoid } from "../base/maths.ts";
 import { formatShape, type Shape, type Tensor } from "../ir/tensor.ts";
 import type { DecodeOptions } from "./candidates.ts";
-import { type HeadFacts, leastScore } from "./kind.ts";
+import { type HeadFacts, leastObject, leastScore } from "./kind.ts";
 
 /** Levels above 32 come from one more convolution of stride 2, which rounds its grid up: any multiple of 32 will do for them. */
 export const gridStride = (stride: number): number => Math.min(stride, 32);
@@ -76,9 +76,6 @@ export function logitImportance(data: ArrayLike<number>, from: number, to: numbe
   }
   return weights;
 }
-
-/** Below this a cell has no object. */
-const leastObject = 0.01;
 
 /**
  * Squared errors of scores, and of boxes by `boxError(cell)` (about 1 for a box that is wholly wrong) as far as there is an

@@ -3,11 +3,12 @@ import { sigmoid } from "../base/maths.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { areaOf } from "./_planes.ts";
 import { leastScore } from "./kind.ts";
-import { type HeadSource, type HeadView, isNear, type Piece, sampleCells } from "./view.ts";
+import { type HeadSource, type HeadView, isNear, numberAt, type Piece, sampleCells } from "./view.ts";
 
 /** Class probabilities of a cell, in an array that the next call fills anew. */
-export function softmaxOf({ data, shape }: Tensor, classes: number): (cell: number) => Float64Array {
-  const area = shape[1] * shape[2];
+export function softmaxOf(scores: Tensor, classes: number): (cell: number) => Float64Array {
+  const { data } = scores;
+  const area = areaOf(scores);
   const result = new Float64Array(classes);
   return (cell) => {
     let most = Number.NEGATIVE_INFINITY;
@@ -86,9 +87,7 @@ export function softmaxSource(view: HeadView, piece: Piece, at: number): HeadSou
     return sampleCells(piece).every((cell) => {
       const powers = Array.from({ length: classes }, (_, k) => Math.exp(probe.source(source, k, cell)));
       const sum = powers.reduce((a, b) => a + b, 0);
-      return powers.every((power, k) =>
-        isNear(probe.output(piece.output, piece.from + cell, at + k), power / sum, 1e-5),
-      );
+      return powers.every((power, k) => isNear(numberAt(probe, piece, cell, at + k), power / sum, 1e-5));
     });
   });
 }

@@ -3,9 +3,9 @@ import * as z from "zod/mini";
 import { formatShape, type Tensor } from "../ir/tensor.ts";
 import { visitScores } from "./_planes.ts";
 import { quote } from "./cpp.ts";
-import { blobName, defineHead, extent, leastScore } from "./kind.ts";
+import { blobName, defineHead, extent, leastObject, leastScore } from "./kind.ts";
 import type { HeadView, OutputTable, Piece } from "./view.ts";
-import { channelsOf, isNear, sampleCells } from "./view.ts";
+import { channelsOf, isNear, numberAt, sampleCells } from "./view.ts";
 
 /** Blob `[rows, values]` or `[values, rows]` with, for every row: a box, perhaps objectness, a score for every class. */
 export interface BoxesHead {
@@ -93,7 +93,7 @@ export const boxes = defineHead<BoxesHead>({
         object = Math.max(object, score);
         loss += (score - objectB * b.at(row, k)) ** 2;
       }
-      if (object < 0.01) continue;
+      if (object < leastObject) continue;
       const [x, y, w, h] = [0, 1, 2, 3].map((i) => a.at(row, i));
       const extents = head.box === "xyxy" ? [w - x, h - y] : [w, h];
       for (let i = 0; i < 4; i++)
@@ -176,14 +176,14 @@ function scoresOf(view: HeadView, piece: Piece): { objectness: boolean; classes:
 }
 
 const isOne = (view: HeadView, piece: Piece, column: number): boolean =>
-  sampleCells(piece).every((cell) => view.probe().output(piece.output, piece.from + cell, column) === 1);
+  sampleCells(piece).every((cell) => numberAt(view.probe(), piece, cell, column) === 1);
 
 /** What the first four values are, by how they change from cell to cell where all logits are 0. */
 function formOf(view: HeadView, piece: Piece): Pick<BoxesHead, "box" | "unit"> | undefined {
-  const { gridWidth, gridHeight, stride, from, output } = piece;
+  const { gridWidth, gridHeight, stride } = piece;
   if (gridWidth < 2 || gridHeight < 2) return undefined;
-  const probe = view.probe(0);
-  const at = (cell: number): number[] => [0, 1, 2, 3].map((i) => probe.output(output, from + cell, i));
+  const probe = view.zero();
+  const at = (cell: number): number[] => [0, 1, 2, 3].map((i) => numberAt(probe, piece, cell, i));
   const origin = at(0);
   const steps = (cell: number): number[] => at(cell).map((value, i) => value - origin[i]);
   const [right, down] = [steps(1), steps(gridWidth)];

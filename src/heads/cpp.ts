@@ -26,3 +26,11 @@ export function quote(text: string): string {
   }
   return `"${out}"`;
 }
+
+/** Members of `struct Head` for anchors `w0 h0 w1 h1 …`, and their initialisers. */
+export const anchorMembers = (heads: readonly { readonly anchors: readonly number[] }[]): string[] => [
+  "int num_anchors;",
+  `float anchors[${Math.max(...heads.map(({ anchors }) => anchors.length))}]; // w0 h0 w1 h1 ...`,
+];
+export const anchorRow = ({ anchors }: { readonly anchors: readonly number[] }): string =>
+  `${anchors.length / 2}, {${anchors.map(float).join(", ")}}`;

@@ -200,8 +200,9 @@ export const distances = defineHead<DistancesHead>({
 });
 
 /** Distances of a cell to the four sides, in cells. */
-function sides(head: DistancesHead, { data, shape }: Tensor, cell: number): number[] {
-  const area = shape[1] * shape[2];
+function sides(head: DistancesHead, boxes: Tensor, cell: number): number[] {
+  const { data } = boxes;
+  const area = areaOf(boxes);
   const at = (head.boxesFrom ?? 0) * area + cell;
   return distancesOf(head.bins, (i) => data[at + i * area]);
 }

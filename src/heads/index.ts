@@ -3,7 +3,7 @@
 import * as z from "zod/mini";
 import { expectKind } from "../base/arguments.ts";
 import { GraphError } from "../base/errors.ts";
-import { brief } from "../base/text.ts";
+import { brief, quote } from "../base/text.ts";
 import type { Shape, Tensor } from "../ir/tensor.ts";
 import { type BoxesHead, boxes } from "./boxes.ts";
 import type { Candidates, DecodeOptions } from "./candidates.ts";
@@ -145,8 +145,14 @@ export function recogniseHeads(
     if (!isPlain(view) && !kind.seesAll) continue;
     const found: Recognition<Head> | undefined = kind.recognise(view, facts);
     if (found && "heads" in found) {
-      if (!keepDecode || found.isWhole) return found;
-      near ??= { near: `a ${kind.title}, which is read from its raw values: leave --keep-decode out` };
+      if (keepDecode && !found.isWhole && !found.isRaw) {
+        near ??= { near: `a ${kind.title}, which is read from its raw values: leave --keep-decode out` };
+        continue;
+      }
+      if (!view.unread.length) return found;
+      near ??= {
+        near: `${kind.title}s are among the outputs, but ${view.unread.map(quote).join(", ")} ${view.unread.length > 1 ? "are" : "is"} something else`,
+      };
       continue;
     }
     near ??= found;

@@ -92,6 +92,9 @@ export const anchorSizes = z.array(z.number().check(z.positive())).check(
 /** Scores below this are background: there are too many of them to be right on average about each. */
 export const leastScore = 0.1;
 
+/** Below this a cell has no object whose box could be wrong. */
+export const leastObject = 0.01;
+
 /** Inverse of the sigmoid; below 0 and above 1 everything or nothing passes. */
 export const logit = (p: number): number =>
   p <= 0 ? Number.NEGATIVE_INFINITY : p >= 1 ? Number.POSITIVE_INFINITY : Math.log(p / (1 - p));

@@ -4,7 +4,7 @@ import { sigmoid } from "../base/maths.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { areaOf, gridStride, planeLoss, planeProblem, visitScores } from "./_planes.ts";
 import { softmaxImportance, softmaxScores, softmaxSource } from "./_softmax.ts";
-import { float, quote } from "./cpp.ts";
+import { anchorMembers, anchorRow, quote } from "./cpp.ts";
 import { anchorSizes, blobName, defineHead, extent } from "./kind.ts";
 import { channelsOf, type Piece } from "./view.ts";
 
@@ -114,12 +114,11 @@ export const yoloFastestV2 = defineHead<YoloFastestV2Head>({
       "const char* objectness_blob;",
       "const char* scores_blob;",
       "int stride;",
-      "int num_anchors;",
-      `float anchors[${Math.max(...heads.map(({ anchors }) => anchors.length))}]; // w0 h0 w1 h1 ...`,
+      ...anchorMembers(heads),
     ],
     rows: heads.map(
-      ({ boxes, objectness, scores, stride, anchors }) =>
-        `{${quote(boxes)}, ${quote(objectness)}, ${quote(scores)}, ${stride}, ${anchors.length / 2}, {${anchors.map(float).join(", ")}}}`,
+      (head) =>
+        `{${quote(head.boxes)}, ${quote(head.objectness)}, ${quote(head.scores)}, ${head.stride}, ${anchorRow(head)}}`,
     ),
   }),
 
@@ -176,7 +175,7 @@ const isWhole = (levels: readonly (Level | undefined)[]): levels is Level[] =>
   levels.every((level) => level && level.scores.channels === levels[0]?.scores.channels);
 
 /** Sigmoids of x, y, w and h. */
-function boxOf({ data, shape }: Tensor, anchor: number, cell: number): number[] {
-  const area = shape[1] * shape[2];
-  return [0, 1, 2, 3].map((i) => sigmoid(data[(4 * anchor + i) * area + cell]));
+function boxOf(boxes: Tensor, anchor: number, cell: number): number[] {
+  const area = areaOf(boxes);
+  return [0, 1, 2, 3].map((i) => sigmoid(boxes.data[(4 * anchor + i) * area + cell]));
 }

@@ -1,32 +1,23 @@
-/** YOLOv5's raw head, which YOLOv7 has too: anchors, and the box relative to one. */
+/** YOLOv5's raw head, which YOLOv7 has too, and with other formulas YOLOv3 and v4: anchors, and the box relative to one. */
 import * as z from "zod/mini";
 import { sigmoid } from "../base/maths.ts";
 import { formatShape } from "../ir/tensor.ts";
+import { recogniseYolov5, type Yolov5Head } from "./_yolov5-recognise.ts";
 import type { Candidates, DecodeOptions } from "./candidates.ts";
-import { float, quote } from "./cpp.ts";
+import { anchorMembers, anchorRow, float, quote } from "./cpp.ts";
 import {
   anchorSizes,
   bestClass,
   blobName,
   defineHead,
   extent,
+  leastObject,
   leastScore,
   logit,
   logitSlack,
 } from "./kind.ts";
 
-/**
- * Blob `[anchors, gridHeight·gridWidth, 5 + labels]` of logits `x y w h objectness class…`;
- * `center = (2σ − 0.5 + cell)·stride`, `size = (2σ)²·anchor`.
- */
-export interface Yolov5Head {
-  kind: "yolov5";
-  blob: string;
-  /** Input pixels per grid cell. */
-  stride: number;
-  /** `w0 h0 w1 h1 …` in input pixels. */
-  anchors: number[];
-}
+export type { Yolov5Head };
 
 export const yolov5 = defineHead<Yolov5Head>({
   kind: "yolov5",
@@ -36,11 +27,14 @@ export const yolov5 = defineHead<Yolov5Head>({
     blob: blobName,
     stride: extent,
     anchors: anchorSizes,
+    centerScale: z.optional(z.number().check(z.minimum(1), z.maximum(4))),
+    size: z.optional(z.enum(["square", "exp"])),
   }),
   needsNms: () => true,
   blobs: ({ blob }) => [blob],
   stride: ({ stride }) => stride,
-  describe: ({ stride, anchors }) => `stride ${stride}, anchors ${anchors.join(",")}`,
+  describe: ({ stride, anchors, centerScale = 2, size }) =>
+    `stride ${stride}, anchors ${anchors.join(",")}${isPlain({ centerScale, size }) ? "" : `, centres ${centerScale}·σ, sizes ${size === "exp" ? "exp(t)" : "(2σ)²"}`}`,
 
   problem(head, [shape], { width, height, classes }) {
     const anchors = head.anchors.length / 2;
@@ -97,41 +91,60 @@ export const yolov5 = defineHead<Yolov5Head>({
     return [weights];
   },
 
-  loss(_, [{ data }], [{ data: other }], classes) {
+  loss({ size }, [{ data }], [{ data: other }], classes) {
     let loss = 0;
     const values = 5 + classes;
     for (let at = 0; at < data.length; at += values) {
       const object = sigmoid(data[at + 4]);
       loss += (object - sigmoid(other[at + 4])) ** 2;
-      if (object < 0.01) continue;
+      if (object < leastObject) continue;
       for (let i = 0; i < values; i++) {
-        if (i !== 4) loss += object * (sigmoid(data[at + i]) - sigmoid(other[at + i])) ** 2;
+        if (i === 4) continue;
+        const isPower = size === "exp" && (i === 2 || i === 3);
+        // The part by which a size is wrong, as far as it can be.
+        const error = isPower
+          ? Math.tanh(data[at + i] - other[at + i])
+          : sigmoid(data[at + i]) - sigmoid(other[at + i]);
+        loss += object * error ** 2;
       }
     }
     return loss;
   },
 
-  // Its logits do not tell the formula: `formats/onnx/heads.ts` finds it in decoding code, `open/assume.ts` goes by shapes.
-  recognise: () => undefined,
+  seesAll: true,
+  recognise: recogniseYolov5,
 
-  cpp: (heads) => ({
-    comment: [
-      "Every head blob has w = 5 + num_class logits (x y w h objectness classes), h = grid cells, row by row, c = anchors:",
-      "  center = (2 * sigmoid(xy) - 0.5 + cell) * stride,   size = (2 * sigmoid(wh))^2 * anchor,",
-      "  score = sigmoid(objectness) * sigmoid(class), all in pixels of the network's input.",
-    ],
-    members: [
-      "const char* blob;",
-      "int stride;",
-      "int num_anchors;",
-      `float anchors[${Math.max(...heads.map((head) => head.anchors.length))}]; // w0 h0 w1 h1 ...`,
-    ],
-    rows: heads.map(
-      ({ blob, stride, anchors }) =>
-        `{${quote(blob)}, ${stride}, ${anchors.length / 2}, {${anchors.map(float).join(", ")}}}`,
-    ),
-  }),
+  cpp(heads) {
+    const isOther = !heads.every(isPlain);
+    return {
+      comment: [
+        "Every head blob has w = 5 + num_class logits (x y w h objectness classes), h = grid cells, row by row, c = anchors:",
+        ...(isOther
+          ? [
+              "  center = (center_scale * sigmoid(xy) - (center_scale - 1) / 2 + cell) * stride,",
+              "  size = exp(wh) * anchor where is_exp, else (2 * sigmoid(wh))^2 * anchor,",
+            ]
+          : ["  center = (2 * sigmoid(xy) - 0.5 + cell) * stride,   size = (2 * sigmoid(wh))^2 * anchor,"]),
+        "  score = sigmoid(objectness) * sigmoid(class), all in pixels of the network's input.",
+      ],
+      members: [
+        "const char* blob;",
+        "int stride;",
+        ...(isOther ? ["float center_scale;", "bool is_exp;"] : []),
+        ...anchorMembers(heads),
+      ],
+      rows: heads.map((head) => {
+        const { blob, stride, centerScale = 2, size } = head;
+        const formula = isOther ? `${float(centerScale)}, ${size === "exp"}, ` : "";
+        return `{${quote(blob)}, ${stride}, ${formula}${anchorRow(head)}}`;
+      }),
+    };
+  },
 });
+
+/** Whether the formulas are YOLOv5's. */
+const isPlain = ({ centerScale = 2, size = "square" }: Pick<Yolov5Head, "centerScale" | "size">): boolean =>
+  centerScale === 2 && size === "square";
 
 /** Adds the box at `data[at]` with its class if the score passes. */
 function add(
@@ -151,10 +164,13 @@ function add(
   const anchor = Math.floor(row / cells);
   const cell = row - anchor * cells;
   const gridY = Math.floor(cell / gridWidth);
-  const x = (2 * sigmoid(data[at]) - 0.5 + (cell - gridY * gridWidth)) * head.stride;
-  const y = (2 * sigmoid(data[at + 1]) - 0.5 + gridY) * head.stride;
-  const halfWidth = 2 * sigmoid(data[at + 2]) ** 2 * head.anchors[anchor * 2];
-  const halfHeight = 2 * sigmoid(data[at + 3]) ** 2 * head.anchors[anchor * 2 + 1];
+  const { centerScale = 2 } = head;
+  const before = (centerScale - 1) / 2;
+  const half = (t: number): number => (head.size === "exp" ? Math.exp(t) / 2 : 2 * sigmoid(t) ** 2);
+  const x = (centerScale * sigmoid(data[at]) - before + (cell - gridY * gridWidth)) * head.stride;
+  const y = (centerScale * sigmoid(data[at + 1]) - before + gridY) * head.stride;
+  const halfWidth = half(data[at + 2]) * head.anchors[anchor * 2];
+  const halfHeight = half(data[at + 3]) * head.anchors[anchor * 2 + 1];
   if (Number.isNaN(x + y + halfWidth + halfHeight)) return;
   out.add(x - halfWidth, y - halfHeight, x + halfWidth, y + halfHeight, score, classId);
 }

@@ -147,18 +147,20 @@ export const yolox = defineHead<YoloxHead>({
 const largestByteWeights = 0.04;
 
 /** x and y relative to the cell, width and height; in cells. */
-function boxOf({ data, shape }: Tensor, cell: number): [number, number, number, number] {
-  const area = shape[1] * shape[2];
+function boxOf(boxes: Tensor, cell: number): [number, number, number, number] {
+  const { data } = boxes;
+  const area = areaOf(boxes);
   return [data[cell], data[area + cell], Math.exp(data[2 * area + cell]), Math.exp(data[3 * area + cell])];
 }
 
 /** Scores by cell and class; 0 where objectness or class are at or below the logit `least`. */
 function scoresOf(
   { data: objectness }: Tensor,
-  { data: scores, shape }: Tensor,
+  classes: Tensor,
   least = Number.NEGATIVE_INFINITY,
 ): (cell: number, k: number) => number {
-  const area = shape[1] * shape[2];
+  const area = areaOf(classes);
+  const { data: scores } = classes;
   return (cell, k) => {
     const object = objectness[cell];
     const value = scores[k * area + cell];

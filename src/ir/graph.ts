@@ -111,6 +111,14 @@ export class Graph {
   }
 }
 
+/** `wanted`, or it with underscores where it is taken; the name is taken then. */
+export function freeName(wanted: string, taken: Set<string>): string {
+  let name = wanted;
+  while (taken.has(name)) name += "_";
+  taken.add(name);
+  return name;
+}
+
 /** The description of a node's type, or an error that names the node. */
 export function opOf(node: Node, ops: OpTable): Op {
   const op = ops.get(node.type);

@@ -7,20 +7,14 @@ import { GraphError, UsageError } from "../base/errors.ts";
 import { version } from "../base/version.ts";
 import { families, preprocessingOf } from "../heads/families.ts";
 import type { Preprocessing } from "../heads/input.ts";
-import type { Head, Manifest } from "../heads/manifest.ts";
+import type { Manifest } from "../heads/manifest.ts";
 import { type Graph, inferShapes, paramsOf } from "../ir/graph.ts";
 import type { Shape } from "../ir/tensor.ts";
 import { ops } from "../ops/index.ts";
 import { cocoLabels } from "./coco-labels.ts";
-import { bothSides, defaultSize, type FileFacts, type KnownFacts, type RecognisedFacts } from "./facts.ts";
+import { bothSides, defaultSize, type FileFacts, type KnownFacts } from "./facts.ts";
 import { toldPreprocessing } from "./told.ts";
 
-/** Anchors in ultralytics/yolov5's model files (v5.0 to v7.0, models/yolov5s.yaml), strides 8, 16, 32. */
-const defaultAnchors = [
-  [10, 13, 16, 30, 33, 23],
-  [30, 61, 62, 45, 59, 119],
-  [116, 90, 156, 198, 373, 326],
-];
 /** Sizes that a graph is tried at, the likely ones first: some hold fixed sizes and run at one only. */
 const likelySizes: readonly { width: number; height: number }[] = [
   ...new Set([defaultSize, 320, 416, 352, 512, 1280, ...Array.from({ length: 48 }, (_, i) => 32 * (i + 1))]),
@@ -40,38 +34,6 @@ const likelySizes: readonly { width: number; height: number }[] = [
       { width: short, height: long },
     ]),
   );
-
-export interface FoundHead {
-  blob: string;
-  stride: number;
-  anchorCount: number;
-  classCount: number;
-}
-
-export interface FoundHeads {
-  width: number;
-  height: number;
-  heads: FoundHead[];
-}
-
-/**
- * Raw YOLOv5 heads among the graph's outputs: blobs `[anchors, gridHeight·gridWidth, 5 + classes]` made by ncnn's Permute 1,
- * smallest stride first. Gives the input size at which they were found; none if the graph has none.
- */
-export function findHeads(graph: Graph, size?: KnownFacts["size"]): FoundHeads | undefined {
-  const producers = graph.producers();
-  const outputs = graph.outputs.filter((name) => {
-    const node = producers.get(name);
-    return node?.type === "Permute" && paramsOf(node, ops).order_type === 1;
-  });
-  if (!outputs.length) return undefined;
-  for (const { width, height, shapes } of runnableSizes(graph, size)) {
-    const heads = outputs.flatMap((name) => headOfShape(name, shapes.get(name)!, width, height) ?? []);
-    if (!heads.length || heads.some((head) => head.classCount !== heads[0].classCount)) continue;
-    return { width, height, heads: heads.sort((a, b) => a.stride - b.stride) };
-  }
-  return undefined;
-}
 
 export interface RunnableSize {
   width: number;
@@ -127,17 +89,6 @@ export function shapesAt(graph: Graph, blob: string, shape: Shape): Map<string, 
   }
 }
 
-/** A head if the number of cells is that of a grid of whole strides. */
-function headOfShape(blob: string, shape: Shape, width: number, height: number): FoundHead | undefined {
-  if (shape.length !== 3) return undefined;
-  const [anchorCount, cells, values] = shape;
-  const stride = Math.round(Math.sqrt((width * height) / cells));
-  const fits =
-    (width / stride) * (height / stride) === cells && width % stride === 0 && height % stride === 0;
-  if (!fits || values < 6 || anchorCount > 16) return undefined;
-  return { blob, stride, anchorCount, classCount: values - 5 };
-}
-
 export interface Assumed {
   manifest: Manifest;
   /** What was assumed and may be wrong, a sentence each; empty when all facts are known. */
@@ -153,11 +104,9 @@ export function assumeManifest(graph: Graph, name: string, known: FileFacts = {}
   if (blob === undefined)
     throw new GraphError(`${name}: the graph has no Input layer, so nothing can be fed`);
   const assumptions: string[] = [];
-  const found = known.recognised ?? yolov5Heads(graph, known, assumptions);
+  const found = known.recognised;
   const heads = found ? [...found.heads] : [];
-  const labels = heads.length
-    ? labelsFor(found!.classes, known.labels ?? known.recognised?.labels, assumptions)
-    : [];
+  const labels = heads.length ? labelsFor(found!.classes, known.labels ?? found!.labels, assumptions) : [];
   const channels = inputChannels(graph, known.size);
   const size = bothSides(known.size) ?? inputExtents(graph) ?? found ?? squareOf(defaultSize);
   if (known.recognised?.isSizeFree && !known.size && !inputExtents(graph)) {
@@ -192,7 +141,9 @@ function inputAs(known: FileFacts, channels: 1 | 3, assumptions: string[]): Prep
   if (known.family === undefined && !known.isFamilyStated && parts.some((part) => told[part] === undefined)) {
     const { title, words } = families[family];
     const text = channels === 1 ? words.replace(/RGB|BGR/, "grey") : words;
-    const otherwise = recognised ? "; --family, --pixel, --mean, --norm and --resize tell otherwise" : "";
+    const otherwise = recognised?.family
+      ? "; --family, --pixel, --mean, --norm and --resize tell otherwise"
+      : "";
     assumptions.push(
       `the input is ${levels ? text.replace(" divided by 255", "") : text}, as ${title} has it${otherwise}`,
     );
@@ -204,49 +155,7 @@ function inputAs(known: FileFacts, channels: 1 | 3, assumptions: string[]): Prep
   };
 }
 
-/** YOLOv5's heads by their shape. */
-function yolov5Heads(graph: Graph, known: KnownFacts, assumptions: string[]): RecognisedFacts | undefined {
-  const found = findHeads(graph, known.size);
-  if (!found) return undefined;
-  const heads = headsWithAnchors(found.heads, known.anchors, assumptions);
-  const { width, height } = found;
-  const stride = Math.max(1, ...heads.map((head) => head.stride));
-  return { heads, classes: found.heads[0].classCount, width, height, stride };
-}
-
 const squareOf = (side: number): { width: number; height: number } => ({ width: side, height: side });
-
-function headsWithAnchors(
-  found: readonly FoundHead[],
-  known: KnownFacts["anchors"],
-  assumptions: string[],
-): Head[] {
-  const counts = found.map((head) => head.anchorCount);
-  if (known) checkAnchors(found, known);
-  else if (found.length !== 3 || counts.some((count) => count !== 3)) {
-    assumptions.push(
-      `the anchors of ${found.length} heads with ${counts.join(", ")} anchors are not known; give them with --anchors to detect`,
-    );
-    return [];
-  } else {
-    assumptions.push(
-      `the anchors are the defaults of YOLOv5 (${defaultAnchors.map((list) => list.join(",")).join(" ")}); if the boxes have wrong sizes, give the right ones with --anchors`,
-    );
-  }
-  const anchors = known ?? defaultAnchors;
-  return found.map(({ blob, stride }, i) => ({ kind: "yolov5", blob, stride, anchors: [...anchors[i]] }));
-}
-
-function checkAnchors(found: readonly FoundHead[], known: readonly (readonly number[])[]): void {
-  const expected = found
-    .map((head) => `${head.anchorCount * 2} numbers for stride ${head.stride}`)
-    .join(", ");
-  const fits =
-    known.length === found.length && known.every((list, i) => list.length === found[i].anchorCount * 2);
-  if (fits) return;
-  const given = known.map((list) => list.length).join(", ");
-  throw new UsageError(`anchors: found lists of ${given} numbers, expected ${expected}`);
-}
 
 const cocoAssumed = "the classes are the 80 of COCO; give others with --labels";
 

@@ -1,11 +1,11 @@
 /** `.param` files without a manifest: what their graph shows, what lies beside them, and what has to be assumed. */
 import { NcnnkitError } from "../base/errors.ts";
 import type { Graph } from "../ir/graph.ts";
-import { type Assumed, assumeManifest, findHeads } from "./assume.ts";
-import { completeHeads, followInputSize } from "./complete.ts";
+import { makeSizesDynamic } from "../passes/index.ts";
+import { type Assumed, assumeManifest, runnableSizes } from "./assume.ts";
 import type { FileFacts } from "./facts.ts";
 import type { OpenedModel, OpenOptions } from "./format.ts";
-import { recognise } from "./recognise.ts";
+import { areHeads, recognise } from "./recognise.ts";
 import type { Folder } from "./source.ts";
 
 /** A manifest for a bare graph, which gets what it lacks to be used like others. Throws as `assumeManifest`. */
@@ -17,29 +17,35 @@ export async function assumeBare(
 ): Promise<Assumed & Pick<OpenedModel, "details" | "toldBy" | "whyNoHeads">> {
   const stated = await statedFacts(folder);
   const known = { ...stated, ...definedOf(options) };
-  // YOLOv5's raw heads are known by their shape, which is much sooner seen.
-  const isYolov5 = findHeads(graph, known.size) !== undefined;
-  const recognised = isYolov5 ? undefined : recognise(graph, { ...known, keepDecode: options.keepDecode });
-  const isFound = recognised && "heads" in recognised;
+  const companion = await companionFacts(name, graph, folder, known);
+  const facts: FileFacts = { ...companion.facts, ...known };
+  const found = recognise(graph, { ...facts, keepDecode: options.keepDecode });
+  const recognised = areHeads(found) ? found : undefined;
   const count = options.keepSizes ? 0 : followInputSize(graph, known);
-  const heads = isFound ? [...recognised.notes] : completeHeads(graph, known);
-  const near = recognised && "near" in recognised ? recognised.near : undefined;
-  const { manifest, assumptions } = isFound
-    ? assumeManifest(graph, name, { ...known, recognised })
-    : await assumeFacts(name, graph, folder, known);
-  const whyNoHeads = manifest.heads.length ? undefined : near;
+  const { manifest, assumptions } = assumeManifest(graph, name, { ...facts, recognised });
   return {
     manifest,
-    assumptions: [...heads, ...(whyNoHeads ? [`no boxes: ${whyNoHeads}`] : []), ...assumptions],
-    ...(whyNoHeads && { whyNoHeads }),
-    ...(manifest.heads.length && {
-      toldBy: isFound ? recognised.toldBy : "the shapes of the outputs, as YOLOv5's heads have them",
-    }),
+    assumptions: [
+      ...(recognised?.notes ?? []),
+      ...(areHeads(found) ? [] : [`no boxes: ${found.near}`]),
+      ...companion.said,
+      // With the checkpoint it is no assumption that this is YOLOv5.
+      ...(companion.facts ? [] : assumptions),
+    ],
+    ...(areHeads(found) ? { toldBy: found.toldBy } : { whyNoHeads: found.near }),
     details: [
-      ...(isFound && recognised.isCut ? ["the decoding of boxes is cut off: outputs are the raw heads"] : []),
+      ...(recognised?.isCut && !recognised.isWhole
+        ? ["the decoding of boxes is cut off: outputs are the raw heads"]
+        : []),
       ...(count ? [`${count} sizes of layers follow the input size`] : []),
     ],
   };
+}
+
+/** Sizes in Reshape and Interp that were made for one input size follow it. Gives how many did. */
+function followInputSize(graph: Graph, known: FileFacts): number {
+  const [first] = runnableSizes(graph, known.size);
+  return first ? makeSizesDynamic(first.inputs).run(graph) : 0;
 }
 
 /** Longest `metadata.yaml` that is read; a real one with a thousand names has 30 kB. */
@@ -67,28 +73,40 @@ async function statedFacts(folder: Folder): Promise<FileFacts> {
   };
 }
 
+interface Companion {
+  readonly facts?: Pick<FileFacts, "anchors" | "labels">;
+  /** What was taken from it, or why nothing was. */
+  readonly said: readonly string[];
+}
+
 /**
  * A checkpoint of the same name (less `-opt`, `-int8` and the like) beside it, whose heads fit those of the graph, knows the anchors
  * and the class names: better than any default.
  */
-async function assumeFacts(name: string, graph: Graph, folder: Folder, known: FileFacts): Promise<Assumed> {
+async function companionFacts(
+  name: string,
+  graph: Graph,
+  folder: Folder,
+  known: FileFacts,
+): Promise<Companion> {
   const companion = `${name.replace(/([-_.](int8|fp16|fp32|opt|sim))+$/, "")}.pt`;
   const bytes = known.anchors && known.labels ? undefined : await folder.read(companion);
-  if (!bytes || !findHeads(graph, known.size)) return assumeManifest(graph, name, known);
+  if (!bytes) return { said: [] };
+  const found = recognise(graph.clone(), known);
+  if (!areHeads(found) || !found.heads.every((head) => "anchors" in head)) return { said: [] };
   try {
     const { readTorch } = await import("../formats/torch/index.ts");
     const checkpoint = readTorch(bytes, companion);
     const anchors = checkpoint.heads.toSorted((a, b) => a.stride - b.stride).map((head) => head.anchors);
-    const labels = checkpoint.labels;
-    const { manifest } = assumeManifest(graph, name, { anchors, labels, ...definedOf(known) });
-    return { manifest, assumptions: [`anchors and class names are those of ${folder.describe(companion)}`] };
+    const facts = { anchors, labels: checkpoint.labels, ...known };
+    // That they fit is checked on the way to a manifest.
+    const copy = graph.clone();
+    const again = recognise(copy, facts);
+    assumeManifest(copy, name, { ...facts, recognised: areHeads(again) ? again : undefined });
+    return { facts, said: [`anchors and class names are those of ${folder.describe(companion)}`] };
   } catch (error) {
     if (!(error instanceof NcnnkitError)) throw error;
-    const { manifest, assumptions } = assumeManifest(graph, name, known);
-    return {
-      manifest,
-      assumptions: [`${companion} beside it is of no help: ${error.message}`, ...assumptions],
-    };
+    return { said: [`${companion} beside it is of no help: ${error.message}`] };
   }
 }
 

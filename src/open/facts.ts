@@ -22,7 +22,7 @@ export interface KnownFacts {
 export interface FileFacts extends KnownFacts {
   /** `value = (level − mean)·norm` for each channel. */
   levels?: { readonly mean: readonly number[]; readonly norm: readonly number[] };
-  /** Heads that were recognised already; else YOLOv5's are looked for. */
+  /** Heads, where there are any. */
   recognised?: RecognisedFacts;
   /** The file says whose it is, so that the family's pre-processing is no assumption. */
   isFamilyStated?: boolean;

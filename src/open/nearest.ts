@@ -31,8 +31,11 @@ function runsOf({ columns }: Piece): Run[] {
   return runs;
 }
 
-const runText = ({ origin, count }: { origin: Run["origin"]; count: number | "n" }): string =>
-  origin === "sigmoid" ? `σ of ${count}` : origin === "raw" ? `${count} raw` : `${count} computed`;
+function runText({ origin, count }: { origin: Run["origin"]; count: number | "n" }): string {
+  if (origin === "sigmoid") return `σ of ${count}`;
+  if (origin === "product") return `products of σ of ${count}`;
+  return `${count} ${origin === "raw" ? "raw" : "computed"}`;
+}
 
 /** Longer lists of runs, as anchors make them, say no more. */
 const mostRuns = 8;

@@ -3,14 +3,13 @@ import { GraphError } from "../base/errors.ts";
 import { quote } from "../base/text.ts";
 import { type InputCode, type OnnxImport, type OnnxReport, readOnnx } from "../formats/onnx/index.ts";
 import { families } from "../heads/families.ts";
-import { strideOf } from "../heads/index.ts";
+import { type Head, strideOf } from "../heads/index.ts";
 import { makeSizesDynamic } from "../passes/index.ts";
 import { assumeManifest } from "./assume.ts";
-import { completeHeads } from "./complete.ts";
 import { readWithExternalFiles } from "./external.ts";
 import { bothSides } from "./facts.ts";
 import { type Opener, sha256 } from "./format.ts";
-import { type RecognisedHeads, recognise } from "./recognise.ts";
+import { areHeads, type NearHeads, type RecognisedHeads, recognise } from "./recognise.ts";
 import { splitName } from "./source.ts";
 
 export const openOnnx: Opener = async (file, folder, options) => {
@@ -22,45 +21,44 @@ export const openOnnx: Opener = async (file, folder, options) => {
       ...(options.keepDecode && { keepDecode: true }),
     }),
   );
-  const { graph, heads, notes, warnings, input, decodeRemoved, report } = found;
-  const stated = { labels: options.labels ?? labelsOf(found, where), size: options.size ?? found.inputSize };
-  const facts = { ...options, ...stated, isEndToEnd: found.isEndToEnd };
-  const recognised = heads ? undefined : (written(found) ?? recognise(graph, facts));
-  const isFound = recognised && "heads" in recognised;
-  const near = recognised && "near" in recognised && !found.isOther ? [`nearest: ${recognised.near}`] : [];
-  const side = isFound && !options.size ? usualSide(recognised, found.inputSize) : undefined;
-  if (side) stated.size = side;
+  const { graph, input, report } = found;
+  const known = {
+    ...{ anchors: options.anchors, labels: options.labels ?? found.labels },
+    ...{ size: options.size ?? found.inputSize, family: options.family },
+  };
+  const { isEndToEnd, statedAnchors, outputs } = found;
+  const facts = { ...known, isEndToEnd, statedAnchors, outputs, keepDecode: options.keepDecode };
+  const nearest = written(found, facts) ?? recognise(graph, facts);
+  const recognised = areHeads(nearest) ? nearest : undefined;
+  if (recognised && !options.labels) checkLabels(found.labels, recognised.classes, where);
+  const side = recognised && !options.size ? usualSide(recognised, found.inputSize) : undefined;
   const bound: string[] = [];
   const dynamic = options.keepSizes ? 0 : makeSizesDynamic().run(graph, (message) => bound.push(message));
-  const anchors = heads?.every((head) => head.anchors) ? heads.map((head) => head.anchors ?? []) : undefined;
-  const known = {
-    anchors: options.anchors ?? anchors,
-    ...stated,
-    family: options.family,
+  const { manifest, assumptions } = assumeManifest(graph, splitName(file.name).stem, {
+    ...known,
+    ...(side && { size: side }),
     // A family that is told goes before what the file says.
     preprocessing: { ...(!options.family && found.preprocessing), ...options.preprocessing },
-    ...(isFound && {
-      recognised,
-      isFamilyStated: found.isUltralytics && recognised.family === "ultralytics",
-    }),
+    recognised,
+    isFamilyStated: found.isUltralytics && recognised?.family === "ultralytics",
     ...(input?.levels && { levels: input.levels }),
-  };
-  const ends = isFound ? [...recognised.notes] : completeHeads(graph, known);
-  if (side) {
-    const { width, height } = found.inputSize!;
-    ends.push(
-      `the file is made for pictures of ${width}x${height}, too small to find much: the size is ${side}x${side}; give another with --size`,
-    );
-  }
-  const { manifest, assumptions } = assumeManifest(graph, splitName(file.name).stem, known);
+  });
   manifest.provenance.source = file.name;
   manifest.provenance.sha256 = await sha256(file.bytes);
+  const whyNoHeads = areHeads(nearest) ? undefined : reasonFor(found, nearest);
   const doubts = [
-    ...warnings,
+    ...found.warnings,
+    ...(found.choice && !recognised ? [found.choice] : []),
     ...report.warnings,
     ...(found.namesProblem && !options.labels ? [`${found.namesProblem}; give them with --labels`] : []),
-    ...(heads || (isFound && !options.keepDecode) || ends.length ? [] : [...notes, ...near]),
-    ...ends,
+    ...(whyNoHeads ? [whyNoHeads] : []),
+    ...(options.keepDecode && recognised?.isWhole ? ["decoding is part of the graph and is kept"] : []),
+    ...(recognised?.notes ?? []),
+    ...(side
+      ? [
+          `the file is made for pictures of ${found.inputSize?.width}x${found.inputSize?.height}, too small to find much: the size is ${side}x${side}; give another with --size`,
+        ]
+      : []),
     ...(input?.isReversed
       ? [
           'the graph swaps the first and the last channel: it is taken for one that is fed BGR and gives the network RGB, which the network now gets directly; if it was made to be fed RGB, set "pixel" to "BGR" in the manifest',
@@ -69,33 +67,21 @@ export const openOnnx: Opener = async (file, folder, options) => {
     ...assumptions,
   ];
   const details = [
-    ...describeImport(report, Boolean(decodeRemoved || (isFound && recognised.isCut))),
+    ...describeImport(report, Boolean(recognised?.isCut)),
     ...(input ? [describeInput(input)] : []),
     ...(dynamic ? [`${dynamic} sizes of layers follow the input size`] : []),
     ...bound,
   ];
-  const whyNoHeads = manifest.heads.length || heads ? undefined : [...notes, ...near].join("; ");
   return {
     graph,
     manifest,
     assumptions: doubts,
-    ...(whyNoHeads ? { whyNoHeads } : { toldBy: toldBy(found, recognised) }),
+    ...(whyNoHeads ? { whyNoHeads } : { toldBy: recognised?.toldBy }),
     details,
     raw: true,
     hasWeights: true,
   };
 };
-
-function toldBy(
-  { isStated, decodeRemoved }: OnnxImport,
-  recognised: ReturnType<typeof recognise> | undefined,
-): string | undefined {
-  if (recognised) return "toldBy" in recognised ? recognised.toldBy : undefined;
-  if (isStated) return statedInFile;
-  return decodeRemoved ? "YOLOv5's formula, which the graph computes" : "logits in the layout of YOLOv5";
-}
-
-const statedInFile = "the metadata of the file";
 
 /** Sides below this are what an exporter happened to be fed, where the graph takes any. */
 const leastSide = 64;
@@ -109,26 +95,42 @@ function usualSide(
   return family && isSizeFree && isTiny ? families[family].side : undefined;
 }
 
-/** Heads that `exportModel` wrote down. */
-function written({ statedHeads, labels, inputSize }: OnnxImport): RecognisedHeads | undefined {
-  if (!statedHeads || !labels || !inputSize) return undefined;
+type Facts = Parameters<typeof recognise>[1];
+
+/** Heads that `exportModel` wrote down, with anchors that the caller knows better. */
+function written({ graph, statedHeads, inputSize }: OnnxImport, facts: Facts): RecognisedHeads | undefined {
+  if (!statedHeads || !inputSize) return undefined;
+  const found = facts.labels ? undefined : recognise(graph.clone(), facts);
+  const classes = facts.labels?.length ?? (found && areHeads(found) ? found.classes : undefined);
+  const anchors = facts.anchors ?? [];
+  const heads = statedHeads.map((head, i): Head => {
+    return "anchors" in head && anchors[i] ? { ...head, anchors: [...anchors[i]] } : head;
+  });
+  const isSame = heads.every((head, i) => {
+    const stated = statedHeads[i];
+    return !("anchors" in head && "anchors" in stated) || head.anchors.length === stated.anchors.length;
+  });
+  if (classes === undefined || !isSame) return undefined;
   const stride = Math.max(...statedHeads.map(strideOf));
   const size = { ...inputSize, stride, isSizeFree: false };
-  return {
-    ...{ heads: statedHeads, classes: labels.length, notes: [], toldBy: statedInFile },
-    ...{ ...size, isCut: false },
-  };
+  const toldBy = "the metadata of the file";
+  return { heads, classes, notes: [], toldBy, ...size, isCut: false, isWhole: false };
 }
 
-/** The names in the file. Throws GraphError when there are more or fewer than classes. */
-function labelsOf({ labels, classCount }: OnnxImport, where: string): string[] | undefined {
-  if (labels && classCount !== undefined && labels.length !== classCount) {
-    const list = labels.slice(0, 10).map(quote).join(", ");
-    throw new GraphError(
-      `${where}: its metadata names ${labels.length} classes (${list}${labels.length > 10 ? ", …" : ""}), its heads have ${classCount}; give the right names with --labels`,
-    );
-  }
-  return labels;
+/** Throws GraphError when the names in the file are more or fewer than classes. */
+function checkLabels(labels: readonly string[] | undefined, classes: number, where: string): void {
+  if (!labels || labels.length === classes) return;
+  const list = labels.slice(0, 10).map(quote).join(", ");
+  throw new GraphError(
+    `${where}: its metadata names ${labels.length} classes (${list}${labels.length > 10 ? ", …" : ""}), its heads have ${classes}; give the right names with --labels`,
+  );
+}
+
+/** Why there are no heads. */
+function reasonFor({ notDetector }: OnnxImport, { near, isSure }: NearHeads): string {
+  const kept = "so the outputs are kept as they are";
+  const what = isSure ? near : notDetector;
+  return what ? `${what}, ${kept}` : `no detection head was recognised (nearest: ${near}), ${kept}`;
 }
 
 function describeInput({ levels, isChannelsLast }: InputCode): string {

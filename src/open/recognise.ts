@@ -1,12 +1,11 @@
 /** Finds out which kind of detector a graph is, and cuts it to the raw heads that decoding outside starts from. */
 
 import { type FamilyName, families } from "../heads/families.ts";
-import { blobsOf, type Head, recogniseHeads, strideOf } from "../heads/index.ts";
-import type { Graph, Node } from "../ir/graph.ts";
-import { paramsOf } from "../ir/graph.ts";
+import { blobsOf, type Head, recogniseHeads, strideOf, withBlobs } from "../heads/index.ts";
+import type { RecognitionFacts } from "../heads/recognition.ts";
+import type { Graph } from "../ir/graph.ts";
 import type { Shape } from "../ir/tensor.ts";
-import { activationTypes } from "../ops/activations.ts";
-import { ops } from "../ops/index.ts";
+import { cutTo, groupedBlob, withoutSigmoids } from "./arrange.ts";
 import { runnableSizes, shapesAt } from "./assume.ts";
 import type { KnownFacts } from "./facts.ts";
 import { cellsText, describeNoCells, describeOutputs } from "./nearest.ts";
@@ -27,9 +26,18 @@ export interface RecognisedHeads {
   readonly stride: number;
   /** The graph runs at other sizes too, so that the size is the family's. */
   readonly isSizeFree: boolean;
-  /** Decoding code was in the graph and has been cut off. */
+  /** Decoding code was in the graph and has been cut off, or is part of it still. */
   readonly isCut: boolean;
+  readonly isWhole: boolean;
 }
+
+/** What came nearest, or what it is that is no detector of boxes. */
+export interface NearHeads {
+  readonly near: string;
+  readonly isSure?: true;
+}
+
+export const areHeads = (found: RecognisedHeads | NearHeads): found is RecognisedHeads => "heads" in found;
 
 /** Sizes that are tried, where the graph runs at several; the first is mostly right. */
 const mostSizes = 3;
@@ -40,29 +48,54 @@ const mostSizes = 3;
  */
 export function recognise(
   graph: Graph,
-  known: KnownFacts & { readonly keepDecode?: boolean; readonly isEndToEnd?: boolean },
-): RecognisedHeads | { readonly near: string } {
+  known: KnownFacts &
+    Pick<RecognitionFacts, "isEndToEnd" | "statedAnchors"> & {
+      /** Those of the file, where the graph has more that nobody reads. */
+      readonly outputs?: readonly string[];
+      readonly keepDecode?: boolean;
+    },
+): RecognisedHeads | NearHeads {
   const sizes = [...take(runnableSizes(graph, known.size), mostSizes)];
-  let near: string | undefined;
+  let near: NearHeads | undefined;
   let outputs: string | undefined;
   for (const { width, height, shapes } of sizes) {
-    const view = viewHeads(graph, { width, height }, shapes);
+    const view = viewHeads(graph, { width, height }, shapes, known.outputs);
     const found = view && recogniseHeads(view, known, known.keepDecode);
     if (view) outputs ??= describeOutputs(view);
     if (!found) continue;
     if ("near" in found) {
-      near ??= found.near;
+      near ??= found;
       continue;
     }
-    const { heads, classes, labels, family, notes, isWhole = false } = found;
-    const isCut = !isWhole && cutTo(graph, blobsOf(heads));
+    const { classes, labels, family, notes, isWhole = false, isRaw = false, groups } = found;
+    const heads = isWhole ? found.heads : cutToHeads(graph, shapes, found.heads, groups);
     const stride = strideFor(graph, { width, height, shapes }, Math.max(...heads.map(strideOf)));
     const isFree = family !== undefined && sizes.length > 1;
     const size = isFree ? { width: families[family].side, height: families[family].side } : { width, height };
+    const isCut = !isWhole && !isRaw;
     const toldBy = cellsText(view);
-    return { heads, classes, labels, family, notes, toldBy, ...size, stride, isCut, isSizeFree: isFree };
+    return {
+      ...{ heads, classes, labels, family, notes, toldBy, ...size, stride },
+      ...{ isCut, isWhole, isSizeFree: isFree },
+    };
   }
-  return { near: near ?? outputs ?? describeNoCells(graph, sizes[0]?.shapes) };
+  return near ?? { near: outputs ?? describeNoCells(graph, sizes[0]?.shapes) };
+}
+
+/** Makes the heads' blobs the outputs of the graph, and gives the heads with their names. */
+function cutToHeads(
+  graph: Graph,
+  shapes: ReadonlyMap<string, Shape>,
+  heads: readonly Head[],
+  groups: ReadonlyMap<string, number> = new Map(),
+): Head[] {
+  withoutSigmoids(graph, blobsOf(heads));
+  const grouped = new Map(
+    [...groups].map(([blob, count]) => [blob, groupedBlob(graph, shapes, blob, count)]),
+  );
+  const named = heads.map((head) => withBlobs(head, (blob) => grouped.get(blob) ?? blob));
+  cutTo(graph, blobsOf(named));
+  return named;
 }
 
 function* take<T>(values: Iterable<T>, count: number): Generator<T> {
@@ -85,26 +118,4 @@ function strideFor(
     shapesAt(graph, blob, [channels, height + more, width + more]) !== undefined;
   const coarser = [1, 2, 4, 8, 16].map((factor) => factor * stride);
   return coarser.find((each) => width % each === 0 && height % each === 0 && runs(each)) ?? stride;
-}
-
-/** Makes `blobs` the outputs, without a sigmoid that their convolutions have. Gives whether anything went. */
-function cutTo(graph: Graph, blobs: readonly string[]): boolean {
-  const producers = graph.producers();
-  const needed = new Set<Node>();
-  const wanted = new Set(blobs);
-  for (const blob of wanted) {
-    const node = producers.get(blob);
-    if (!node) continue;
-    needed.add(node);
-    for (const input of node.inputs) wanted.add(input);
-  }
-  const gone = graph.nodes.filter((node) => !needed.has(node));
-  graph.remove(gone);
-  for (const blob of blobs) {
-    const node = producers.get(blob)!;
-    if (paramsOf(node, ops).activation_type !== activationTypes.sigmoid) continue;
-    delete node.params.activation_type;
-    delete node.params.activation_params;
-  }
-  return gone.length > 0;
 }

@@ -160,7 +160,7 @@ describe("what the graph computes is what is decoded outside", () => {
     expect(found(nanodet([8, 16, 32, 64], 8)).family).toBe("picodet");
   });
 
-  test("YOLOv3's exponential, which stays in the graph", async () => {
+  test("YOLOv3's exponential", async () => {
     const graph = yolov3();
     const { out0 } = await run(graph);
     const values = out0.shape[1];
@@ -171,12 +171,21 @@ describe("what the graph computes is what is decoded outside", () => {
     const { heads, cut } = found(graph);
     expect(heads).toEqual([
       {
+        ...{ kind: "yolov5", blob: "conv_head", stride: 8, anchors: [10, 13, 30, 20] },
+        ...{ centerScale: 1, size: "exp" },
+      },
+    ]);
+    expect(cut.outputs).toEqual(["conv_head"]);
+    compare(await decoded(heads, cut), plain(rows));
+    const whole = found(graph, true);
+    expect(whole.heads).toEqual([
+      {
         ...{ kind: "boxes", blob: "out0", layout: "rows", box: "cxcywh", unit: "pixels" },
         ...{ objectness: true, stride: 8 },
       },
     ]);
-    expect(cut.outputs).toEqual(["out0"]);
-    compare(await decoded(heads, cut), plain(rows));
+    expect(whole.cut.outputs).toEqual(["out0"]);
+    compare(await decoded(whole.heads, whole.cut), plain(rows));
   });
 });
 
@@ -185,7 +194,8 @@ describe("every kind that is recognised is served everywhere", () => {
     ["distances", ultralytics(4, false), false],
     ["yolox", yolox(), false],
     ["distances in one blob", nanodet([8, 16], 8), false],
-    ["boxes", yolov3(), false],
+    ["yolov5 with exp", yolov3(), false],
+    ["boxes", yolov3(), true],
     ["boxes in columns", ultralytics(4, false), true],
   ] as const)("%s", async (_, graph, keepDecode) => {
     const recognised = recognise(graph, { labels, keepDecode });

@@ -2,7 +2,7 @@
  * ncnn lets a blob have one reader; fan-out needs a `Split` layer. In the graph a blob has any number of readers: this
  * is the one place where Splits vanish (`dropSplits`) and come back (`withSplits`).
  */
-import type { Graph, Node } from "../../ir/graph.ts";
+import { freeName, type Graph, type Node } from "../../ir/graph.ts";
 import { noop } from "../../ops/noop.ts";
 import { split } from "../../ops/split.ts";
 
@@ -87,7 +87,7 @@ export function withSplits(graph: Graph): Node[] {
       } else {
         do name = `splitncnn_${counter++}`;
         while (takenNames.has(name));
-        tops = list.map((_, i) => uniqueBlob(`${blob}_splitncnn_${list.length - 1 - i}`, takenBlobs));
+        tops = list.map((_, i) => freeName(`${blob}_splitncnn_${list.length - 1 - i}`, takenBlobs));
       }
       for (const [i, reader] of list.entries()) reader.node.inputs[reader.index] = tops[i];
       const outputs = known && fits ? [...known.outputs] : tops.reverse();
@@ -96,11 +96,4 @@ export function withSplits(graph: Graph): Node[] {
     }
   }
   return written;
-}
-
-function uniqueBlob(wanted: string, taken: Set<string>): string {
-  let name = wanted;
-  while (taken.has(name)) name += "_";
-  taken.add(name);
-  return name;
 }

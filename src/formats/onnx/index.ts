@@ -6,19 +6,19 @@ import { GraphError, inContext, UnsupportedError, withContext } from "../../base
 import { withBlobs } from "../../heads/index.ts";
 import type { Graph } from "../../ir/graph.ts";
 import { checkResults, fixedBatch, withoutBatch } from "./batch.ts";
-import { allKnown } from "./dims.ts";
 import type { ExternalData } from "./external.ts";
+import { type OnnxFacts, readFacts } from "./facts.ts";
 import { fusePatterns } from "./fuse.ts";
-import { type OnnxFacts, type OnnxHead, recognizeHeads } from "./heads.ts";
 import { cutInputCode, type InputCode } from "./input.ts";
 import { lowerNodes } from "./lower.ts";
 import { type Dim, type OnnxModel, opsetOf } from "./model.ts";
 import { readOnnxModel } from "./read.ts";
+import { assignToConcat } from "./scatter.ts";
 import { removeDead, simplify } from "./simplify.ts";
 
 export { exportOnnx } from "./export.ts";
 export type { ExternalData } from "./external.ts";
-export type { OnnxFacts } from "./heads.ts";
+export type { OnnxFacts } from "./facts.ts";
 export type { InputCode } from "./input.ts";
 export { supportedOperators } from "./lower.ts";
 export type { OnnxModel } from "./model.ts";
@@ -50,6 +50,8 @@ export interface OnnxReport {
 
 export interface OnnxImport extends OnnxFacts {
   readonly graph: Graph;
+  /** Blobs that are outputs of the file. The graph may have more: parts of a Slice that nothing reads. */
+  readonly outputs: readonly string[];
   /** Pre-processing that was in the graph and has been cut off. */
   readonly input?: InputCode;
   readonly report: OnnxReport;
@@ -101,26 +103,20 @@ function importSingle(model: OnnxModel, options: ReadOnnxOptions): OnnxImport {
   const shapes = new Map(inferred);
   const types = new Map(inferredTypes);
   const input = cutInputCode(simple, shapes, types);
-  const facts: OnnxFacts = recognizeHeads(simple, shapes, options.keepDecode);
+  const facts = readFacts(simple, shapes, options.keepDecode);
+  removeDead(simple.graph);
+  assignToConcat(simple, shapes, types);
   removeDead(simple.graph);
   const patterns = fusePatterns(simple, shapes);
   const { graph, outputs, warnings } = lowerNodes(simple, shapes, types);
-  const heads = facts.heads?.map((head): OnnxHead => {
-    const blob = outputs.get(head.blob) ?? head.blob;
-    const shape = facts.classCount === undefined ? undefined : shapes.get(head.blob);
-    return {
-      ...head,
-      blob: shape?.length === 4 && allKnown(shape) ? viewOneAnchor(graph, blob, shape) : blob,
-    };
-  });
   return {
     ...facts,
-    ...(heads ? { heads } : {}),
     ...(facts.statedHeads && {
       statedHeads: facts.statedHeads.map((head) => withBlobs(head, (blob) => outputs.get(blob) ?? blob)),
     }),
     ...(input ? { input } : {}),
     graph,
+    outputs: [...outputs.values()],
     report: {
       opset: opsetOf(model),
       producer: model.producer,
@@ -131,26 +127,6 @@ function importSingle(model: OnnxModel, options: ReadOnnxOptions): OnnxImport {
       warnings,
     },
   };
-}
-
-/** The blob `[1, cells, numbers]` of a head convolution's `[1, numbers, height, width]`. */
-function viewOneAnchor(graph: Graph, blob: string, [, numbers, height, width]: readonly number[]): string {
-  const output = `${blob}_head`;
-  graph.add({
-    type: "Reshape",
-    name: `${output}_view`,
-    inputs: [blob],
-    outputs: [`${output}_view`],
-    params: { w: width * height, h: numbers, c: 1 },
-  });
-  graph.add({
-    type: "Permute",
-    name: output,
-    inputs: [`${output}_view`],
-    outputs: [output],
-    params: { order_type: 1 },
-  });
-  return output;
 }
 
 /** Concrete shapes for all inputs: batch 1, height and width as asked. */

@@ -2,10 +2,11 @@
  * Pre-processing that is part of the graph: a division by 255, mean and deviation, channels last, reversed channels, whole
  * numbers. It is recognised by what it computes, taken out, and told, so that it happens once and with the picture's levels.
  */
+
+import { fitTo, near } from "../../base/fit.ts";
 import { count, ravel, unravel } from "./arguments.ts";
 import { allKnown } from "./dims.ts";
 import { type ElementType, isInteger } from "./elements.ts";
-import { fitTo, near } from "./fit.ts";
 import type { OnnxShape } from "./infer.ts";
 import type { OnnxModel } from "./model.ts";
 import { isTraceable, Tracer } from "./trace.ts";

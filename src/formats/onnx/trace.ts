@@ -5,10 +5,8 @@
  */
 import {
   broadcastStrides,
-  count,
   normalizeAxis,
   ravel,
-  rowMajor,
   sliceArguments,
   sliceRange,
   splitSizes,
@@ -29,6 +27,7 @@ import {
   opsetOf,
   tensorNumbers,
 } from "./model.ts";
+import { scatterPlaces } from "./scatter.ts";
 
 /** An element of a value, by its place in row-major order. */
 export interface Leaf {
@@ -274,7 +273,8 @@ export class Tracer {
     if (!indices) return undefined;
     let places = this.scattered.get(node);
     if (!places) {
-      places = scatterPlaces(indices, this.dims(node.outputs[0]));
+      const list = scatterPlaces(indices, this.dims(node.outputs[0]));
+      places = new Map(list.map((place, i) => [place, i]));
       this.scattered.set(node, places);
     }
     const from = places.get(index);
@@ -295,23 +295,6 @@ export class Tracer {
 /** A cast between kinds of real numbers: what is computed is the same but for rounding. */
 function isWidening(node: OnnxNode): boolean {
   return node.opType === "Cast" && (elementTypeOf(intAttribute(node, "to", 0))?.includes("float") ?? false);
-}
-
-function scatterPlaces(indices: OnnxTensor, dims: readonly number[]): Map<number, number> {
-  const depth = indices.dims.at(-1) ?? 0;
-  const strides = rowMajor(dims);
-  const inner = count(dims.slice(depth));
-  const at = tensorNumbers(indices);
-  const places = new Map<number, number>();
-  for (let n = 0; n < at.length / depth; n++) {
-    let offset = 0;
-    for (let d = 0; d < depth; d++) {
-      const i = at[n * depth + d];
-      offset += (i < 0 ? i + dims[d] : i) * strides[d];
-    }
-    for (let i = 0; i < inner; i++) places.set(offset + i, n * inner + i);
-  }
-  return places;
 }
 
 function union(leaves: readonly Leaf[]): readonly Leaf[] {

@@ -1,16 +1,20 @@
 /** Formulas from numbers: which sum of known terms a list of numbers is. */
 
-/** Relative; constants of the graph are float32 or shorter, but the same at all probes. */
-const tolerance = 1e-6;
+/** Relative; constants of a graph are float32 or shorter, but the same at all probes. */
+const exact = 1e-6;
 
 export function near(found: readonly number[], expected: readonly number[]): boolean {
-  return found.every((v, i) => Math.abs(v - expected[i]) <= tolerance * Math.max(1, Math.abs(expected[i])));
+  return found.every((v, i) => Math.abs(v - expected[i]) <= exact * Math.max(1, Math.abs(expected[i])));
 }
 
-/** Factors of `terms` whose sum is `values`, those that add nothing as exactly 0; nothing where no sum is. */
+/**
+ * Factors of `terms` whose sum is `values` within `tolerance` of the greatest of them, those that add nothing as exactly 0; nothing
+ * where no sum is.
+ */
 export function fitTo(
   values: readonly number[],
   terms: readonly (readonly number[])[],
+  tolerance = exact,
 ): number[] | undefined {
   const n = terms.length;
   const dot = (a: readonly number[], b: readonly number[]): number =>

@@ -1,8 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { exportOnnx, importOnnx, readOnnx, readOnnxModel } from "../../../src/formats/onnx/index.ts";
-import type { Yolov5Head } from "../../../src/heads/index.ts";
-import { makeSizesDynamic } from "../../../src/passes/index.ts";
-import { fixtures } from "./_fixtures.ts";
+import { exportOnnx, importOnnx, readOnnx, readOnnxModel, writeOnnx } from "../../src/formats/onnx/index.ts";
+import type { Yolov5Head } from "../../src/heads/index.ts";
+import { openModel } from "../../src/open/formats.ts";
+import { memoryFolder } from "../../src/open/source.ts";
+import { makeSizesDynamic } from "../../src/passes/index.ts";
+import { fixtures } from "../formats/onnx/_fixtures.ts";
+import { headsOf } from "./_recognise.ts";
 
 const anchors = [
   [10, 13, 16, 30, 33, 23],
@@ -20,11 +23,13 @@ describe("YOLOv5 heads", () => {
   test.each(decoded.map((f) => [f.file, f] as const))(
     "%s: decoding is cut off, anchors are read",
     (_, fixture) => {
-      const { graph, heads, decodeRemoved, notes } = readOnnx(fixture.bytes, fixture.file, { inputSize });
-      expect(decodeRemoved).toBe(true);
-      expect(heads?.map((head) => head.stride)).toEqual([8, 16, 32]);
-      expect(heads?.map((head) => head.anchors)).toEqual(anchors);
-      expect(heads?.map((head) => head.blob)).toEqual(graph.outputs);
+      const found = headsOf(readOnnx(fixture.bytes, fixture.file, { inputSize }));
+      const { graph, isCut, notes } = found;
+      const heads = found.heads as Yolov5Head[];
+      expect(isCut).toBe(true);
+      expect(heads.map((head) => head.stride)).toEqual([8, 16, 32]);
+      expect(heads.map((head) => head.anchors)).toEqual(anchors);
+      expect(heads.map((head) => head.blob)).toEqual(graph.outputs);
       expect(notes).toEqual([]);
       const types = new Set(graph.nodes.map((node) => node.type));
       expect(types.has("Sigmoid") || types.has("MemoryData")).toBe(false);
@@ -37,31 +42,26 @@ describe("YOLOv5 heads", () => {
   test.each(["yolov5-v6", "yolov5-v5"].flatMap(of).map((f) => [f.file, f] as const))(
     "%s: raw heads",
     (_, fixture) => {
-      const { heads, decodeRemoved, notes, inputSize: size } = readOnnx(fixture.bytes, fixture.file);
-      expect(heads?.map(({ stride, blob }) => [stride, blob])).toEqual(
+      const found = headsOf(readOnnx(fixture.bytes, fixture.file));
+      const { isCut, notes, inputSize: size } = found;
+      const heads = found.heads as Yolov5Head[];
+      expect(heads.map(({ stride, blob }) => [stride, blob])).toEqual(
         fixture.outputs.map(({ name }, i) => [8 << i, name]),
       );
       expect(size).toEqual({ width: 64, height: 64 });
-      expect(decodeRemoved).toBe(false);
+      expect(isCut).toBe(false);
       expect(notes.join()).toMatch(/anchors/);
     },
   );
-  test("other detectors keep their outputs and say so", () => {
-    const [fixture] = of("yolov8");
-    const { heads, graph, notes } = readOnnx(fixture.bytes, fixture.file);
-    expect(heads).toBeUndefined();
-    expect(graph.outputs).toEqual(fixture.outputs.map(({ name }) => name));
-    expect(notes.join()).toMatch(/no detection head/);
-  });
-  test("an output that heads alone do not explain keeps the graph whole", () => {
+  test("an output that heads alone do not explain keeps the graph whole", async () => {
     const [fixture] = of("yolov5-v6-split");
     const model = readOnnxModel(fixture.bytes, fixture.file);
     const name = model.graph.nodes.find((node) => node.opType === "Sigmoid")?.outputs[0] ?? "";
     model.graph.outputs.push({ name, type: "float32" });
-    const { heads, graph, notes } = importOnnx(model);
-    expect(heads).toBeUndefined();
-    expect(graph.outputs).toHaveLength(2);
-    expect(notes.join()).toMatch(/kept as they are/);
+    const opened = await openModel(memoryFolder([{ name: "m.onnx", bytes: writeOnnx(model) }]), "m.onnx");
+    expect(opened.manifest.heads).toEqual([]);
+    expect(opened.graph.outputs).toHaveLength(2);
+    expect(opened.whyNoHeads).toMatch(/^no detection head .*nearest.*kept as they are/);
   });
 });
 
@@ -81,12 +81,12 @@ describe("an open input size", () => {
 
 test("export keeps heads, labels and anchors, with fixed and open sizes", () => {
   const [fixture] = of("yolov5-v6-split");
-  const first = readOnnx(fixture.bytes, fixture.file);
+  const first = headsOf(readOnnx(fixture.bytes, fixture.file));
   const labels = ["a", "it's", "c\\d"];
   for (const dynamic of [false, true]) {
     const bytes = exportOnnx(first.graph, { heads: first.heads as Yolov5Head[], labels }, { dynamic });
     const again = readOnnx(bytes, "again.onnx");
-    expect(again.heads).toEqual(first.heads);
+    expect(again.statedHeads).toEqual(first.heads);
     expect(again.labels).toEqual(labels);
     expect(again.inputSize).toEqual({ width: 64, height: 64 });
     expect(again.graph.nodes.map((node) => node.type)).toEqual(first.graph.nodes.map((node) => node.type));

@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { importOnnx } from "../../../src/formats/onnx/index.ts";
-import { int } from "../../../src/formats/onnx/model.ts";
-import { type Decode, dotModel, otherDecode, raw, yolov5, yolov7 } from "./_dot.ts";
-import { int64s } from "./_model.ts";
+import { int } from "../../src/formats/onnx/model.ts";
+import { type Decode, dotModel, otherDecode, raw, yolov5, yolov7 } from "../formats/onnx/_dot.ts";
+import { int64s } from "../formats/onnx/_model.ts";
+import { foundIn, yolov5Near } from "./_recognise.ts";
 
 const anchors = [10, 13, 16, 30, 33, 23];
-const heads = (decode: Decode, options = {}) => importOnnx(dotModel(decode, options)).heads;
+const heads = (decode: Decode, options = {}) => foundIn(dotModel(decode, options)).heads;
 const found = (of = anchors, stride = 8) => [
   expect.objectContaining({ kind: "yolov5", stride, anchors: of }),
 ];
@@ -30,9 +30,9 @@ describe("YOLOv5's formula, however it is spelled", () => {
     ["beside the logits", { ...v5, outputs: ["y", "r"] }],
     ["corners and products of scores", corners()],
   ])("%s", (_, decode) => {
-    const { heads, decodeRemoved, graph, classCount } = importOnnx(dotModel(decode));
+    const { heads, isCut, graph, classes } = foundIn(dotModel(decode));
     expect(heads).toEqual(found());
-    expect([decodeRemoved, classCount, graph.nodes.map(({ type }) => type)]).toEqual([
+    expect([isCut, classes, graph.nodes.map(({ type }) => type)]).toEqual([
       true,
       2,
       ["Input", "Convolution", "Reshape", "Permute"],
@@ -56,11 +56,11 @@ describe("YOLOv5's formula, however it is spelled", () => {
     );
   });
   test("one anchor keeps its axis", () => {
-    const { heads, graph } = importOnnx(dotModel(yolov5([9, 7]), { anchors: [9, 7] }));
+    const { heads, graph } = foundIn(dotModel(yolov5([9, 7]), { anchors: [9, 7] }));
     expect(heads).toEqual(found([9, 7]));
-    expect(graph.outputs).toEqual([heads?.[0].blob]);
+    expect(heads).toMatchObject([{ blob: graph.outputs[0] }]);
     expect(graph.nodes.slice(-2).map(({ type, params }) => [type, params])).toEqual([
-      ["Reshape", { w: 16, h: 7, c: 1 }],
+      ["Reshape", { w: -1, h: 7, c: 1 }],
       ["Permute", { order_type: 1 }],
     ]);
   });
@@ -76,7 +76,7 @@ describe("YOLOv5's formula, however it is spelled", () => {
     reshape.inputs[0] = "m";
     const data = Float32Array.from({ length: 21 }, (_, i) => 1 + i / 100);
     model.graph.initializers.set("implicit", { type: "float32", dims: [1, 21, 1, 1], data });
-    expect(importOnnx(model).heads).toEqual(found());
+    expect(foundIn(model).heads).toEqual(found());
   });
 });
 
@@ -110,28 +110,38 @@ describe("logits", () => {
   test.each<[string, Decode]>([
     ["in the view of YOLOv5", raw(false)],
     ["in rows", raw(true)],
-    ["not transposed", { nodes: [], outputs: ["t"] }],
     ["behind a sigmoid", { nodes: [...raw(true).nodes, ["Sigmoid", ["y"], ["z"]]], outputs: ["z"] }],
-  ])("%s: heads whose anchors are not told", (_, decode) => {
-    const { heads, notes, classCount, graph } = importOnnx(dotModel(decode));
-    expect([heads, classCount]).toEqual([[{ kind: "yolov5", stride: 8, blob: graph.outputs[0] }], 2]);
-    expect(notes.join()).toMatch(/does not tell the anchors/);
+  ])("%s: heads whose anchors are asked for", (_, decode) => {
+    expect(yolov5Near(dotModel(decode))).toMatch(/^the anchors of 1 heads with 3 anchors are not known/);
+    const { heads, classes, graph } = foundIn(dotModel(decode), { anchors: [anchors] });
+    const [blob] = graph.outputs;
+    expect([heads, classes]).toEqual([[{ kind: "yolov5", stride: 8, blob, anchors }], 2]);
   });
 });
 
-describe("another formula is kept, and named", () => {
-  test.each<[string, Decode, string]>([
-    ["YOLOv3", otherDecode(anchors, { slope: 1, offset: 0 }), "sizes are exp(t)·10 (YOLOv3"],
-    ["exp with YOLOv5's centres", otherDecode(anchors, {}), "sizes are exp(t)·10"],
+describe("formulas of its relatives", () => {
+  test.each<[string, Decode, object]>([
+    ["YOLOv3", otherDecode(anchors, { slope: 1, offset: 0 }), { centerScale: 1, size: "exp" }],
+    ["exp with YOLOv5's centres", otherDecode(anchors, {}), { size: "exp" }],
+    ["YOLOv4", otherDecode(anchors, { slope: 1.2, offset: -0.1 }), { centerScale: 1.2, size: "exp" }],
     [
-      "centres without 0.5",
-      otherDecode(anchors, { slope: 1, offset: 0, power: 2 }),
-      "a centre is 8·σ(t) + 0",
+      "squares in their cell",
+      otherDecode(anchors, { slope: 1.05, offset: -0.025, power: 2 }),
+      { centerScale: 1.05 },
     ],
+  ])("%s", (_, decode, formula) => {
+    const { heads, isCut, graph } = foundIn(dotModel(decode));
+    const [blob] = graph.outputs;
+    expect([isCut, heads]).toEqual([true, [{ kind: "yolov5", blob, stride: 8, anchors, ...formula }]]);
+  });
+});
+
+describe("another formula is named", () => {
+  test.each<[string, Decode, string]>([
     [
-      "scaled centres of v4",
-      otherDecode(anchors, { slope: 1.2, offset: -0.1, power: 2 }),
-      "a centre is 9.6·σ(t)",
+      "centres off the middle",
+      otherDecode(anchors, { slope: 1.2, offset: 0, power: 2 }),
+      "a centre is 9.6·σ(t) + 0 at cell 0",
     ],
     ["another power", otherDecode(anchors, { power: 3 }), "centres without sizes of the form"],
     [
@@ -145,14 +155,12 @@ describe("another formula is kept, and named", () => {
       "objectness is not σ(t)",
     ],
   ])("%s", (_, decode, nearest) => {
-    const { heads, graph, notes } = importOnnx(dotModel(decode));
-    expect([heads, graph.outputs.at(-1)]).toEqual([undefined, ...decode.outputs]);
-    expect(notes.join()).toContain(`nearest: ${nearest}`);
+    expect(yolov5Near(dotModel(decode))).toContain(nearest);
   });
   test("an output from elsewhere", () => {
     const decode = { ...v5, nodes: [...v5.nodes, ["Tanh", ["images"], ["z"]] as Decode["nodes"][number]] };
-    const { heads, notes } = importOnnx(dotModel({ ...decode, outputs: ["y", "z"] }));
-    expect([heads, notes.join()]).toEqual([undefined, expect.stringContaining("heads alone")]);
+    const { heads, graph } = foundIn(dotModel({ ...decode, outputs: ["y", "z"] }));
+    expect([heads, graph.outputs]).toEqual([undefined, ["z", "y"]]);
   });
   test("mask coefficients: a segmentation model", () => {
     const decode: Decode = {
@@ -173,7 +181,6 @@ describe("another formula is kept, and named", () => {
       outputs: ["y"],
       constants: { ...v5.constants, zero: int64s(0), seven: int64s(7), nine: int64s(9), four: int64s(4) },
     };
-    const { heads, notes } = importOnnx(dotModel(decode, { classes: 4 }));
-    expect([heads, notes.join()]).toEqual([undefined, expect.stringMatching(/segmentation model \(2 mask/)]);
+    expect(yolov5Near(dotModel(decode, { classes: 4 }))).toMatch(/segmentation model \(2 mask/);
   });
 });
