@@ -36,8 +36,8 @@ export function groupedBlob(
 /** Of ncnn's Permute: the last two axes change places. */
 const swapped = 1;
 
-/** Makes `blobs` the outputs. Gives whether anything went. */
-export function cutTo(graph: Graph, blobs: readonly string[]): boolean {
+/** Makes `blobs` the outputs. */
+export function cutTo(graph: Graph, blobs: readonly string[]): void {
   const producers = graph.producers();
   const needed = new Set<Node>();
   const wanted = new Set(blobs);
@@ -47,9 +47,7 @@ export function cutTo(graph: Graph, blobs: readonly string[]): boolean {
     needed.add(node);
     for (const input of node.inputs) wanted.add(input);
   }
-  const gone = graph.nodes.filter((node) => !needed.has(node));
-  graph.remove(gone);
-  return gone.length > 0;
+  graph.remove(graph.nodes.filter((node) => !needed.has(node)));
 }
 
 /** Takes the sigmoid off convolutions that have one, since decoding applies it. */

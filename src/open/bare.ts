@@ -34,9 +34,7 @@ export async function assumeBare(
     ],
     ...(areHeads(found) ? { toldBy: found.toldBy } : { whyNoHeads: found.near }),
     details: [
-      ...(recognised?.isCut && !recognised.isWhole
-        ? ["the decoding of boxes is cut off: outputs are the raw heads"]
-        : []),
+      ...(recognised?.isCut ? ["the decoding of boxes is cut off: outputs are the raw heads"] : []),
       ...(count ? [`${count} sizes of layers follow the input size`] : []),
     ],
   };

@@ -26,8 +26,9 @@ export interface RecognisedHeads {
   readonly stride: number;
   /** The graph runs at other sizes too, so that the size is the family's. */
   readonly isSizeFree: boolean;
-  /** Decoding code was in the graph and has been cut off, or is part of it still. */
+  /** Decoding code was in the graph and has been cut off. */
   readonly isCut: boolean;
+  /** It is in the graph still. */
   readonly isWhole: boolean;
 }
 
@@ -68,11 +69,12 @@ export function recognise(
       continue;
     }
     const { classes, labels, family, notes, isWhole = false, isRaw = false, groups } = found;
+    const before = graph.nodes.length;
     const heads = isWhole ? found.heads : cutToHeads(graph, shapes, found.heads, groups);
     const stride = strideFor(graph, { width, height, shapes }, Math.max(...heads.map(strideOf)));
     const isFree = family !== undefined && sizes.length > 1;
     const size = isFree ? { width: families[family].side, height: families[family].side } : { width, height };
-    const isCut = !isWhole && !isRaw;
+    const isCut = !isRaw && graph.nodes.length < before;
     const toldBy = cellsText(view);
     return {
       ...{ heads, classes, labels, family, notes, toldBy, ...size, stride },
