@@ -8,11 +8,13 @@
  * ```
  */
 export { inContext, withContext } from "./base/errors.ts";
-export { type BudgetInput, type BudgetResult, keepWithinBudget, sensitivityInputs } from "./deploy/budget.ts";
+export { type BudgetInput, type BudgetResult, keepWithinBudget } from "./deploy/budget.ts";
 export { type CalibratedModel, calibratedFiles, openCalibrated } from "./deploy/calibrated.ts";
+export { Guard, type GuardOptions, guardEntries } from "./deploy/guard.ts";
 export { detectionImportance } from "./deploy/importance.ts";
 export { mergePartials, partialNote } from "./deploy/partial.ts";
 export { stageTitles } from "./deploy/progress.ts";
+export { type Judgement, judge, type ProtectInput, type Protection, protect } from "./deploy/protect.ts";
 export { postprocess } from "./detect/detect.ts";
 export { classColor } from "./detect/draw.ts";
 export { toTensor } from "./detect/letterbox.ts";

@@ -18,15 +18,23 @@ import { hasOwnLabels, requireHeads, stageTitles } from "../steps.ts";
 import { command, list, type OptionsOf, option, required } from "./command.ts";
 import { change, figures, percent } from "./figures.ts";
 import { modelOptions, openNamed, warnAssumptions } from "./names.ts";
-import { budgetOf, budgetTimeOption, jsonOption, methodOption, numberIn, threadsOption } from "./options.ts";
+import {
+  budgetOf,
+  budgetTimeOption,
+  forceOption,
+  jsonOption,
+  methodOption,
+  numberIn,
+  threadsOption,
+} from "./options.ts";
 import { startProgress } from "./progress.ts";
 import { printJson, type Terminal, warn } from "./terminal.ts";
 
 const notes = `
 Writes OUT/fp16 and OUT/int8, each with NAME.param and NAME.bin for ncnn, the model manifest and a C++ header, NAME.table, and
 OUT/report.html: accuracy, speed, and where loss comes from. All of OUT appears at the end, or nothing.
-Where int8 as a whole is not faithful to float, the most sensitive layers stay float, at most 5 % of the work; --budget-time sets a
-limit of time instead, 0% for none. Without --eval, a fifth of the calibration pictures is kept out and int8 is compared with float on those.
+Where int8 is not near the float model, the most sensitive layers stay float, at most 10 % of the work; --budget-time sets a limit of
+time instead, 0% for none. Where that is not enough, nothing is written, unless --force is given. Without --eval, a fifth of the calibration pictures is kept out and int8 is compared with float on those.
 
 Examples:
   ncnnkit deploy yolov5ss.pt --calib images/ --eval coco/coco.yaml
@@ -49,6 +57,7 @@ const options = {
     numberIn(0, 100),
   ),
   ...budgetTimeOption,
+  ...forceOption,
   ...jsonOption,
   ...modelOptions,
 };
@@ -109,6 +118,7 @@ async function run([file]: [string], options: Options, terminal: Terminal): Prom
         threads: options.threads,
         keepFloat: options.keepFloat,
         budget: budgetOf(options),
+        force: options.force,
         encode,
         machine: `${os.cpus()[0]?.model ?? "unknown processor"}, Node ${process.versions.node}`,
         onProgress: ({ stage, done, total = 1 }) => told.step(stageTitles[stage], done, total),

@@ -105,9 +105,13 @@ export const methodOption = { method: choice("--method <name>", "how scales are 
 export const budgetTimeOption = {
   budgetTime: option(
     "--budget-time <percent>",
-    "time that sensitive layers in float may cost, as in 5%",
+    "time that sensitive layers in float may cost, as in 5%; all of it is spent (default: up to 10 % of the work, as far as needed)",
     parsePercent,
   ),
+};
+
+export const forceOption = {
+  force: flag("--force", "write the files even if int8 does not do what the float model does"),
 };
 
 /** The budget that was given, `--budget-ap` in hundredths; nothing without one. */

@@ -1,34 +1,40 @@
 /** `ncnnkit quantize`: a float model and its calibration table to an int8 model. */
 import path from "node:path";
+import { spread } from "../base/maths.ts";
 import { diskFolder } from "../node/files.ts";
 import {
-  type Budget,
   type CalibrationTable,
   convert,
+  type EvaluationEntry,
   type EvaluationItem,
   type Graph,
-  InputError,
   type Manifest,
   modelFiles,
   openDataset,
   openPictures,
   quantizeModel,
   readEntries,
+  UnsupportedError,
   UsageError,
 } from "../node.ts";
 import {
+  Guard,
+  guardEntries,
   hasOwnLabels,
   inputDifferences,
-  keepWithinBudget,
+  judge,
   openCalibrated,
+  type ProtectInput,
+  type Protection,
+  protect,
   quantizableLayers,
-  sensitivityInputs,
   stageTitles,
+  withContext,
 } from "../steps.ts";
 import { command, flag, list, type OptionsOf, option, required } from "./command.ts";
 import { keepOthers, keepSource, readTable, writeInto } from "./files.ts";
 import { modelOptions, openNamed, warnAssumptions } from "./names.ts";
-import { budgetOf, budgetTimeOption, jsonOption, numberIn, threadsOption } from "./options.ts";
+import { budgetOf, budgetTimeOption, forceOption, jsonOption, numberIn, threadsOption } from "./options.ts";
 import { startProgress } from "./progress.ts";
 import { printJson, type Terminal, table as textTable, warn } from "./terminal.ts";
 
@@ -36,9 +42,11 @@ const notes = `
 Writes NAME.param and NAME.bin for ncnn, the manifest NAME.json with the record of the quantization, and the C++ header.
 Layers that the table does not have stay float. When "ncnnkit calibrate" left corrections beside the table
 (TABLE-calibrated.json), they are used; --plain does what ncnn2int8 does.
+With --calib, int8 is compared with the float model on some of the pictures. Where it is not near, the most sensitive layers stay float,
+at most 10 % of the work (or what --budget-time allows); where that is not enough, nothing is written, unless --force is given.
 
 Examples:
-  ncnnkit quantize fp32/yolov5ss.json --table yolov5ss.table -o int8/
+  ncnnkit quantize fp32/yolov5ss.json --table yolov5ss.table -o int8/ --calib photos/
   ncnnkit quantize yolov5ss.param --table yolov5ss.table -o int8/ --budget-ap 0.3 --images coco/images/train2017
   ncnnkit quantize yolov5ss.param --table yolov5ss.table -o int8/ --budget-time 5% --images photos/`;
 
@@ -53,9 +61,13 @@ const options = {
     numberIn(0, 100),
   ),
   ...budgetTimeOption,
-  images: option("--images <path>", "pictures for the budget; with YOLO labels for --budget-ap"),
+  images: option(
+    "--calib, --images <path>",
+    "pictures to check int8 against float on, and for the budget; with YOLO labels for --budget-ap",
+  ),
   data: option("--data <path>", "labelled pictures for the budget, as eval takes them"),
-  limit: option("--limit <n>", "pictures for the budget at most", numberIn(1, 1e6, true), 128),
+  limit: option("--limit <n>", "pictures at most", numberIn(1, 1e6, true), 128),
+  ...forceOption,
   ...threadsOption,
   plain: flag("--plain", "weights as they are, rounded to nearest: the files of ncnn2int8"),
   ...jsonOption,
@@ -73,15 +85,18 @@ export const quantize = command({
 });
 
 interface Parts {
+  /** The model as it was opened: what int8 is compared with. */
+  float: { graph: Graph; manifest: Manifest };
+  /** The graph that the table belongs to. */
   graph: Graph;
-  manifest: Manifest;
   table: CalibrationTable;
   method?: string;
   images?: number;
 }
 
 async function run([file]: [string], options: Options, terminal: Terminal): Promise<void> {
-  const { graph, manifest, table, ...known } = await partsOf(file, options, terminal);
+  const { float, graph, table, ...known } = await partsOf(file, options, terminal);
+  const { manifest } = float;
   const reasons = new Map((options.keepFloat ?? []).map((name) => [name, "asked for"]));
   const name = options.name ?? `${manifest.name}-int8`;
   const make = () =>
@@ -91,14 +106,20 @@ async function run([file]: [string], options: Options, terminal: Terminal): Prom
   const outputs = ["param", "bin", "json", "h"].map((each) => path.join(options.out, `${name}.${each}`));
   keepSource(file, outputs, "choose another folder or --name");
   await keepOthers(outputs);
-  make(); // a wrong table is found before the pictures are looked at
-  const budget = budgetOf(options);
-  if (budget) {
-    for (const [layer, reason] of await spend(budget, { graph, manifest, table }, options, terminal)) {
-      reasons.set(layer, reason);
-    }
-  }
-  const int8 = make();
+  let int8 = make(); // a wrong table is found before the pictures are looked at
+  const guarded = await startGuard(float, options, terminal);
+  if (guarded) {
+    const input = { ...guarded, graph, manifest, table, ...known };
+    const found = await protect(input).finally(guarded.stop);
+    for (const [layer, reason] of found.reasons) reasons.set(layer, reason);
+    int8 = make();
+    sayBudget(found, options, terminal);
+    const kept = int8.manifest.quantization.keptFloat.map((each) => each.name);
+    const { record, problem, note } = await judge(input, found, int8.graph, kept).finally(guarded.stop);
+    if (problem && !options.force) throw new UnsupportedError(`${file}: ${problem}`);
+    int8.manifest.quantization.guard = record;
+    if (problem ?? note) warn(terminal, problem ?? note ?? "");
+  } else terminal.err("nothing was checked: give pictures with --calib to compare int8 with float\n");
   const files = modelFiles(int8.graph, int8.manifest);
   const written = await writeInto(options.out, files);
   const record = int8.manifest.quantization;
@@ -118,70 +139,76 @@ async function run([file]: [string], options: Options, terminal: Terminal): Prom
 async function partsOf(file: string, options: Options, terminal: Terminal): Promise<Parts> {
   const opened = await openNamed(file, options, terminal);
   warnAssumptions(file, opened, terminal);
-  const { graph, manifest } = opened.raw ? convert(opened) : opened;
+  const float = opened.raw ? convert(opened) : opened;
+  const { graph } = float;
   quantizableLayers(graph);
   const table = await readTable(options.table, terminal);
-  if (options.plain) return { graph, manifest, table };
+  if (options.plain) return { float, graph, table };
   const { dir, name } = path.parse(options.table);
   const beside = `${name}-calibrated`;
   const calibrated = await openCalibrated(diskFolder(dir), beside, { graph, table }, (message) =>
     warn(terminal, message),
   );
-  if (!calibrated) return { graph, manifest, table };
+  if (!calibrated) return { float, graph, table };
   terminal.err(`using the corrections in ${path.join(dir, `${beside}.json`)}\n`);
   const { preprocessing, ...parts } = calibrated;
-  const input = { ...manifest.input, ...preprocessing };
-  const differences = inputDifferences(manifest.input, input);
+  const input = { ...float.manifest.input, ...preprocessing };
+  const differences = inputDifferences(float.manifest.input, input);
   if (differences.length) {
     warn(
       terminal,
       `${file}: calibrated with other pictures than it is to be run with: ${differences.join("; ")}. The int8 model takes them as they were calibrated; to have it otherwise, calibrate anew`,
     );
   }
-  return { manifest: { ...manifest, input }, ...parts };
+  return { float: { ...float, manifest: { ...float.manifest, input } }, ...parts };
 }
 
-async function spend(
-  budget: Budget,
-  { graph, manifest, table }: Parts,
+/** What the guard needs of the pictures that were given; nothing without pictures. */
+async function startGuard(
+  float: Parts["float"],
   options: Options,
   terminal: Terminal,
-): Promise<Map<string, string>> {
+): Promise<(Omit<ProtectInput, "graph" | "manifest" | "table"> & { stop: () => void }) | undefined> {
+  const given = budgetOf(options);
   const source = options.data ?? options.images;
-  if (source === undefined)
-    throw new UsageError("a budget needs pictures: give them with --images or --data");
-  const { labels } = manifest;
+  if (source === undefined) {
+    if (given) throw new UsageError("a budget needs pictures: give them with --calib or --data");
+    return undefined;
+  }
+  const { manifest } = float;
   const { images, limit, keepFloat, threads, size } = options;
   const told = startProgress(terminal, { stages: true });
   const onWarning = told.warn;
   const dataset =
-    budget.ap === undefined
-      ? { entries: (await openPictures(options.images ?? source, { onWarning })).slice(0, limit) }
+    given?.ap === undefined
+      ? { entries: spread(await openPictures(images ?? source, { onWarning }), limit) }
       : await openDataset(source, {
-          ...{ labels, limit, onWarning, labelsKnown: hasOwnLabels(manifest) },
+          ...{ labels: manifest.labels, limit, onWarning, labelsKnown: hasOwnLabels(manifest) },
           ...(options.data !== undefined && { images }),
         });
-  const items = (): AsyncIterable<EvaluationItem> => readEntries(dataset.entries, told.skip, told.warn);
-  const inputs = await sensitivityInputs(items(), manifest.input, size);
-  if (!inputs.length) throw new InputError(`${source}: none of the pictures could be read`);
+  const items = (entries: readonly EvaluationEntry[]): AsyncIterable<EvaluationItem> =>
+    readEntries(entries, told.skip, told.warn);
   try {
-    const result = await keepWithinBudget({
-      ...{ graph, manifest, budget, inputs, keepFloat, threads, size },
-      table,
-      items: budget.ap === undefined ? undefined : items,
+    const guard = await Guard.start(float, items(guardEntries(dataset.entries)), { threads, size });
+    return {
+      // The files of ncnn2int8 have no layers in float that its table has.
+      ...{ guard, keepFloat, threads, size, budget: given ?? (options.plain ? { work: 0 } : undefined) },
+      items: given?.ap === undefined ? undefined : () => items(dataset.entries),
       onProgress: (what, done, total = done) => told.step(stageTitles[what], done, total),
-    });
-    if (result.apLoss !== undefined) {
-      terminal.err(`AP lost on these pictures: ${(100 * result.apLoss).toFixed(2)}\n`);
-    }
-    if (!result.met) {
-      warn(
-        terminal,
-        `the budget of ${options.budgetAp} AP cannot be kept with any number of layers in float; use a better table`,
-      );
-    }
-    return result.reasons;
-  } finally {
+      stop: () => told.stop(),
+    };
+  } catch (error) {
     told.stop();
+    throw withContext(source, error);
   }
+}
+
+function sayBudget({ apLoss, met }: Protection, { budgetAp }: Options, terminal: Terminal): void {
+  if (budgetAp === undefined) return;
+  terminal.err(`AP lost on these pictures: ${(100 * (apLoss ?? 0)).toFixed(2)}\n`);
+  if (met) return;
+  warn(
+    terminal,
+    `the budget of ${budgetAp} AP cannot be kept with any number of layers in float; use a better table`,
+  );
 }

@@ -7,14 +7,20 @@ import { warmUp } from "../base/timing.ts";
 import { createSession } from "../engine/session.ts";
 import type { CalibrationTable } from "../formats/table.ts";
 import { lossOf } from "../heads/index.ts";
-import type { Manifest, ModelInput } from "../heads/manifest.ts";
+import type { Manifest } from "../heads/manifest.ts";
 import { type Graph, inferShapes, opOf, paramsOf } from "../ir/graph.ts";
-import type { Tensor } from "../ir/tensor.ts";
 import { Model } from "../open/model.ts";
 import { ops } from "../ops/index.ts";
 import { withoutVectorConvolutions } from "../passes/index.ts";
-import { type Corrections, type Loss, quantizeGraph, sensitivity } from "../quantize/index.ts";
-import { type EvaluationItem, evaluateModels, firstInputs } from "./evaluate.ts";
+import {
+  type Corrections,
+  type LayerSensitivity,
+  type Loss,
+  quantizableLayers,
+  quantizeGraph,
+  sensitivity,
+} from "../quantize/index.ts";
+import { type EvaluationItem, evaluateModels } from "./evaluate.ts";
 
 /** What layers that stay float may cost; each limit that is given must hold. */
 export interface Budget {
@@ -37,10 +43,15 @@ export interface BudgetInput {
   budget: Budget;
   /** A few input pictures, on which the layers' sensitivity is measured. */
   inputs: readonly Blobs[];
+  /** What `sensitivity` has found already. */
+  ranked?: readonly LayerSensitivity[];
+  /** With it, layers are taken from the most sensitive on only until it holds, within the budget of time or work. */
+  enough?: (keepFloat: readonly string[]) => Promise<boolean>;
   /** Labelled pictures, for a budget of AP. */
   items?: () => AsyncIterable<EvaluationItem>;
   size?: { width: number; height: number };
   threads?: number;
+  signal?: AbortSignal;
   /** Told after each layer, and after each candidate that accuracy was measured of. */
   onProgress?: (what: "sensitivity" | "accuracy", done: number, total?: number) => void;
 }
@@ -52,21 +63,10 @@ export interface BudgetResult {
   reasons: Map<string, string>;
   /** AP lost with these in float; missing without a budget of AP. */
   apLoss?: number;
-  /** Whether the budget of AP is kept. */
+  /** Whether the budget of AP is kept, and `enough` holds. */
   met: boolean;
-}
-
-const sensitivityPictures = 4;
-
-/** The first pictures as inputs of that size, enough to measure the sensitivity of layers on. */
-export async function sensitivityInputs(
-  items: AsyncIterable<EvaluationItem>,
-  input: ModelInput,
-  size?: { width: number; height: number },
-): Promise<Record<string, Tensor>[]> {
-  expectKind("sensitivityInputs: items", items, "pictures (something to iterate over)");
-  expectKind("sensitivityInputs: input", input, "an object");
-  return firstInputs(items, input, sensitivityPictures, size);
+  /** All layers, most sensitive first. */
+  ranked: readonly LayerSensitivity[];
 }
 
 /** Chooses by measured sensitivity. Throws UsageError for a budget of AP without labelled pictures. */
@@ -77,29 +77,41 @@ export async function keepWithinBudget(given: BudgetInput): Promise<BudgetResult
   if (budget.ap !== undefined && !items) {
     throw new UsageError("a budget of AP needs labelled pictures to measure it on");
   }
-  const { corrections, keepFloat, threads, manifest } = input;
+  const { corrections, keepFloat, threads, manifest, signal } = input;
   const { heads, labels } = manifest;
   // Sensitivity on the detections, where the outputs make some.
   const loss: Loss | undefined = heads.length
     ? (float, int8) => lossOf(heads, labels.length, float, int8)
     : undefined;
-  const ranked = await sensitivity(graph, table, input.inputs, {
-    ...{ corrections, keepFloat, threads },
-    ...(loss && { loss }),
-    onProgress: (done, total) => onProgress?.("sensitivity", done, total),
-  });
+  const ranked =
+    input.ranked ??
+    (await sensitivity(graph, table, input.inputs, {
+      ...{ corrections, keepFloat, threads, signal },
+      ...(loss && { loss }),
+      onProgress: (done, total) => onProgress?.("sensitivity", done, total),
+    }));
   const place = new Map(ranked.map(({ name }, i) => [name, i + 1]));
   const reason = (name: string): string =>
     `number ${place.get(name)} of ${ranked.length} in sensitivity, within the budget of ${budgetText(budget)}`;
   let order = ranked.map(({ name }) => name);
   if (budget.time !== undefined) order = await withinTime(input, ranked, budget.time);
   else if (budget.work !== undefined) order = bestWithin(input, ranked, 1, budget.work);
-  if (budget.ap === undefined || !items) {
-    return { reasons: new Map(order.map((name) => [name, reason(name)])), met: true };
+  let apLoss: number | undefined;
+  let met = true;
+  if (budget.ap !== undefined && items) {
+    const most = budget.ap;
+    const lossWith = await apLosses(input, order, items);
+    const count = await fewest(order.length, async (tried) => (await lossWith(tried)) <= most);
+    order = order.slice(0, count);
+    apLoss = await lossWith(count);
+    met = apLoss <= most;
+  } else if (input.enough) {
+    const { enough } = input;
+    const count = await fewest(order.length, (tried) => enough(order.slice(0, tried)));
+    met = await enough(order.slice(0, count));
+    order = order.slice(0, count);
   }
-  const { count, loss: apLoss } = await fewest(input, order, budget.ap, items);
-  const kept = order.slice(0, count);
-  return { reasons: new Map(kept.map((name) => [name, reason(name)])), apLoss, met: apLoss <= budget.ap };
+  return { reasons: new Map(order.map((name) => [name, reason(name)])), apLoss, met, ranked };
 }
 
 function budgetText({ ap, time, work }: Budget): string {
@@ -135,6 +147,9 @@ async function withinTime(
   return [];
 }
 
+/** What any layer in float costs, as a part of what int8 saves over all: its neighbours have to convert. */
+const leastCost = 1e-3;
+
 /** Greedy choice by loss for time; `saved` is what int8 saves over all layers, `budget` what may be spent, in the same unit. */
 function bestWithin(
   { graph, inputs }: BudgetInput,
@@ -145,7 +160,8 @@ function bestWithin(
   const macs = macsOf(graph, inputs[0]);
   const all = ranked.reduce((sum, { name }) => sum + (macs.get(name) ?? 0), 0) || 1;
   const costOf = (name: string): number => ((macs.get(name) ?? 0) / all) * saved;
-  const worth = ({ name, loss }: { name: string; loss: number }): number => loss / (costOf(name) || 1e-9);
+  const worth = ({ name, loss }: { name: string; loss: number }): number =>
+    loss / (costOf(name) + leastCost * saved || 1e-9);
   let left = budget;
   const chosen = new Set<string>();
   for (const { name } of [...ranked].sort((a, b) => worth(b) - worth(a))) {
@@ -154,6 +170,14 @@ function bestWithin(
     chosen.add(name);
   }
   return ranked.map(({ name }) => name).filter((name) => chosen.has(name));
+}
+
+/** Multiply-accumulates of these layers as a part of those of all layers that can be int8. */
+export function workOf(graph: Graph, inputs: Blobs, layers: Iterable<string>): number {
+  const macs = macsOf(graph, inputs);
+  const sum = (names: Iterable<string>): number =>
+    [...names].reduce((total, name) => total + (macs.get(name) ?? 0), 0);
+  return sum(layers) / (sum(quantizableLayers(graph).map(({ name }) => name)) || 1);
 }
 
 function macsOf(graph: Graph, inputs: Blobs): Map<string, number> {
@@ -186,13 +210,12 @@ async function timeOf(graph: Graph, { inputs, threads }: BudgetInput): Promise<n
   }
 }
 
-/** The least number of layers from the front of `order` in float with which the loss of AP is at most `most`; all if none is. */
-async function fewest(
+/** What AP is lost with so many layers from the front of `order` in float; each is measured once. */
+async function apLosses(
   input: BudgetInput,
   order: readonly string[],
-  most: number,
   items: () => AsyncIterable<EvaluationItem>,
-): Promise<{ count: number; loss: number }> {
+): Promise<(count: number) => Promise<number>> {
   let step = 0;
   const apOf = async (graph: Graph): Promise<number> => {
     const session = await createSession(graph, { threads: input.threads });
@@ -207,23 +230,29 @@ async function fewest(
   };
   const { graph, table, corrections, keepFloat = [] } = input;
   const float = await apOf(graph);
-  const lossWith = async (count: number): Promise<number> => {
+  const known = new Map<number, number>();
+  return async (count) => {
     const keep = [...keepFloat, ...order.slice(0, count)];
-    return float - (await apOf(quantizeGraph(graph, table, { corrections, keepFloat: keep })));
+    const loss =
+      known.get(count) ?? float - (await apOf(quantizeGraph(graph, table, { corrections, keepFloat: keep })));
+    known.set(count, loss);
+    return loss;
   };
+}
+
+/** The least count with which it is enough, if more is never worse; `all` if none is. */
+export async function fewest(all: number, isEnough: (count: number) => Promise<boolean>): Promise<number> {
   let [low, high] = [-1, 0];
-  let loss = await lossWith(0);
-  while (loss > most && high < order.length) {
+  let found = await isEnough(0);
+  while (!found && high < all) {
     low = high;
-    high = Math.min(Math.max(high * 2, 1), order.length);
-    loss = await lossWith(high);
+    high = Math.min(Math.max(high * 2, 1), all);
+    found = await isEnough(high);
   }
-  if (loss > most) return { count: high, loss };
-  while (high - low > 1) {
+  while (found && high - low > 1) {
     const middle = (low + high) >> 1;
-    const tried = await lossWith(middle);
-    if (tried <= most) [high, loss] = [middle, tried];
+    if (await isEnough(middle)) high = middle;
     else low = middle;
   }
-  return { count: high, loss };
+  return high;
 }

@@ -26,8 +26,8 @@ export interface Deployment {
  * const { files, report } = await deploy(await open("yolov5ss.pt"), { calibration, evaluation }, { encode });
  * files["int8/yolov5ss-int8.param"];
  * ```
- * Throws GraphError for a model that is int8 already or broken, UnsupportedError for one that is no detector, InputError
- * without pictures, and the reason of `signal`.
+ * Throws GraphError for a model that is int8 already or broken, UnsupportedError for one that is no detector, or whose int8 form does
+ * not do what the float one does (unless `force`), InputError without pictures, and the reason of `signal`.
  */
 export async function deploy(
   opened: OpenedModel,

@@ -256,7 +256,8 @@ class Run {
   }
 }
 
-function rowOf(image: ImageId, { classId, score, box }: Detection, sx: number, sy: number): DetectionRow {
+/** A detection as a row of a result, in another scale than the picture's where one is given. */
+export function rowOf(image: ImageId, { classId, score, box }: Detection, sx = 1, sy = 1): DetectionRow {
   return {
     image,
     category: classId,

@@ -4,7 +4,7 @@ import { counted } from "../base/text.ts";
 import { inputTransform } from "../detect/letterbox.ts";
 import type { Picture } from "../detect/picture.ts";
 import { createSession } from "../engine/session.ts";
-import type { Manifest, QuantizationRecord } from "../heads/manifest.ts";
+import type { Manifest, QuantizationGuard, QuantizationRecord } from "../heads/manifest.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import type { BlobComparison } from "../open/compare.ts";
@@ -38,11 +38,12 @@ export interface DeployOptions {
   /** Layers that stay float in any case. */
   keepFloat?: readonly string[];
   /**
-   * Limits within which sensitive layers may stay float. A limit of AP needs labelled pictures. Default: 5 % of the work, and
-   * only where int8 as a whole is not faithful (fidelity below 0.9 on some of the calibration pictures); with `method` other
-   * than `auto` none.
+   * Limits within which sensitive layers stay float. A limit of AP needs labelled pictures. Default: 10 % of the work, as far as int8
+   * would otherwise not be near the float network on some of the calibration pictures.
    */
   budget?: Budget;
+  /** Makes the files although int8 does not do what the float network does; default: that is an error. */
+  force?: boolean;
   /** Encodes pictures for the report and the `pictures` folder; without it there are none. */
   encode?: (picture: Picture) => Promise<ReportImage>;
   /** What times are measured on, for the report: processor and runtime. */
@@ -104,6 +105,8 @@ export class Job {
   calibrated!: ModelCalibration;
   /** keep-float: layers that stay float, and why. */
   kept!: Map<string, string>;
+  /** keep-float: what was measured of int8 before and after. */
+  guard!: QuantizationGuard;
   /** quantize */
   int8!: Described<Manifest & { quantization: QuantizationRecord }>;
   /** quantize */

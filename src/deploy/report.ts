@@ -27,6 +27,7 @@ export function reportData(job: Job, bytes: readonly number[]): ReportData {
     pairs: (measured.models[2].fidelity?.pairs ?? []).map(({ size, reference, candidate }) => ({
       ...{ size, reference, candidate },
     })),
+    guard: job.guard,
     layers: layerRows(calibrated, int8.manifest.quantization, job.layers),
     examples: job.examples,
     provenance: provenanceRows(int8.manifest, calibrated),

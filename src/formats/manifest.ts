@@ -62,6 +62,13 @@ const inputSchema = z
   });
 
 const change = z.nullable(z.number());
+const likenesses = z.array(z.strictObject({ name: text, sqnr: z.number(), cosine: z.number() }));
+const figuresSchema = z.strictObject({
+  parts: likenesses,
+  outputs: likenesses,
+  fidelity: z.optional(z.number()),
+  found: z.optional(z.number()),
+});
 const quantizationSchema = z.looseObject({
   method: text,
   images: count,
@@ -77,6 +84,16 @@ const quantizationSchema = z.looseObject({
       apFloat: z.optional(z.number()),
       fidelity: z.optional(z.number()),
       scoreChange: z.optional(z.strictObject({ small: change, medium: change, large: change })),
+    }),
+  ),
+  guard: z.optional(
+    z.looseObject({
+      images: count,
+      objects: z.optional(count),
+      floor: z.strictObject({ sqnr: z.number(), cosine: z.number(), fidelity: z.number() }),
+      before: figuresSchema,
+      after: figuresSchema,
+      floatWork: z.number(),
     }),
   ),
 });

@@ -2,7 +2,7 @@
 import { sigmoid } from "../base/maths.ts";
 import { formatShape, type Shape, type Tensor } from "../ir/tensor.ts";
 import type { DecodeOptions } from "./candidates.ts";
-import { type HeadFacts, leastObject, leastScore } from "./kind.ts";
+import { type HeadFacts, type HeadValues, leastObject, leastScore, type PartName } from "./kind.ts";
 
 /** Levels above 32 come from one more convolution of stride 2, which rounds its grid up: any multiple of 32 will do for them. */
 export const gridStride = (stride: number): number => Math.min(stride, 32);
@@ -22,6 +22,11 @@ export function planeProblem(
   if (fits) return undefined;
   return `${blob} is ${formatShape(shape)} (w x h x c), expected ${formatShape(expected)} (${what}, cells of a ${width}x${height} input at stride ${stride})`;
 }
+
+/** Channels of such a blob that are one part of the head. */
+export const planeValues = (part: PartName, blob: string, count: number, from = 0): HeadValues => ({
+  ...{ part, blob, axis: 0, from, count },
+});
 
 export const areaOf = ({ shape }: Tensor): number => shape[1] * shape[2];
 

@@ -1,9 +1,9 @@
 /** Points of boxes (landmarks, key points): what kinds of heads share that have them. */
 import * as z from "zod/mini";
 import type { Shape, Tensor } from "../ir/tensor.ts";
-import { planeProblem } from "./_planes.ts";
+import { planeProblem, planeValues } from "./_planes.ts";
 import { quote } from "./cpp.ts";
-import { blobName, channel, type HeadFacts } from "./kind.ts";
+import { blobName, channel, type HeadFacts, type HeadValues } from "./kind.ts";
 
 /** Blob `[channels, gridHeight, gridWidth]` with two numbers for each of `count` points, from the channel `from` on (default 0). */
 export interface HeadPoints {
@@ -19,6 +19,10 @@ export const pointsSchema = z.optional(
 
 /** The blob of the points in a list, which is empty where a head has none. */
 export const pointBlobs = (points: HeadPoints | undefined): string[] => (points ? [points.blob] : []);
+
+/** Their numbers among the values of the head. */
+export const pointValues = (points: HeadPoints | undefined): HeadValues[] =>
+  points ? [planeValues("points", points.blob, 2 * points.count, points.from)] : [];
 
 export function pointsProblem(
   points: HeadPoints | undefined,

@@ -65,6 +65,18 @@ export const boxes = defineHead<BoxesHead>({
     });
   },
 
+  values(head, [shape], classes) {
+    const { blob, layout, objectness } = head;
+    const isLong = (extent: number): boolean => extent > 1;
+    const axis = layout === "rows" ? shape.findLastIndex(isLong) : shape.findIndex(isLong);
+    const first = 4 + Number(objectness);
+    return [
+      { part: "box", blob, axis, from: 0, count: 4 },
+      ...(objectness ? [{ part: "objectness" as const, blob, axis, from: 4, count: 1 }] : []),
+      { part: "class", blob, axis, from: first, count: classes },
+    ];
+  },
+
   importance(head, [output], classes) {
     const { at, indexOf, rows } = accessOf(head, output, classes);
     const first = 4 + Number(head.objectness);

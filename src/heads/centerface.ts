@@ -2,7 +2,15 @@
 import * as z from "zod/mini";
 import { sigmoid } from "../base/maths.ts";
 import type { Tensor } from "../ir/tensor.ts";
-import { areaOf, gridStride, logitImportance, planeLoss, planeProblem, visitScores } from "./_planes.ts";
+import {
+  areaOf,
+  gridStride,
+  logitImportance,
+  planeLoss,
+  planeProblem,
+  planeValues,
+  visitScores,
+} from "./_planes.ts";
 import {
   cppPoints,
   describePoints,
@@ -12,6 +20,7 @@ import {
   pointsOf,
   pointsProblem,
   pointsSchema,
+  pointValues,
 } from "./_points.ts";
 import { quote } from "./cpp.ts";
 import { blobName, defineHead, extent } from "./kind.ts";
@@ -70,6 +79,13 @@ export const centerface = defineHead<CenterFaceHead>({
       out.add(left, top, right, bottom, score, k, found);
     });
   },
+
+  values: ({ scores, sizes, offsets, points }, _, classes) => [
+    planeValues("box", sizes, 2),
+    planeValues("box", offsets, 2),
+    planeValues("class", scores, classes),
+    ...pointValues(points),
+  ],
 
   importance({ points }, [scores], classes) {
     const weights = logitImportance(scores.data, 0, classes * areaOf(scores));

@@ -38,6 +38,9 @@ export const detections = defineHead<DetectionsHead>({
     }
   },
 
+  // Two lists have other boxes in the same row.
+  values: () => [],
+
   // What comes out is chosen: no value belongs to a channel whose mean could be kept.
   importance: () => [undefined],
 

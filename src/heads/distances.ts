@@ -13,6 +13,7 @@ import {
   logitImportance,
   planeLoss,
   planeProblem,
+  planeValues,
   visitScores,
 } from "./_planes.ts";
 import {
@@ -25,6 +26,7 @@ import {
   pointsOf,
   pointsProblem,
   pointsSchema,
+  pointValues,
 } from "./_points.ts";
 import { float, quote } from "./cpp.ts";
 import { isOtherFace } from "./families.ts";
@@ -137,6 +139,12 @@ export const distances = defineHead<DistancesHead>({
     };
     visitScores(area, classes, options, scoreOf, visit, candidates);
   },
+
+  values: ({ scores, scoresFrom, boxes, boxesFrom, bins, points }, _, classes) => [
+    planeValues("box", boxes, 4 * bins, boxesFrom),
+    planeValues("class", scores, classes, scoresFrom),
+    ...pointValues(points),
+  ],
 
   importance(head, [scores], classes) {
     const area = areaOf(scores);

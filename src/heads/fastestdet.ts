@@ -2,7 +2,7 @@
 import * as z from "zod/mini";
 import { sigmoid } from "../base/maths.ts";
 import type { Tensor } from "../ir/tensor.ts";
-import { areaOf, gridStride, planeLoss, planeProblem, visitScores } from "./_planes.ts";
+import { areaOf, gridStride, planeLoss, planeProblem, planeValues, visitScores } from "./_planes.ts";
 import { softmaxImportance, softmaxScores, softmaxSource } from "./_softmax.ts";
 import { quote } from "./cpp.ts";
 import { blobName, defineHead, extent } from "./kind.ts";
@@ -55,6 +55,12 @@ export const fastestdet = defineHead<FastestDetHead>({
       out.add(centerX - halfWidth, centerY - halfHeight, centerX + halfWidth, centerY + halfHeight, score, k);
     });
   },
+
+  values: ({ objectness, boxes, scores }, _, classes) => [
+    planeValues("box", boxes, 4),
+    planeValues("objectness", objectness, 1),
+    planeValues("class", scores, classes),
+  ],
 
   importance(_, [objectness, , scores], classes) {
     const [object, values] = softmaxImportance(objectness, scores, classes, 1, combine);

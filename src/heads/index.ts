@@ -11,7 +11,7 @@ import { type CenterFaceHead, centerface } from "./centerface.ts";
 import { type DetectionsHead, detections } from "./detections.ts";
 import { type DistancesHead, distances } from "./distances.ts";
 import { type FastestDetHead, fastestdet } from "./fastestdet.ts";
-import type { CppHeads, HeadFacts, HeadKind } from "./kind.ts";
+import type { CppHeads, HeadFacts, HeadKind, HeadValues } from "./kind.ts";
 import { type PriorsHead, priors } from "./priors.ts";
 import type { Recognition, RecognitionFacts } from "./recognition.ts";
 import { type HeadView, isPlain } from "./view.ts";
@@ -177,6 +177,18 @@ export function importanceOf(
     else all ??= weights;
   }
   return all;
+}
+
+/** What the values of the heads' blobs stand for, at the shapes that `shapeOf` gives; empty where places of them do not say. */
+export function headValues(
+  heads: readonly Head[],
+  classes: number,
+  shapeOf: (blob: string) => Shape,
+): readonly HeadValues[] {
+  return heads.flatMap((head) => {
+    const kind = kindOf(head);
+    return kind.values(head, kind.blobs(head).map(shapeOf), classes);
+  });
 }
 
 /** How far the detections in `int8` are from those in `float`. */

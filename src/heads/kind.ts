@@ -14,6 +14,19 @@ export interface HeadFacts {
   readonly classes: number;
 }
 
+/** What values of a head stand for. */
+export type PartName = "box" | "objectness" | "class" | "points";
+
+/** The values at `from … from + count − 1` along an axis of one of the blobs, at all places of the other axes. */
+export interface HeadValues {
+  readonly part: PartName;
+  readonly blob: string;
+  /** Outermost first. */
+  readonly axis: number;
+  readonly from: number;
+  readonly count: number;
+}
+
 /** The part of a C++ header that tells how the heads of one kind are laid out and decoded. */
 export interface CppHeads {
   /** Comment lines without `//`: layout and formulas. */
@@ -52,6 +65,11 @@ export interface HeadKind<H extends { readonly kind: string }> {
   problem(head: H, shapes: readonly Shape[], facts: HeadFacts): string | undefined;
   /** Adds the boxes to `out`. The shapes have been checked (`problem`). A NaN box (a broken model) is never added. */
   decode(head: H, outputs: readonly Tensor[], classes: number, options: DecodeOptions, out: Candidates): void;
+  /**
+   * Which values of the blobs are boxes, objectness and classes. None where a value at the same place of two outputs does not
+   * stand for the same thing, as in a list of what was found.
+   */
+  values(head: H, shapes: readonly Shape[], classes: number): readonly HeadValues[];
   /** False where the network drops overlapping boxes itself, or makes none. */
   needsNms(head: H): boolean;
   /**

@@ -43,6 +43,43 @@ export interface QuantizationAccuracy {
   scoreChange?: { small: number | null; medium: number | null; large: number | null };
 }
 
+/** How much a part of the int8 network's outputs is like the float one's. */
+export interface Likeness {
+  /** A blob, or of a head's blobs `box`, `objectness` or `class`. */
+  name: string;
+  /** Ratio of the values' energy, with little of the mean of their channel, to that of the difference, −200..200 dB. */
+  sqnr: number;
+  /** Cosine of the angle between the two, taken likewise, −1..1. */
+  cosine: number;
+}
+
+/** Outputs of an int8 network beside those of the float one. */
+export interface GuardFigures {
+  /** Parts of the heads: box, objectness, class. */
+  parts: Likeness[];
+  /** Outputs that belong to no head. */
+  outputs: Likeness[];
+  /** Of a detector, where the float network finds enough: agreement of detections, 0..1, and the share of objects found again. */
+  fidelity?: number;
+  found?: number;
+}
+
+/** What was measured of the int8 network before it was written, on some pictures of calibration. */
+export interface QuantizationGuard {
+  [note: string]: unknown;
+  images: number;
+  /** Objects that the float network finds on them; missing for a model that is no detector. */
+  objects?: number;
+  /** Least figures with which a model counts as the float one's. */
+  floor: { sqnr: number; cosine: number; fidelity: number };
+  /** With no layer in float but those that were asked for. */
+  before: GuardFigures;
+  /** As written. */
+  after: GuardFigures;
+  /** Multiply-accumulates of the layers that stay float, as a part of those of all layers that can be int8. */
+  floatWork: number;
+}
+
 /** How a model was quantized: `quantization` of the manifest. */
 export interface QuantizationRecord {
   [note: string]: unknown;
@@ -54,6 +91,7 @@ export interface QuantizationRecord {
   layers: Record<string, LayerQuantization>;
   keptFloat: { name: string; reason: string }[];
   accuracy?: QuantizationAccuracy;
+  guard?: QuantizationGuard;
 }
 
 /** Where a model comes from: `provenance` of the manifest. */

@@ -2,7 +2,7 @@
 import * as z from "zod/mini";
 import type { Tensor } from "../ir/tensor.ts";
 import { type AnchoredLevel, anchoredLevels, firstChannel } from "./_anchored.ts";
-import { areaOf, gridStride, planeLoss, planeProblem, visitScores } from "./_planes.ts";
+import { areaOf, gridStride, planeLoss, planeProblem, planeValues, visitScores } from "./_planes.ts";
 import {
   cppPoints,
   describePoints,
@@ -12,6 +12,7 @@ import {
   pointsOf,
   pointsProblem,
   pointsSchema,
+  pointValues,
 } from "./_points.ts";
 import { float, quote } from "./cpp.ts";
 import { isOtherFace } from "./families.ts";
@@ -98,6 +99,13 @@ export const priors = defineHead<PriorsHead>({
       out.add(left, top, right, bottom, score, k, found);
     });
   },
+
+  values: ({ scores, scoresFrom, background, boxes, boxesFrom, points }, _, classes) => [
+    planeValues("box", boxes, 4, boxesFrom),
+    planeValues("class", scores, classes, scoresFrom),
+    ...(background === undefined ? [] : [planeValues("class", scores, 1, background)]),
+    ...pointValues(points),
+  ],
 
   importance(head, [scores], classes) {
     const area = areaOf(scores);

@@ -2,7 +2,7 @@
 import * as z from "zod/mini";
 import { sigmoid } from "../base/maths.ts";
 import type { Tensor } from "../ir/tensor.ts";
-import { areaOf, gridStride, planeLoss, planeProblem, visitScores } from "./_planes.ts";
+import { areaOf, gridStride, planeLoss, planeProblem, planeValues, visitScores } from "./_planes.ts";
 import { softmaxImportance, softmaxScores, softmaxSource } from "./_softmax.ts";
 import { anchorMembers, anchorRow, quote } from "./cpp.ts";
 import { anchorSizes, blobName, defineHead, extent } from "./kind.ts";
@@ -78,6 +78,12 @@ export const yoloFastestV2 = defineHead<YoloFastestV2Head>({
       });
     }
   },
+
+  values: ({ boxes, objectness, scores, anchors }, _, classes) => [
+    planeValues("box", boxes, 2 * anchors.length),
+    planeValues("objectness", objectness, anchors.length / 2),
+    planeValues("class", scores, classes),
+  ],
 
   importance(head, [, objectness, scores], classes) {
     const anchors = head.anchors.length / 2;

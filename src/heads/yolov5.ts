@@ -71,6 +71,12 @@ export const yolov5 = defineHead<Yolov5Head>({
     }
   },
 
+  values: ({ blob }, _, classes) => [
+    { part: "box", blob, axis: 2, from: 0, count: 4 },
+    { part: "objectness", blob, axis: 2, from: 4, count: 1 },
+    { part: "class", blob, axis: 2, from: 5, count: classes },
+  ],
+
   /**
    * Objectness and class logits count by the score that they make, so that the scores of real objects neither rise nor fall
    * on average.

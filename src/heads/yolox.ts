@@ -2,7 +2,15 @@
 import * as z from "zod/mini";
 import { sigmoid } from "../base/maths.ts";
 import type { Tensor } from "../ir/tensor.ts";
-import { areaOf, cellsAbove, gridStride, planeLoss, planeProblem, visitScores } from "./_planes.ts";
+import {
+  areaOf,
+  cellsAbove,
+  gridStride,
+  planeLoss,
+  planeProblem,
+  planeValues,
+  visitScores,
+} from "./_planes.ts";
 import { quote } from "./cpp.ts";
 import { blobName, defineHead, extent, leastScore, logit, logitSlack } from "./kind.ts";
 import { joinLevels } from "./recognition.ts";
@@ -56,6 +64,12 @@ export const yolox = defineHead<YoloxHead>({
     };
     visitScores(area, classes, options, scoreOf, visit, cellsAbove(objectness.data, 0, 1, area, least));
   },
+
+  values: ({ boxes, objectness, scores }, _, classes) => [
+    planeValues("box", boxes, 4),
+    planeValues("objectness", objectness, 1),
+    planeValues("class", scores, classes),
+  ],
 
   importance(_, [, objectness, scores], classes) {
     const area = areaOf(scores);

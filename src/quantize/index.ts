@@ -25,6 +25,7 @@ export { type PartialCalibration, readPartial, writePartial } from "./partial.ts
 export type { LayerReport } from "./report.ts";
 export { quantizeGraph } from "./rewrite.ts";
 export {
+  type LayerSensitivity,
   type Loss,
   relativeError,
   sensitivity,

@@ -61,6 +61,37 @@ export interface ReportExample {
   readonly int8Count: number;
 }
 
+/** How much a part of the outputs is like the float network's: in dB, and as a cosine. */
+export interface ReportLikeness {
+  readonly name: string;
+  readonly sqnr: number;
+  readonly cosine: number;
+}
+
+/** Outputs of an int8 network beside those of the float one. */
+export interface ReportFigures {
+  /** Of the heads: box, objectness, class. */
+  readonly parts: readonly ReportLikeness[];
+  /** Outputs that belong to no head. */
+  readonly outputs: readonly ReportLikeness[];
+  /** Agreement of detections and share of the objects found again, 0..1. */
+  readonly fidelity?: number;
+  readonly found?: number;
+}
+
+/** What was measured of int8 before it was written, on pictures of calibration. */
+export interface ReportGuard {
+  readonly images: number;
+  readonly objects?: number;
+  /** Least figures with which int8 is written. */
+  readonly floor: { readonly sqnr: number; readonly cosine: number; readonly fidelity: number };
+  /** Without the layers that stay float for it, and with them. */
+  readonly before: ReportFigures;
+  readonly after: ReportFigures;
+  /** Part of the multiply-accumulates that stays float, 0..1. */
+  readonly floatWork: number;
+}
+
 /** Everything that the report page shows. */
 export interface ReportData {
   readonly name: string;
@@ -84,6 +115,7 @@ export interface ReportData {
     readonly reference: number;
     readonly candidate: number;
   }[];
+  readonly guard: ReportGuard;
   readonly layers: readonly ReportLayer[];
   readonly examples: readonly ReportExample[];
   /** Facts of the models' origin, in order. */

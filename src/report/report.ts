@@ -12,7 +12,15 @@ import {
   sizes,
   worstLayers,
 } from "./charts.ts";
-import type { ReportData, ReportExample, ReportLayer, ReportVariant } from "./data.ts";
+import type {
+  ReportData,
+  ReportExample,
+  ReportFigures,
+  ReportGuard,
+  ReportLayer,
+  ReportLikeness,
+  ReportVariant,
+} from "./data.ts";
 import { dataUri, html, type Insert, Markup } from "./html.ts";
 import { style } from "./style.ts";
 import { short } from "./svg.ts";
@@ -34,6 +42,7 @@ ${heading(data)}
 ${accuracy(data)}
 ${scores(data)}
 ${speed(data)}
+${guard(data.guard)}
 ${layers(data)}
 ${examples(data.examples)}
 ${origin(data)}
@@ -188,6 +197,25 @@ function speed(data: ReportData): Markup {
     variants.map((each) => each.bytes),
     mebibytes,
   )}</div></div>`;
+}
+
+function guard({ images, objects, floor, before, after, floatWork }: ReportGuard): Markup {
+  const all = ({ parts, outputs }: ReportFigures): readonly ReportLikeness[] => [...parts, ...outputs];
+  const ratio = ({ sqnr, cosine }: ReportLikeness): string => `${decibels(sqnr)}, ${cosine.toFixed(3)}`;
+  const outputs = all(after).map((each, i) => [
+    each.name,
+    ratio(all(before)[i] ?? each),
+    ratio(each),
+    `${decibels(floor.sqnr)}, ${floor.cosine}`,
+  ]);
+  const detections = [
+    ["fidelity", points(before.fidelity), points(after.fidelity), points(floor.fidelity)],
+    ["objects found again", `${points(before.found)} %`, `${points(after.found)} %`, ""],
+  ];
+  return html`<h2>Int8 beside float</h2>
+<p>Outputs on ${counted(images, "picture")} of calibration${objects !== undefined && ` in which the float model sees ${counted(objects, "object")}`}: signal to difference in dB, and the cosine between the two,
+both without the means of the channels. Layers with ${points(floatWork)} % of the work stay float; below the last column int8 is refused.</p>
+${dataTable(["output", "without them", "as written", "least"], [...(after.fidelity === undefined ? [] : detections), ...outputs])}`;
 }
 
 function layers(data: ReportData): Markup {

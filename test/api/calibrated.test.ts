@@ -9,7 +9,6 @@ import {
   openCalibrated,
   parseTable,
   partialNote,
-  sensitivityInputs,
   writePartial,
 } from "../../src/steps.ts";
 import { tinyModel } from "../cli/_tiny.ts";
@@ -109,16 +108,4 @@ describe("parts", () => {
     const other = { name: "o", bytes: await part([0.1], { ...manifest.input, width: 128 }) };
     expect(() => mergePartials([other], note)).toThrow(/^o: made with another model, size or pre-processing/);
   });
-});
-
-test("sensitivity is measured on the first four pictures, at the size that is asked for", async () => {
-  let read = 0;
-  async function* items() {
-    for (; read < 9; read++) {
-      yield { id: read, picture: { width: 8, height: 8, data: new Uint8Array(8 * 8 * 4) } };
-    }
-  }
-  const inputs = await sensitivityInputs(items(), tinyModel().manifest.input, { width: 32, height: 64 });
-  expect(inputs.map(({ images }) => images.shape)).toEqual(Array(4).fill([3, 64, 32]));
-  expect(read).toBe(3);
 });

@@ -40,6 +40,11 @@ function example(change: Partial<ReportData> = {}, name = "net"): ReportData {
       reference: random.uniform(0.25, 1),
       candidate: random.uniform(0, 1),
     })),
+    guard: {
+      ...{ images: 12, objects: 52, floor: { sqnr: 5, cosine: 0.85, fidelity: 0.7 }, floatWork: 0.034 },
+      before: { outputs: [], parts: [{ name, sqnr: -8.2, cosine: 0.451 }], fidelity: 0.084, found: 0.16 },
+      after: { outputs: [], parts: [{ name, sqnr: 14.1, cosine: 0.978 }], fidelity: 0.931, found: 1 },
+    },
     layers: Array.from({ length: 40 }, (_, i) => ({
       name: `${name}${i}`,
       type: "Convolution",
@@ -91,6 +96,7 @@ test("a page with all its parts", () => {
     "Accuracy",
     "Scores by object size",
     "Speed and size",
+    "Int8 beside float",
     "Layer by layer",
     "Layers that stay float",
     "Pictures",

@@ -10,6 +10,7 @@ export const quantize: Stage = {
       ...{ name: `${job.name}-int8`, corrections, method, images },
       ...{ keepFloat: [...job.kept.keys()], reasons: job.kept },
     });
+    job.int8.manifest.quantization.guard = job.guard;
     job.models = {
       float: await job.start(job.float),
       half: await job.start(job.half),

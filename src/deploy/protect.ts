@@ -1,0 +1,172 @@
+/**
+ * What becomes of an int8 network that the guard has measured: layers stay float where it is not near the float one, and one that
+ * is still not is not passed on without a word.
+ */
+import { expectKind } from "../base/arguments.ts";
+import { counted, quote } from "../base/text.ts";
+import type { GuardFigures, QuantizationGuard } from "../heads/manifest.ts";
+import type { Graph } from "../ir/graph.ts";
+import { withoutVectorConvolutions } from "../passes/index.ts";
+import { type LayerSensitivity, quantizeGraph } from "../quantize/index.ts";
+import { type Budget, type BudgetInput, keepWithinBudget, workOf } from "./budget.ts";
+import { floor, type Guard, isNear, isWeak, type Shortfall, shortfalls } from "./guard.ts";
+
+/** What may stay float where nobody has said it. */
+const defaultBudget: Budget = { work: 0.1 };
+const sensitivityPictures = 4;
+/** So many of the worst layers are named. */
+const namedLayers = 8;
+/** A list of at most so many layers can be given to `--keep-float`. */
+const listedLayers = 24;
+/** More calibration pictures than this hardly help. */
+const enoughPictures = 64;
+
+/** What `protect` needs: the int8 network, and what may be done to it. */
+export interface ProtectInput extends Omit<BudgetInput, "budget" | "inputs" | "enough" | "ranked"> {
+  guard: Guard;
+  /** A given budget is spent whatever the guard says; without one, `defaultBudget` as far as it is needed. */
+  budget?: Budget;
+  /** How the table was made, for advice. */
+  method?: string;
+  images?: number;
+}
+
+/** What `protect` found, for `judge`. */
+export interface Protection {
+  /** Layers that stay float, those asked for not among them, and why. */
+  reasons: Map<string, string>;
+  /** With no layers in float but those asked for. */
+  before: GuardFigures;
+  apLoss?: number;
+  /** Whether a budget of AP is kept. */
+  met: boolean;
+  /** All layers, most sensitive first; missing where none had to be looked for. */
+  ranked?: readonly LayerSensitivity[];
+}
+
+/** Measures the int8 network, and finds layers to keep float where a budget is given or the guard calls for it. */
+export async function protect(input: ProtectInput): Promise<Protection> {
+  expectKind("protect: input", input, "an object");
+  const measure = measurer(input);
+  const before = await measure([]);
+  const given = isGiven(input.budget) ? input.budget : undefined;
+  if (given ? isNothing(given) : !isWeak(before)) return { reasons: new Map(), before, met: true };
+  const enough = async (keep: readonly string[]): Promise<boolean> => isNear(await measure(keep));
+  const budget = given ? { budget: given } : { budget: defaultBudget, enough };
+  return { ...(await keepWithinBudget({ ...input, ...budget, inputs: sensitivityInputs(input) })), before };
+}
+
+const isGiven = (budget: Budget = {}): boolean => Object.values(budget).some((limit) => limit !== undefined);
+const isNothing = ({ ap, time, work }: Budget): boolean => ap === undefined && (time === 0 || work === 0);
+const sensitivityInputs = ({ guard }: ProtectInput) => guard.inputs(sensitivityPictures);
+
+/** Figures with these layers in float besides those asked for; each is measured once. */
+function measurer(input: ProtectInput): (keep: readonly string[]) => Promise<GuardFigures> {
+  const { guard, table, corrections, keepFloat = [], onProgress } = input;
+  const graph = withoutVectorConvolutions(input.graph);
+  const known = new Map<string, GuardFigures>();
+  return async (keep) => {
+    const key = [...keep].sort().join(" ");
+    const int8 = (): Graph =>
+      quantizeGraph(graph, table, { corrections, keepFloat: [...keepFloat, ...keep] });
+    const figures = known.get(key) ?? (await guard.measure(int8()));
+    known.set(key, figures);
+    onProgress?.("accuracy", known.size);
+    return figures;
+  };
+}
+
+/** What the guard says of the network as it is to be written. */
+export interface Judgement {
+  record: QuantizationGuard;
+  /** Why it should not be used, and what may help; missing where it holds. */
+  problem?: string;
+  /** What a user has to know of one that may be used. */
+  note?: string;
+}
+
+/** The judgement on the int8 graph that came of `protect`; `kept` are all of its layers in float. */
+export async function judge(
+  input: ProtectInput,
+  protection: Protection,
+  int8: Graph,
+  kept: readonly string[],
+): Promise<Judgement> {
+  const { images, objects } = input.guard;
+  const { before, reasons } = protection;
+  const after = kept.length ? await input.guard.measure(int8) : before;
+  const floatWork = workOf(input.graph, input.guard.inputs(1)[0], kept);
+  const record: QuantizationGuard = {
+    images,
+    ...(objects !== undefined && { objects }),
+    ...{ floor: { ...floor }, before, after, floatWork },
+  };
+  const on = `on ${counted(images, "calibration picture")}${objects === undefined ? "" : ` with ${counted(objects, "object")}`}`;
+  const layers = floatLayers(kept.length, floatWork);
+  const short = shortfalls(after, floor);
+  if (short.length) {
+    const found = `int8 does not do what the float network does: ${on} ${listed(short)}, with ${layers}`;
+    return { record, problem: [found, ...(await advice(input, protection))].join("; ") };
+  }
+  if (!after.parts.length && !after.outputs.length && after.fidelity === undefined) {
+    return { record, note: `Int8 was not compared with float: ${on} there is too little to compare.` };
+  }
+  if (!isWeak(after) && !reasons.size) return { record };
+  const figures = reasons.size
+    ? `With ${floatLayers(kept.length - reasons.size, 0)}, ${inWords(before)} ${on}; with ${layers} ${inWords(after)}`
+    : `Int8 reaches ${inWords(after)} ${on}`;
+  const warning = isWeak(after)
+    ? ". That is not near the float network: compare more pictures before you rely on it"
+    : "";
+  return { record, note: `${figures}${warning}.` };
+}
+
+const percent = (share: number): string => `${+(100 * share).toPrecision(2)} %`;
+
+const floatLayers = (count: number, work: number): string =>
+  count
+    ? `${counted(count, "layer")} in float${work ? ` (${percent(work)} of the work)` : ""}`
+    : "all layers in int8";
+
+/** `fidelity 8.4`, or the output that is least alike. */
+function inWords({ parts, outputs, fidelity, found }: GuardFigures): string {
+  if (fidelity !== undefined) {
+    return `fidelity ${(100 * fidelity).toFixed(1)}${found === undefined ? "" : `, ${percent(found)} of the objects`}`;
+  }
+  const [worst] = [...parts, ...outputs].toSorted((a, b) => a.sqnr - b.sqnr);
+  return worst
+    ? `${worst.sqnr.toFixed(1)} dB and cosine ${worst.cosine.toFixed(3)} at ${quote(worst.name)}`
+    : "no output that can be compared";
+}
+
+/** `fidelity 8.4 (at least 70), "class" cosine 0.32 (at least 0.85), …`. */
+function listed(short: readonly Shortfall[]): string {
+  const shown = short.slice(0, 6).map(({ name, measure, found, least }) => {
+    if (measure === "fidelity") return `fidelity is ${(100 * found).toFixed(1)} (at least ${100 * least})`;
+    if (measure === "sqnr") return `${quote(name)} is at ${found.toFixed(1)} dB (at least ${least})`;
+    return `${quote(name)} has cosine ${found.toFixed(2)} (at least ${least})`;
+  });
+  return `${shown.join(", ")}${short.length > shown.length ? `, and ${short.length - shown.length} more` : ""}`;
+}
+
+/** What may help, and with which layers in float it would hold whatever they cost. */
+async function advice(input: ProtectInput, { ranked: known }: Protection): Promise<string[]> {
+  const { method, images } = input;
+  const measure = measurer(input);
+  const enough = async (keep: readonly string[]): Promise<boolean> => !isWeak(await measure(keep));
+  const all = { budget: { work: 1 }, enough, ranked: known, inputs: sensitivityInputs(input) };
+  const { ranked, reasons, met } = await keepWithinBudget({ ...input, ...all });
+  const worst = ranked.slice(0, namedLayers).map(({ name }) => name);
+  const needed = [...(input.keepFloat ?? []), ...reasons.keys()];
+  const work = workOf(input.graph, input.guard.inputs(1)[0], needed);
+  const named = needed.length <= listedLayers ? `: --keep-float ${needed.join(" ")}` : "";
+  return [
+    `the most sensitive layers are ${worst.join(", ")}`,
+    met
+      ? `${floatLayers(needed.length, work)} would do${named || `: --budget-time ${Math.ceil(100 * work)}%`}`
+      : "not even all layers in float would do: table or corrections are of another model, or broken",
+    ...(images !== undefined && images < enoughPictures ? ["more calibration pictures may help"] : []),
+    ...(method === "auto" ? [] : ["so may a table of calibrate --method auto"]),
+    "--force writes the files all the same",
+  ];
+}
