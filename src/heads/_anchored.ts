@@ -4,6 +4,7 @@
  */
 import { sigmoid } from "../base/maths.ts";
 import {
+  type Column,
   channelsOf,
   type HeadSource,
   type HeadView,
@@ -68,19 +69,31 @@ interface Part {
 }
 
 function levelOf(view: HeadView, stride: number): AnchoredLevel | undefined {
-  const pieces = view.pieces.filter((piece) => piece.stride === stride);
-  const parts = pieces.flatMap((piece): Part[] => {
-    const [{ origin }] = piece.columns;
-    const channels = piece.columns.length;
-    if (origin !== "raw" && origin !== "sigmoid") return [];
-    const run = channelsOf(piece, 0, channels, origin);
-    return run ? [{ piece, origin, channels, ...run }] : [];
-  });
-  if (parts.length !== pieces.length) return undefined;
+  const parts = view.pieces.filter((piece) => piece.stride === stride).map(partsOf);
+  if (parts.some((each) => !each)) return undefined;
+  const all = parts.flatMap((each) => each ?? []);
   const found = forms.flatMap((form) =>
-    Array.from({ length: mostAnchors }, (_, i) => levelAs(view, parts, form, i + 1) ?? []).flat(),
+    Array.from({ length: mostAnchors }, (_, i) => levelAs(view, all, form, i + 1) ?? []).flat(),
   );
   return found.length === 1 ? { ...found[0], stride } : undefined;
+}
+
+/** The columns by their convolutions, which have to be consecutive channels of each; nothing where one is computed otherwise. */
+function partsOf(piece: Piece): Part[] | undefined {
+  const groups = new Map<string, { origin: Part["origin"]; columns: Column[] }>();
+  for (const column of piece.columns) {
+    const { origin } = column;
+    if (origin !== "raw" && origin !== "sigmoid") return undefined;
+    const key = `${origin} ${column.source.blob}`;
+    const group = groups.get(key) ?? { origin, columns: [] };
+    group.columns.push(column);
+    groups.set(key, group);
+  }
+  const parts = [...groups.values()].map(({ origin, columns }) => {
+    const run = channelsOf({ ...piece, columns }, 0, columns.length, origin);
+    return run && { piece, origin, channels: columns.length, ...run };
+  });
+  return parts.some((part) => !part) ? undefined : parts.flatMap((part) => part ?? []);
 }
 
 /** The level, if its parts are those of this form with so many anchors. */

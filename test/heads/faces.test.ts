@@ -275,6 +275,40 @@ describe("planes, as ncnn's conversions leave them", () => {
     expect(kindsOf(b)).toEqual(Array(8).fill("priors"));
   });
 
+  test("boxes and scores in one output, a row for each anchor", () => {
+    const b = new Builder();
+    const rows = (blob: string, values: number): string =>
+      b.add("Reshape", `rows_${blob}`, [b.add("Permute", `turned_${blob}`, [blob], { order_type: 3 })], {
+        ...{ w: values, h: -1 },
+      });
+    const levels = (
+      [
+        [8, 2],
+        [16, 6],
+      ] as const
+    ).map(([stride, anchors]) => {
+      const values = rows(b.level(`r${stride}`, 16 * anchors, stride), 16);
+      return b.add("Concat", `all${stride}`, [values, rows(b.level(`c${stride}`, anchors, stride), 1)], {
+        axis: 1,
+      });
+    });
+    b.add("Concat", "out0", levels, { axis: 0 });
+    const found = recognise(b.graph, {});
+    expect(found).toMatchObject({ family: "blazeface", isCut: true });
+    expect(found && "heads" in found ? found.heads[7] : undefined).toEqual({
+      ...{
+        kind: "priors",
+        scores: "c16",
+        scoresFrom: 5,
+        boxes: "r16",
+        boxesFrom: 80,
+        stride: 16,
+        point: 0.5,
+      },
+      ...{ anchor: [1, 1], variances: [1, 1], linear: true, points: { blob: "r16", from: 84, count: 6 } },
+    });
+  });
+
   test("two outputs of which one is computed from several numbers are nobody's else", () => {
     const b = planes([8, 16, 32], [64, 0], [3, 0]);
     b.add("Softmax", "soft", [b.level("extra", 3, 8)], { axis: 0, fixbug0: 1 });
