@@ -1,7 +1,7 @@
 /** A loaded model: a graph in a session, with the facts that turn pictures into its input and its outputs into boxes. */
 
 import { expectKind } from "../base/arguments.ts";
-import { InputError, UnsupportedError } from "../base/errors.ts";
+import { InputError, UnsupportedError, withContext } from "../base/errors.ts";
 import { brief } from "../base/text.ts";
 import { type Detection, type DetectOptions, postprocess } from "../detect/detect.ts";
 import { toTensor } from "../detect/letterbox.ts";
@@ -78,8 +78,21 @@ export class Model {
     const { input, heads } = this.manifest;
     const { rectangle } = options;
     const { tensor, transform } = toTensor(picture, input, { ...bothSides(options.size), rectangle });
-    const outputs = await this.run({ [input.blob]: tensor }, blobsOf(heads));
+    const outputs = await this.runAt(tensor, blobsOf(heads));
     return postprocess(outputs, this.manifest, transform, options);
+  }
+
+  /** The outputs for a picture. An error says so where the model runs at other sizes than this. */
+  private async runAt(picture: Tensor, outputs: readonly string[]): Promise<Record<string, Tensor>> {
+    const { blob, width, height } = this.manifest.input;
+    try {
+      return await this.run({ [blob]: picture }, outputs);
+    } catch (error) {
+      const [, h, w] = picture.shape;
+      if (w === width && h === height) throw error;
+      const where = `${this.manifest.name} does not run at ${w}x${h}; use ${width}x${height}, which it was made for, or convert an export made for ${w}x${h}`;
+      throw withContext(where, error);
+    }
   }
 
   /** Throws UnsupportedError when the outputs of the model cannot be read as boxes. */

@@ -1,5 +1,6 @@
 import { checkManifest, parseManifest } from "../formats/manifest.ts";
 import { readParam, readWeights } from "../formats/ncnn/index.ts";
+import type { Manifest } from "../heads/manifest.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Assumed } from "./assume.ts";
 import type { KnownFacts } from "./facts.ts";
@@ -14,8 +15,7 @@ export const openManifest: Opener = async (file, folder, options) => {
   const bytes = await requireFile(folder, manifest.param, `which ${where} names`);
   const param = { name: manifest.param, bytes };
   const { graph, hasWeights, warnings } = await readGraph(param, manifest.bin, folder, options);
-  checkManifest(manifest, graph, where);
-  const told = asTold(manifest, options);
+  const told = checkedAsTold(manifest, graph, where, options);
   const assumptions = [...warnings, ...told.assumptions];
   return { graph, ...told, assumptions, toldBy: "the manifest", raw: false, hasWeights };
 };
@@ -81,6 +81,18 @@ async function manifestBeside(
   // Without heads it cannot say what the anchors and names belong to.
   if (manifest.param !== param || (manifest.heads.length === 0 && (known.anchors || known.labels)))
     return undefined;
+  return { ...checkedAsTold(manifest, graph, where, known), toldBy: `the manifest ${name}.json` };
+}
+
+function checkedAsTold(
+  manifest: Manifest,
+  graph: Graph,
+  where: string,
+  known: KnownFacts,
+): ReturnType<typeof asTold> {
   checkManifest(manifest, graph, where);
-  return { ...asTold(manifest, known), toldBy: `the manifest ${name}.json` };
+  const told = asTold(manifest, known);
+  // Not every graph runs at every size.
+  if (known.size !== undefined) checkManifest(told.manifest, graph, `${where} with the size as told`);
+  return told;
 }

@@ -65,7 +65,7 @@ function rewriteSizes(graph: Graph, shapes: Shapes, log?: Log): number {
     if (hasFixedExtents(node) && input.some((extent, i) => extent !== largeInput[i])) {
       const output = shapes.get(node.outputs[0])!;
       if (makeInferred(node, input, largeInput, output)) count++;
-      else if (makeReferred(graph, node, shapes, larger)) count++;
+      else if (makeReferred(graph, node, shapes, larger) || makeParts(graph, node, shapes, larger)) count++;
       else {
         log?.(
           `"${node.name}" stays: ${formatShape(input)} to ${formatShape(output)} can be scaled in several ways`,
@@ -134,33 +134,68 @@ function makeInferred(node: Node, input: Shape, large: Shape, output: Shape): bo
 /** Steps back that are looked at for a blob of the right size. */
 const mostSteps = 40;
 
+/** The nearest blob before a node of which `test` holds, given its shapes at both sizes. */
+function nearestBefore(
+  graph: Graph,
+  node: Node,
+  shapes: Shapes,
+  larger: Shapes,
+  test: (shape: Shape, large: Shape) => boolean,
+): string | undefined {
+  const producers = graph.producers();
+  const seen = new Set(node.inputs);
+  for (const blob of seen) {
+    if (test(shapes.get(blob)!, larger.get(blob)!)) return blob;
+    if (seen.size < mostSteps) for (const input of producers.get(blob)?.inputs ?? []) seen.add(input);
+  }
+  return undefined;
+}
+
 /**
- * A Reshape to `[c, h, w]` whose rows and columns both come from one axis (attention gives its positions back their places) takes
- * them from the nearest blob before it that has them: `1w,1h,c`. False where there is none.
+ * A Reshape of which rows and columns both come from one axis (attention gives its positions back their places) takes them from the
+ * nearest blob before it that has them: `1w,1h,c` or, with channels last, `c,1w,1h`. False where there is none.
  */
 function makeReferred(graph: Graph, node: Node, shapes: Shapes, larger: Shapes): boolean {
   const output = shapes.get(node.outputs[0])!;
   if (output.length !== 3 || node.inputs.length !== 1) return false;
   const [input, large] = [shapes, larger].map((at) => at.get(node.inputs[0])!);
   const changes = input.map((extent, i) => extent !== large[i]);
-  if (openAxes(input, changes, output).join() !== "1,2") return false;
-  const [channels, h, w] = output;
-  const producers = graph.producers();
-  const seen = new Set(node.inputs);
-  const total = elementCount(large);
-  for (const blob of seen) {
-    const [shape, other] = [shapes, larger].map((at) => at.get(blob)!);
-    const isOfSize = shape.length === 3 && shape[1] === h && shape[2] === w;
+  const open = openAxes(input, changes, output);
+  const [rows, columns] = open;
+  if (open.length !== 2 || columns !== rows + 1) return false;
+  const channels = elementCount(output) / (output[rows] * output[columns]);
+  const found = nearestBefore(graph, node, shapes, larger, (shape, other) => {
+    const isOfSize = shape.length === 3 && shape[1] === output[rows] && shape[2] === output[columns];
     // At the other size the elements must come out too.
-    if (isOfSize && channels * other[1] * other[2] === total) {
-      node.inputs.push(blob);
-      for (const extent of ["w", "h", "c"]) delete node.params[extent];
-      setParams(node, { shape_expr: `1w,1h,${channels}` });
-      return true;
-    }
-    if (seen.size < mostSteps) for (const input of producers.get(blob)?.inputs ?? []) seen.add(input);
-  }
-  return false;
+    return isOfSize && channels * other[1] * other[2] === elementCount(large);
+  });
+  if (found === undefined) return false;
+  node.inputs.push(found);
+  for (const extent of ["w", "h", "c"]) delete node.params[extent];
+  const extents = output.map((extent, i) => (i === rows ? "1h" : i === columns ? "1w" : extent));
+  setParams(node, { shape_expr: extents.reverse().join() });
+  return true;
+}
+
+/**
+ * A Reshape that cuts the positions of a picture, row by row in one axis, into some parts of the same length, as attention within areas
+ * does: there are as many parts at every size. False where no picture of so many positions is before it, or the parts are its rows.
+ */
+function makeParts(graph: Graph, node: Node, shapes: Shapes, larger: Shapes): boolean {
+  const [input, large] = [shapes, larger].map((at) => at.get(node.inputs[0])!);
+  const output = shapes.get(node.outputs[0])!;
+  const changes = input.map((extent, i) => extent !== large[i]);
+  const [parts, length, ...more] = openAxes(input, changes, output);
+  const axis = changes.indexOf(true);
+  const isCut = length === parts + 1 && output[parts] * output[length] === input[axis];
+  if (more.length || !isCut || changes.lastIndexOf(true) !== axis) return false;
+  const picture = nearestBefore(graph, node, shapes, larger, ([_, h, w], other) => {
+    const isWhole = h * w === input[axis] && other[1] * other[2] === large[axis];
+    return isWhole && other[1] > h && other[2] > w;
+  });
+  if (picture === undefined || shapes.get(picture)![1] === output[parts]) return false;
+  setParams(node, { [axisNames[output.length - 1][length]]: -1 });
+  return true;
 }
 
 /** Of several candidates those whose other extents can come from extents that stay: of 8x3x4x6 to 96x6, 6 may be 3x2. */

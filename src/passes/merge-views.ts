@@ -28,6 +28,9 @@ function withoutCopies(first: Node, second: Node): Params | undefined {
   return changes;
 }
 
+/** Its expression takes sizes from what it reshapes. */
+const readsView = ({ params }: Node): boolean => /(^|\D)0[whdc]/.test(String(params.shape_expr ?? ""));
+
 export const mergeViews: Pass = {
   name: "merge-views",
   run: (graph, log) =>
@@ -36,12 +39,12 @@ export const mergeViews: Pass = {
         const first = wiring.producer(second.inputs[0]);
         if (!first || !views.includes(first.type)) return;
         const changes = withoutCopies(first, second);
-        if (!changes || second.params.shape_expr) {
+        if (!changes || readsView(second)) {
           log?.(`"${second.name}" stays: it copies extents that "${first.name}" computes`);
           return;
         }
-        // Further inputs of the first gave sizes to its expression only.
-        wiring.setInputs(second, first.inputs.slice(0, 1));
+        // Further inputs give sizes to expressions only.
+        wiring.setInputs(second, [first.inputs[0], ...second.inputs.slice(1)]);
         wiring.removeIfUnread(first);
         setParams(second, changes);
         wiring.rewrote();

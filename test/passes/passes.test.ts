@@ -619,13 +619,64 @@ test("positions that attention has in one axis get rows and columns back from a 
     attention('Reshape t 2 1 d a y 6="1w,1h,8"'),
     [3, 32, 16],
   );
-  // Rows become channels here: the size that fits by number is not what was meant.
-  const turned = `Input x 0 1 x 0=32 1=32 2=3
+  // Channels last: rows become channels.
+  const turned = (last: string) => `Input x 0 1 x 0=16 1=32 2=3
      Convolution c 1 1 x a 0=8 1=4 3=4 6=384
      Reshape r 1 1 a b 0=-1 1=8
      Permute p 1 1 b d 0=1
-     Reshape t 1 1 d y 0=8 1=8 2=8`;
-  expect(check(passes.makeSizesDynamic(), turned, turned)[0]).toContain("several ways");
+     ${last}`;
+  check(
+    passes.makeSizesDynamic(),
+    turned("Reshape t 1 1 d y 0=8 1=4 2=8"),
+    turned('Reshape t 2 1 d a y 6="8,1w,1h"'),
+    [3, 32, 16],
+  );
+});
+
+test("areas of a picture that attention looks at stay as many", () => {
+  const area = (apart: string, back: string) => `Input x 0 1 x 0=48 1=32 2=3
+     Convolution c 1 1 x a 0=6 1=4 3=4 6=288
+     Reshape r 1 1 a b 0=-1 1=6
+     Permute p 1 1 b d 0=1
+     Reshape s 1 1 d e ${apart}
+     Softmax t 1 1 e f 0=1 1=1
+     Reshape u ${back}`;
+  // As ncnnkit and as pnnx have it: 4 areas of 24 positions.
+  check(
+    passes.makeSizesDynamic(),
+    area("0=6 1=24 2=4", "1 1 f y 0=6 1=12 2=8"),
+    area("0=6 1=-1 2=4", '2 1 f a y 6="6,1w,1h"'),
+    [3, 32, 48],
+  );
+  check(
+    passes.makeSizesDynamic(),
+    area("0=3 1=2 11=24 2=4", "1 1 f y 0=6 1=12 2=8"),
+    area("0=3 1=2 11=-1 2=4", '2 1 f a y 6="6,1w,1h"'),
+    [3, 32, 48],
+  );
+  // Windows of 4 rows and 4 columns: which of the numbers follow the size is not said.
+  const windows = `Input x 0 1 x 0=48 1=32 2=3
+     Convolution c 1 1 x a 0=1 1=4 3=4 6=48
+     Reshape s 1 1 a y 0=4 1=3 11=4 2=2`;
+  expect(check(passes.makeSizesDynamic(), windows, windows)[0]).toContain("several ways");
+});
+
+test("a view with sizes from another blob takes the place of the view before it", () => {
+  check(
+    passes.mergeViews,
+    `Input x 0 1 x
+     Convolution c 1 1 x a 0=8 1=1 6=24
+     Reshape r 1 1 a b 0=-1 1=4 2=2
+     Softmax s 1 1 b d 0=1 1=1
+     Reshape t 1 1 d e 0=-1 1=8
+     Reshape u 2 1 e a y 6="1w,1h,8"`,
+    `Input x 0 1 x
+     Convolution c 1 1 x a 0=8 1=1 6=24
+     Reshape r 1 1 a b 0=-1 1=4 2=2
+     Softmax s 1 1 b d 0=1 1=1
+     Reshape u 2 1 d a y 6="1w,1h,8"`,
+    [3, 4, 6],
+  );
 });
 
 test("sizes stay where the input's size is not known or the answer is not clear", () => {
