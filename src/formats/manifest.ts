@@ -312,7 +312,7 @@ export function checkManifest(manifest: Manifest, graph: Graph, where = `${manif
   heads.forEach((head, i) => {
     const missing = blobsOf([head]).find((blob) => !shapes.has(blob));
     if (missing !== undefined) {
-      const field = Object.entries(head).find(([, value]) => value === missing)?.[0] ?? "blob";
+      const field = Object.entries(head).find(([, value]) => value === missing)?.[0] ?? "points.blob";
       throw new FormatError(
         `${where}: heads[${i}].${field}: found "${missing}", which is no blob of ${manifest.param}; its outputs are ${listNames(graph.outputs)}`,
       );

@@ -96,6 +96,20 @@ describe("every face head is served everywhere", () => {
     checkManifest(manifest, graph);
     expect(parseManifest(printManifest(manifest), "tiny.json").heads).toEqual(heads);
     expect(() => checkManifest({ ...manifest, labels: Array(99).fill("x") }, graph)).toThrow("99 labels");
+    const [head] = heads;
+    if ("points" in head && head.points) {
+      const withPoints = (points: object): typeof manifest => ({
+        ...manifest,
+        heads: [{ ...head, points: { ...head.points!, ...points } }],
+      });
+      expect(() => checkManifest(withPoints({ blob: "none" }), graph)).toThrow(
+        /heads\[0\].points.blob: found "none"/,
+      );
+      expect(() => checkManifest(withPoints({ count: 99 }), graph)).toThrow("99 points");
+      expect(() => parseManifest(JSON.stringify(withPoints({ count: 0 })), "tiny.json")).toThrow(
+        "heads[0].points.count: found 0, expected at least 1",
+      );
+    }
     const header = manifestHeader(manifest);
     for (const blob of blobsOf(heads)) expect(header).toContain(`"${blob}"`);
     if (compiler) {
