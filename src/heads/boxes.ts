@@ -1,11 +1,12 @@
 /** Boxes that the network has decoded, one for every place that it looks at, of which overlapping ones are still to be dropped. */
 import * as z from "zod/mini";
 import { formatShape, type Tensor } from "../ir/tensor.ts";
+import { isConstant } from "./_decoded.ts";
 import { visitScores } from "./_planes.ts";
 import { quote } from "./cpp.ts";
 import { blobName, defineHead, extent, leastObject, leastScore } from "./kind.ts";
 import type { HeadView, OutputTable, Piece } from "./view.ts";
-import { channelsOf, isNear, numberAt, sampleCells } from "./view.ts";
+import { channelsOf, isNear, numberAt } from "./view.ts";
 
 /** Blob `[rows, values]` or `[values, rows]` with, for every row: a box, perhaps objectness, a score for every class. */
 export interface BoxesHead {
@@ -176,7 +177,7 @@ function scoresOf(view: HeadView, piece: Piece): { objectness: boolean; classes:
   if (piece.columns.slice(0, 4).some(({ origin }) => origin !== "other")) return undefined;
   const [fifth, rest] = [channelsOf(piece, 4, 1, "sigmoid"), channelsOf(piece, 5, count - 5, "sigmoid")];
   // YOLOv6 puts a 1 there.
-  if (!fifth && rest && isOne(view, piece, 4)) return { objectness: true, classes: count - 5 };
+  if (!fifth && rest && isConstant(view, piece, 4, 1)) return { objectness: true, classes: count - 5 };
   if (!fifth) return undefined;
   if (count === 5) return { objectness: false, classes: 1 };
   if (!rest) return undefined;
@@ -186,9 +187,6 @@ function scoresOf(view: HeadView, piece: Piece): { objectness: boolean; classes:
   const isClass = fifth.source.channels === count - 4 && fifth.channel === 0;
   return isClass ? { objectness: false, classes: count - 4 } : undefined;
 }
-
-const isOne = (view: HeadView, piece: Piece, column: number): boolean =>
-  sampleCells(piece).every((cell) => numberAt(view.probe(), piece, cell, column) === 1);
 
 /** What the first four values are, by how they change from cell to cell where all logits are 0. */
 function formOf(view: HeadView, piece: Piece): Pick<BoxesHead, "box" | "unit"> | undefined {

@@ -6,6 +6,7 @@ import * as z from "zod/mini";
 import { sigmoid } from "../base/maths.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { type AnchoredLevel, anchoredLevels, firstChannel } from "./_anchored.ts";
+import { boxSource, type CellBox, decodedPieces } from "./_decoded.ts";
 import {
   areaOf,
   cellsAbove,
@@ -32,15 +33,7 @@ import { float, quote } from "./cpp.ts";
 import { isOtherFace } from "./families.ts";
 import { blobName, channel, defineHead, extent, logit, logitSlack } from "./kind.ts";
 import { joinLevels, type Recognition, type RecognitionFacts } from "./recognition.ts";
-import {
-  channelsOf,
-  type HeadSource,
-  type HeadView,
-  isNear,
-  isPlain,
-  type Piece,
-  sampleCells,
-} from "./view.ts";
+import { channelsOf, type HeadView, isPlain, type Piece } from "./view.ts";
 
 /**
  * Blobs `[channels, gridHeight, gridWidth]` of logits. Scores are σ of a channel a class. Boxes have `4·bins` channels, sides in
@@ -200,10 +193,8 @@ export const distances = defineHead<DistancesHead>({
   seesAll: true,
   recognise(view, facts) {
     if (!view.pieces.length) return undefined;
-    const plain = isPlain(view)
-      ? (recogniseDecoded(view, facts.isEndToEnd) ?? recogniseRaw(view))
-      : undefined;
-    return plain ?? recogniseScrfd(view, facts);
+    const plain = isPlain(view) ? recogniseRaw(view) : undefined;
+    return recogniseDecoded(view, facts.isEndToEnd) ?? plain ?? recogniseScrfd(view, facts);
   },
 });
 
@@ -230,65 +221,43 @@ function distancesOf(bins: number, value: (i: number) => number): number[] {
   });
 }
 
-/** The boxes of ultralytics' exports: the formula is in the graph, and is compared with what it computes. */
+/** The boxes of exports of ultralytics and YOLOv6: the formula is in the graph, and is compared with what it computes. */
 function recogniseDecoded(view: HeadView, isEndToEnd = false): Recognition<DistancesHead> | undefined {
+  const pieces = decodedPieces(view);
+  if (!pieces || pieces[0].objectness) return undefined;
+  const [{ classes, piece: first }] = pieces;
   const heads: DistancesHead[] = [];
-  const classes = view.pieces[0].columns.length - 4;
-  for (const piece of view.pieces) {
-    const scores = channelsOf(piece, 4, classes, "sigmoid");
-    if (!scores || piece.columns.length !== classes + 4) return undefined;
-    if (piece.columns.slice(0, 4).some(({ origin }) => origin !== "other")) return undefined;
-    const found = boxSource(view, piece, scores.source);
-    if (typeof found === "string") return { near: found };
+  for (const found of pieces) {
+    const { stride } = found.piece;
+    const boxes = boxSource(view, found, (source) =>
+      source.channels % 4 || source === found.scores.source ? [] : [sidesFormula(source.channels / 4)],
+    );
+    if (!boxes) {
+      return {
+        near: `at stride ${stride} boxes stand beside class scores as YOLOv8 has them, but are not distances to a point in the middle of a cell`,
+      };
+    }
+    const { source, channel: scoresFrom } = found.scores;
     heads.push({
       kind: "distances",
-      scores: scores.source.blob,
-      ...(scores.channel && { scoresFrom: scores.channel }),
-      boxes: found.source.blob,
-      stride: piece.stride,
-      bins: found.bins,
-      point: 0.5,
-      ...(found.corners && isEndToEnd && { oneToOne: true }),
+      scores: source.blob,
+      ...(scoresFrom && { scoresFrom }),
+      ...{ boxes: boxes.source.blob, stride, bins: boxes.bins, point: 0.5 },
+      ...(boxes.corners && isEndToEnd && { oneToOne: true }),
     });
   }
-  return { heads, classes, family: "ultralytics", notes: [] };
+  const hasOnes = first.columns.length > classes + 4;
+  return { heads, classes, family: hasOnes ? "yolov6" : "ultralytics", notes: [] };
 }
 
-/** The source whose distances make the boxes of a piece. */
-function boxSource(
-  view: HeadView,
-  piece: Piece,
-  scores: HeadSource,
-): { source: HeadSource; bins: number; corners: boolean } | string {
-  const candidates = view.sources.filter(
-    (source) =>
-      source !== scores &&
-      source.activation === "none" &&
-      source.stride === piece.stride &&
-      source.channels % 4 === 0,
-  );
-  const probe = view.probe();
-  const cells = sampleCells(piece);
-  for (const source of candidates) {
-    const bins = source.channels / 4;
-    for (const corners of [false, true]) {
-      const isFormula = cells.every((cell) => {
-        const [l, t, r, b] = distancesOf(bins, (i) => probe.source(source, i, cell)).map(
-          (side) => side * piece.stride,
-        );
-        const x = ((cell % piece.gridWidth) + 0.5) * piece.stride;
-        const y = (Math.floor(cell / piece.gridWidth) + 0.5) * piece.stride;
-        const expected = corners
-          ? [x - l, y - t, x + r, y + b]
-          : [x + (r - l) / 2, y + (b - t) / 2, l + r, t + b];
-        return expected.every((value, i) =>
-          isNear(probe.output(piece.output, piece.from + cell, i), value, 2e-3),
-        );
-      });
-      if (isFormula) return { source, bins, corners };
-    }
-  }
-  return `at stride ${piece.stride} boxes stand before class scores as YOLOv8 has them, but are not distances to a point in the middle of a cell`;
+function sidesFormula(bins: number): { bins: number; box: CellBox } {
+  return {
+    bins,
+    box(value, x, y) {
+      const [l, t, r, b] = distancesOf(bins, value);
+      return [x + 0.5 - l, y + 0.5 - t, x + 0.5 + r, y + 0.5 + b];
+    },
+  };
 }
 
 /** Logits or scores and bins side by side or in outputs of their own, which no code makes boxes of. */

@@ -33,6 +33,7 @@ const nanodet = {
 export const families = {
   yolov5,
   ultralytics: { ...yolov5, title: "YOLOv8" },
+  yolov6: { ...yolov5, title: "YOLOv6" },
   yolox: {
     ...{ title: "YOLOX", side: 640, words: "BGR with levels 0 to 255 at the left top of a grey letterbox" },
     ...{ pixel: "BGR", mean: each(0), norm: each(1), ...greyBox, letterboxAlign: "corner" },

@@ -2,6 +2,7 @@
 import * as z from "zod/mini";
 import { sigmoid } from "../base/maths.ts";
 import type { Tensor } from "../ir/tensor.ts";
+import { boxSource, type CellBox, decodedPieces } from "./_decoded.ts";
 import {
   areaOf,
   cellsAbove,
@@ -12,9 +13,10 @@ import {
   visitScores,
 } from "./_planes.ts";
 import { quote } from "./cpp.ts";
+import type { FamilyName } from "./families.ts";
 import { blobName, defineHead, extent, leastScore, logit, logitSlack } from "./kind.ts";
-import { joinLevels } from "./recognition.ts";
-import { channelsOf } from "./view.ts";
+import { joinLevels, type Recognition } from "./recognition.ts";
+import { channelsOf, type HeadView, isPlain } from "./view.ts";
 
 /**
  * Blobs `[channels, gridHeight, gridWidth]`: `x y w h` with `center = (xy + cell)·stride`, `size = exp(wh)·stride`; logits of
@@ -124,38 +126,64 @@ export const yolox = defineHead<YoloxHead>({
     { what: "classes", origin: "sigmoid", channels: "n" },
   ],
 
-  recognise(view) {
-    const levels = joinLevels(view);
-    if (!levels?.length) return undefined;
-    const heads: YoloxHead[] = [];
-    const classes = levels[0].columns.length - 5;
-    for (const level of levels) {
-      const boxes = channelsOf(level, 0, 4, "raw");
-      const objectness = channelsOf(level, 4, 1, "sigmoid");
-      const scores = channelsOf(level, 5, classes, "sigmoid");
-      if (!boxes || !objectness || !scores || level.columns.length !== classes + 5) return undefined;
-      if (boxes.channel || objectness.channel || scores.channel || objectness.source === scores.source) {
-        return undefined; // one convolution with anchors: YOLOv5's family
-      }
-      const [box, object, score] = [boxes, objectness, scores].map(({ source }) => source.blob);
-      heads.push({ kind: "yolox", boxes: box, objectness: object, scores: score, stride: level.stride });
-    }
-    const isOld = (view.firstWeights ?? 0) > largestByteWeights;
-    return {
-      heads,
-      classes,
-      family: isOld ? "yolox-0.1.0" : "yolox",
-      notes: [
-        ...(isOld
-          ? [
-              "its first weights are too large for levels up to 255: it is taken for a model of before YOLOX 0.1.1",
-            ]
-          : []),
-        "boxes come without their formula and are taken for YOLOX's: (xy + cell)·stride and exp(wh)·stride",
-      ],
-    };
-  },
+  seesAll: true,
+  recognise: (view) => recogniseDecoded(view) ?? (isPlain(view) ? recogniseRaw(view) : undefined),
 });
+
+/** Raw boxes, as YOLOX exports them unless told otherwise. */
+function recogniseRaw(view: HeadView): Recognition<YoloxHead> | undefined {
+  const levels = joinLevels(view);
+  if (!levels?.length) return undefined;
+  const heads: YoloxHead[] = [];
+  const classes = levels[0].columns.length - 5;
+  for (const level of levels) {
+    const boxes = channelsOf(level, 0, 4, "raw");
+    const objectness = channelsOf(level, 4, 1, "sigmoid");
+    const scores = channelsOf(level, 5, classes, "sigmoid");
+    if (!boxes || !objectness || !scores || level.columns.length !== classes + 5) return undefined;
+    if (boxes.channel || objectness.channel || scores.channel || objectness.source === scores.source) {
+      return undefined; // one convolution with anchors: YOLOv5's family
+    }
+    const [box, object, score] = [boxes, objectness, scores].map(({ source }) => source.blob);
+    heads.push({ kind: "yolox", boxes: box, objectness: object, scores: score, stride: level.stride });
+  }
+  const notes = [
+    "boxes come without their formula and are taken for YOLOX's: (xy + cell)·stride and exp(wh)·stride",
+  ];
+  return { heads, classes, ...preprocessingFor(view, notes) };
+}
+
+/** Boxes that the graph makes: YOLOX's `--decode_in_inference`, and the first YOLOv6. */
+function recogniseDecoded(view: HeadView): Recognition<YoloxHead> | undefined {
+  const pieces = decodedPieces(view);
+  if (!pieces) return undefined;
+  const heads = pieces.map((found): YoloxHead | undefined => {
+    const { piece, scores, objectness } = found;
+    const boxes = boxSource(view, found, ({ channels }) => (channels === 4 ? [{ box: expBox }] : []));
+    if (!boxes || objectness?.source.channels !== 1 || scores.channel) return undefined;
+    const [box, object, score] = [boxes, objectness, scores].map(({ source }) => source.blob);
+    return { kind: "yolox", boxes: box, objectness: object, scores: score, stride: piece.stride };
+  });
+  const whole = heads.flatMap((head) => head ?? []);
+  if (whole.length < heads.length) return undefined;
+  return { heads: whole, classes: pieces[0].classes, ...preprocessingFor(view, []) };
+}
+
+const expBox: CellBox = (value, x, y) => {
+  const [dx, dy, w, h] = [0, 1, 2, 3].map(value);
+  const [halfWidth, halfHeight] = [Math.exp(w) / 2, Math.exp(h) / 2];
+  return [x + dx - halfWidth, y + dy - halfHeight, x + dx + halfWidth, y + dy + halfHeight];
+};
+
+function preprocessingFor(
+  view: HeadView,
+  notes: readonly string[],
+): { family: FamilyName; notes: readonly string[] } {
+  if ((view.firstWeights ?? 0) <= largestByteWeights) return { family: "yolox", notes };
+  const old =
+    "its first weights are too large for levels up to 255: it is taken for a model of before YOLOX 0.1.1 (give --family yolov6 if it is the first YOLOv6)";
+  return { family: "yolox-0.1.0", notes: [old, ...notes] };
+}
 
 /** Mean magnitude of first weights between that of YOLOX-nano for levels up to 255 (0.005) and for values about 1 (0.3). */
 const largestByteWeights = 0.04;

@@ -4,6 +4,7 @@ import path from "node:path";
 import { expect } from "vitest";
 import { load, readPicture } from "../../src/node.ts";
 import { dataPath, describeData, testData } from "../data.ts";
+import { overlap } from "./_boxes.ts";
 
 /** By model and picture: `[class, score, x0, y0, x1, y1, points x y …]` in pixels of the picture, scores above 0.3. */
 const goldens = JSON.parse(readFileSync(path.resolve(import.meta.dirname, "goldens.json"), "utf8")) as Record<
@@ -13,17 +14,6 @@ const goldens = JSON.parse(readFileSync(path.resolve(import.meta.dirname, "golde
 
 /** Scores closer than this to the least may be on its other side. */
 const scoreError = 1e-3;
-
-function overlap(a: readonly number[], b: readonly number[]): number {
-  const area = ([x0, y0, x1, y1]: readonly number[]): number => Math.max(x1 - x0, 0) * Math.max(y1 - y0, 0);
-  const shared = area([
-    Math.max(a[0], b[0]),
-    Math.max(a[1], b[1]),
-    Math.min(a[2], b[2]),
-    Math.min(a[3], b[3]),
-  ]);
-  return shared / (area(a) + area(b) - shared);
-}
 
 describeData("boxes of real models", () => {
   testData.each(Object.keys(goldens))("%s", async (name) => {
