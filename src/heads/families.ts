@@ -22,6 +22,10 @@ const yolov5: Family = {
   ...{ title: "YOLOv5", side: 640, words: "RGB divided by 255 on a grey letterbox" },
   ...{ pixel: "RGB", ...unit, ...greyBox },
 };
+const darknet: Family = {
+  ...{ title: "Darknet", side: 416, words: "RGB divided by 255, stretched" },
+  ...{ pixel: "RGB", ...unit, ...stretched },
+};
 /** Mean and deviation of ImageNet in levels. */
 const nanodet = {
   pixel: "BGR" as const,
@@ -99,10 +103,9 @@ export const families = {
     ...{ title: "BlazeFace", side: 128, words: "RGB from -1 to 1 on a black letterbox" },
     ...{ pixel: "RGB", mean: each(127.5), norm: each(1 / 127.5), resize: "letterbox", letterboxColor: 0 },
   },
-  darknet: {
-    ...{ title: "Darknet", side: 416, words: "RGB divided by 255, stretched" },
-    ...{ pixel: "RGB", ...unit, ...stretched },
-  },
+  yolov3: { ...darknet, title: "YOLOv3" },
+  yolov4: { ...darknet, title: "YOLOv4", side: 608 },
+  darknet,
   ssd: {
     ...{ title: "SSD", side: 300, words: "BGR from -1 to 1, stretched" },
     ...{ pixel: "BGR", mean: each(127.5), norm: each(1 / 127.5), ...stretched },

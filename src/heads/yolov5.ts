@@ -2,7 +2,9 @@
 import * as z from "zod/mini";
 import { sigmoid } from "../base/maths.ts";
 import { formatShape } from "../ir/tensor.ts";
-import { recogniseYolov5, type Yolov5Head } from "./_yolov5-recognise.ts";
+import { type Logits, logitsOf, type Yolov5Head } from "./_anchor-levels.ts";
+import { recogniseBoxes } from "./_yolov5-boxes.ts";
+import { recogniseLogits } from "./_yolov5-logits.ts";
 import type { Candidates, DecodeOptions } from "./candidates.ts";
 import { anchorMembers, anchorRow, float, quote } from "./cpp.ts";
 import {
@@ -16,6 +18,7 @@ import {
   logit,
   logitSlack,
 } from "./kind.ts";
+import { joinRows } from "./recognition.ts";
 
 export type { Yolov5Head };
 
@@ -118,7 +121,14 @@ export const yolov5 = defineHead<Yolov5Head>({
   },
 
   seesAll: true,
-  recognise: recogniseYolov5,
+  recognise(view, facts) {
+    const { pieces, left } = joinRows(view);
+    if (pieces.length === 0) return undefined;
+    const logits = pieces.map(logitsOf);
+    const boxes = pieces.filter((_, i) => !logits[i]);
+    if (boxes.length) return recogniseBoxes(view, facts, boxes, logits, left);
+    return left.length ? undefined : recogniseLogits(view, facts, pieces, logits as Logits[]);
+  },
 
   cpp(heads) {
     const isOther = !heads.every(isPlain);

@@ -277,8 +277,9 @@ function runTail(
 
 /** A number between −2 and 2 for every place, always the same. */
 function wild(seed: number): number {
-  const value = Math.sin((seed + 1) * 12.9898) * 43758.5453;
-  return Math.fround(4 * (value - Math.floor(value)) - 2);
+  let bits = Math.imul(seed ^ (seed >>> 16), 0x45d9f3b);
+  bits = Math.imul(bits ^ (bits >>> 16), 0x45d9f3b);
+  return Math.fround(((bits ^ (bits >>> 16)) >>> 0) / 2 ** 30 - 2);
 }
 
 function probes(
@@ -292,7 +293,7 @@ function probes(
     const source = ({ stride, channels }: HeadSource, channel: number, cell: number): number =>
       seed === undefined
         ? 0
-        : wild(seed * 15485863 + channel * 7919 + cell * 31 + stride * 104729 + channels);
+        : wild((seed * 15485863 + channel * 7919 + cell * 31 + stride * 104729 + channels) | 0);
     const outputs = run((of, channel) => (cell) => source(of, channel, cell));
     const result: Probe = {
       source,

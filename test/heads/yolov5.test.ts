@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { int } from "../../src/formats/onnx/model.ts";
+import { int, ints } from "../../src/formats/onnx/model.ts";
+import type { FamilyName } from "../../src/heads/families.ts";
 import { type Decode, dotModel, otherDecode, raw, yolov5, yolov7 } from "../formats/onnx/_dot.ts";
 import { int64s } from "../formats/onnx/_model.ts";
 import { foundIn, yolov5Near } from "./_recognise.ts";
@@ -110,6 +111,16 @@ describe("logits", () => {
   test.each<[string, Decode]>([
     ["in the view of YOLOv5", raw(false)],
     ["in rows", raw(true)],
+    [
+      "rows of cells with a row for each anchor",
+      {
+        nodes: [
+          ["Transpose", ["t"], ["r"], { perm: ints([0, 3, 4, 1, 2]) }],
+          ["Reshape", ["r", "rows"], ["y"]],
+        ],
+        outputs: ["y"],
+      },
+    ],
     ["behind a sigmoid", { nodes: [...raw(true).nodes, ["Sigmoid", ["y"], ["z"]]], outputs: ["z"] }],
   ])("%s: heads whose anchors are asked for", (_, decode) => {
     expect(yolov5Near(dotModel(decode))).toMatch(/^the anchors of 1 heads with 3 anchors are not known/);
@@ -117,6 +128,14 @@ describe("logits", () => {
     const [blob] = graph.outputs;
     expect([heads, classes]).toEqual([[{ kind: "yolov5", stride: 8, blob, anchors }], 2]);
   });
+});
+
+test("logits of relatives, by the caller's word", () => {
+  const told = (family: FamilyName, options = {}) =>
+    foundIn(dotModel(raw(true), options), { anchors: [anchors], family }).heads;
+  expect(told("yolov3")).toMatchObject([{ kind: "yolov5", centerScale: 1, size: "exp", anchors }]);
+  expect(told("yolov4", { stride: 16 })).toMatchObject([{ stride: 16, centerScale: 1.05, size: "exp" }]);
+  expect(told("darknet")?.[0]).not.toHaveProperty("size");
 });
 
 describe("formulas of its relatives", () => {

@@ -216,10 +216,9 @@ const concat: Evaluate = (node, inputs) => {
   dims[axis] = parts.reduce((sum, part) => sum + part.dims[axis], 0);
   const outer = count(dims.slice(0, axis));
   const out: number[] = [];
+  const rows = parts.map((part) => ({ inner: count(part.dims.slice(axis)), numbers: tensorNumbers(part) }));
   for (let o = 0; o < outer; o++) {
-    for (const part of parts) {
-      const inner = count(part.dims.slice(axis));
-      const numbers = tensorNumbers(part);
+    for (const { inner, numbers } of rows) {
       for (let i = 0; i < inner; i++) out.push(numbers[o * inner + i]);
     }
   }

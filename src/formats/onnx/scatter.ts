@@ -39,8 +39,12 @@ function sliceOf(
   const [axis = 0] = partial;
   if (partial.length > 1 || count(sizes) !== places.length) return undefined;
   const isInOrder = places.every((place, i) => {
-    const at = unravel(i, sizes);
-    return place === at.reduce((sum, part, d) => sum + (part + first[d]) * strides[d], 0);
+    let [rest, expected] = [i, 0];
+    for (let d = dims.length - 1; d >= 0; d--) {
+      expected += ((rest % sizes[d]) + first[d]) * strides[d];
+      rest = Math.floor(rest / sizes[d]);
+    }
+    return place === expected;
   });
   return isInOrder ? { axis, from: first[axis], to: last[axis] + 1 } : undefined;
 }

@@ -1,7 +1,17 @@
-/** Finds heads with anchors in what outputs are made of: boxes whose formula is in the graph, or logits that are known by their layout. */
-import { UsageError } from "../base/errors.ts";
+/** Boxes with anchors whose formula is in the graph. */
+
 import { fitTo } from "../base/fit.ts";
-import { joinRows, type Recognition, type RecognitionFacts } from "./recognition.ts";
+import { sigmoid } from "../base/maths.ts";
+import {
+  boxValues,
+  type Formula,
+  headsOf,
+  type Level,
+  type Logits,
+  type Result,
+  type Yolov5Head,
+} from "./_anchor-levels.ts";
+import type { Recognition, RecognitionFacts } from "./recognition.ts";
 import {
   type Channel,
   type Column,
@@ -12,65 +22,8 @@ import {
   sampleCells,
 } from "./view.ts";
 
-/**
- * Blob `[anchors, gridHeight·gridWidth, 5 + labels]` of logits `x y w h objectness class…`;
- * `center = (s·σ − (s − 1)/2 + cell)·stride` with `s = centerScale`, `size = (2σ)²·anchor` or `exp(t)·anchor`.
- */
-export interface Yolov5Head {
-  kind: "yolov5";
-  blob: string;
-  /** Input pixels per grid cell. */
-  stride: number;
-  /** `w0 h0 w1 h1 …` in input pixels. */
-  anchors: number[];
-  /** How far centres go beyond their cell: 2 (the default) in YOLOv5, 1 in YOLOv3, between them in YOLOv4. */
-  centerScale?: number;
-  /** `square`: (2σ)²·anchor (the default); `exp`: exp(t)·anchor, in YOLOv3 and v4. */
-  size?: "square" | "exp";
-}
-
-/** Anchors in ultralytics/yolov5's model files (v5.0 to v7.0, models/yolov5s.yaml), strides 8, 16, 32. */
-const defaultAnchors = [
-  [10, 13, 16, 30, 33, 23],
-  [30, 61, 62, 45, 59, 119],
-  [116, 90, 156, 198, 373, 326],
-];
-
-/** Values behind a box before its classes. */
-const boxValues = 5;
-/** Beyond what any detector has. */
-const mostAnchors = 16;
-
-interface Level {
-  readonly source: HeadSource;
-  readonly anchorCount: number;
-  readonly classes: number;
-  /** Absent where the outputs are logits, which do not tell. */
-  readonly formula?: Formula;
-}
-
-type Formula = Pick<Yolov5Head, "anchors" | "centerScale" | "size"> & { readonly unit: string };
-
-type Result<T> = T | { readonly near: string };
-
-export function recogniseYolov5(
-  view: HeadView,
-  facts: RecognitionFacts,
-): Recognition<Yolov5Head> | undefined {
-  const { pieces, left } = joinRows(view);
-  if (pieces.length === 0) return undefined;
-  const logits = pieces.map(logitsOf);
-  const decoded = pieces.filter((_, i) => !logits[i]);
-  return decoded.length
-    ? recogniseDecoded(view, facts, decoded, logits, left)
-    : left.length
-      ? undefined
-      : recogniseLogits(view, facts, pieces, logits as Logits[]);
-}
-
-// ---- Boxes
-
-function recogniseDecoded(
+/** `left` are outputs that no piece has. */
+export function recogniseBoxes(
   view: HeadView,
   facts: RecognitionFacts,
   pieces: readonly Piece[],
@@ -110,10 +63,12 @@ function recogniseDecoded(
   if (others.length || left.length || found.some(({ classes }) => classes !== found[0].classes)) {
     return { near: "outputs do not come from the recognised heads alone" };
   }
+  // Those of darknet's cfg files; PyTorch's own have boxes in pixels, and the pre-processing of YOLOv5.
   const isDarknet = found.some(
     ({ formula }) => formula?.size === "exp" && formula.unit === "parts of the input",
   );
-  return { ...headsOf(found, facts.anchors), ...(isDarknet && { family: "darknet" }), notes: [] };
+  const family = isDarknet ? (found[0].formula?.centerScale === 1 ? "yolov3" : "yolov4") : undefined;
+  return { ...headsOf(found, facts.anchors), ...(family && { family }), notes: [] };
 }
 
 const isAlike = (a: Formula, b: Formula): boolean =>
@@ -196,7 +151,7 @@ function formulaOf(view: HeadView, piece: Piece, { source, first }: Scores): Res
 }
 
 type Numbers = readonly number[];
-const sigmoids = (list: Numbers): number[] => list.map((v) => 1 / (1 + Math.exp(-v)));
+const sigmoids = (list: Numbers): number[] => list.map(sigmoid);
 const forms = {
   square: (list: Numbers): number[] => sigmoids(list).map((v) => v * v),
   exp: (list: Numbers): number[] => list.map(Math.exp),
@@ -308,168 +263,3 @@ function tidy(value: number): number {
   return shorter.find((each) => Math.abs(each - value) <= 1e-5 * value) ?? value;
 }
 const number = (value: number): string => String(Number(value.toPrecision(4)));
-
-// ---- Logits
-
-/** Columns of a piece that are channels of one convolution, in order, or their sigmoids. */
-interface Logits {
-  readonly source: HeadSource;
-  readonly from: number;
-  readonly count: number;
-  readonly origin: "raw" | "sigmoid";
-  readonly output: string;
-}
-
-function logitsOf({ columns, output }: Piece): Logits | undefined {
-  const [first] = columns;
-  if (first.origin !== "raw" && first.origin !== "sigmoid") return undefined;
-  const { origin, source, channel: from } = first;
-  if (source.activation === "other") return undefined;
-  const isRun = columns.every(
-    (column, i) => column.origin === origin && column.source === source && column.channel === from + i,
-  );
-  return isRun ? { source, from, count: columns.length, origin, output } : undefined;
-}
-
-/** That outputs of logits are heads of YOLOv5 is told by their layout alone. */
-function recogniseLogits(
-  view: HeadView,
-  facts: RecognitionFacts,
-  pieces: readonly Piece[],
-  all: readonly Logits[],
-): Recognition<Yolov5Head> | undefined {
-  const [{ origin }] = all;
-  if (all.some((each) => each.origin !== origin)) return undefined;
-  const sources = [...new Set(all.map(({ source }) => source))].sort((a, b) => a.stride - b.stride);
-  if (new Set(sources.map(({ stride }) => stride)).size < sources.length) return undefined;
-  const rows = sources.map((source) => rowLength(view, source, all));
-  const names = view.tables.map(({ blob }) => blob).join(", ");
-  const isCut = origin === "sigmoid" ? "; the sigmoid behind them is cut off, since decoding applies it" : "";
-  const notes: string[] = [];
-  let levels: Level[];
-  if (rows.every((length) => length === undefined)) {
-    const bare = bareLevels(sources, pieces, facts);
-    if (!bare || "near" in bare) return bare && { near: `the outputs ${names} are ${bare.near}` };
-    levels = bare;
-  } else {
-    const set = sources.map((source, i): Level | undefined => {
-      const length = rows[i] ?? 0;
-      const anchorCount = source.channels / length;
-      const fits = length > boxValues && Number.isInteger(anchorCount) && anchorCount <= mostAnchors;
-      return fits ? { source, anchorCount, classes: length - boxValues } : undefined;
-    });
-    if (set.some((level) => level === undefined || level.classes !== set[0]?.classes)) return undefined;
-    levels = set as Level[];
-  }
-  const [{ anchorCount, classes }] = levels;
-  const isUsual = view.tables.every(
-    ({ shape, isRowMajor, columns }) => isRowMajor && shape.length === 3 && columns === boxValues + classes,
-  );
-  if (!isUsual) {
-    notes.push(
-      `the outputs ${names} are the last convolutions of YOLOv5 heads with ${anchorCount} anchors and ${classes} classes, whose boxes are (2·sigmoid)²·anchor large${isCut}`,
-    );
-  } else if (isCut) notes.push(`the outputs ${names} are heads of YOLOv5${isCut}`);
-  const anchors = facts.anchors ?? statedAnchors(levels, facts) ?? assumedAnchors(levels, notes);
-  if (!anchors) {
-    const counts = levels.map(({ anchorCount }) => anchorCount).join(", ");
-    return {
-      near: `the anchors of ${levels.length} heads with ${counts} anchors are not known; give them with --anchors to detect`,
-    };
-  }
-  return { ...headsOf(levels, anchors), isRaw: true, notes };
-}
-
-/** How many numbers the outputs set apart for a box; undefined where they are the convolution as it is. */
-function rowLength(view: HeadView, source: HeadSource, all: readonly Logits[]): number | undefined {
-  const own = all.filter((each) => each.source === source);
-  const [{ count, output }] = own;
-  if (own.every((each) => each.count < source.channels)) {
-    const starts = new Set(own.map(({ from }) => from));
-    const isWhole = own.every((each) => each.count === count && each.from % count === 0);
-    return isWhole && starts.size * count === source.channels ? count : 0;
-  }
-  const table = view.tables.find(({ blob }) => blob === output)!;
-  if (table.columnExtents.length > 1) return table.columnExtents.at(-1);
-  // Rows of one anchor, with its axis.
-  const isOne = table.isRowMajor && table.shape.length === 3 && table.shape[0] === 1;
-  return isOne ? count : undefined;
-}
-
-/** Last convolutions as they are: as many channels each, and strides that double. A single one says too little without anchors. */
-function bareLevels(
-  sources: readonly HeadSource[],
-  pieces: readonly Piece[],
-  facts: RecognitionFacts,
-): Result<Level[]> | undefined {
-  const [{ channels, stride }] = sources;
-  const isLikely =
-    pieces.length === sources.length &&
-    (sources.length >= 2 || facts.anchors) &&
-    sources.every(
-      (source, i) => source.isPointwise && source.channels === channels && source.stride === stride * 2 ** i,
-    );
-  if (!isLikely) return undefined;
-  const { anchors, labels } = facts;
-  const anchorCount = anchors?.length
-    ? anchors[0].length / 2
-    : labels
-      ? channels / (boxValues + labels.length)
-      : 3;
-  const values = channels / anchorCount;
-  if (!Number.isInteger(anchorCount) || !Number.isInteger(values) || values <= boxValues) {
-    return {
-      near: `convolutions of ${channels} channels, which are not 3 anchors of 5 values and classes; give --anchors and --labels if they are heads of YOLOv5`,
-    };
-  }
-  return sources.map((source) => ({ source, anchorCount, classes: values - boxValues }));
-}
-
-/** Anchors of the file, where they fit. */
-function statedAnchors(
-  levels: readonly Level[],
-  { statedAnchors: stated }: RecognitionFacts,
-): RecognitionFacts["anchors"] {
-  return stated && fits(levels, stated) ? stated : undefined;
-}
-
-function assumedAnchors(levels: readonly Level[], notes: string[]): RecognitionFacts["anchors"] {
-  if (!fits(levels, defaultAnchors)) return undefined;
-  notes.push(
-    `the anchors are the defaults of YOLOv5 (${defaultAnchors.map((list) => list.join(",")).join(" ")}); if the boxes have wrong sizes, give the right ones with --anchors`,
-  );
-  return defaultAnchors;
-}
-
-// ---- Both
-
-const fits = (levels: readonly Level[], anchors: readonly (readonly number[])[]): boolean =>
-  anchors.length === levels.length && anchors.every((list, i) => list.length === 2 * levels[i].anchorCount);
-
-/** The heads, with `anchors` if they are given. Throws UsageError where these do not fit. */
-function headsOf(
-  found: readonly Level[],
-  anchors: RecognitionFacts["anchors"],
-): { heads: Yolov5Head[]; classes: number; groups: Map<string, number> } {
-  const levels = [...found].sort((a, b) => a.source.stride - b.source.stride);
-  if (anchors && !fits(levels, anchors)) {
-    const expected = levels
-      .map(({ anchorCount, source }) => `${anchorCount * 2} numbers for stride ${source.stride}`)
-      .join(", ");
-    const given = anchors.map((list) => list.length).join(", ");
-    throw new UsageError(`anchors: found lists of ${given} numbers, expected ${expected}`);
-  }
-  const heads = levels.map(({ source, formula }, i): Yolov5Head => {
-    const { unit: _, ...own } = formula ?? { unit: "" };
-    return {
-      kind: "yolov5",
-      blob: source.blob,
-      stride: source.stride,
-      anchors: [],
-      ...own,
-      ...(anchors && { anchors: [...anchors[i]] }),
-    };
-  });
-  const groups = new Map(levels.map(({ source, anchorCount }) => [source.blob, anchorCount]));
-  return { heads, classes: levels[0].classes, groups };
-}
