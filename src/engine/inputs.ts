@@ -3,7 +3,7 @@ import { described, expectKind, isCalled } from "../base/arguments.ts";
 import { GraphError } from "../base/errors.ts";
 import { brief } from "../base/text.ts";
 import type { Graph } from "../ir/graph.ts";
-import { formatShape, type Shape, type Tensor } from "../ir/tensor.ts";
+import { elementCount, formatShape, type Shape, type Tensor } from "../ir/tensor.ts";
 
 /** The shapes of the fed blobs; an error names the inputs that there are. */
 export function checkInputs(graph: Graph, inputs: Record<string, Tensor>): Record<string, Shape> {
@@ -20,7 +20,7 @@ export function checkInputs(graph: Graph, inputs: Record<string, Tensor>): Recor
         `input "${name}": expected { shape, data } with a Float32Array, found shape ${described(value.shape)} and data ${described(value.data)}`,
       );
     }
-    const count = value.shape.reduce((a, b) => a * b, 1);
+    const count = elementCount(value.shape);
     if (count !== value.data.length) {
       throw new GraphError(
         `input "${name}": shape ${formatShape(value.shape)} calls for ${count} values, found ${value.data.length}`,

@@ -72,7 +72,7 @@ const functions: Record<(typeof binaryOpTypes)[number], Binary> = {
 };
 
 /** The function of an `op_type`. Throws GraphError. */
-export function binaryFunction(opType: number): Binary {
+function binaryFunction(opType: number): Binary {
   const name = binaryOpTypes[opType];
   if (!name) throw new GraphError(`op_type is ${opType}, expected 0 to ${binaryOpTypes.length - 1}`);
   return functions[name];

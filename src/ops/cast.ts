@@ -6,7 +6,7 @@ import { UnsupportedError } from "../base/errors.ts";
 import { bitsToF32, f32ToBits, fp16ToNumber, numberToFp16 } from "../base/fp16.ts";
 import { defineOp, int } from "../ir/op.ts";
 
-export const castTypes = { auto: 0, float32: 1, float16: 2, int8: 3, bfloat16: 4 } as const;
+const castTypes = { auto: 0, float32: 1, float16: 2, int8: 3, bfloat16: 4 } as const;
 
 export const cast = defineOp({
   type: "Cast",

@@ -146,7 +146,7 @@ export function probeDot(): DotMode {
 }
 
 /** What the dot product of pairs does, the pairs being added up by an exact instruction. */
-export function probePairDot(): DotMode {
+function probePairDot(): DotMode {
   return classifyOperation((f) => {
     const c = f.local("v128");
     f.set(c);

@@ -4,7 +4,7 @@
  */
 import { Graph } from "../ir/graph.ts";
 import { type Op, type Params, resolveParams } from "../ir/op.ts";
-import type { Shape } from "../ir/tensor.ts";
+import { elementCount, type Shape } from "../ir/tensor.ts";
 import { activationTypes } from "../ops/activations.ts";
 import { binaryOpTypes } from "../ops/binary-op.ts";
 import { eltwiseTypes } from "../ops/eltwise.ts";
@@ -108,7 +108,7 @@ export class Builder {
     return this.layer("InnerProduct", x, {
       num_output: outputs,
       bias_term: 1,
-      weight_data_size: outputs * x.shape.reduce((a, b) => a * b, 1),
+      weight_data_size: outputs * elementCount(x.shape),
       ...activationParams(activation),
     });
   }

@@ -6,7 +6,7 @@ import { kindOf } from "./steps/index.ts";
 import type { PlanTarget } from "./target.ts";
 import { controlAddresses, emitBarrier, emitServe } from "./threads.ts";
 
-export const wasmPageBytes = 65536;
+const wasmPageBytes = 65536;
 
 /** Runs of consecutive wasm steps; between them a step is done in JavaScript. */
 export interface ModuleSegment {

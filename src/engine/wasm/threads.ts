@@ -197,7 +197,7 @@ function nodeWorkers(): NodeWorkerModule | undefined {
 }
 
 /** Whether more than one thread can be used here: shared memory, workers, and a thread that may block. */
-export function threadsAvailable(): boolean {
+function threadsAvailable(): boolean {
   if (nodeWorkers()) return true;
   const { crossOriginIsolated, document } = globalThis as {
     crossOriginIsolated?: boolean;

@@ -4,11 +4,10 @@
  * a GraphError.
  */
 import { GraphError } from "../../base/errors.ts";
+import { elementCount } from "../../ir/tensor.ts";
 import { floatAttribute, intsAttribute, type OnnxNode, type OnnxTensor, tensorNumbers } from "./model.ts";
 
-export function count(dims: readonly number[]): number {
-  return dims.reduce((a, b) => a * b, 1);
-}
+export { elementCount as count };
 
 /** Row-major strides, 0 where an axis of extent 1 is broadcast to `target`. */
 export function broadcastStrides(dims: readonly number[], target: readonly number[]): number[] {
@@ -65,13 +64,13 @@ export function reshapeDims(
   allowZero: boolean,
 ): number[] {
   const dims = wanted.map((d, i) => (d === 0 && !allowZero ? (from[i] ?? 0) : d));
-  const total = count(from);
+  const total = elementCount(from);
   const unknown = dims.indexOf(-1);
   if (unknown >= 0) {
-    const rest = count(dims.filter((_, i) => i !== unknown));
+    const rest = elementCount(dims.filter((_, i) => i !== unknown));
     dims[unknown] = rest === 0 ? 0 : total / rest;
   }
-  if (dims.some((d) => !Number.isSafeInteger(d) || d < 0) || count(dims) !== total) {
+  if (dims.some((d) => !Number.isSafeInteger(d) || d < 0) || elementCount(dims) !== total) {
     throw new GraphError(`[${from}] cannot be reshaped to [${wanted}]`);
   }
   return dims;
@@ -163,7 +162,7 @@ export function transposePerm(node: OnnxNode, rank: number): number[] {
 
 export function flattenDims(dims: readonly number[], axis: number): number[] {
   const at = axis < 0 ? axis + dims.length : axis;
-  return [count(dims.slice(0, at)), count(dims.slice(at))];
+  return [elementCount(dims.slice(0, at)), elementCount(dims.slice(at))];
 }
 
 /** Epsilon of normalizations. */

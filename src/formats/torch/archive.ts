@@ -2,9 +2,11 @@
  * A torch.save archive: `NAME/data.pkl` (the object), `NAME/data/KEY` (one storage each), and a few small entries.
  * Source: PyTorch torch/serialization.py (`_save`, `_load`), 1.6–2.x.
  */
+
 import { ByteReader } from "../../base/bytes.ts";
 import { FormatError, UnsupportedError } from "../../base/errors.ts";
 import { bitsToF32, fp16ToFloat32Array } from "../../base/fp16.ts";
+import { elementCount } from "../../ir/tensor.ts";
 import { readPickle } from "./pickle.ts";
 import { type PyStorage, type PyTensor, type PyValue, storageTypes } from "./values.ts";
 import { isZip, wrongFile } from "./wrong-file.ts";
@@ -49,7 +51,7 @@ export class TorchArchive {
   values(tensor: PyTensor): Float32Array {
     const known = this.tensors.get(tensor);
     if (known) return known;
-    const count = tensor.shape.reduce((a, b) => a * b, 1);
+    const count = elementCount(tensor.shape);
     // A view that repeats values, as the grids that Detect keeps after it ran; no weight is one.
     if (count > tensor.storage.count) {
       throw new FormatError(

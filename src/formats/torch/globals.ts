@@ -4,6 +4,7 @@
  * anything by name in JavaScript: a name is in the tables below or it is refused.
  * Sources: what torch.save of PyTorch 1.6–2.x and YOLOv5 3.0–7.0 / YOLOv5-Lite training write.
  */
+import { elementCount } from "../../ir/tensor.ts";
 import {
   PyGlobal,
   PyObject,
@@ -150,7 +151,7 @@ function rebuildTensor([storage, offset, shape, strides]: readonly PyValue[]): P
   if (!isCounts(shape) || !isCounts(strides) || shape.length !== strides.length) {
     throw new ArgumentError(`tensor size and strides are not two equally long lists of at most ${maxRank}`);
   }
-  const count = shape.reduce((a, b) => a * b, 1);
+  const count = elementCount(shape);
   const last = shape.reduce((at, extent, i) => at + (extent - 1) * strides[i], offset);
   if (count > 0 && last >= storage.count) {
     throw new ArgumentError(

@@ -53,12 +53,7 @@ export function epilogueGroupBytes(spec: EpilogueSpec): number {
 }
 
 /** Constant `vector` of channel group `group`, relative to pointer `at`. */
-export function constantVector(
-  spec: EpilogueSpec,
-  at: Local,
-  vector: EpilogueVector,
-  group: number,
-): Expression {
+function constantVector(spec: EpilogueSpec, at: Local, vector: EpilogueVector, group: number): Expression {
   const index = epilogueVectors(spec).indexOf(vector);
   return v128.load(at, group * epilogueGroupBytes(spec) + index * 16);
 }
@@ -197,7 +192,7 @@ function emitQuantizedStore(
 }
 
 /** Narrows up to four i32x4 to bytes, at least `least`, adds the zero point and stores 4 bytes for each. */
-export function emitByteStore(
+function emitByteStore(
   f: Func,
   address: Local,
   offset: number,

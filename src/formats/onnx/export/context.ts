@@ -116,7 +116,6 @@ export type ExportRule = (e: Exporter) => void;
 
 // --- what rules of all families ask ---
 
-export const count = (shape: Shape): number => shape.reduce((a, b) => a * b, 1);
 export const input = (e: Exporter, i = 0): string => e.node.inputs[i];
 export const inputShape = (e: Exporter, i = 0): Shape => e.shape(input(e, i));
 export const outputShape = (e: Exporter): Shape => e.shape(e.node.outputs[0]);

@@ -1,8 +1,9 @@
 /** Layers that only move data. */
+import { elementCount } from "../../../ir/tensor.ts";
 import { cropBox } from "../../../ops/crop.ts";
 import { permutation } from "../../../ops/permute.ts";
 import { ints, type OnnxAttribute } from "../model.ts";
-import { axisAttribute, count, type ExportRule, input, inputShape, outputShape, simple } from "./context.ts";
+import { axisAttribute, type ExportRule, input, inputShape, outputShape, simple } from "./context.ts";
 
 const slice: ExportRule = (e) => {
   const axis = axisAttribute(e);
@@ -49,7 +50,7 @@ const reshape: ExportRule = (e) => {
 };
 
 const view: ExportRule = (e) => {
-  if (e.dynamic && count(outputShape(e)) !== outputShape(e)[0])
+  if (e.dynamic && elementCount(outputShape(e)) !== outputShape(e)[0])
     e.unsupported("a change of rank with open sizes");
   e.reshape(input(e), outputShape(e).length === 1 ? [-1] : outputShape(e), e.node.outputs[0]);
 };

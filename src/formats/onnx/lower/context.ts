@@ -2,7 +2,7 @@
 import { GraphError, UnsupportedError, withContext } from "../../../base/errors.ts";
 import { Graph } from "../../../ir/graph.ts";
 import { type Params, resolveParams } from "../../../ir/op.ts";
-import { formatShape, type Shape, sameShape } from "../../../ir/tensor.ts";
+import { elementCount, formatShape, type Shape, sameShape } from "../../../ir/tensor.ts";
 import type { Weight, Weights } from "../../../ir/weight.ts";
 import { ops } from "../../../ops/index.ts";
 import { allKnown } from "../dims.ts";
@@ -16,7 +16,7 @@ import {
   opsetOf,
   tensorNumbers,
 } from "../model.ts";
-import { blobShapeOf, count } from "./layout.ts";
+import { blobShapeOf } from "./layout.ts";
 
 /**
  * An ONNX value: a blob whose elements, in order, are the value's. The blob's shape may be any view of it: Reshape,
@@ -96,7 +96,7 @@ export class Lowering {
         `the shape of "${name}" is ${shape ? `[${shape.join(", ")}]` : "not known"}: give the input size, so that all extents are numbers`,
       );
     }
-    if (!(count(shape) <= maxElements)) {
+    if (!(elementCount(shape) <= maxElements)) {
       throw new GraphError(`"${name}" would have the shape [${shape}], more than ${maxElements} elements`);
     }
     return shape;
@@ -153,7 +153,7 @@ export class Lowering {
   /** A blob with the elements of a value and the given shape: a Reshape layer unless it has that shape already. */
   as(value: Value, shape: Shape): string {
     if (sameShape(value.blobShape, shape)) return value.blob;
-    if (count(shape) !== count(value.blobShape)) {
+    if (elementCount(shape) !== elementCount(value.blobShape)) {
       throw new GraphError(`blob ${formatShape(value.blobShape)} cannot be seen as ${formatShape(shape)}`);
     }
     if (shape.length > 4) this.unsupported(`a blob of rank ${shape.length}, [${shape}],`, "ranks up to 4");
@@ -236,7 +236,7 @@ export class Lowering {
   define(name: string, blob: string): void {
     const shape = this.shapeOf(name);
     const blobShape = this.blobShape(blob);
-    if (count(shape) !== count(blobShape)) {
+    if (elementCount(shape) !== elementCount(blobShape)) {
       throw new GraphError(`"${name}" has shape [${shape}], its blob ${formatShape(blobShape)}`);
     }
     this.values.set(name, { blob, blobShape, shape });

@@ -1,11 +1,11 @@
 /** Activations, unary functions and arithmetic with broadcasting. */
 import type { Params } from "../../../ir/op.ts";
-import { type Shape, sameShape } from "../../../ir/tensor.ts";
+import { elementCount, type Shape, sameShape } from "../../../ir/tensor.ts";
 import { binaryOpTypes } from "../../../ops/binary-op.ts";
 import { unaryOpTypes } from "../../../ops/unary-op.ts";
 import { floatAttribute, intAttribute, type OnnxNode, stringAttribute } from "../model.ts";
 import type { Lower, Lowering, Value } from "./context.ts";
-import { alignBroadcast, axisInBlob, blobShapeOf, broadcastOver, count } from "./layout.ts";
+import { alignBroadcast, axisInBlob, blobShapeOf, broadcastOver } from "./layout.ts";
 
 /** A layer that changes every element on its own, in whatever shape the blob has. */
 const perElement =
@@ -74,7 +74,7 @@ function combine(
 function operands(l: Lowering, left: string, right: string): string[] {
   const [shapeA, shapeB] = [l.shapeOf(left), l.shapeOf(right)];
   const isConstant = (name: string): boolean => l.constant(name) !== undefined;
-  if (count(shapeA) === count(shapeB)) {
+  if (elementCount(shapeA) === elementCount(shapeB)) {
     // Nothing is repeated: any common view will do, best the one that the result needs no other for.
     const blobs = [left, right].filter((name) => !isConstant(name)).map((name) => l.value(name));
     const view = (blobs.find(({ blobShape, shape }) => sameShape(blobShape, shape.slice(1))) ?? blobs[0])
@@ -96,7 +96,7 @@ function operands(l: Lowering, left: string, right: string): string[] {
 
 /** The operand that has the result's shape stays as its blob is, and the other one is seen to fit, where that is possible. */
 function overLargerBlob(l: Lowering, left: string, right: string): string[] | undefined {
-  const isLeftLarger = count(l.shapeOf(left)) > count(l.shapeOf(right));
+  const isLeftLarger = elementCount(l.shapeOf(left)) > elementCount(l.shapeOf(right));
   const [large, small] = isLeftLarger ? [left, right] : [right, left];
   if (l.constant(large)) return undefined;
   const { blob, blobShape, shape } = l.value(large);
@@ -145,7 +145,7 @@ const prelu: Lower = (l, node) => {
   }
   const dims = l.shapeOf(node.inputs[1]);
   const axis = value.shape.length - dims.length + dims.findIndex((d) => d !== 1);
-  if (slope.length !== value.shape[axis] || count(value.shape.slice(0, axis)) !== 1) {
+  if (slope.length !== value.shape[axis] || elementCount(value.shape.slice(0, axis)) !== 1) {
     l.unsupported(`slopes of shape [${dims}]`, "one slope, or one per channel");
   }
   l.result("PReLU", [channelsFirst(l, value, axis)], { num_slope: slope.length }, weights);

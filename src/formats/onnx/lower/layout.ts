@@ -4,14 +4,12 @@
  */
 
 import { GraphError, UnsupportedError } from "../../../base/errors.ts";
-import type { Shape } from "../../../ir/tensor.ts";
+import { elementCount, type Shape } from "../../../ir/tensor.ts";
 import { ordersByRank } from "../../../ops/permute.ts";
-
-export const count = (dims: Shape): number => dims.reduce((a, b) => a * b, 1);
 
 /** The axis of a blob that is exactly ONNX axis `axis`, or -1 when it is split or joined with others. */
 export function axisInBlob(shape: Shape, blob: Shape, axis: number): number {
-  const before = count(shape.slice(0, axis));
+  const before = elementCount(shape.slice(0, axis));
   let prefix = 1;
   for (let i = 0; i < blob.length; i++) {
     if (prefix === before && blob[i] === shape[axis]) return i;
@@ -57,7 +55,7 @@ export function reduceTranspose(shape: Shape, perm: readonly number[]): ReducedT
   }
   const sorted = [...groups].sort((a, b) => a[0] - b[0]);
   return {
-    from: sorted.map((axes) => count(axes.map((axis) => shape[axis]))),
+    from: sorted.map((axes) => elementCount(axes.map((axis) => shape[axis]))),
     perm: groups.map((axes) => sorted.indexOf(axes)),
   };
 }
@@ -116,7 +114,7 @@ function moveRuns(
   runs: readonly (readonly number[])[],
 ): { step: ReducedTranspose; rest: ReducedTranspose } {
   const order = runs.flat();
-  const extentOf = (run: readonly number[]): number => count(run.map((axis) => from[axis]));
+  const extentOf = (run: readonly number[]): number => elementCount(run.map((axis) => from[axis]));
   const sorted = runs.toSorted((a, b) => a[0] - b[0]);
   return {
     step: { from: sorted.map(extentOf), perm: runs.map((run) => sorted.indexOf(run)) },

@@ -1,12 +1,12 @@
 /** Matrix products, softmax, reductions and normalization over axes. */
 import type { Params } from "../../../ir/op.ts";
-import type { Shape } from "../../../ir/tensor.ts";
+import { elementCount, type Shape } from "../../../ir/tensor.ts";
 import type { Weights } from "../../../ir/weight.ts";
 import { axesOf, epsilonOf, normalizeAxis } from "../arguments.ts";
 import { transposeTensor } from "../evaluate.ts";
 import { floatAttribute, intAttribute, type OnnxNode, type OnnxTensor, tensorNumbers } from "../model.ts";
 import type { Lower, Lowering, Value } from "./context.ts";
-import { axisInBlob, blobShapeOf, count } from "./layout.ts";
+import { axisInBlob, blobShapeOf } from "./layout.ts";
 import { floatsOf, weightOf } from "./picture.ts";
 
 /** A fully connected layer over the last axis; `weight` is [outputs, inputs]. */
@@ -17,7 +17,7 @@ function innerProduct(
   bias: readonly number[] | undefined,
 ): void {
   const [outputs, inputs] = weight.dims;
-  const rows = count(value.shape) / inputs;
+  const rows = elementCount(value.shape) / inputs;
   const blob = l.as(value, rows === 1 ? [inputs] : [rows, inputs]);
   const weights: Weights = { weight: weightOf(weight) };
   if (bias) weights.bias = floatsOf(bias);
@@ -110,8 +110,8 @@ const linear: Lower = (l, node) => {
 function withAxis(l: Lowering, value: Value, axis: number): { blob: string; axis: number } {
   const found = axisInBlob(value.shape, value.blobShape, axis);
   if (found >= 0) return { blob: value.blob, axis: found };
-  const before = count(value.shape.slice(0, axis));
-  const after = count(value.shape.slice(axis + 1));
+  const before = elementCount(value.shape.slice(0, axis));
+  const after = elementCount(value.shape.slice(axis + 1));
   const shape = [before, value.shape[axis], after].filter((d, i) => i === 1 || d !== 1);
   return { blob: l.as(value, shape), axis: before === 1 ? 0 : 1 };
 }
@@ -125,7 +125,7 @@ const softmax: Lower = (l, node) => {
   const tail = value.shape.slice(given);
   const seen =
     isOld && tail.filter((d) => d !== 1).length > 1
-      ? { ...value, shape: [...value.shape.slice(0, given), count(tail)] }
+      ? { ...value, shape: [...value.shape.slice(0, given), elementCount(tail)] }
       : value;
   const axis = isOld && seen === value ? Math.max(given + tail.findIndex((d) => d !== 1), given) : given;
   const place = withAxis(l, seen, axis);
@@ -139,12 +139,13 @@ const softmax: Lower = (l, node) => {
 const layerNorm: Lower = (l, node) => {
   const value = l.value(node.inputs[0]);
   const axis = normalizeAxis(intAttribute(node, "axis", -1), value.shape.length);
-  const size = count(value.shape.slice(axis));
+  const size = elementCount(value.shape.slice(axis));
   const gamma = l.optionalNumbers(node.inputs[1]);
   const beta = l.optionalNumbers(node.inputs[2]);
   const isLast =
-    value.blobShape.at(-1) === size && count(value.blobShape.slice(0, -1)) === count(value.shape) / size;
-  const rows = count(value.shape) / size;
+    value.blobShape.at(-1) === size &&
+    elementCount(value.blobShape.slice(0, -1)) === elementCount(value.shape) / size;
+  const rows = elementCount(value.shape) / size;
   const blob = isLast ? value.blob : l.as(value, rows === 1 ? [size] : [rows, size]);
   if (gamma && gamma.length !== size)
     l.unsupported(`a scale of ${gamma.length} elements`, `${size} elements`);

@@ -1,13 +1,13 @@
 /** Layers that only move data: views, transposes, slices, joins and repeats. */
 
 import type { Params } from "../../../ir/op.ts";
-import type { Shape } from "../../../ir/tensor.ts";
+import { elementCount, type Shape } from "../../../ir/tensor.ts";
 import { open } from "../../../ops/crop.ts";
 import { share } from "../../../ops/slice.ts";
 import { normalizeAxis, sliceArguments, sliceRange, splitSizes, transposePerm } from "../arguments.ts";
 import { intAttribute, type OnnxNode, tensorNumbers } from "../model.ts";
 import type { Lower, Lowering, Value } from "./context.ts";
-import { axisInBlob, blobShapeOf, count, permuteOrder, reduceTranspose, transposeSteps } from "./layout.ts";
+import { axisInBlob, blobShapeOf, permuteOrder, reduceTranspose, transposeSteps } from "./layout.ts";
 
 /** A strided slice becomes at most this many pieces. */
 const maxPieces = 64;
@@ -92,9 +92,9 @@ function locate(
   const found = axisInBlob(value.shape, value.blobShape, axis);
   if (found >= 0) return { axis: found, factor: 1 };
   // The outermost axis of the value against the outermost of the blob: whole blocks are blocks in both.
-  if (count(value.shape.slice(0, axis)) !== 1) return undefined;
-  const inner = count(value.shape.slice(axis + 1));
-  const block = count(value.blobShape.slice(1));
+  if (elementCount(value.shape.slice(0, axis)) !== 1) return undefined;
+  const inner = elementCount(value.shape.slice(axis + 1));
+  const block = elementCount(value.blobShape.slice(1));
   if ((start * inner) % block || (length * inner) % block) return undefined;
   return { axis: 0, factor: inner / block };
 }

@@ -1,6 +1,7 @@
 /** Layers that slide over pictures: convolutions, pooling, resizing, padding, and per-channel normalization. */
 
 import type { Params } from "../../../ir/op.ts";
+import { elementCount } from "../../../ir/tensor.ts";
 import type { Weight, Weights } from "../../../ir/weight.ts";
 import { padSameLower, padSameUpper } from "../../../ops/windows.ts";
 import { epsilonOf } from "../arguments.ts";
@@ -16,7 +17,7 @@ import {
 } from "../model.ts";
 import type { Lower, Lowering } from "./context.ts";
 import { channelsFirst } from "./elementwise.ts";
-import { count } from "./layout.ts";
+
 import { resize } from "./resize.ts";
 
 /** Weights in the precision of the file: half floats stay half floats. */
@@ -89,7 +90,12 @@ const conv: Lower = (l, node) => {
   const weights: Weights = { weight: weightOf(weight), ...bias };
   const value = l.value(node.inputs[0]);
   const isPointwise = window.kernel.every((k) => k === 1) && window.pads.every((p) => p === 0);
-  if (value.blobShape.length === 1 && count(value.shape) === value.shape[1] && isPointwise && group === 1) {
+  if (
+    value.blobShape.length === 1 &&
+    elementCount(value.shape) === value.shape[1] &&
+    isPointwise &&
+    group === 1
+  ) {
     // One pixel, as after global pooling: a fully connected layer, without leaving rank 1.
     const params: Params = { num_output: weight.dims[0] };
     if (bias.bias) params.bias_term = 1;
@@ -157,7 +163,7 @@ const convTranspose: Lower = (l, node) => {
 /** ONNX keeps transposed weights as [in, out/group, kh, kw], ncnn as [group, out/group, in/group, kh, kw]. */
 function swapInOut(weight: OnnxTensor, group: number): Weight {
   const [inputs, groupOut, ...kernel] = weight.dims;
-  const area = count(kernel);
+  const area = elementCount(kernel);
   const groupIn = inputs / group;
   const data = weight.data.slice();
   for (let g = 0; g < group; g++) {
@@ -298,7 +304,7 @@ const instanceNorm: Lower = (l, node) => {
   const value = l.value(node.inputs[0]);
   l.checkBatch(value.shape);
   const [, c, ...inner] = value.shape;
-  const blob = l.as(value, inner.length === 2 ? [c, ...inner] : [c, 1, count(inner)]);
+  const blob = l.as(value, inner.length === 2 ? [c, ...inner] : [c, 1, elementCount(inner)]);
   const isAffine = gamma.some((g) => g !== 1) || beta.some((b) => b !== 0);
   const params: Params = { channels: c, eps: Math.fround(epsilonOf(node)), affine: isAffine ? 1 : 0 };
   l.result("InstanceNorm", [blob], params, isAffine ? { gamma: floatsOf(gamma), beta: floatsOf(beta) } : {});
