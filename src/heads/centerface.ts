@@ -154,7 +154,9 @@ export const centerface = defineHead<CenterFaceHead>({
       classes: 1,
       labels: ["face"],
       family: "centerface",
-      notes: [`a heat map, two pairs${hasPoints ? " and five points" : ""} are taken for CenterFace's`],
+      notes: [
+        `the outputs are taken for CenterFace's in this order: heat map, height and width, y and x${hasPoints ? ", five points" : ""}`,
+      ],
     };
   },
 });

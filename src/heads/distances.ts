@@ -266,22 +266,25 @@ function recogniseRaw(view: HeadView): Recognition<DistancesHead> | undefined {
   if (!levels || levels.length < 2) return undefined;
   const heads: DistancesHead[] = [];
   let classes: number | undefined;
-  let isRaw = false;
+  let isBoxesFirst = false;
+  let isUltralytics = false;
   const isSingle = view.tables.length === 1;
   for (const level of levels) {
     const count = level.columns.length;
     const split = splitOf(level);
     if (!split || (classes !== undefined && split.classes !== classes)) return undefined;
-    if (heads.length && isRaw !== (split.origin === "raw" || split.boxesAt === 0)) {
+    if (heads.length && isBoxesFirst !== (split.boxesAt === 0)) {
       return {
         near: "class scores and distances come in another order at one stride than at the next: is an output missing?",
       };
     }
     classes = split.classes;
-    isRaw = split.origin === "raw" || split.boxesAt === 0;
+    isBoxesFirst = split.boxesAt === 0;
     const scores = channelsOf(level, split.scoresAt, classes, split.origin);
     const boxes = channelsOf(level, split.boxesAt, count - classes, "raw");
     if (!scores || !boxes) return undefined;
+    // NanoDet and PicoDet have one convolution for both, in whatever order it is exported.
+    isUltralytics = split.origin === "raw" || (isBoxesFirst && scores.source !== boxes.source);
     heads.push({
       kind: "distances",
       scores: scores.source.blob,
@@ -297,7 +300,8 @@ function recogniseRaw(view: HeadView): Recognition<DistancesHead> | undefined {
   const { bins } = heads[0];
   const where = isSingle ? `the output ${view.tables[0].blob} is` : "the outputs are";
   const what = `${where} taken for ${classes} class scores and distances of ${bins} bins a side`;
-  if (isRaw) return { heads, classes, family: "ultralytics", notes: [`${what}, as YOLOv8 to 12 have them`] };
+  if (isUltralytics)
+    return { heads, classes, family: "ultralytics", notes: [`${what}, as YOLOv8 to 12 have them`] };
   // NanoDet-Plus has four levels in one output, and points at the corners of cells; the older heads have them in the middle.
   if (isSingle && levels.length >= 4) {
     for (const head of heads) head.point = 0;

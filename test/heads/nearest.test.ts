@@ -69,3 +69,14 @@ test("a classifier, and a graph that runs at no usual size", () => {
     near: expect.stringContaining("give the right one with --size"),
   });
 });
+
+test("bins before scores of one convolution are NanoDet's all the same", () => {
+  const graph = nanodet([8, 16, 32], 8);
+  // In the file's order, all distances come first.
+  const outputs = [...graph.outputs].sort().reverse();
+  expect(outputs[0]).toMatch(/^dis/);
+  expect(recognise(graph, { labels, outputs })).toMatchObject({
+    family: "nanodet",
+    toldBy: "for every cell of strides 8, 16, 32: 32 raw, σ of 3",
+  });
+});
