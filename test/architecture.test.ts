@@ -30,7 +30,7 @@ const arrows: Record<string, readonly string[]> = {
   engine: ["ir", "ops", "wasm", "kernels"],
   quantize: ["ir", "ops", "heads", "formats", "engine"],
   detect: ["ir", "heads"],
-  evaluate: ["ir", "detect"],
+  evaluate: ["detect"],
   report: [],
   zoo: ["ir", "ops", "quantize"],
   open: ["ir", "ops", "heads", "formats", "passes", "engine", "detect"],
