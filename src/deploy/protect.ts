@@ -7,7 +7,7 @@ import { counted, quote } from "../base/text.ts";
 import type { GuardFigures, QuantizationGuard } from "../heads/manifest.ts";
 import type { Graph } from "../ir/graph.ts";
 import { withoutVectorConvolutions } from "../passes/index.ts";
-import { type LayerSensitivity, quantizeGraph } from "../quantize/index.ts";
+import { type Corrections, type LayerSensitivity, quantizeGraph } from "../quantize/index.ts";
 import { type Budget, type BudgetInput, keepWithinBudget, workOf } from "./budget.ts";
 import { floor, type Guard, isNear, isWeak, type Shortfall, shortfalls } from "./guard.ts";
 
@@ -26,6 +26,8 @@ export interface ProtectInput extends Omit<BudgetInput, "budget" | "inputs" | "e
   guard: Guard;
   /** A given budget is spent whatever the guard says; without one, `defaultBudget` as far as it is needed. */
   budget?: Budget;
+  /** `corrections` before outputs were set right, where that has been done (`CalibrationResult`). */
+  unshifted?: Corrections;
   /** How the table was made, for advice. */
   method?: string;
   images?: number;
@@ -51,9 +53,14 @@ export async function protect(input: ProtectInput): Promise<Protection> {
   const before = await measure([]);
   const given = isGiven(input.budget) ? input.budget : undefined;
   if (given ? isNothing(given) : !isWeak(before)) return { reasons: new Map(), before, met: true };
-  const enough = async (keep: readonly string[]): Promise<boolean> => isNear(await measure(keep));
+  // Outputs of a destroyed network cannot be set right: what was tried would make layers at the end look bad that are not.
+  const isDestroyed = shortfalls(before, floor).length > 0;
+  const corrections = isDestroyed ? (input.unshifted ?? input.corrections) : input.corrections;
+  const rest = { ...input, corrections };
+  const measureRest = corrections === input.corrections ? measure : measurer(rest);
+  const enough = async (keep: readonly string[]): Promise<boolean> => isNear(await measureRest(keep));
   const budget = given ? { budget: given } : { budget: defaultBudget, enough };
-  return { ...(await keepWithinBudget({ ...input, ...budget, inputs: sensitivityInputs(input) })), before };
+  return { ...(await keepWithinBudget({ ...rest, ...budget, inputs: sensitivityInputs(input) })), before };
 }
 
 const isGiven = (budget: Budget = {}): boolean => Object.values(budget).some((limit) => limit !== undefined);
@@ -151,11 +158,12 @@ function listed(short: readonly Shortfall[]): string {
 
 /** What may help, and with which layers in float it would hold whatever they cost. */
 async function advice(input: ProtectInput, { ranked: known }: Protection): Promise<string[]> {
-  const { method, images } = input;
-  const measure = measurer(input);
+  const { method, images, unshifted, corrections } = input;
+  const rest = { ...input, corrections: unshifted ?? corrections };
+  const measure = measurer(rest);
   const enough = async (keep: readonly string[]): Promise<boolean> => !isWeak(await measure(keep));
   const all = { budget: { work: 1 }, enough, ranked: known, inputs: sensitivityInputs(input) };
-  const { ranked, reasons, met } = await keepWithinBudget({ ...input, ...all });
+  const { ranked, reasons, met } = await keepWithinBudget({ ...rest, ...all });
   const worst = ranked.slice(0, namedLayers).map(({ name }) => name);
   const needed = [...(input.keepFloat ?? []), ...reasons.keys()];
   const work = workOf(input.graph, input.guard.inputs(1)[0], needed);

@@ -4,7 +4,7 @@ import { InputError, UsageError } from "../base/errors.ts";
 import { createSession, type SessionOptions } from "../engine/session.ts";
 import { type CalibrationTable, emptyTable, roundTable } from "../formats/table.ts";
 import type { Graph } from "../ir/graph.ts";
-import { CorrectionStatistics, type Corrections, solveCorrections } from "./corrections.ts";
+import { CorrectionStatistics, type Corrections, copyCorrections, solveCorrections } from "./corrections.ts";
 import { EqSamples, refineByCosine } from "./eq.ts";
 import { equalize } from "./equalize.ts";
 import { type QuantizableLayer, quantizableLayers } from "./layers.ts";
@@ -74,6 +74,8 @@ export interface CalibrationResult {
   table: CalibrationTable;
   /** Integer weights and biases that are better than rounding to nearest; empty except with `auto`. */
   corrections: Corrections;
+  /** The same before the outputs were set right with all layers int8: where to begin anew when others stay float. */
+  unshifted: Corrections;
   /** In graph order. */
   layers: LayerReport[];
 }
@@ -107,12 +109,14 @@ export async function calibrate(
   const layers = quantizableLayers(calibrated);
   let table = chooseScales(layers, observations, method, percentile);
   let corrections: Corrections = new Map();
+  let unshifted: Corrections = new Map();
   if (method === "auto" && !without.includes("round")) {
     const statistics = new CorrectionStatistics(layers, table);
     await forEachPicture(calibrated, source, options, "correct", correctionImages, (blobs) =>
       statistics.add(blobs),
     );
     corrections = solveCorrections(statistics, table, observations);
+    unshifted = copyCorrections(corrections);
     await shiftOutputs(calibrated, source, { table, corrections }, options);
   }
   if (method === "eq") {
@@ -122,7 +126,7 @@ export async function calibrate(
   }
   const images = Math.max(0, ...[...observations.values()].map((observation) => observation.images));
   const reports = layers.map((layer) => reportLayer(layer, observations.get(layer.input)!, table));
-  return { method, images, graph: calibrated, table, corrections, layers: reports };
+  return { method, images, graph: calibrated, table, corrections, unshifted, layers: reports };
 }
 
 /**

@@ -20,6 +20,10 @@ export type Corrections = Map<string, RoundedLayer>;
  */
 const longestPatch = 1600;
 
+/** The same with biases of their own, which may be changed. */
+export const copyCorrections = (corrections: Corrections): Corrections =>
+  new Map([...corrections].map(([name, each]) => [name, { ...each, bias: each.bias.slice() }]));
+
 /** Gathers what `solveCorrections` needs, picture by picture; memory does not grow with the pictures. */
 export class CorrectionStatistics {
   readonly moments: Map<string, PatchMoments>;

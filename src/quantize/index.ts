@@ -17,7 +17,7 @@ export {
   observeSource,
   shiftOutputs,
 } from "./calibrate.ts";
-export { applyCorrections, type Corrections } from "./corrections.ts";
+export { applyCorrections, type Corrections, copyCorrections } from "./corrections.ts";
 export { type QuantizableLayer, quantizableLayers } from "./layers.ts";
 export { BlobObservation, mergeObservations, type Observations } from "./observe.ts";
 export type { Importance } from "./outputs.ts";

@@ -1,8 +1,9 @@
 /** Which layers stay float: those asked for, those that a budget allows, and those without which int8 would not be the float network's. */
 import { UnsupportedError, UsageError } from "../../base/errors.ts";
-import { quantizeGraph, shiftOutputs } from "../../quantize/index.ts";
+import { copyCorrections, quantizeGraph, shiftOutputs } from "../../quantize/index.ts";
 import { type EvaluationEntry, readEntries } from "../evaluate.ts";
 import { Guard, guardEntries } from "../guard.ts";
+import type { Job } from "../job.ts";
 import { judge, type ProtectInput, protect } from "../protect.ts";
 import type { Stage } from "../stage.ts";
 
@@ -17,9 +18,11 @@ export const keepFloat: Stage = {
       );
     }
     const guard = await Guard.start(job.float, job.items(guardEntries(job.calibration)), { threads, signal });
-    const { graph, table, corrections, method, images } = job.calibrated;
+    // The outputs were set right with all layers int8; with some in float, other shifts are left.
+    if (asked.length) await setOutputsRight(job, asked);
+    const { graph, table, corrections, unshifted, method, images } = job.calibrated;
     const input: ProtectInput = {
-      ...{ guard, graph, table, corrections, method, images, budget, threads, signal },
+      ...{ guard, graph, table, corrections, unshifted, method, images, budget, threads, signal },
       ...{ manifest: job.float.manifest, keepFloat: asked, size: job.size },
       items: labelled ? () => job.items(job.evaluation) : undefined,
       onProgress: (what, done, total) => job.progress(what, done, total),
@@ -35,18 +38,26 @@ export const keepFloat: Stage = {
       job.notes.push("Layers that stay float were chosen on the same pictures as accuracy is measured on.");
     }
     const kept = [...job.kept.keys()];
-    if (kept.length) {
-      // The outputs were set right with all layers int8; with some in float, other shifts are left.
-      const int8Of = { table, corrections, keepFloat: kept };
-      await shiftOutputs(graph, job.calibrationSource(), int8Of, job.calibrateOptions());
-    }
-    const int8 = quantizeGraph(graph, table, { corrections, keepFloat: kept });
+    if (found.reasons.size) await setOutputsRight(job, kept);
+    const int8 = quantizeGraph(graph, table, { corrections: job.calibrated.corrections, keepFloat: kept });
     const { record, problem, note } = await judge(input, found, int8, kept);
     if (problem && !job.options.force) throw new UnsupportedError(`${job.name}: ${problem}`);
     job.guard = record;
     if (problem ?? note) job.notes.push(problem ?? note ?? "");
   },
 };
+
+async function setOutputsRight(job: Job, keepFloat: readonly string[]): Promise<void> {
+  const { graph, table, unshifted } = job.calibrated;
+  const corrections = copyCorrections(unshifted);
+  await shiftOutputs(
+    graph,
+    job.calibrationSource(),
+    { table, corrections, keepFloat },
+    job.calibrateOptions(),
+  );
+  job.calibrated = { ...job.calibrated, corrections };
+}
 
 async function hasTruth(entries: readonly EvaluationEntry[]): Promise<boolean> {
   for await (const { truth } of readEntries(entries, () => {})) return truth !== undefined;
