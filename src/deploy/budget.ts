@@ -45,8 +45,11 @@ export interface BudgetInput {
   inputs: readonly Blobs[];
   /** What `sensitivity` has found already. */
   ranked?: readonly LayerSensitivity[];
-  /** With it, layers are taken from the most sensitive on only until it holds, within the budget of time or work. */
-  enough?: (keepFloat: readonly string[]) => Promise<boolean>;
+  /**
+   * How good the network is with these in float. With it, layers are taken from the most sensitive on, within the budget of time or
+   * work, only until it is 1; where that is not reached, as few as are about as good as any.
+   */
+  quality?: (keepFloat: readonly string[]) => Promise<number>;
   /** Labelled pictures, for a budget of AP. */
   items?: () => AsyncIterable<EvaluationItem>;
   size?: { width: number; height: number };
@@ -63,7 +66,7 @@ export interface BudgetResult {
   reasons: Map<string, string>;
   /** AP lost with these in float; missing without a budget of AP. */
   apLoss?: number;
-  /** Whether the budget of AP is kept, and `enough` holds. */
+  /** Whether the budget of AP is kept, and `quality` reached. */
   met: boolean;
   /** All layers, most sensitive first. */
   ranked: readonly LayerSensitivity[];
@@ -105,13 +108,27 @@ export async function keepWithinBudget(given: BudgetInput): Promise<BudgetResult
     order = order.slice(0, count);
     apLoss = await lossWith(count);
     met = apLoss <= most;
-  } else if (input.enough) {
-    const { enough } = input;
-    const count = await fewest(order.length, (tried) => enough(order.slice(0, tried)));
-    met = await enough(order.slice(0, count));
-    order = order.slice(0, count);
+  } else if (input.quality) {
+    const { quality } = input;
+    const found = new Map<number, number>();
+    const isEnough = async (tried: number): Promise<boolean> => {
+      found.set(tried, await quality(order.slice(0, tried)));
+      return (found.get(tried) ?? 0) >= 1;
+    };
+    const count = await fewest(order.length, isEnough);
+    met = (found.get(count) ?? 0) >= 1;
+    order = order.slice(0, met ? count : aboutBest(found));
   }
   return { reasons: new Map(order.map((name) => [name, reason(name)])), apLoss, met, ranked };
+}
+
+/** What two measurements may differ by without a reason. */
+const chance = 0.005;
+
+/** The least count that is about as good as any. */
+function aboutBest(found: ReadonlyMap<number, number>): number {
+  const best = Math.max(...found.values());
+  return Math.min(...[...found].filter(([, quality]) => quality >= best - chance).map(([count]) => count));
 }
 
 function budgetText({ ap, time, work }: Budget): string {

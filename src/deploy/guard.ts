@@ -218,5 +218,11 @@ export function shortfalls({ parts, outputs, fidelity: found }: GuardFigures, le
 
 /** Whether int8 calls for layers in float. */
 export const isWeak = (figures: GuardFigures): boolean => shortfalls(figures, weak).length > 0;
-/** Whether those that stay float are enough. */
-export const isNear = (figures: GuardFigures): boolean => shortfalls(figures, aim).length === 0;
+/** How near int8 is to the float network with those that stay float; from 1 on they are enough. */
+export function nearness({ parts, outputs, fidelity: found }: GuardFigures): number {
+  const judged = [...(found === undefined ? parts : []), ...outputs];
+  return Math.min(
+    ...(found === undefined ? [] : [found / aim.fidelity]),
+    ...judged.flatMap(({ sqnr, cosine }) => [sqnr / aim.sqnr, cosine / aim.cosine]),
+  );
+}

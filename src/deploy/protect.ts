@@ -9,7 +9,7 @@ import type { Graph } from "../ir/graph.ts";
 import { withoutVectorConvolutions } from "../passes/index.ts";
 import { type Corrections, type LayerSensitivity, quantizeGraph } from "../quantize/index.ts";
 import { type Budget, type BudgetInput, keepWithinBudget, workOf } from "./budget.ts";
-import { floor, type Guard, isNear, isWeak, type Shortfall, shortfalls } from "./guard.ts";
+import { floor, type Guard, isWeak, nearness, type Shortfall, shortfalls } from "./guard.ts";
 
 /** What may stay float where nobody has said it. */
 const defaultBudget: Budget = { work: 0.1 };
@@ -22,7 +22,7 @@ const listedLayers = 24;
 const enoughPictures = 64;
 
 /** What `protect` needs: the int8 network, and what may be done to it. */
-export interface ProtectInput extends Omit<BudgetInput, "budget" | "inputs" | "enough" | "ranked"> {
+export interface ProtectInput extends Omit<BudgetInput, "budget" | "inputs" | "quality" | "ranked"> {
   guard: Guard;
   /** A given budget is spent whatever the guard says; without one, `defaultBudget` as far as it is needed. */
   budget?: Budget;
@@ -58,8 +58,8 @@ export async function protect(input: ProtectInput): Promise<Protection> {
   const corrections = isDestroyed ? (input.unshifted ?? input.corrections) : input.corrections;
   const rest = { ...input, corrections };
   const measureRest = corrections === input.corrections ? measure : measurer(rest);
-  const enough = async (keep: readonly string[]): Promise<boolean> => isNear(await measureRest(keep));
-  const budget = given ? { budget: given } : { budget: defaultBudget, enough };
+  const quality = async (keep: readonly string[]): Promise<number> => nearness(await measureRest(keep));
+  const budget = given ? { budget: given } : { budget: defaultBudget, quality };
   return { ...(await keepWithinBudget({ ...rest, ...budget, inputs: sensitivityInputs(input) })), before };
 }
 
@@ -161,8 +161,8 @@ async function advice(input: ProtectInput, { ranked: known }: Protection): Promi
   const { method, images, unshifted, corrections } = input;
   const rest = { ...input, corrections: unshifted ?? corrections };
   const measure = measurer(rest);
-  const enough = async (keep: readonly string[]): Promise<boolean> => !isWeak(await measure(keep));
-  const all = { budget: { work: 1 }, enough, ranked: known, inputs: sensitivityInputs(input) };
+  const quality = async (keep: readonly string[]): Promise<number> => Number(!isWeak(await measure(keep)));
+  const all = { budget: { work: 1 }, quality, ranked: known, inputs: sensitivityInputs(input) };
   const { ranked, reasons, met } = await keepWithinBudget({ ...rest, ...all });
   const worst = ranked.slice(0, namedLayers).map(({ name }) => name);
   const needed = [...(input.keepFloat ?? []), ...reasons.keys()];

@@ -40,3 +40,21 @@ test("a budget of work: the most sensitive layers for their multiply-accumulates
   expect([...(await chosen(1)).keys()].sort()).toEqual([...macs.keys()].sort());
   expect([...(await chosen(0.3))]).toEqual([...some]);
 });
+
+test("as few layers as are enough, or as are about as good as any", async () => {
+  const graph = network();
+  const { table } = await calibrate(graph, pictures(6), { method: "minmax" });
+  const { manifest } = assumeManifest(graph, "units");
+  const inputs: Record<string, Tensor>[] = [];
+  for await (const input of pictures(2, 9)()) inputs.push(input);
+  const kept = async (quality: (count: number) => number) => {
+    const given = { graph, manifest, table, inputs, budget: { work: 1 } };
+    const result = await keepWithinBudget({ ...given, quality: async (keep) => quality(keep.length) });
+    return { count: result.reasons.size, met: result.met };
+  };
+  expect(await kept((count) => Number(count >= 3))).toEqual({ count: 3, met: true });
+  expect(await kept(() => 1)).toEqual({ count: 0, met: true });
+  // Of 0, 1, 2, 4 and all, two are as good as more, but for chance.
+  expect(await kept((count) => (count >= 2 ? 0.8 + count / 10_000 : 0.1))).toEqual({ count: 2, met: false });
+  expect(await kept((count) => 0.1 * count - 0.05 * Number(count > 4))).toEqual({ count: 7, met: false });
+});
