@@ -17,7 +17,7 @@ const sensitivityPictures = 4;
 /** So many of the worst layers are named. */
 const namedLayers = 8;
 /** A list of at most so many layers can be given to `--keep-float`. */
-const listedLayers = 24;
+const listedLayers = 40;
 /** More calibration pictures than this hardly help. */
 const enoughPictures = 64;
 
@@ -157,24 +157,43 @@ function listed(short: readonly Shortfall[]): string {
 }
 
 /** What may help, and with which layers in float it would hold whatever they cost. */
-async function advice(input: ProtectInput, { ranked: known }: Protection): Promise<string[]> {
-  const { method, images, unshifted, corrections } = input;
-  const rest = { ...input, corrections: unshifted ?? corrections };
-  const measure = measurer(rest);
-  const quality = async (keep: readonly string[]): Promise<number> => Number(!isWeak(await measure(keep)));
-  const all = { budget: { work: 1 }, quality, ranked: known, inputs: sensitivityInputs(input) };
-  const { ranked, reasons, met } = await keepWithinBudget({ ...rest, ...all });
-  const worst = ranked.slice(0, namedLayers).map(({ name }) => name);
-  const needed = [...(input.keepFloat ?? []), ...reasons.keys()];
-  const work = workOf(input.graph, input.guard.inputs(1)[0], needed);
-  const named = needed.length <= listedLayers ? `: --keep-float ${needed.join(" ")}` : "";
+async function advice(input: ProtectInput, { ranked }: Protection): Promise<string[]> {
+  const { method, images } = input;
+  const needed = await neededLayers(input, ranked);
+  const work = workOf(input.graph, input.guard.inputs(1)[0], needed.layers);
+  const option =
+    needed.layers.length <= listedLayers
+      ? `--keep-float ${needed.layers.join(" ")}`
+      : `--budget-time ${Math.ceil(100 * work)}%`;
   return [
-    `the most sensitive layers are ${worst.join(", ")}`,
-    met
-      ? `${floatLayers(needed.length, work)} would do${named || `: --budget-time ${Math.ceil(100 * work)}%`}`
+    `the most sensitive layers are ${needed.worst.slice(0, namedLayers).join(", ")}`,
+    needed.met
+      ? `${floatLayers(needed.layers.length, work)} would do: ${option}`
       : "not even all layers in float would do: table or corrections are of another model, or broken",
     ...(images !== undefined && images < enoughPictures ? ["more calibration pictures may help"] : []),
-    ...(method === "auto" ? [] : ["so may a table of calibrate --method auto"]),
+    ...(method === "auto" ? [] : ["a table of calibrate --method auto may be better"]),
     "--force writes the files all the same",
   ];
+}
+
+/** Layers with which in float int8 would do, those asked for among them: of the smallest budget of work that has some. */
+async function neededLayers(
+  input: ProtectInput,
+  known: Protection["ranked"],
+): Promise<{ layers: string[]; worst: string[]; met: boolean }> {
+  const rest = { ...input, corrections: input.unshifted ?? input.corrections, ranked: known };
+  const measure = measurer(rest);
+  const quality = async (keep: readonly string[]): Promise<number> => Number(!isWeak(await measure(keep)));
+  const inputs = sensitivityInputs(input);
+  let found = await keepWithinBudget({ ...rest, quality, inputs, budget: defaultBudget });
+  for (const work of [0.2, 0.4, 1]) {
+    if (found.met) break;
+    const { ranked } = found;
+    found = await keepWithinBudget({ ...rest, quality, inputs, ranked, budget: { work } });
+  }
+  return {
+    layers: [...(input.keepFloat ?? []), ...found.reasons.keys()],
+    worst: found.ranked.map(({ name }) => name),
+    met: found.met,
+  };
 }
