@@ -76,11 +76,11 @@ def tensors(pictures):
 def levelled(layer, found, is_score, bins):
     """Gives the values of a last layer a spread; some scores are above 0, and distances make boxes."""
     first = found[0]
-    spread, mean = (1.5, 0.0) if is_score else (1.0, 0.0) if bins > 1 else (0.5, 4.0)
+    spread, mean = (0.4, 0.0) if is_score else (1.0, 0.0) if bins > 1 else (0.5, 4.0)
     factor, centre = spread / first.std(), first.mean((0, 2, 3))
     if is_score:
-        # At least 12 of each picture at the first size are above 0.
-        mean = -factor * (first - centre[:, None, None]).flatten(1).topk(12).values[:, -1].min()
+        # At least 12 of each picture at the first size are found, and none is so sure that its score is 1.
+        mean = -0.9 - factor * (first - centre[:, None, None]).flatten(1).topk(12).values[:, -1].min()
     layer.weight.data *= factor
     layer.bias.data = (layer.bias.data - centre) * factor + mean
 
@@ -147,12 +147,14 @@ def widened(file):
     return target
 
 
-def rounded(yolo):
-    """With weights (biases stay) as float16 stores them, BatchNorm folded before."""
+def cut(yolo):
+    """With weights (not biases) as pnnx stores them in float16, where it cuts and does not round; BatchNorm folded before."""
     yolo.fuse()
     for parameter in yolo.model.parameters():
         if parameter.ndim > 1:
-            parameter.data = parameter.data.half().float()
+            bits = parameter.data.view(torch.int32) & ~0x1FFF
+            small = (parameter.data * 2**24).trunc() / 2**24
+            parameter.data = torch.where(parameter.data.abs() < 2**-14, small, bits.view(torch.float32))
     return yolo
 
 
@@ -204,7 +206,7 @@ def entries_of(name, folder, pictures, wanted):
             entry["boxes"] = truth[f"{size}x{size}"]
         else:
             by_export = lambda: YOLO(widened(file) if way == "half" else file, task="detect")
-            own = rounded(many_of(checkpoint)) if file.is_dir() else by_export()
+            own = cut(many_of(checkpoint)) if file.is_dir() else by_export()
             entry["boxes"] = boxes_of(own, pictures[sizes[0]], size)
         if way in ("plain", "ncnn", "simplify"):
             entry["others"] = {k: v for k, v in truth.items() if k != f"{size}x{size}"}

@@ -14,8 +14,9 @@ import { inspect } from "../../src/cli/inspect.ts";
 import { modelOptions } from "../../src/cli/names.ts";
 import { profileCommand } from "../../src/cli/profile.ts";
 import { quantize } from "../../src/cli/quantize.ts";
-import type { Manifest } from "../../src/index.ts";
-import { png, put, run, temporaryFolder, tinyFiles } from "./_run.ts";
+import { type Manifest, modelFiles } from "../../src/index.ts";
+import { load } from "../../src/node.ts";
+import { png, put, run, temporaryFolder, tinyFiles, tinyModel } from "./_run.ts";
 
 const folder = temporaryFolder();
 const manifest = put(folder, { "tiny.json": "", ...tinyFiles() });
@@ -110,4 +111,22 @@ test("calibrated so, quantized so", async () => {
   expect(err).toMatch(/calibrated with other pictures than it is to be run with: pixel RGB against BGR/);
   const int8 = JSON.parse(readFileSync(path.join(out, "tiny-int8.json"), "utf8")) as Manifest;
   expect(int8.input).toMatchObject(yolox);
+});
+
+test("a size that the graph is not made for is refused, said with the size that it is for", async () => {
+  const { graph, manifest } = tinyModel("bound");
+  graph.node("reshape")!.params.w = 64;
+  const file = put(folder, { "bound.json": "", ...modelFiles(graph, manifest) });
+  expect((await run("detect", file, picture, "--imgsz", "64")).code).toBe(0);
+  const { code, err } = await run("detect", file, picture, "--imgsz", "96");
+  expect([code, err]).toEqual([
+    1,
+    expect.stringMatching(/size as told: .*does not run on 96x96x3: .*reshape/),
+  ]);
+  const model = await load(file);
+  const white = { width: 64, height: 64, channels: 3, data: new Uint8Array(64 * 64 * 3) } as const;
+  await expect(model.detect(white, { size: 96 })).rejects.toThrow(
+    /bound does not run at 96x96; use 64x64.*reshape/,
+  );
+  model.close();
 });

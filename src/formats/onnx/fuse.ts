@@ -12,6 +12,7 @@ import {
   floatAttribute,
   int,
   intAttribute,
+  ints,
   intsAttribute,
   makeTensor,
   type OnnxAttribute,
@@ -27,7 +28,7 @@ import { removeDead } from "./simplify.ts";
 export const ncnnDomain = "ncnn";
 
 /** Rewrites in place and returns how often each pattern was found. */
-export function fusePatterns(model: OnnxModel, shapes: ReadonlyMap<string, OnnxShape>): Map<string, number> {
+export function fusePatterns(model: OnnxModel, shapes: Map<string, OnnxShape>): Map<string, number> {
   const counts = new Map<string, number>();
   // Inner patterns first: a hard-swish may contain a hard-sigmoid, a GroupNorm an InstanceNorm.
   for (const rule of rules) {
@@ -43,13 +44,13 @@ export function fusePatterns(model: OnnxModel, shapes: ReadonlyMap<string, OnnxS
 
 class View {
   readonly graph: OnnxGraph;
-  readonly shapes: ReadonlyMap<string, OnnxShape>;
+  readonly shapes: Map<string, OnnxShape>;
   readonly opset: number;
   private readonly producers = new Map<string, OnnxNode>();
   private readonly readers = new Map<string, OnnxNode[]>();
   private readonly outputs: ReadonlySet<string>;
 
-  constructor(graph: OnnxGraph, shapes: ReadonlyMap<string, OnnxShape>, opset: number) {
+  constructor(graph: OnnxGraph, shapes: Map<string, OnnxShape>, opset: number) {
     this.graph = graph;
     this.shapes = shapes;
     this.opset = opset;
@@ -412,6 +413,26 @@ const transposedRight: Rule = (node, view) => {
   return "MatMul-Transpose";
 };
 
+/** Softmax over the last axis between two transposes, as exporters below opset 13 have it for others: one transpose does. */
+const turnedSoftmax: Rule = (node, view) => {
+  const softmax = node.opType === "Transpose" ? view.producer(node.inputs[0], "Softmax") : undefined;
+  const before = softmax && view.producer(softmax.inputs[0], "Transpose");
+  const [first, second] = [before, node].map((each) => each && intsAttribute(each, "perm"));
+  const shape = view.shapes.get(node.outputs[0]);
+  if (!softmax || !before || !first || !second || !shape) return undefined;
+  const last = first.length - 1;
+  const axis = intAttribute(softmax, "axis", view.opset < 13 ? 1 : -1);
+  const isRead = [before, softmax].some(
+    ({ outputs: [name] }) => view.readersOf(name).length !== 1 || view.isOutput(name),
+  );
+  if (isRead || (axis !== last && axis !== -1)) return undefined;
+  const perm = second.map((from) => first[from]);
+  become(softmax, "Transpose", [before.inputs[0]], { perm: ints(perm) });
+  view.shapes.set(softmax.outputs[0], shape);
+  become(node, "Softmax", [softmax.outputs[0]], { axis: int(second.indexOf(last)) }, ncnnDomain);
+  return "Transpose-Softmax-Transpose";
+};
+
 /** ReduceMean over rows, then over columns: the global average. */
 const twoMeans: Rule = (node, view) => {
   if (node.opType !== "ReduceMean") return undefined;
@@ -446,5 +467,6 @@ const rules: readonly Rule[] = [
   linear,
   expand,
   transposedRight,
+  turnedSoftmax,
   twoMeans,
 ];

@@ -119,7 +119,7 @@ function withAxis(l: Lowering, value: Value, axis: number): { blob: string; axis
 const softmax: Lower = (l, node) => {
   const value = l.value(node.inputs[0]);
   const rank = value.shape.length;
-  const isOld = l.opset < 13;
+  const isOld = l.opset < 13 && node.domain === "";
   const given = normalizeAxis(intAttribute(node, "axis", isOld ? 1 : -1), rank);
   // Before opset 13 everything from the axis on is one axis.
   const tail = value.shape.slice(given);
