@@ -7,8 +7,6 @@ import { GraphError } from "../../base/errors.ts";
 import { elementCount } from "../../ir/tensor.ts";
 import { floatAttribute, intsAttribute, type OnnxNode, type OnnxTensor, tensorNumbers } from "./model.ts";
 
-export { elementCount as count };
-
 /** Row-major strides, 0 where an axis of extent 1 is broadcast to `target`. */
 export function broadcastStrides(dims: readonly number[], target: readonly number[]): number[] {
   const strides = new Array<number>(target.length).fill(0);

@@ -1,6 +1,8 @@
 /** A model that was exported for several pictures at once, made for one. */
+
 import { UnsupportedError } from "../../base/errors.ts";
-import { count } from "./arguments.ts";
+import { elementCount } from "../../ir/tensor.ts";
+
 import type { OnnxShape } from "./infer.ts";
 import {
   cloneModel,
@@ -77,7 +79,7 @@ function singleOf(
   const isPointwise = ["Add", "Concat", "Div", "Mul", "Sub"].includes(node.opType);
   if (!isPointwise || constant.dims.length < 3 || constant.dims[0] !== batch) return undefined;
   // A grid or the like that was written out for every picture.
-  const part = count(constant.dims.slice(1));
+  const part = elementCount(constant.dims.slice(1));
   const first = constant.data.slice(0, part);
   const isAlike = constant.data.every((value, i) => value === first[i % part]);
   return isAlike ? { ...constant, dims: [1, ...constant.dims.slice(1)], data: first } : undefined;

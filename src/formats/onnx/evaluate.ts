@@ -5,11 +5,11 @@
 
 import { GraphError } from "../../base/errors.ts";
 import { roundHalfEven, sigmoid } from "../../base/maths.ts";
+import { elementCount } from "../../ir/tensor.ts";
 import { erf } from "../../ops/error-function.ts";
 import {
   axesOf,
   broadcastStrides,
-  count,
   flattenDims,
   normalizeAxis,
   reshapeDims,
@@ -47,7 +47,8 @@ export class FoldRefused extends GraphError {}
 function checkSize(dims: readonly number[], inputs: Inputs): void {
   const largest = Math.max(foldLimit, ...inputs.map((t) => (t ? tensorSize(t) : 0)));
   if (dims.some((d) => !(Number.isSafeInteger(d) && d >= 0))) throw new GraphError(`extents [${dims}]`);
-  if (count(dims) > largest) throw new FoldRefused(`a constant of shape [${dims}] is too large to fold`);
+  if (elementCount(dims) > largest)
+    throw new FoldRefused(`a constant of shape [${dims}] is too large to fold`);
 }
 
 function need(inputs: Inputs, index: number): OnnxTensor {
@@ -63,7 +64,7 @@ function walk(
   start: number,
   visit: (at: number) => void,
 ): void {
-  const total = count(dims);
+  const total = elementCount(dims);
   const index = new Array<number>(dims.length).fill(0);
   let at = start;
   for (let n = 0; n < total; n++) {
@@ -84,7 +85,7 @@ function gatherBy(
   start: number,
 ): OnnxTensor {
   const out = input.data.slice(0, 0).constructor as new (n: number) => OnnxTensor["data"];
-  const data = new out(count(dims));
+  const data = new out(elementCount(dims));
   let n = 0;
   walk(dims, strides, start, (at) => {
     data[n++] = input.data[at];
@@ -157,8 +158,8 @@ const reduce =
     );
     const kept = x.dims.map((_, i) => i).filter((i) => !axes.has(i));
     const moved = tensorNumbers(transposeTensor(x, [...kept, ...axes]));
-    const inner = count([...axes].map((a) => x.dims[a]));
-    const outer = count(kept.map((a) => x.dims[a]));
+    const inner = elementCount([...axes].map((a) => x.dims[a]));
+    const outer = elementCount(kept.map((a) => x.dims[a]));
     const out: number[] = [];
     for (let o = 0; o < outer; o++) {
       let acc = start;
@@ -190,8 +191,8 @@ const gather: Evaluate = (node, inputs) => {
   const x = need(inputs, 0);
   const indices = need(inputs, 1);
   const axis = normalizeAxis(intAttribute(node, "axis", 0), x.dims.length);
-  const outer = count(x.dims.slice(0, axis));
-  const inner = count(x.dims.slice(axis + 1));
+  const outer = elementCount(x.dims.slice(0, axis));
+  const inner = elementCount(x.dims.slice(axis + 1));
   const dims = [...x.dims.slice(0, axis), ...indices.dims, ...x.dims.slice(axis + 1)];
   checkSize(dims, inputs);
   const extent = x.dims[axis];
@@ -214,15 +215,18 @@ const concat: Evaluate = (node, inputs) => {
   const axis = normalizeAxis(intAttribute(node, "axis", 0), parts[0].dims.length);
   const dims = [...parts[0].dims];
   dims[axis] = parts.reduce((sum, part) => sum + part.dims[axis], 0);
-  const outer = count(dims.slice(0, axis));
+  const outer = elementCount(dims.slice(0, axis));
   const out: number[] = [];
-  const rows = parts.map((part) => ({ inner: count(part.dims.slice(axis)), numbers: tensorNumbers(part) }));
+  const rows = parts.map((part) => ({
+    inner: elementCount(part.dims.slice(axis)),
+    numbers: tensorNumbers(part),
+  }));
   for (let o = 0; o < outer; o++) {
     for (const { inner, numbers } of rows) {
       for (let i = 0; i < inner; i++) out.push(numbers[o * inner + i]);
     }
   }
-  if (out.length !== count(dims)) throw new GraphError("shapes to concatenate do not fit");
+  if (out.length !== elementCount(dims)) throw new GraphError("shapes to concatenate do not fit");
   return [makeTensor(parts[0].type, dims, out)];
 };
 
@@ -262,7 +266,7 @@ const constantOfShape: Evaluate = (node, inputs) => {
   checkSize(dims, inputs);
   const value = tensorAttribute(node, "value");
   const fill = value ? tensorNumbers(value)[0] : 0;
-  return [makeTensor(value?.type ?? "float32", dims, new Array<number>(count(dims)).fill(fill))];
+  return [makeTensor(value?.type ?? "float32", dims, new Array<number>(elementCount(dims)).fill(fill))];
 };
 
 const expand: Evaluate = (_, inputs) => {
@@ -314,7 +318,7 @@ const scatterNd: Evaluate = (_, inputs) => {
   const [x, indices, updates] = [0, 1, 2].map((i) => need(inputs, i));
   const depth = indices.dims.at(-1) ?? 0;
   const strides = rowMajor(x.dims);
-  const inner = count(x.dims.slice(depth));
+  const inner = elementCount(x.dims.slice(depth));
   const data = x.data.slice();
   const at = tensorNumbers(indices);
   for (let n = 0; n < at.length / depth; n++) {
@@ -368,7 +372,7 @@ const withDims =
   (node, inputs, opset) => {
     const x = need(inputs, 0);
     const result = dims(node, inputs, opset);
-    if (count(result) !== tensorSize(x)) throw new GraphError(`[${x.dims}] cannot become [${result}]`);
+    if (elementCount(result) !== tensorSize(x)) throw new GraphError(`[${x.dims}] cannot become [${result}]`);
     return [{ ...x, dims: result }];
   };
 

@@ -4,7 +4,8 @@
  */
 
 import { fitTo, near } from "../../base/fit.ts";
-import { count, ravel, unravel } from "./arguments.ts";
+import { elementCount } from "../../ir/tensor.ts";
+import { ravel, unravel } from "./arguments.ts";
 import { allKnown } from "./dims.ts";
 import { type ElementType, isInteger } from "./elements.ts";
 import type { OnnxShape } from "./infer.ts";
@@ -43,7 +44,7 @@ export function cutInputCode(
   const dims = input && shapes.get(input.name);
   if (graph.inputs.length !== 1 || !dims || !allKnown(dims)) return undefined;
   const isWhole = input.type !== undefined && isInteger(input.type);
-  for (const value of candidates(model, shapes, input.name, count(dims))) {
+  for (const value of candidates(model, shapes, input.name, elementCount(dims))) {
     const formulas = formulasOf(model, shapes, input.name, dims, value, isWhole);
     if (!formulas) continue;
     const shape = shapes.get(value) ?? [];
@@ -83,7 +84,8 @@ function candidates(
     for (const name of node.outputs) {
       early.add(name);
       const shape = shapes.get(name);
-      if (shape?.length !== 4 || !allKnown(shape) || shape[0] !== 1 || count(shape) !== elements) continue;
+      if (shape?.length !== 4 || !allKnown(shape) || shape[0] !== 1 || elementCount(shape) !== elements)
+        continue;
       if (shape[1] === 1 || shape[1] === 3) found.push(name);
     }
   }

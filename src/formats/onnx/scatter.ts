@@ -2,7 +2,8 @@
  * Assignments to a slice (`y[..., 0:2] = …`), which exporters write as ScatterND with constant indices: they become a Concat of what
  * stays and what is written.
  */
-import { count, rowMajor, unravel } from "./arguments.ts";
+import { elementCount } from "../../ir/tensor.ts";
+import { rowMajor, unravel } from "./arguments.ts";
 import { allKnown } from "./dims.ts";
 import type { ElementType } from "./elements.ts";
 import type { OnnxShape } from "./infer.ts";
@@ -12,7 +13,7 @@ import { int, makeTensor, type OnnxModel, type OnnxNode, type OnnxTensor, tensor
 export function scatterPlaces(indices: OnnxTensor, dims: readonly number[]): number[] {
   const depth = indices.dims.at(-1) ?? 0;
   const strides = rowMajor(dims);
-  const inner = count(dims.slice(depth));
+  const inner = elementCount(dims.slice(depth));
   const at = tensorNumbers(indices);
   const places: number[] = [];
   for (let n = 0; n < at.length / depth; n++) {
@@ -37,7 +38,7 @@ function sliceOf(
   const sizes = dims.map((_, axis) => last[axis] - first[axis] + 1);
   const partial = dims.flatMap((extent, axis) => (sizes[axis] === extent ? [] : [axis]));
   const [axis = 0] = partial;
-  if (partial.length > 1 || count(sizes) !== places.length) return undefined;
+  if (partial.length > 1 || elementCount(sizes) !== places.length) return undefined;
   const isInOrder = places.every((place, i) => {
     let [rest, expected] = [i, 0];
     for (let d = dims.length - 1; d >= 0; d--) {
