@@ -1,21 +1,20 @@
 /**
- * Prints the table of docs/detectors.md: every model is opened, converted, opened again, quantized on 16 pictures, and measured on pictures.
+ * Prints the table of docs/detectors.md: every model is opened, converted, opened again, deployed with 16 pictures, and measured on pictures.
  *
- *     node scripts/detector-matrix.ts [--only PART-OF-NAME] [EXPORTS …]
+ *     node scripts/detector-matrix.ts [--only PART-OF-NAME] [--float] [EXPORTS …]
  *
  * Models: those of the data folder (NCNNKIT_DATA, default ../shared), against decoding in numpy (test/heads/goldens.json); of folders
  * EXPORTS that scripts/ultralytics-sweep.py filled, against the boxes in their index.json; and the detectors of ncnn's benchmark with weights
- * out of a seed, for which there is no reference. Needs Node 24. A step that fails stands in the table.
+ * out of a seed, for which there is no reference. Needs Node 24. A step that fails stands in the table. --float leaves int8 out.
  */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import {
-  calibrateModel,
-  calibrationSource,
   convert,
   type Detection,
+  deploy,
   type EvaluationEntry,
   evaluateModels,
   load,
@@ -25,12 +24,11 @@ import {
   open,
   openDataset,
   openPictures,
-  quantizeModel,
   readEntries,
   readPicture,
   writeFiles,
 } from "../src/node.ts";
-import { cocoLabels, detectionImportance, printParam, writeWeights } from "../src/steps.ts";
+import { cocoLabels, printParam, writeWeights } from "../src/steps.ts";
 import { zoo } from "../src/zoo/index.ts";
 import { synthesize } from "../src/zoo/weights.ts";
 
@@ -50,7 +48,10 @@ interface Subject {
   readonly isRandom?: boolean;
 }
 
-const { values, positionals } = parseArgs({ options: { only: { type: "string" } }, allowPositionals: true });
+const { values, positionals } = parseArgs({
+  options: { only: { type: "string" }, float: { type: "boolean" } },
+  allowPositionals: true,
+});
 const data = path.resolve(process.env.NCNNKIT_DATA ?? "../shared");
 const pictures = path.join(data, "coco/images");
 const calibrationPictures = 16;
@@ -210,7 +211,8 @@ async function rowOf(subject: Subject, folder: string): Promise<string[]> {
     const again = await started(path.join(folder, `${manifest.name}.json`));
     cells.push(`${graph.nodes.length} layers; ${await compared(again, subject, first)}`);
     if (graph.nodes.some(({ params }) => params.int8_scale_term)) return [...cells, "is int8"];
-    cells.push(...(await quantized({ graph, manifest }, again, subject, folder, started)));
+    if (values.float) return cells;
+    cells.push(...(await quantized(opened, again, subject, folder, started)));
   } catch (error) {
     cells.push(`fails: ${error instanceof Error ? error.message : error}`);
   } finally {
@@ -219,40 +221,38 @@ async function rowOf(subject: Subject, folder: string): Promise<string[]> {
   return cells;
 }
 
+/** The int8 model that deploy makes, against the float one. */
 async function quantized(
-  float: Pick<OpenedModel, "graph" | "manifest">,
+  opened: OpenedModel,
   model: Model,
   { size, isRandom }: Subject,
   folder: string,
   started: (file: string) => Promise<Model>,
 ): Promise<string[]> {
-  const { graph, manifest } = float;
+  const { labels, name } = opened.manifest;
   const quiet = (message: string): void => void process.stderr.write(`${message}\n`);
-  const entries = (await openPictures(path.join(pictures, "train2017"))).slice(0, calibrationPictures);
-  const source = calibrationSource(entries, manifest.input, quiet, size);
-  const result = await calibrateModel(graph, source, { importance: detectionImportance(manifest) });
-  const { corrections, method, images } = result;
-  const name = `${manifest.name}-int8`;
-  const int8 = quantizeModel({ graph: result.graph, manifest }, result.table, {
-    ...{ name, corrections, method, images },
-  });
-  await writeFiles(folder, modelFiles(int8.graph, int8.manifest));
-  const isCoco = !isRandom && manifest.labels.join() === cocoLabels.join();
+  const calibration = (await openPictures(path.join(pictures, "train2017"))).slice(0, calibrationPictures);
+  const { files, record } = await deploy(opened, { calibration }, { size, threads: 1, onSkip: quiet });
+  const int8 = Object.entries(files).flatMap(([file, content]) =>
+    file.startsWith("int8/") ? [[path.basename(file), content] as const] : [],
+  );
+  await writeFiles(folder, Object.fromEntries(int8));
+  const isCoco = !isRandom && labels.join() === cocoLabels.join();
   const dataset = await openDataset(path.join(data, "coco/coco.yaml"), {
-    labels: isCoco ? manifest.labels : cocoLabels,
+    labels: isCoco ? labels : cocoLabels,
   });
   const used: readonly EvaluationEntry[] = isCoco
     ? dataset.entries
-    : dataset.entries.slice(0, calibrationPictures).map(({ name, read }) => ({
-        name,
+    : dataset.entries.slice(0, calibrationPictures).map(({ name: picture, read }) => ({
+        name: picture,
         read: async () => ({ ...(await read()), truth: undefined }),
       }));
-  const both = [model, await started(path.join(folder, `${name}.json`))];
+  const both = [model, await started(path.join(folder, `${name}-int8.json`))];
   const { models } = await evaluateModels(both, readEntries(used, quiet), { size });
   const [before, after] = models;
-  const layers = Object.keys(int8.manifest.quantization.layers).length;
+  const [layers, kept] = [Object.keys(record.layers).length, record.keptFloat.length];
   return [
-    `${layers} layers; ${percent(after.fidelity?.fidelity)}`,
+    `${layers} layers${kept ? `, ${kept} float` : ""}; ${percent(after.fidelity?.fidelity)}`,
     isCoco ? `${percent(before.coco?.AP)} → ${percent(after.coco?.AP)}` : "–",
   ];
 }
