@@ -5,7 +5,7 @@ Writes test/heads/goldens.json: for every model and picture the boxes with score
 [class, score, x0, y0, x1, y1, points x y …] in pixels of the picture.
 
     pip install numpy opencv-python-headless onnx onnxruntime ncnn
-    python3 scripts/head-goldens.py ../shared
+    python3 scripts/head-goldens.py ../shared [MODEL of which alone they are made anew …]
 """
 
 import json
@@ -147,6 +147,21 @@ def centerface(outputs, side):
     return corners, heat.reshape(-1, 1), places.reshape(-1, 10)
 
 
+def yolov5(anchors):
+    def decode(outputs, side):
+        boxes, scores = [], []
+        for level, (out, stride) in enumerate(zip(outputs, (8, 16, 32))):
+            out = sigmoid(out.reshape(3, -1, 85))
+            for a in range(3):
+                size = (out[a, :, 2:4] * 2) ** 2 * np.array(anchors[level][2 * a : 2 * a + 2])
+                centre = (out[a, :, :2] * 2 - 0.5 + cells(side, stride)) * stride
+                boxes.append(np.concatenate([centre - size / 2, centre + size / 2], 1))
+                scores.append(out[a, :, 4:5] * out[a, :, 5:])
+        return np.concatenate(boxes), np.concatenate(scores)
+
+    return decode
+
+
 def rows(outputs, side):
     (out,) = outputs
     scores = np.zeros((len(out), 80))
@@ -196,6 +211,9 @@ def run_ncnn(file, x, names):
     return [np.array(extractor.extract(name)[1]) for name in names or net.output_names()]
 
 
+grey_box = dict(fit="letterbox", rgb=True, **unit)
+of_yolov5ss = [[4, 5, 8, 10, 13, 16], [23, 29, 43, 55, 73, 105], [146, 217, 231, 300, 335, 433]]
+of_yolov5 = [[10, 13, 16, 30, 33, 23], [30, 61, 62, 45, 59, 119], [116, 90, 156, 198, 373, 326]]
 models = [
     ("models/real/yolox_nano.onnx", 416, yolox, dict(fit="corner"), None),
     ("models/real/nanodet_m.onnx", 416, nanodet, dict(fit="letterbox", colour=0, **imagenet), None),
@@ -213,9 +231,16 @@ models = [
     ("models/FastestDet.param", 352, fastestdet, unit, None),
     ("models/yolo-fastestv2-opt.param", 352, fastestv2, unit, "794 796"),
     ("models/real/yolo-fastest-1.1.param", 320, rows, dict(rgb=True, **unit), None),
+    ("models/yolov5ss.param", 640, yolov5(of_yolov5ss), grey_box, "output 917 937"),
+    ("models/v5lite-e.param", 640, yolov5(of_yolov5), grey_box, "output 1111 2222"),
+    ("models/v5lite-s.param", 640, yolov5(of_yolov5), grey_box, "output 1111 2222"),
 ]
-goldens = {}
+out = Path(__file__).parent.parent / "test/heads/goldens.json"
+only = sys.argv[2:]
+goldens = json.loads(out.read_text()) if only else {}
 for name, side, decode, options, names in models:
+    if only and name not in only:
+        continue
     file = shared / name
     goldens[name] = {}
     for number in pictures:
@@ -234,6 +259,5 @@ lines = ",\n".join(
     f'  "{name}": {{\n' + ",\n".join(f'    "{n}": {json.dumps(b)}' for n, b in of.items()) + "\n  }"
     for name, of in goldens.items()
 )
-out = Path(__file__).parent.parent / "test/heads/goldens.json"
 out.parent.mkdir(exist_ok=True)
 out.write_text("{\n" + lines + "\n}\n")
