@@ -98,6 +98,22 @@ def yolov3_parts(levels):
     return torch.cat(scores, 0), torch.cat(boxes, 0)
 
 
+def yolov3_single(levels):
+    """The same for one class: its own number is not used, objectness is the score."""
+    scores, boxes = [], []
+    for i, stride in coarse_first:
+        p = levels[i][0]
+        ny, nx = p.shape[2:4]
+        m = 3 * ny * nx
+        p = p.view(1, 3, 6, ny, nx).permute(0, 1, 3, 4, 2).contiguous().view(m, 6)
+        shares = 1.0 / torch.tensor([[nx, ny]]).float().repeat(m, 1)
+        grid = grid_of(levels[i][0]).repeat(1, 3, 1, 1, 1).view(m, 2)
+        size = sizes_of(i, stride).repeat(1, 1, ny, nx, 1).view(m, 2) * shares
+        scores.append(torch.sigmoid(p[:, 4:5]))
+        boxes.append(torch.cat(((torch.sigmoid(p[:, 0:2]) + grid) * shares, torch.exp(p[:, 2:4]) * size), 1))
+    return torch.cat(scores, 0), torch.cat(boxes, 0)
+
+
 def yolov4(scales):
     """Anchor by anchor, corners in parts of the input and products of scores."""
 
@@ -200,6 +216,27 @@ def yolov6(bins):
     return end
 
 
+def sides(bins):
+    """YOLO-NAS's: corners and scores in outputs of their own."""
+
+    def end(levels):
+        cls, reg = [], []
+        for c, r in levels:
+            h, w = c.shape[2:]
+            r = torch.permute(r.reshape([-1, 4, bins, h * w]), [0, 2, 3, 1])
+            r = nn.functional.conv2d(
+                nn.functional.softmax(r, dim=1), torch.arange(bins).float().view(1, bins, 1, 1)
+            ).squeeze(1)
+            reg.append(r)
+            cls.append(c.reshape([1, classes, h * w]))
+        scores = torch.permute(torch.cat(cls, -1), [0, 2, 1]).sigmoid()
+        points, stride = points_of(levels)
+        lt, rb = torch.split(torch.cat(reg, 1), 2, -1)
+        return torch.cat([points - lt, points + rb], -1) * stride, scores
+
+    return end
+
+
 def exponential(levels):
     """YOLOX's and the first YOLOv6's: exp of sizes, σ of objectness and classes."""
     out = []
@@ -240,11 +277,13 @@ n = 3 * (5 + classes)
 networks = {
     "yolov3": (yolov3, (n,), rows, 12),
     "yolov3-parts": (yolov3_parts, (n,), shares, 11),
+    "yolov3-single": (yolov3_single, (18,), shares, 12),
     "yolov4": (yolov4((1.2, 1.1, 1.05)), (n,), corner_shares, 11),
     "yolov4-scaled": (yolov4_scaled, (n,), rows, 17),
     "yolov7": (Yolov7(False), (n,), rows, 12),
     "yolov7-parts": (Yolov7(True), (n,), corners, 13),
     "yolov6": (yolov6(1), (classes, 4), rows, 12),
+    "yolo-nas": (sides(17), (classes, 68), corners, 14),
     "yolov6-dfl": (yolov6(17), (classes, 68), rows, 13),
     "yolox-decoded": (exponential, (4, 1, classes), rows, 11),
 }

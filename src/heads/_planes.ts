@@ -28,7 +28,7 @@ export const planeValues = (part: PartName, blob: string, count: number, from = 
   ...{ part, blob, axis: 0, from, count },
 });
 
-export const areaOf = ({ shape }: Tensor): number => shape[1] * shape[2];
+export const areaOf = ({ shape }: Pick<Tensor, "shape">): number => shape[1] * shape[2];
 
 /** Cells where a value of the planes is above `least`: read in the order of memory, which is much faster than cell by cell. */
 export function cellsAbove(

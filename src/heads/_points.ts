@@ -1,7 +1,7 @@
 /** Points of boxes (landmarks, key points): what kinds of heads share that have them. */
 import * as z from "zod/mini";
 import type { Shape, Tensor } from "../ir/tensor.ts";
-import { planeProblem, planeValues } from "./_planes.ts";
+import { areaOf, planeProblem, planeValues } from "./_planes.ts";
 import { quote } from "./cpp.ts";
 import { blobName, channel, type HeadFacts, type HeadValues } from "./kind.ts";
 
@@ -47,7 +47,7 @@ export function pointsOf(
 ): Float64Array | undefined {
   if (!points || !tensor) return undefined;
   const { data, shape } = tensor;
-  const area = shape[1] * shape[2];
+  const area = areaOf({ shape });
   const list = new Float64Array(3 * points.count);
   for (let i = 0; i < points.count; i++) {
     const at = ((points.from ?? 0) + 2 * i) * area + cell;

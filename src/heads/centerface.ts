@@ -162,13 +162,13 @@ export const centerface = defineHead<CenterFaceHead>({
 });
 
 const scoresOf = ({ data, shape }: Tensor): ((cell: number, k: number) => number) => {
-  const area = shape[1] * shape[2];
+  const area = areaOf({ shape });
   return (cell, k) => sigmoid(data[k * area + cell]);
 };
 
 /** Centre relative to the cell, then size, y before x; in cells. */
 function boxOf({ data: sizes, shape }: Tensor, { data: offsets }: Tensor, cell: number): number[] {
-  const area = shape[1] * shape[2];
+  const area = areaOf({ shape });
   return [
     offsets[cell] + 0.5,
     offsets[area + cell] + 0.5,

@@ -230,11 +230,13 @@ function recogniseDecoded(view: HeadView, isEndToEnd = false): Recognition<Dista
   for (const found of pieces) {
     const { stride } = found.piece;
     const boxes = boxSource(view, found, (source) =>
-      source.channels % 4 || source === found.scores.source ? [] : [sidesFormula(source.channels / 4)],
+      source.channels % 4 || source === found.scores.source
+        ? []
+        : [0.5, 0].map((point) => sidesFormula(source.channels / 4, point)),
     );
     if (!boxes) {
       return {
-        near: `at stride ${stride} boxes stand beside class scores as YOLOv8 has them, but are not distances to a point in the middle of a cell`,
+        near: `at stride ${stride} boxes stand beside class scores as YOLOv8 has them, but are not distances to a point in the middle or the corner of a cell`,
       };
     }
     const { source, channel: scoresFrom } = found.scores;
@@ -242,7 +244,7 @@ function recogniseDecoded(view: HeadView, isEndToEnd = false): Recognition<Dista
       kind: "distances",
       scores: source.blob,
       ...(scoresFrom && { scoresFrom }),
-      ...{ boxes: boxes.source.blob, stride, bins: boxes.bins, point: 0.5 },
+      ...{ boxes: boxes.source.blob, stride, bins: boxes.bins, point: boxes.point },
       ...(boxes.corners && isEndToEnd && { oneToOne: true }),
     });
   }
@@ -250,12 +252,13 @@ function recogniseDecoded(view: HeadView, isEndToEnd = false): Recognition<Dista
   return { heads, classes, family: hasOnes ? "yolov6" : "ultralytics", notes: [] };
 }
 
-function sidesFormula(bins: number): { bins: number; box: CellBox } {
+function sidesFormula(bins: number, point: number): { bins: number; point: number; box: CellBox } {
   return {
-    bins,
-    box(value, x, y) {
+    ...{ bins, point },
+    box(value, cellX, cellY) {
+      const [x, y] = [cellX + point, cellY + point];
       const [l, t, r, b] = distancesOf(bins, value);
-      return [x + 0.5 - l, y + 0.5 - t, x + 0.5 + r, y + 0.5 + b];
+      return [x - l, y - t, x + r, y + b];
     },
   };
 }

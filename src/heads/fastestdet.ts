@@ -130,8 +130,9 @@ export const fastestdet = defineHead<FastestDetHead>({
 });
 
 /** x and y in cells relative to the cell, width and height as parts of the input. */
-function boxOf({ data, shape }: Tensor, cell: number): number[] {
-  const area = shape[1] * shape[2];
+function boxOf(boxes: Tensor, cell: number): number[] {
+  const { data } = boxes;
+  const area = areaOf(boxes);
   return [
     Math.tanh(data[cell]),
     Math.tanh(data[area + cell]),

@@ -180,7 +180,7 @@ export const priors = defineHead<PriorsHead>({
 
 /** Centre and size in anchors, from the middle of the anchor. */
 function boxOf(head: PriorsHead, { data, shape }: Tensor, cell: number): [number, number, number, number] {
-  const area = shape[1] * shape[2];
+  const area = areaOf({ shape });
   const at = (head.boxesFrom ?? 0) * area + cell;
   const [center, size] = head.variances;
   const extentOf = (value: number): number => (head.linear ? value * size : Math.exp(value * size));
@@ -198,7 +198,7 @@ function scoresOf(
   { data, shape }: Tensor,
   classes: number,
 ): (cell: number, k: number) => number {
-  const area = shape[1] * shape[2];
+  const area = areaOf({ shape });
   const at = (k: number, cell: number): number => data[(scoresFrom + k) * area + cell];
   return (cell, k) => {
     const value = at(k, cell);

@@ -148,3 +148,18 @@ export function yolov3(): Graph {
   b.add("Permute", "out0", [b.add("Concat", "all", rows, { axis: 1 })], { order_type: 1 });
   return b.graph;
 }
+
+/** The same with boxes in an output of their own, and products of scores in another. */
+export function yolov3Apart(): Graph {
+  const graph = yolov3();
+  const parts = ["boxes", "object", "classes"];
+  graph.add({
+    ...{ type: "Slice", name: "parts", inputs: ["out0"], outputs: parts },
+    params: { slices: [4, 1, -233], axis: 1 },
+  });
+  graph.add({
+    ...{ type: "BinaryOp", name: "scores", inputs: ["classes", "object"], outputs: ["scores"] },
+    params: { op_type: 2 },
+  });
+  return graph;
+}

@@ -5,6 +5,7 @@
 import { readFileSync } from "node:fs";
 import { unzipSync } from "fflate";
 import { describe, expect, test } from "vitest";
+import { checkManifest } from "../../src/formats/manifest.ts";
 import { convert, load } from "../../src/index.ts";
 import { openModel } from "../../src/open/formats.ts";
 import { memoryFolder } from "../../src/open/source.ts";
@@ -35,6 +36,7 @@ const expected: Record<string, object[]> = {
   "yolov4-scaled": anchored([1.2, 1.1, 1.05], "exp"),
   yolov7: anchored([]),
   "yolov7-parts": anchored([]),
+  "yolo-nas": plain({ kind: "distances", bins: 17, point: 0.5 }),
   yolov6: plain({ kind: "distances", bins: 1, point: 0.5 }),
   "yolov6-dfl": plain({ kind: "distances", bins: 17, point: 0.5 }),
   "yolox-decoded": plain({ kind: "yolox" }),
@@ -48,6 +50,51 @@ function picture(width: number, height: number) {
   }
   return { width, height, data };
 }
+
+interface Options {
+  size: string;
+  labels: string[];
+  keepDecode?: boolean;
+}
+
+async function compare(name: string, { size, ...options }: Options): Promise<void> {
+  const [width, height] = size.split("x").map(Number);
+  const model = await load({ onnx: archive[`${name}.onnx`] }, { ...options, family: "yolov5" });
+  const found = await model.detect(picture(width, height), {
+    ...{ confidence: 0.04, iou: 1, maxDetections: 10_000, size: { width, height } },
+  });
+  model.close();
+  for (const [classId, score, ...corners] of boxes[name][size]) {
+    const best = found
+      .filter((each) => each.classId === classId && Math.abs(each.score - score) <= 1e-3)
+      .map(({ box: { x, y, width: w, height: h } }) => overlap([x, y, x + w, y + h], corners))
+      .reduce((a, b) => Math.max(a, b), 0);
+    expect(best, `class ${classId}, score ${score}, ${corners}`).toBeGreaterThan(0.99);
+  }
+  expect(boxes[name][size].length).toBeGreaterThan(20);
+}
+
+describe("boxes and scores in outputs of their own, left in the graph", () => {
+  test.each([
+    ["yolov3-parts", true, { box: "cxcywh", unit: "parts" }],
+    ["yolov4", true, { box: "xyxy", unit: "parts" }],
+    ["yolov7-parts", true, { box: "xyxy", unit: "pixels" }],
+    ["yolo-nas", true, { box: "xyxy", unit: "pixels" }],
+    ["yolov3-single", false, { box: "cxcywh", unit: "parts" }],
+  ])("%s", async (name, keepDecode, form) => {
+    const names = name === "yolov3-single" ? ["a"] : labels;
+    const file = { name: "m.onnx", bytes: archive[`${name}.onnx`] };
+    const { manifest, graph } = await openModel(memoryFolder([file]), file.name, {
+      labels: names,
+      keepDecode,
+    });
+    const [head] = manifest.heads;
+    expect(head).toMatchObject({ kind: "boxes", layout: "rows", objectness: false, ...form });
+    checkManifest(manifest, graph);
+    expect(() => checkManifest({ ...manifest, labels: [...names, "x"] }, graph)).toThrow(/values a box|rows/);
+    await compare(name, { size: "160x96", labels: names, keepDecode });
+  });
+});
 
 describe.each(Object.keys(expected))("%s", (name) => {
   const onnx = archive[`${name}.onnx`];
@@ -64,19 +111,6 @@ describe.each(Object.keys(expected))("%s", (name) => {
   });
 
   test.each(Object.keys(boxes[name]))("boxes at %s", async (size) => {
-    const [width, height] = size.split("x").map(Number);
-    const model = await load({ onnx }, { labels, family: "yolov5" });
-    const found = await model.detect(picture(width, height), {
-      ...{ confidence: 0.04, iou: 1, maxDetections: 10_000, size: { width, height } },
-    });
-    model.close();
-    for (const [classId, score, ...corners] of boxes[name][size]) {
-      const best = found
-        .filter((each) => each.classId === classId && Math.abs(each.score - score) <= 1e-3)
-        .map(({ box: { x, y, width: w, height: h } }) => overlap([x, y, x + w, y + h], corners))
-        .reduce((a, b) => Math.max(a, b), 0);
-      expect(best, `class ${classId}, score ${score}, ${corners}`).toBeGreaterThan(0.99);
-    }
-    expect(boxes[name][size].length).toBeGreaterThan(20);
+    await compare(name, { size, labels });
   });
 });

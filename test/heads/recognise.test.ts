@@ -14,7 +14,7 @@ import { openModel } from "../../src/open/formats.ts";
 import { recognise } from "../../src/open/recognise.ts";
 import { memoryFolder } from "../../src/open/source.ts";
 import { yoloFastestV2 } from "../../src/zoo/yolo-fastest.ts";
-import { Builder, labels, nanodet, side, ultralytics, yolov3, yolox } from "./_graphs.ts";
+import { Builder, labels, nanodet, side, ultralytics, yolov3, yolov3Apart, yolox } from "./_graphs.ts";
 
 const input: Tensor = { shape: [3, side, side], data: new Random(5).floats(3 * side * side, -2, 2) };
 
@@ -196,6 +196,8 @@ describe("every kind that is recognised is served everywhere", () => {
     ["distances in one blob", nanodet([8, 16], 8), false],
     ["yolov5 with exp", yolov3(), false],
     ["boxes", yolov3(), true],
+    ["boxes apart from scores", yolov3Apart(), true],
+    ["yolov5 apart from scores", yolov3Apart(), false],
     ["boxes in columns", ultralytics(4, false), true],
   ] as const)("%s", async (_, graph, keepDecode) => {
     const recognised = recognise(graph, { labels, keepDecode });
@@ -205,7 +207,8 @@ describe("every kind that is recognised is served everywhere", () => {
     checkManifest(manifest, graph);
     expect(parseManifest(printManifest(manifest), "tiny.json").heads).toEqual(heads);
     const fewer = { ...manifest, labels: ["a"] };
-    if (heads[0].kind === "boxes") expect(() => checkManifest(fewer, graph)).toThrow(/expected [56] values/);
+    if (heads[0].kind === "boxes")
+      expect(() => checkManifest(fewer, graph)).toThrow(/expected [156] values|rows/);
     else
       expect(() => checkManifest({ ...manifest, labels: Array(99).fill("x") }, graph)).toThrow("99 labels");
     const header = manifestHeader(manifest);
