@@ -55,9 +55,10 @@ export function viewHeads(
     return { ...size, chosen, ...nothing, probe: none, zero: none };
   }
   if (outputs.length > mostOutputs) return undefined;
+  const budget: Budget = { blobs: new Set(), left: mostWork };
   const tails = new Map(
     outputs.flatMap((blob) => {
-      const tail = tailOf(graph, blob, size, shapes);
+      const tail = tailOf(graph, blob, size, shapes, budget);
       return tail ? [[blob, tail] as const] : [];
     }),
   );
@@ -130,25 +131,33 @@ function chosenBoxes(
   return { blob, ...found, isFromGrids, stride: Number.isInteger(stride) ? stride : 1 };
 }
 
+/** Work that is left for one run, and the blobs that are paid for. */
+interface Budget {
+  blobs: ReadonlySet<string>;
+  left: number;
+}
+
 /** What makes an output, or nothing where it is not made from convolutions on grids by what can be run. */
 function tailOf(
   graph: Graph,
   output: string,
   size: Size,
   shapes: ReadonlyMap<string, Shape>,
+  budget: Budget,
 ): OutputTail | undefined {
   const producers = graph.producers();
   const nodes = new Set<Node>();
   const sources = new Map<string, HeadSource>();
   const seen = new Set([output]);
-  let work = 0;
+  const blobs = new Set(budget.blobs);
+  let { left } = budget;
   for (const blob of seen) {
     const node = producers.get(blob);
     const shape = shapes.get(blob);
     if (!node || !shape) return undefined;
     const op = opOf(node, ops);
     const source = sourceOf(node, shape, size, producers, shapes);
-    work += elementCount(shape);
+    let work = elementCount(shape);
     if (source) sources.set(blob, source);
     else {
       if (op.source === "caller" || op.dynamicRows || !hasWeights(node)) return undefined;
@@ -156,11 +165,15 @@ function tailOf(
       const [from, to] = [node.inputs, node.outputs].map((blobs) => blobs.map((name) => shapes.get(name)!));
       work += op.macs?.(from, to, paramsOf(node, ops)) ?? 0;
     }
-    if (nodes.size > mostNodes || work > mostWork) return undefined;
+    if (!blobs.has(blob)) left -= work;
+    blobs.add(blob);
+    if (nodes.size > mostNodes || left < 0) return undefined;
     if (source) continue;
     for (const input of node.inputs) seen.add(input);
   }
-  return sources.size ? { nodes, sources } : undefined;
+  if (sources.size === 0) return undefined;
+  Object.assign(budget, { blobs, left });
+  return { nodes, sources };
 }
 
 function joinTails(graph: Graph, tails: ReadonlyMap<string, OutputTail>): Tail | undefined {
