@@ -282,6 +282,13 @@ def ncnnkit(job, folder, clock):
     return deploy_note(json.loads(printed))
 
 
+def state():
+    """The commit that this working tree is at."""
+    command = ["git", "describe", "--always", "--dirty"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    return done.stdout.strip() or "an unknown commit"
+
+
 def deploy_note(printed):
     int8 = next(variant for variant in printed["variants"] if variant["name"] == "int8")
     layers, changes = printed["layers"], int8["scoreChange"]
@@ -289,7 +296,7 @@ def deploy_note(printed):
     ap = [figure(100 * variant["coco"]["AP"]) for variant in printed["variants"][::2] if "coco" in variant]
     text = changes_text({size: changes[size]["change"] for size in SIZES})
     return (
-        f"`deploy` itself prints fidelity {100 * int8['fidelity']:.1f}, AP {' → '.join(ap)}, score change {text}, "
+        f"`deploy` of {state()} prints fidelity {100 * int8['fidelity']:.1f}, AP {' → '.join(ap)}, score change {text}, "
         f"{floats} of {len(layers)} layers in float, {printed['variants'][0]['milliseconds'] / int8['milliseconds']:.2f} times the speed of float32"
     )
 
@@ -450,9 +457,7 @@ def print_table(job, made, measures):
 def versions(job):
     packages = ["onnx", "onnxruntime", "openvino", "nncf", "ncnn", "pycocotools"]
     found = [f"{package} {importlib.metadata.version(package)}" for package in packages]
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
-    node = run(job.options.node, "--version").strip()
-    return f"ncnnkit {commit.stdout.strip() or 'of unknown commit'}, Node {node}, {', '.join(found)}"
+    return f"Node {run(job.options.node, '--version').strip()}, {', '.join(found)}"
 
 
 def processor():
