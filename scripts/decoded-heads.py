@@ -2,21 +2,23 @@
 """Small detectors with random weights whose exports decode boxes as those of YOLOv3, v4, v6, v7 and YOLOX do, and their boxes.
 
 Every network is exported at one size; what onnxruntime gives for it there, and for an export at another size, is decoded by numpy only
-as far as the graph has not done it. Writes test/heads/data/decoded.zip: the ONNX files of the first size, and boxes.json with the best boxes
-at both sizes as [class, score, x0, y0, x1, y1] in pixels.
+as far as the graph has not done it. Writes test/heads/data/decoded.zip: the ONNX files of the first size, what pnnx makes of the networks at
+that size, and boxes.json with the best boxes at both sizes as [class, score, x0, y0, x1, y1] in pixels.
 
-    pip install numpy onnx onnxruntime torch
+    pip install numpy onnx onnxruntime pnnx torch
     python3 scripts/decoded-heads.py
 """
 
 import io
 import json
+import tempfile
 import warnings
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
+import pnnx
 import torch
 from torch import nn
 
@@ -24,7 +26,11 @@ warnings.filterwarnings("ignore")
 classes = 3
 sizes = [(160, 96), (128, 192)]  # width, height
 strides = (8, 16, 32)
-anchors = ([(10, 13), (16, 30), (33, 23)], [(30, 61), (62, 45), (59, 119)], [(116, 90), (156, 198), (373, 326)])
+anchors = (
+    [(10, 13), (16, 30), (33, 23)],
+    [(30, 61), (62, 45), (59, 119)],
+    [(116, 90), (156, 198), (373, 326)],
+)
 
 
 class Net(nn.Module):
@@ -39,7 +45,9 @@ class Net(nn.Module):
         for conv in [c for head in self.heads for c in head]:
             nn.init.normal_(conv.weight, std=2.5)
             # Distances are above 0, which those of YOLOv6 without bins are only where they were trained so.
-            nn.init.normal_(conv.bias, mean=6.0 if parts == (classes, 4) and conv.out_channels == 4 else 0, std=0.4)
+            nn.init.normal_(
+                conv.bias, mean=6.0 if parts == (classes, 4) and conv.out_channels == 4 else 0, std=0.4
+            )
         self.end = end
 
     def forward(self, x):
@@ -198,14 +206,14 @@ def yolov6(bins):
     def end(levels):
         cls, reg = [], []
         for c, r in levels:
-            l = c.shape[2] * c.shape[3]
+            cells = c.shape[2] * c.shape[3]
             if bins > 1:
-                r = r.reshape([-1, 4, bins, l]).permute(0, 2, 1, 3)
+                r = r.reshape([-1, 4, bins, cells]).permute(0, 2, 1, 3)
                 r = nn.functional.conv2d(
                     nn.functional.softmax(r, dim=1), torch.arange(bins).float().view(1, bins, 1, 1)
                 )
-            cls.append(torch.sigmoid(c).reshape([1, classes, l]))
-            reg.append(r.reshape([1, 4, l]))
+            cls.append(torch.sigmoid(c).reshape([1, classes, cells]))
+            reg.append(r.reshape([1, 4, cells]))
         cls, reg = torch.cat(cls, -1).permute(0, 2, 1), torch.cat(reg, -1).permute(0, 2, 1)
         points, stride = points_of(levels)
         lt, rb = torch.split(reg, 2, -1)
@@ -301,10 +309,18 @@ def exported(net, w, h, opset):
     return file.getvalue()
 
 
+def converted(net, w, h):
+    """`.param` and `.bin` by pnnx."""
+    with tempfile.TemporaryDirectory() as folder:
+        pnnx.export(net, f"{folder}/net.pt", (torch.rand(1, 3, h, w),))
+        return [Path(f"{folder}/net.ncnn.{kind}").read_bytes() for kind in ("param", "bin")]
+
+
 out = Path(__file__).parent.parent / "test/heads/data/decoded.zip"
 out.parent.mkdir(exist_ok=True)
 boxes_of = {}
 with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+
     def write(name, data):
         info = zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0))
         info.compress_type = zipfile.ZIP_DEFLATED
@@ -317,6 +333,8 @@ with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
             data = exported(net, w, h, opset)
             if (w, h) == sizes[0]:
                 write(f"{name}.onnx", data)
+                for kind, part in zip(("param", "bin"), converted(net, w, h)):
+                    write(f"{name}.ncnn.{kind}", part)
             session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
             x = picture(w, h).astype(np.float32).transpose(2, 0, 1)[None] / 255
             boxes, scores = decode(session.run(None, {session.get_inputs()[0].name: x}), w, h)
