@@ -14,7 +14,14 @@ export { Guard, type GuardOptions, guardEntries } from "./deploy/guard.ts";
 export { detectionImportance } from "./deploy/importance.ts";
 export { mergePartials, partialNote } from "./deploy/partial.ts";
 export { stageTitles } from "./deploy/progress.ts";
-export { type Judgement, judge, type ProtectInput, type Protection, protect } from "./deploy/protect.ts";
+export {
+  checkCalibration,
+  type Judgement,
+  judge,
+  type ProtectInput,
+  type Protection,
+  protect,
+} from "./deploy/protect.ts";
 export { postprocess } from "./detect/detect.ts";
 export { classColor } from "./detect/draw.ts";
 export { toTensor } from "./detect/letterbox.ts";
@@ -45,6 +52,7 @@ export { Model, requireHeads } from "./open/model.ts";
 export { registryEntry, requireEntry } from "./open/registry.ts";
 export {
   type BlobObservation,
+  type Corrections,
   mergeObservations,
   methods,
   type Observations,

@@ -14,11 +14,14 @@ import {
   type ModelCalibration,
   type NamedBytes,
   openPictures,
+  readEntries,
   UsageError,
 } from "../node.ts";
 import {
   calibratedFiles,
+  checkCalibration,
   detectionImportance,
+  guardEntries,
   mergePartials,
   observeSource,
   partialNote,
@@ -133,12 +136,23 @@ async function run([file]: [string], options: Options, terminal: Terminal): Prom
       ...{ method, percentile, threads, observations },
       onProgress: step,
     });
+    const float = { graph, manifest };
+    let checked = result;
+    if (entries && result.corrections.size) {
+      const items = readEntries(guardEntries(entries), told.skip, told.warn);
+      const { calibration, isDestroyed } = await checkCalibration(result, float, items, { threads });
+      checked = calibration;
+      if (isDestroyed) told.warn(destroyed);
+    }
     told.stop();
-    await finish(result, { graph, manifest }, options, terminal);
+    await finish(checked, float, options, terminal);
   } finally {
     told.stop();
   }
 }
+
+const destroyed =
+  "with all layers in int8 the model does not do what it does in float; quantize it with --calib, which keeps layers in float";
 
 const readAll = (files: readonly string[]): Promise<NamedBytes[]> =>
   Promise.all(files.map(async (name) => ({ name, bytes: await readBytes(name) })));

@@ -18,6 +18,7 @@ import {
   UsageError,
 } from "../node.ts";
 import {
+  type Corrections,
   Guard,
   guardEntries,
   hasOwnLabels,
@@ -90,6 +91,7 @@ interface Parts {
   /** The graph that the table belongs to. */
   graph: Graph;
   table: CalibrationTable;
+  corrections?: Corrections;
   method?: string;
   images?: number;
 }

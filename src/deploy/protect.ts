@@ -4,12 +4,18 @@
  */
 import { expectKind } from "../base/arguments.ts";
 import { counted, quote } from "../base/text.ts";
-import type { GuardFigures, QuantizationGuard } from "../heads/manifest.ts";
+import type { GuardFigures, Manifest, QuantizationGuard } from "../heads/manifest.ts";
 import type { Graph } from "../ir/graph.ts";
 import { withoutVectorConvolutions } from "../passes/index.ts";
-import { type Corrections, type LayerSensitivity, quantizeGraph } from "../quantize/index.ts";
+import {
+  type CalibrationResult,
+  type Corrections,
+  type LayerSensitivity,
+  quantizeGraph,
+} from "../quantize/index.ts";
 import { type Budget, type BudgetInput, keepWithinBudget, workOf } from "./budget.ts";
-import { floor, type Guard, isWeak, nearness, type Shortfall, shortfalls } from "./guard.ts";
+import type { EvaluationItem } from "./evaluate.ts";
+import { floor, Guard, type GuardOptions, isWeak, nearness, type Shortfall, shortfalls } from "./guard.ts";
 
 /** What may stay float where nobody has said it. */
 const defaultBudget: Budget = { work: 0.1 };
@@ -20,6 +26,26 @@ const namedLayers = 8;
 const listedLayers = 40;
 /** More calibration pictures than this hardly help. */
 const enoughPictures = 64;
+
+/**
+ * A calibration as it can be written for later. Outputs of a network that int8 destroys cannot be set right, and layers that stay float
+ * would not undo what was tried, so that it is left out then.
+ */
+export async function checkCalibration<C extends CalibrationResult>(
+  calibration: C,
+  float: { graph: Graph; manifest: Manifest },
+  items: AsyncIterable<EvaluationItem>,
+  options: GuardOptions = {},
+): Promise<{ calibration: C; isDestroyed: boolean }> {
+  expectKind("checkCalibration: calibration", calibration, "an object");
+  const { graph, table, corrections, unshifted } = calibration;
+  const guard = await Guard.start(float, items, options);
+  const figures = await guard.measure(
+    quantizeGraph(withoutVectorConvolutions(graph), table, { corrections }),
+  );
+  if (!shortfalls(figures, floor).length) return { calibration, isDestroyed: false };
+  return { calibration: { ...calibration, corrections: unshifted }, isDestroyed: true };
+}
 
 /** What `protect` needs: the int8 network, and what may be done to it. */
 export interface ProtectInput extends Omit<BudgetInput, "budget" | "inputs" | "quality" | "ranked"> {

@@ -34,11 +34,17 @@ describe("a calibrated model", () => {
   }
 
   test("is found with its own table, by the float model and the plain table", async () => {
-    const { original, files, folder, table } = await calibrated();
+    const { original, result, files, folder, table } = await calibrated();
     expect(Object.keys(files).sort()).toEqual(
-      ["bin", "h", "json", "param", "table"].map((extension) => `t-calibrated.${extension}`),
+      ["-float.bin", "-float.param", ".bin", ".h", ".json", ".param", ".table"].map(
+        (extension) => `t-calibrated${extension}`,
+      ),
     );
     const found = await openCalibrated(folder, "t-calibrated", { graph: original.graph, table });
+    // The same integers as calibration gave, and beside them the weights that a layer in float has.
+    expect(found?.corrections?.get("head")).toEqual(result.corrections.get("head"));
+    const weights = (graph = original.graph) => graph.node("head")?.weights.weight.data;
+    expect(weights(found?.graph)).toEqual(weights(result.graph));
     expect(found).toMatchObject({ method: "auto", images: 2 });
     expect([...(found?.table.activations.keys() ?? [])]).toEqual(["head"]);
     expect(await openCalibrated(folder, "other", { graph: original.graph, table })).toBeUndefined();
