@@ -25,6 +25,7 @@ import torch
 from torch import nn
 from ultralytics import YOLO
 from ultralytics.data.augment import LetterBox
+from ultralytics.nn.tasks import DetectionModel
 
 networks = {
     "yolov5nu": "yolov5n.yaml",
@@ -34,6 +35,18 @@ networks = {
     "yolo11n": "yolo11n.yaml",
     "yolo12n": "yolo12n.yaml",
     "yolo26n": "yolo26n.yaml",
+}
+# Only with --only: more or coarser levels, other blocks, few classes (after the slash).
+others = {
+    "yolov3-tinyu": "yolov3-tiny.yaml",
+    "yolov6n": "yolov6n.yaml",
+    "yolov8n-p2": "yolov8n-p2.yaml",
+    "yolov8n-p6": "yolov8n-p6.yaml",
+    "yolov8n-ghost": "yolov8n-ghost.yaml",
+    "yolo26n-p2": "yolo26n-p2.yaml",
+    "yolov8n-1": "yolov8n.yaml/1",
+    "yolo11n-2": "yolo11n.yaml/2",
+    "yolo26n-1": "yolo26n.yaml/1",
 }
 ways = {
     "plain": dict(simplify=False),
@@ -85,13 +98,22 @@ def levelled(layer, found, is_score, bins):
     layer.bias.data = (layer.bias.data - centre) * factor + mean
 
 
+def fitting(yolo):
+    """Sizes that are multiples of the network's stride."""
+    stride = int(yolo.model.stride.max())
+    return [(h, w) for h, w in sizes if h % stride == w % stride == 0]
+
+
 def prepared(name, folder, pictures):
     """A checkpoint with weights that give boxes."""
     file = folder / f"{name}.pt"
     if file.exists():
         return file
     torch.manual_seed(7)
-    yolo = YOLO(networks[name])
+    [yaml, *classes] = {**networks, **others}[name].split("/")
+    yolo = YOLO(yaml)
+    if classes:
+        yolo.model = DetectionModel(yaml, nc=int(classes[0]), verbose=False)
     model = yolo.model
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -99,7 +121,7 @@ def prepared(name, folder, pictures):
             nn.init.normal_(module.weight, 0.4, 0.05)
             nn.init.normal_(module.bias, 0, 0.1)
             module.momentum = None
-    inputs = [tensors(list_) for list_ in pictures.values()]
+    inputs = [tensors(pictures[each]) for each in fitting(yolo)]
     head = model.model[-1]
     found = {}
     for branch in ("cv2", "cv3", "one2one_cv2", "one2one_cv3"):
@@ -188,9 +210,9 @@ def exported(checkpoint, folder, way, size):
 def entries_of(name, folder, pictures, wanted):
     size = sizes[0][0]
     checkpoint = prepared(name, folder, pictures)
-    is_one_to_one = name in ("yolov10n", "yolo26n")
+    is_one_to_one = name.startswith(("yolov10", "yolo26"))
     many = many_of(checkpoint)
-    truth = {f"{h}x{w}": boxes_of(many, pictures[h, w], (h, w)) for h, w in sizes}
+    truth = {f"{h}x{w}": boxes_of(many, pictures[h, w], (h, w)) for h, w in fitting(many)}
     print(name, {k: [len(b) for b in v.values()] for k, v in truth.items()}, flush=True)
     for way in wanted:
         if way.startswith("end2end") and not is_one_to_one:
