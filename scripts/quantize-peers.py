@@ -262,8 +262,7 @@ def run_ncnn(job, row, model, manifest):
 
 def run_kit(job, row, manifest):
     job.manifest_blobs(manifest)
-    script = "scripts/quantize-peers.ts"
-    job.node(script, "outputs", manifest, job.inputs, job.folder / row / "outputs")
+    job.node("scripts/quantize-peers.ts", "outputs", manifest, job.inputs, job.folder / row / "outputs")
 
 
 def float_kit(job, folder, clock):
@@ -273,7 +272,6 @@ def float_kit(job, folder, clock):
 def ncnnkit(job, folder, clock):
     out = folder / "deploy"
     pictures = ["--calib", job.calib, "--eval", job.eval, "--threads", THREADS]
-    say(f"  ncnnkit deploy {job.model.name} {' '.join(job.options.deploy)}")
     name = ["--name", "model", "-o", out, "--json"]
     printed = job.kit("deploy", job.model, *pictures, *name, *job.facts, *job.options.deploy)
     (folder / "deploy.json").write_text(printed)
@@ -488,7 +486,10 @@ def main():
         "--deploy", action="append", default=[], help="of deploy alone, as --deploy=--budget-time=0%%"
     )
     job = Job(parser.parse_args())
-    job.prepare()
+    try:
+        job.prepare()
+    except RuntimeError as error:
+        sys.exit(str(error))
     rows = [row for row in ROWS if row == "float" or row in job.options.only]
     made = {row: make(job, row) for row in rows}
     if "failed" in made["float"]:
