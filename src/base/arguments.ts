@@ -55,6 +55,7 @@ const kinds = {
     value.every((each) => Array.isArray(each) && typeof each[0] === "string" && isContent(each[1])),
   "a shape (whole numbers)": (value: unknown) =>
     Array.isArray(value) && value.every((extent) => Number.isInteger(extent) && extent >= 0),
+  "a guard": (value: unknown) => has(value, { measure: () => {}, inputs: () => {} }),
   "an object": isObject,
   "an object of options": (value: unknown) => value === undefined || isObject(value),
   "pictures (something to iterate over)": (value: unknown) =>

@@ -158,8 +158,10 @@ function get(all: Map<string, PartLikeness>, name: string): PartLikeness {
 }
 
 /** Those of the pictures that a guard should be started with. */
-export const guardEntries = (entries: readonly EvaluationEntry[]): EvaluationEntry[] =>
-  spread(entries, lookedThrough);
+export function guardEntries(entries: readonly EvaluationEntry[]): EvaluationEntry[] {
+  expectKind("guardEntries: entries", entries, "a list");
+  return spread(entries, lookedThrough);
+}
 
 /** Those with objects first, in their order; the rest makes up the number. */
 async function chooseSamples(

@@ -38,6 +38,7 @@ export async function checkCalibration<C extends CalibrationResult>(
   options: GuardOptions = {},
 ): Promise<{ calibration: C; isDestroyed: boolean }> {
   expectKind("checkCalibration: calibration", calibration, "an object");
+  expectKind("checkCalibration: calibration.graph", calibration.graph, "a graph");
   const { graph, table, corrections, unshifted } = calibration;
   const guard = await Guard.start(float, items, options);
   const figures = await guard.measure(
@@ -74,7 +75,7 @@ export interface Protection {
 
 /** Measures the int8 network, and finds layers to keep float where a budget is given or the guard calls for it. */
 export async function protect(input: ProtectInput): Promise<Protection> {
-  expectKind("protect: input", input, "an object");
+  checkInput("protect", input);
   const measure = measurer(input);
   const before = await measure([]);
   const given = isGiven(input.budget) ? input.budget : undefined;
@@ -87,6 +88,13 @@ export async function protect(input: ProtectInput): Promise<Protection> {
   const quality = async (keep: readonly string[]): Promise<number> => nearness(await measureRest(keep));
   const budget = given ? { budget: given } : { budget: defaultBudget, quality };
   return { ...(await keepWithinBudget({ ...rest, ...budget, inputs: sensitivityInputs(input) })), before };
+}
+
+function checkInput(name: string, input: ProtectInput): void {
+  expectKind(`${name}: input`, input, "an object");
+  expectKind(`${name}: input.guard`, input.guard, "a guard");
+  expectKind(`${name}: input.graph`, input.graph, "a graph");
+  expectKind(`${name}: input.table`, input.table, "a calibration table");
 }
 
 const isGiven = (budget: Budget = {}): boolean => Object.values(budget).some((limit) => limit !== undefined);
@@ -125,6 +133,10 @@ export async function judge(
   int8: Graph,
   kept: readonly string[],
 ): Promise<Judgement> {
+  checkInput("judge", input);
+  expectKind("judge: protection", protection, "an object");
+  expectKind("judge: int8", int8, "a graph");
+  expectKind("judge: kept", kept, "a list");
   const { images, objects } = input.guard;
   const { before, reasons } = protection;
   const after = kept.length ? await input.guard.measure(int8) : before;
