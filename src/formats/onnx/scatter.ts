@@ -7,7 +7,15 @@ import { rowMajor, unravel } from "./arguments.ts";
 import { allKnown } from "./dims.ts";
 import type { ElementType } from "./elements.ts";
 import type { OnnxShape } from "./infer.ts";
-import { int, makeTensor, type OnnxModel, type OnnxNode, type OnnxTensor, tensorNumbers } from "./model.ts";
+import {
+  int,
+  makeTensor,
+  type OnnxModel,
+  type OnnxNode,
+  type OnnxTensor,
+  stringAttribute,
+  tensorNumbers,
+} from "./model.ts";
 
 /** Places that a ScatterND writes to, in the order of its updates. */
 export function scatterPlaces(indices: OnnxTensor, dims: readonly number[]): number[] {
@@ -60,7 +68,8 @@ export function assignToConcat(
   graph.nodes = graph.nodes.flatMap((node) => {
     const dims = node.opType === "ScatterND" && node.domain === "" ? shapes.get(node.outputs[0]) : undefined;
     const indices = graph.initializers.get(node.inputs[1]);
-    if (!dims || !allKnown(dims) || !indices || node.attributes.reduction) return [node];
+    const isPlain = stringAttribute(node, "reduction", "none") === "none";
+    if (!dims || !allKnown(dims) || !indices || !isPlain) return [node];
     const slice = sliceOf(scatterPlaces(indices, dims), dims);
     return slice ? concatOf(node, slice, dims, model, shapes, types) : [node];
   });
