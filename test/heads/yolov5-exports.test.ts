@@ -5,6 +5,7 @@ import { openModel } from "../../src/open/formats.ts";
 import { memoryFolder } from "../../src/open/source.ts";
 import { makeSizesDynamic } from "../../src/passes/index.ts";
 import { fixtures } from "../formats/onnx/_fixtures.ts";
+import { int64s, makeModel } from "../formats/onnx/_model.ts";
 import { headsOf } from "./_recognise.ts";
 
 const anchors = [
@@ -66,6 +67,15 @@ describe("YOLOv5 heads", () => {
 });
 
 describe("an open input size", () => {
+  test("that constants of the graph contradict is asked for", () => {
+    const model = makeModel({
+      nodes: [["Reshape", ["x", "flat"], ["y"]]],
+      inputs: { x: [1, 3, "height", "width"] },
+      constants: { flat: int64s(1, 192) },
+    });
+    expect(() => importOnnx(model)).toThrow(/taken for 640x640 pixels.*--size.*cannot be reshaped/);
+    expect(importOnnx(model, { inputSize: { width: 8, height: 8 } }).graph.outputs).toEqual(["y"]);
+  });
   const [fixture] = of("yolov5-v6-dynamic");
   test("is the given one, the one of the metadata, or 640", () => {
     expect(readOnnx(fixture.bytes, "m", { inputSize: { width: 96, height: 64 } }).inputSize).toEqual({

@@ -73,6 +73,24 @@ export function readOnnx(bytes: Uint8Array, fileName: string, options: ReadOnnxO
 
 /** `readOnnx` for a model that has been read already. */
 export function importOnnx(model: OnnxModel, options: ReadOnnxOptions = {}): OnnxImport {
+  try {
+    return importAny(model, options);
+  } catch (error) {
+    const isGuess = !options.inputSize && !metadataSize(model.metadata.imgsz) && hasOpenSize(model);
+    if (!isGuess || !(error instanceof GraphError)) throw error;
+    throw withContext(
+      `taken for ${defaultSide}x${defaultSide} pixels, since the file leaves the size open (give the one that it was made for with --size)`,
+      error,
+    );
+  }
+}
+
+const hasOpenSize = ({ graph }: OnnxModel): boolean =>
+  graph.inputs.some(
+    ({ shape }) => shape?.length === 4 && shape.slice(1).some((extent) => typeof extent === "string"),
+  );
+
+function importAny(model: OnnxModel, options: ReadOnnxOptions): OnnxImport {
   const batch = fixedBatch(model);
   if (batch === undefined) return importSingle(model, options);
   try {
