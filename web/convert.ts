@@ -5,7 +5,7 @@ import { anElement, button, byId, chooseFiles, download, formatBytes, make, plur
 import { chosenFamily, offerFamilies } from "./families.ts";
 import { isPicture, modelTypes, pictureTypes, type Sorted, sortFiles } from "./files.ts";
 import { WorkerLink } from "./link.ts";
-import { notify, tell } from "./notices.ts";
+import { notify, tell, withoutOptions } from "./notices.ts";
 import type { ConvertProgress, ConvertReply } from "./protocol.ts";
 
 const shownThumbs = 24;
@@ -228,7 +228,7 @@ export class ConvertView {
     link.textContent = `Download ${name}.zip, ${formatBytes(zip.size)}`;
     this.listFiles(reply);
     const notes = [
-      ...assumptions.map((text) => `Assumed: ${text}.`),
+      ...assumptions.map((text) => `Assumed: ${withoutOptions(text)}.`),
       ...skipped.map((text) => `Skipped ${text}`),
     ];
     anElement("result-notes").replaceChildren(...notes.slice(0, 8).map((text) => make("li", {}, text)));

@@ -32,12 +32,15 @@ export function tell(title: string, error: unknown): void {
 }
 
 function explain(error: unknown): string {
-  if (error instanceof WorkerError && error.expected) return error.message;
+  if (error instanceof WorkerError && error.expected) return withoutOptions(error.message);
   const message = error instanceof Error ? error.message : String(error);
   if (error instanceof RangeError && /memory|allocation/i.test(message))
     return "There is not enough memory for it. Try a smaller input size, or close other tabs.";
   return message;
 }
+
+/** Options of the command line mean nothing here. */
+export const withoutOptions = (text: string): string => text.replace(/; [^;]*--[a-z][^;]*/g, "");
 
 /** Why there is no camera, by the name of what `getUserMedia` threw. */
 const cameraReasons: Record<string, string> = {

@@ -1,10 +1,8 @@
 /** What the Detect tab says of its state: which source, which model, what to do next. */
 import { anElement, button, make } from "./dom.ts";
+import { withoutOptions } from "./notices.ts";
 import type { Shelf } from "./shelf.ts";
 import type { Source } from "./source.ts";
-
-/** Options of the command line mean nothing here. */
-const withoutOptions = (text: string): string => text.replace(/; [^;]*--[a-z][^;]*/g, "");
 
 export function showState(source: Source | undefined, shelf: Shelf): void {
   const { loading, current } = shelf;
