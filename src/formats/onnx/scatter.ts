@@ -18,7 +18,7 @@ import {
 } from "./model.ts";
 
 /** Places that a ScatterND writes to, in the order of its updates. */
-export function scatterPlaces(indices: OnnxTensor, dims: readonly number[]): number[] {
+function scatterPlaces(indices: OnnxTensor, dims: readonly number[]): number[] {
   const depth = indices.dims.at(-1) ?? 0;
   const strides = rowMajor(dims);
   const inner = elementCount(dims.slice(depth));

@@ -27,7 +27,6 @@ import {
   opsetOf,
   tensorNumbers,
 } from "./model.ts";
-import { scatterPlaces } from "./scatter.ts";
 
 /** An element of a value, by its place in row-major order. */
 export interface Leaf {
@@ -123,12 +122,7 @@ const moved: Record<string, Place> = {
 export function isTraceable(node: OnnxNode): boolean {
   if (node.domain !== "") return false;
   const { opType } = node;
-  return (
-    pointwise.has(opType) ||
-    unmoved.has(opType) ||
-    Object.hasOwn(moved, opType) ||
-    ["MatMul", "ScatterND", "Split"].includes(opType)
-  );
+  return pointwise.has(opType) || unmoved.has(opType) || Object.hasOwn(moved, opType) || opType === "Split";
 }
 
 /** The numbers that a leaf takes; nothing for elements that are followed further up. */
@@ -136,14 +130,9 @@ export type Probe = (value: string, index: number) => Float64Array | undefined;
 
 /** Longest way back: far beyond any code that decodes, and safe on the call stack. */
 const maxDepth = 400;
-/** Longest sum of products that is followed: box coordinates are four numbers. */
-const longestProduct = 16;
-
 export class Tracer {
   private readonly producers = new Map<string, OnnxNode>();
   private readonly memo = new Map<string, Element | undefined>();
-  /** Places that a ScatterND writes to, with the place in its updates. */
-  private readonly scattered = new Map<OnnxNode, Map<number, number>>();
   private readonly opset: number;
 
   private readonly model: OnnxModel;
@@ -212,8 +201,6 @@ export class Tracer {
     if (!node || !isTraceable(node) || this.dims(name).length === 0) return undefined;
     if (unmoved.has(node.opType) || isWidening(node)) return this.find(node.inputs[0], index);
     if (pointwise.has(node.opType)) return this.arithmetic(node, index);
-    if (node.opType === "MatMul") return this.product(node, index);
-    if (node.opType === "ScatterND") return this.scatter(node, index);
     if (node.opType === "Split") return this.part(node, name, index);
     const place = moved[node.opType](node, index, this);
     return place && this.find(node.inputs[place.input], place.index);
@@ -236,49 +223,6 @@ export class Tracer {
       tensor: evaluators[node.opType](node, tensors, this.opset)[0],
       leaves: union(inputs.flatMap((input) => input?.leaves ?? [])),
     };
-  }
-
-  /** Rows times a constant matrix, as boxes are turned from centres to corners. */
-  private product(node: OnnxNode, index: number): Element | undefined {
-    const matrix = this.constant(node.inputs[1]);
-    const rows = this.dims(node.inputs[0]);
-    if (matrix?.dims.length !== 2 || matrix.dims[0] > longestProduct || rows.length < 2) return undefined;
-    const [inner, columns] = matrix.dims;
-    const factors = tensorNumbers(matrix);
-    const column = index % columns;
-    const row = (index - column) / columns;
-    let sum: number[] = [];
-    const leaves: Leaf[] = [];
-    for (let k = 0; k < inner; k++) {
-      const factor = factors[k * columns + column];
-      if (factor === 0) continue;
-      const element = this.find(node.inputs[0], row * inner + k);
-      if (!element) return undefined;
-      const numbers = tensorNumbers(element.tensor);
-      const length = Math.max(sum.length, numbers.length, 1);
-      sum = Array.from(
-        { length },
-        (_, p) => (sum[sum.length === 1 ? 0 : p] ?? 0) + factor * numbers[numbers.length === 1 ? 0 : p],
-      );
-      leaves.push(...element.leaves);
-    }
-    return {
-      tensor: makeTensor("float64", sum.length > 1 ? [sum.length] : [], sum.length ? sum : [0]),
-      leaves: union(leaves),
-    };
-  }
-
-  private scatter(node: OnnxNode, index: number): Element | undefined {
-    const indices = this.constant(node.inputs[1]);
-    if (!indices) return undefined;
-    let places = this.scattered.get(node);
-    if (!places) {
-      const list = scatterPlaces(indices, this.dims(node.outputs[0]));
-      places = new Map(list.map((place, i) => [place, i]));
-      this.scattered.set(node, places);
-    }
-    const from = places.get(index);
-    return from === undefined ? this.find(node.inputs[0], index) : this.find(node.inputs[2], from);
   }
 
   private part(node: OnnxNode, name: string, index: number): Element | undefined {
