@@ -251,7 +251,12 @@ def main():
             same = lambda e: (e["network"], e["way"]) == (entry["network"], entry["way"])
             known = [e for e in known if not same(e)] + [entry]
             index.write_text(json.dumps(known))
-            print(name, entry["way"], entry.get("problem") or [len(b) for b in entry["boxes"].values()], flush=True)
+            print(
+                name,
+                entry["way"],
+                entry.get("problem") or [len(b) for b in entry["boxes"].values()],
+                flush=True,
+            )
 
 
 main()

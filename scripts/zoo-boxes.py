@@ -64,7 +64,12 @@ def main():
                 boxes = rows * scale
                 boxes[:, 0] -= 1
                 boxes[:, 2:] = boxes[:, 2:].clip(0, entry["size"])
-                cells += [len(rows), unmatched(rows * scale, ours * scale), unmatched(boxes, entry["boxes"]), ""]
+                cells += [
+                    len(rows),
+                    unmatched(rows * scale, ours * scale),
+                    unmatched(boxes, entry["boxes"]),
+                    "",
+                ]
                 values = [[float(f"{v:.5g}") for v in row] for row in rows.tolist()]
                 goldens[entry["name"]] = {"seed": entry["seed"], "rows": values}
             else:
