@@ -65,7 +65,8 @@ function rewriteSizes(graph: Graph, shapes: Shapes, log?: Log): number {
     if (hasFixedExtents(node) && input.some((extent, i) => extent !== largeInput[i])) {
       const output = shapes.get(node.outputs[0])!;
       if (makeInferred(node, input, largeInput, output)) count++;
-      else if (makeReferred(graph, node, shapes, larger) || makeParts(graph, node, shapes, larger)) count++;
+      else if (makeReferred(graph, node, shapes, larger) || makeParts(graph, node, shapes, larger, log))
+        count++;
       else {
         log?.(
           `"${node.name}" stays: ${formatShape(input)} to ${formatShape(output)} can be scaled in several ways`,
@@ -181,7 +182,7 @@ function makeReferred(graph: Graph, node: Node, shapes: Shapes, larger: Shapes):
  * A Reshape that cuts the positions of a picture, row by row in one axis, into some parts of the same length, as attention within areas
  * does: there are as many parts at every size. False where no picture of so many positions is before it, or the parts are its rows.
  */
-function makeParts(graph: Graph, node: Node, shapes: Shapes, larger: Shapes): boolean {
+function makeParts(graph: Graph, node: Node, shapes: Shapes, larger: Shapes, log?: Log): boolean {
   const [input, large] = [shapes, larger].map((at) => at.get(node.inputs[0])!);
   const output = shapes.get(node.outputs[0])!;
   const changes = input.map((extent, i) => extent !== large[i]);
@@ -195,6 +196,7 @@ function makeParts(graph: Graph, node: Node, shapes: Shapes, larger: Shapes): bo
   });
   if (picture === undefined || shapes.get(picture)![1] === output[parts]) return false;
   setParams(node, { [axisNames[output.length - 1][length]]: -1 });
+  log?.(`"${node.name}" cuts a picture into ${output[parts]} areas, taken for as many at every size`);
   return true;
 }
 

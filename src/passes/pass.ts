@@ -1,7 +1,7 @@
 /** What a rewrite is. One rewrite is one file; `index.ts` puts them in order. */
 import type { Graph } from "../ir/graph.ts";
 
-/** Takes one line about a rewrite that nearly happened: which node, and what stood in the way. */
+/** Takes one line about a rewrite that nearly happened, which node, and what stood in the way; or what one took for granted. */
 export type Log = (message: string) => void;
 
 /**

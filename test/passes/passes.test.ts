@@ -642,12 +642,13 @@ test("areas of a picture that attention looks at stay as many", () => {
      Softmax t 1 1 e f 0=1 1=1
      Reshape u ${back}`;
   // As ncnnkit and as pnnx have it: 4 areas of 24 positions.
-  check(
+  const said = check(
     passes.makeSizesDynamic(),
     area("0=6 1=24 2=4", "1 1 f y 0=6 1=12 2=8"),
     area("0=6 1=-1 2=4", '2 1 f a y 6="6,1w,1h"'),
     [3, 32, 48],
   );
+  expect(said[0]).toContain("4 areas");
   check(
     passes.makeSizesDynamic(),
     area("0=3 1=2 11=24 2=4", "1 1 f y 0=6 1=12 2=8"),
