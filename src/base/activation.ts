@@ -7,6 +7,9 @@ export type Activation =
   | { readonly kind: "clip"; readonly min: number; readonly max: number }
   | { readonly kind: "hardSwish" | "hardSigmoid"; readonly alpha: number; readonly beta: number };
 
+/** As a bound of a clip: none. A little less than the greatest float32, so that files hold it. */
+export const unbounded = 3.4e38;
+
 /** The lowest value of an activation, -Infinity where there is none. Rounded down: it is computed in float32. */
 export function lowestOf(activation: Activation): number {
   switch (activation.kind) {

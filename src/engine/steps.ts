@@ -10,6 +10,7 @@ import type { WindowAxes } from "./windows.ts";
 /** Work done to results before they are stored. A residual's value lies in the same channel order as the step's output. */
 export type FusedStep =
   | { readonly kind: "activation"; readonly activation: Activation }
+  | { readonly kind: "scalar"; readonly operator: BinaryOperator; readonly value: number }
   | { readonly kind: "residual"; readonly value: Value };
 
 interface StepBase {

@@ -38,7 +38,7 @@ export type BlobView =
 export type PictureView = Extract<BlobView, { kind: "picture" }>;
 export type DenseView = Extract<BlobView, { kind: "dense" }>;
 
-/** Rows and columns of zeros around a picture, so that windows may hang over. */
+/** Rows and columns around a picture, so that windows may hang over. */
 export interface Border {
   top: number;
   left: number;
@@ -113,6 +113,8 @@ export class Value {
   readonly width: number;
   readonly order = new OrderClass();
   readonly border: Border = { top: 0, left: 0, bottom: 0, right: 0 };
+  /** What the cells of the border hold, as those who read over the edges want it: a number, or a quantized integer. */
+  private readonly fills: { f32?: number; i8?: number } = {};
   /** Strided readers rely on rows without border. */
   pinned = false;
   readonly needs: Need[] = [];
@@ -133,6 +135,15 @@ export class Value {
   /** Slots of a pixel: channels rounded up to whole vectors of four. */
   get slotCount(): number {
     return (this.channels + 3) & ~3;
+  }
+  /** What the border of a representation holds. */
+  fill(dtype: "f32" | "i8"): number {
+    return this.fills[dtype] ?? 0;
+  }
+  /** Asks for a border that holds `fill`. False if somebody else wants another. */
+  wantFill(dtype: "f32" | "i8", fill: number): boolean {
+    this.fills[dtype] ??= fill;
+    return this.fills[dtype] === fill;
   }
   /** Slot of a channel. */
   slot(channel: number): number {

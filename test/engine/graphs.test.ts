@@ -165,7 +165,11 @@ describeNetworks("layers without a kernel of their own", [
     title: "padded with a value",
     text: `${conv("c", "x", "y", 6, "1=3 4=1 18=1.5")}`,
     shapes: small,
-    inJavaScript: ["Convolution"],
+  },
+  {
+    title: "padded with different values by its readers",
+    text: `${conv("a", "x", "p", 6)}\n${conv("c", "p", "q", 6, "1=3 4=1 18=1.5")}\n${conv("d", "p", "r", 6, "1=3 4=1 18=-0.25")}\nBinaryOp s 2 1 q r y 0=0`,
+    shapes: small,
   },
   {
     title: "several outputs",

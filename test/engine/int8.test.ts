@@ -175,6 +175,21 @@ describe("int8 fully connected layer", () => {
   it.each(entries(layers))("%s", async (_, layer, i) => checkLayer(layer, i));
 });
 
+describe("int8, padded with an integer", () => {
+  const layers = [127, 3, -1, -127].flatMap((value, i): Layer[] => [
+    { line: `Convolution c 1 1 x y 0=13 1=3 4=1 5=1 18=${value}.0 8=${terms[i]}`, shape: [9, 6, 7] },
+    {
+      line: `ConvolutionDepthWise c 1 1 x y 0=13 7=13 1=3 4=1 5=1 18=${value}.0 8=${terms[i]}`,
+      shape: [13, 6, 7],
+    },
+    {
+      line: `ConvolutionDepthWise c 1 1 x y 0=6 7=3 1=3 4=-233 3=2 5=1 18=${value}.0 8=${terms[i]}`,
+      shape: [9, 6, 7],
+    },
+  ]);
+  it.each(entries(layers))("%s", async (_, layer, i) => checkLayer(layer, i));
+});
+
 describe("float weights, quantized at load", () => {
   const layers: Layer[] = [
     { line: "Convolution c 1 1 x y 0=13 1=3 4=1 5=1 8=2 9=1", shape: [5, 6, 7] },
@@ -390,9 +405,16 @@ describeNetworks("chains", [
     inJavaScript: ["AbsVal"],
   },
   {
-    title: "padded with a value, in JavaScript",
+    title: "padded with a value",
     text: `${conv("a", "x", "p", 12, "1=1 8=2")}\n${conv("c", "p", "y", 7, "1=3 4=1 18=3.0 8=2")}`,
-    inJavaScript: ["Convolution"],
+  },
+  {
+    title: "padded with a value below 0 behind an activation",
+    text: `${conv("a", "x", "p", 12, "1=1 8=2 9=1")}\n${conv("c", "p", "y", 7, "1=3 4=1 18=-127.0 8=2")}`,
+  },
+  {
+    title: "padded with different values by its readers",
+    text: `${conv("a", "x", "p", 12, "1=1 8=2")}\n${conv("c", "p", "q", 7, "1=3 4=1 18=127.0 8=2")}\n${conv("d", "p", "r", 7, "1=3 4=1 18=-5.0 8=2")}\nBinaryOp s 2 1 q r y 0=0`,
   },
 ]);
 

@@ -102,7 +102,7 @@ export function programDigest(plan: Plan, { bytes }: CompiledPlan): string {
     reference: !!step.reference,
   }));
   return digest(
-    JSON.stringify([steps, [...plan.inputs], plan.unsignedBorders.length, plan.memoryBytes]),
+    JSON.stringify([steps, [...plan.inputs], plan.filledBorders.length, plan.memoryBytes]),
     bytes,
     ...plan.staticData.chunks.flatMap((chunk) => [String(chunk.address), chunk.bytes]),
   );

@@ -60,6 +60,16 @@ function fuseResidual({ views, node }: Layer, into: string, other: string): bool
   return true;
 }
 
+/** The arithmetic done as the step before stores its results. */
+export function fuseScalar({ views, node }: Layer, operator: BinaryOperator, value: number): boolean {
+  const step = views.fusable(node.inputs[0]);
+  if (!step) return false;
+  step.fused.push({ kind: "scalar", operator, value });
+  step.nodes.push(node.name);
+  views.setPicture(node.outputs[0], step.output);
+  return true;
+}
+
 /** A step of its own. `other`: a blob or a constant; `kind`: how the blob is broadcast. */
 export function addElementwise(
   { views, node }: Layer,

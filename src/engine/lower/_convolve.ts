@@ -4,7 +4,7 @@ import { weightToFloat32 } from "../../ir/weight.ts";
 import { fusedActivation } from "../../ops/activations.ts";
 import { quantize } from "../../ops/int8.ts";
 import type { FusedStep, Int8Scales } from "../steps.ts";
-import { type PictureView, pictureOf } from "../values.ts";
+import { type PictureView, pictureOf, type Value } from "../values.ts";
 import { hasPadding, type WindowAxes } from "../windows.ts";
 import type { Layer, P } from "./layer.ts";
 
@@ -65,6 +65,19 @@ function convolutionWeight(
   return Int8Array.from(values, (v, i) => quantize(v, scales.weight[Math.floor(i / perOutput)]));
 }
 
+/**
+ * Asks for the border that the padding of a layer needs around what it reads. It can only be had around values that nobody
+ * reads with plain strides, and by readers who pad with the same number; else a copy is to be made. Int8 layers pad quantized
+ * values, with the number as it stands.
+ */
+export function canPad(sources: readonly Value[], axes: WindowAxes, p: P): boolean {
+  if (!hasPadding(axes)) return true;
+  const [dtype, fill] = p.int8_scale_term
+    ? (["i8", Math.trunc(p.pad_value)] as const)
+    : (["f32", p.pad_value] as const);
+  return sources.every((value) => !value.pinned && value.wantFill(dtype, fill));
+}
+
 const slice = <T extends { subarray(a: number, b: number): T }>(all: T, size: number, at: number): T =>
   all.subarray(at * size, (at + 1) * size);
 
@@ -80,9 +93,11 @@ export function addConvolutions(
   { group, roundOnce, requantized }: { group: number; roundOnce: boolean; requantized?: number },
 ): void {
   let input = from;
-  // A border can only be had around values that nobody reads with plain strides.
-  if (hasPadding(axes) && input.channels.some((ref) => ref.value.pinned)) {
-    input = pictureOf(views.gather(input, `${node.inputs[0]}.gathered`), input.int8Scale);
+  const sources = [...new Set(input.channels.map((ref) => ref.value))];
+  if (!canPad(sources, axes, p)) {
+    const copy = views.gather(input, `${node.inputs[0]}.gathered`);
+    canPad([copy], axes, p);
+    input = pictureOf(copy, input.int8Scale);
   }
   const [to] = node.outputs;
   const groupInputs = input.channels.length / group;

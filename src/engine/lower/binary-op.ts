@@ -1,6 +1,6 @@
 import { type BinaryOperator, binaryOperators } from "../../kernels/operators.ts";
 import { binaryOpTypes } from "../../ops/binary-op.ts";
-import { addBinary, addElementwise } from "./_arithmetic.ts";
+import { addBinary, addElementwise, fuseScalar } from "./_arithmetic.ts";
 import type { Layer } from "./layer.ts";
 
 /** BinaryOp of two blobs, or of one and a number. */
@@ -10,6 +10,9 @@ export function binaryOp(layer: Layer): boolean {
   if (!(binaryOperators as readonly string[]).includes(name)) return false;
   const operator = name as BinaryOperator;
   const [from] = node.inputs;
-  if (p.with_scalar) return !views.isInteger(from) && addElementwise(layer, operator, from, p.b);
+  if (p.with_scalar) {
+    if (views.isInteger(from)) return false;
+    return fuseScalar(layer, operator, p.b) || addElementwise(layer, operator, from, p.b);
+  }
   return addBinary(layer, operator);
 }

@@ -1,13 +1,13 @@
 import { type WindowParams, windowAxes } from "../../ops/windows.ts";
 import { wholeValue } from "../values.ts";
-import { hasPadding, withTakenSteps } from "../windows.ts";
-import { addConvolutions, fusedBy, topScale, weightsOf } from "./_convolve.ts";
+import { withTakenSteps } from "../windows.ts";
+import { addConvolutions, canPad, fusedBy, topScale, weightsOf } from "./_convolve.ts";
 import type { Layer } from "./layer.ts";
 
 /** Grouped convolution: a depthwise step where each group is one channel, else a dense one for each group. */
 export function convolutionDepthWise(layer: Layer): boolean {
   const { views, node, p, inputShapes } = layer;
-  if (p.pad_value || inputShapes[0].length !== 3) return false;
+  if (inputShapes[0].length !== 3) return false;
   const [from] = node.inputs;
   const [to] = node.outputs;
   const { group } = p;
@@ -21,8 +21,9 @@ export function convolutionDepthWise(layer: Layer): boolean {
   }
   // The step reads a whole value, free to have a border where there is padding.
   const whole = wholeValue(input);
-  const source =
-    whole && !(hasPadding(axes) && whole.pinned) ? whole : views.gather(input, `${from}.gathered`);
+  const isReady = whole !== undefined && canPad([whole], axes, p);
+  const source = isReady ? whole : views.gather(input, `${from}.gathered`);
+  if (!isReady) canPad([source], axes, p);
   const output = views.value(to, group, axes.y.output, axes.x.output);
   output.order.tie(source.order);
   const nodes = [node.name];

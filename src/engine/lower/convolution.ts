@@ -8,7 +8,7 @@ export function convolution(layer: Layer): boolean {
   const { views, node, p, inputShapes } = layer;
   // One of a vector is a fully connected layer.
   if (inputShapes[0].length === 1) return innerProduct(layer);
-  if (p.pad_value || inputShapes[0].length !== 3) return false;
+  if (inputShapes[0].length !== 3) return false;
   const input = views.picture(node.inputs[0]);
   const axes = withTakenSteps(windowAxes(inputShapes[0], p as unknown as WindowParams));
   const how = { group: 1, roundOnce: true, requantized: topScale(layer) };

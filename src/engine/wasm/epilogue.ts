@@ -12,7 +12,7 @@ import type { StaticData } from "./memory.ts";
 import { floatOf, slotsOf } from "./representations.ts";
 
 export function epilogueStep(done: FusedStep): EpilogueStep {
-  if (done.kind === "activation") return done;
+  if (done.kind !== "residual") return done;
   const { pixelBytes, rowBytes } = done.value.representations.length
     ? floatOf(done.value)
     : { pixelBytes: 0, rowBytes: 0 };
@@ -29,7 +29,19 @@ export function epilogueOf(
   const stores = representations.map(
     ({ dtype, pixelBytes, rowBytes, zeroPoint }): StoreSpec => ({ dtype, pixelBytes, rowBytes, zeroPoint }),
   );
-  return { accumulator, correction, roundOnce, steps: fused.map(epilogueStep), stores };
+  const needed = isSaturated(fused.at(-1), representations) ? fused.slice(0, -1) : fused;
+  return { accumulator, correction, roundOnce, steps: needed.map(epilogueStep), stores };
+}
+
+/** Whether a clip cuts off nothing but what becomes −127 or 127 anyway. */
+function isSaturated(last: FusedStep | undefined, representations: readonly Representation[]): boolean {
+  if (last?.kind !== "activation" || last.activation.kind !== "clip") return false;
+  const { min, max } = last.activation;
+  const cutsNothing = (scale: number): boolean => scale >= 0 && min * scale <= -126.5 && max * scale >= 126.5;
+  return (
+    representations.length > 0 &&
+    representations.every(({ scales }) => scales?.every((scale) => scale === 0 || cutsNothing(scale)))
+  );
 }
 
 export interface EpilogueData {

@@ -137,7 +137,8 @@ export function initialiseMemory(plan: Plan, memory: WebAssembly.Memory): void {
   const bytes = new Uint8Array(memory.buffer);
   bytes.fill(0, 0, controlAddresses.end);
   for (const chunk of plan.staticData.chunks) bytes.set(chunk.bytes, chunk.address);
-  for (const { address, byteLength, zeroPoint } of plan.unsignedBorders) {
-    bytes.fill(zeroPoint, address, address + byteLength);
+  for (const { address, byteLength, dtype, fill } of plan.filledBorders) {
+    if (dtype === "i8") bytes.fill(fill, address, address + byteLength);
+    else new Float32Array(memory.buffer, address, byteLength / 4).fill(fill);
   }
 }

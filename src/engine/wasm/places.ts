@@ -3,7 +3,7 @@ import { quantize } from "../../ops/int8.ts";
 import type { Value } from "../values.ts";
 import { Arena, type StaticData, slack } from "./memory.ts";
 import type { PlanBuffer } from "./records.ts";
-import { hasBorder } from "./representations.ts";
+import { borderFill, hasBorder } from "./representations.ts";
 
 /**
  * Places every representation: an address is used again after its last reader. Those with a border share only among equals,
@@ -21,7 +21,7 @@ export function allocateValues(
     for (const r of value.representations) {
       const { width, height } = value;
       const pool = hasBorder(value)
-        ? [width, height, r.rowBytes, r.pixelBytes, r.byteLength, r.originOffset, r.zeroPoint].join()
+        ? [width, height, r.rowBytes, r.pixelBytes, r.byteLength, r.originOffset, borderFill(r)].join()
         : undefined;
       r.address = arena.allocate(r.byteLength, value.producer, last, pool);
       const { name, producer: first } = value;

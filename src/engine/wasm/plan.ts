@@ -11,7 +11,7 @@ import type { Value } from "../values.ts";
 import { align, StaticData, slack } from "./memory.ts";
 import { allocateValues, packConstant } from "./places.ts";
 import type { Plan, PlanStep } from "./records.ts";
-import { decideOrder, decideRepresentations, hasBorder, Reader } from "./representations.ts";
+import { borderFill, decideOrder, decideRepresentations, hasBorder, Reader } from "./representations.ts";
 import { kindOf } from "./steps/index.ts";
 import type { Planning } from "./steps/kind.ts";
 import { quantizeStep } from "./steps/quantize.ts";
@@ -75,8 +75,11 @@ export function makePlan(
     scratchBytes,
     memoryBytes,
     buffers,
-    unsignedBorders: values.flatMap((value) =>
-      value.representations.filter((r) => r.zeroPoint > 0 && hasBorder(value)),
+    filledBorders: values.flatMap((value) =>
+      value.representations.flatMap((r) => {
+        const fill = hasBorder(value) ? borderFill(r) : 0;
+        return fill === 0 ? [] : [{ address: r.address, byteLength: r.byteLength, dtype: r.dtype, fill }];
+      }),
     ),
   };
 }

@@ -52,10 +52,11 @@ export interface Plan {
   readonly memoryBytes: number;
   /** Where the values lie, and from which to which of the network's steps they are in use. */
   readonly buffers: readonly PlanBuffer[];
-  /** Buffers whose border bytes must be their zero point instead of 0. */
-  readonly unsignedBorders: readonly {
+  /** Buffers whose borders must hold something else than zero bytes. */
+  readonly filledBorders: readonly {
     readonly address: number;
     readonly byteLength: number;
-    readonly zeroPoint: number;
+    readonly dtype: "f32" | "i8";
+    readonly fill: number;
   }[];
 }

@@ -129,6 +129,12 @@ export function hasBorder({ border }: Value): boolean {
   return border.top > 0 || border.left > 0 || border.bottom > 0 || border.right > 0;
 }
 
+/** What the cells of a representation's border hold in memory: a float, or a byte. */
+export function borderFill({ value, dtype, zeroPoint }: Representation): number {
+  const fill = value.fill(dtype);
+  return dtype === "f32" ? fill : (fill + zeroPoint) & 0xff;
+}
+
 /** Address of pixel (0, 0). */
 export function origin(r: Representation): number {
   return r.address + r.originOffset;

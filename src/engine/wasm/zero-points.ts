@@ -18,7 +18,8 @@ export class Lowest {
   of(value: Value): number {
     const known = this.known.get(value);
     if (known !== undefined) return known;
-    const lowest = value.producer < 0 ? Number.NEGATIVE_INFINITY : this.madeBy(this.steps[value.producer]);
+    const isKnown = value.producer >= 0 && value.fill("i8") >= 0;
+    const lowest = isKnown ? this.madeBy(this.steps[value.producer]) : Number.NEGATIVE_INFINITY;
     this.known.set(value, Math.min(0, lowest));
     return Math.min(0, lowest);
   }

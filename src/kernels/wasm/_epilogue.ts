@@ -15,7 +15,7 @@ import {
   v128,
 } from "../../wasm/expressions.ts";
 import type { Func, Local } from "../../wasm/index.ts";
-import { emitActivation, emitMaddOnce } from "./_math.ts";
+import { arithmetic, emitActivation, emitMaddOnce } from "./_math.ts";
 import { temp } from "./_temp.ts";
 import { type EpilogueStep, lowestAfter, type StoreSpec, type Target } from "./spec.ts";
 
@@ -144,6 +144,7 @@ function emitSteps(
 ): void {
   for (const step of steps) {
     if (step.kind === "activation") emitActivation(f, target, step.activation, v);
+    else if (step.kind === "scalar") set(f, v, arithmetic(step.operator, v, f32x4.of(step.value)));
     else {
       set(f, v, f32x4.add(v, v128.load(at.residual!, pixel * step.pixelBytes + group * 16)));
     }

@@ -1,9 +1,10 @@
 /**
  * Vector functions of one f32x4, emitted inline. Each takes its argument in a local and leaves the result on the stack.
  */
-import type { Activation } from "../../base/activation.ts";
-import { type Expression, f32x4, i32x4, set, tee } from "../../wasm/expressions.ts";
+import { type Activation, unbounded } from "../../base/activation.ts";
+import { type Expression, f32x4, i32x4, type Operand, set, tee } from "../../wasm/expressions.ts";
 import type { Func, Local } from "../../wasm/index.ts";
+import type { BinaryOperator } from "../operators.ts";
 import { temp } from "./_temp.ts";
 import type { Target } from "./spec.ts";
 
@@ -118,8 +119,11 @@ function activationOf(target: Target, activation: Activation, x: Local): Express
     case "leakyRelu":
       // max(x,0) + slope·min(x,0) equals x or x·slope exactly, one of the terms being 0.
       return f32x4.add(f32x4.pmax(x, 0), f32x4.mul(f32x4.pmin(x, 0), activation.slope));
-    case "clip":
-      return f32x4.pmin(f32x4.pmax(x, activation.min), activation.max);
+    case "clip": {
+      const { min, max } = activation;
+      if (min <= -unbounded) return f32x4.pmin(x, max);
+      return max >= unbounded ? f32x4.pmax(x, min) : f32x4.pmin(f32x4.pmax(x, min), max);
+    }
     case "sigmoid":
       return sigmoid(target, x);
     case "swish":
@@ -158,4 +162,11 @@ export function reduceLanes(f: Func, v: Local, op: "f32x4.max" | "f32x4.add"): v
     f.op(op);
     f.set(v);
   }
+}
+
+/** a op b */
+export function arithmetic(operator: BinaryOperator, a: Operand, b: Operand): Expression {
+  if (operator === "rsub") return f32x4.sub(b, a);
+  if (operator === "rdiv") return f32x4.div(b, a);
+  return f32x4[operator](a, b);
 }

@@ -3,6 +3,7 @@ import { type Expression, f32x4, set, v128 } from "../../wasm/expressions.ts";
 import type { FuncRef, Local, Module } from "../../wasm/index.ts";
 import type { BinaryOperator } from "../operators.ts";
 import { type EpilogueSpec, emitEpilogue } from "./_epilogue.ts";
+import { arithmetic } from "./_math.ts";
 import { epiloguePointers, kernelParams } from "./_params.ts";
 import { temp } from "./_temp.ts";
 import { walk } from "./_walk.ts";
@@ -55,10 +56,4 @@ export function emitElementwise(m: Module, name: string, spec: ElementwiseSpec, 
       emitEpilogue(f, target, spec.epilogue, pointersAt, [[value]]);
     });
   });
-}
-
-function arithmetic(operator: BinaryOperator, a: Expression, b: Expression): Expression {
-  if (operator === "rsub") return f32x4.sub(b, a);
-  if (operator === "rdiv") return f32x4.div(b, a);
-  return f32x4[operator](a, b);
 }

@@ -6,6 +6,7 @@
  * arguments.
  */
 import { type Activation, lowestOf } from "../../base/activation.ts";
+import type { BinaryOperator } from "../operators.ts";
 
 /** Where a kernel writes its result. A kernel may write several representations of the same values. */
 export interface StoreSpec {
@@ -19,6 +20,8 @@ export interface StoreSpec {
 /** Done to each result before it is stored, in this order. */
 export type EpilogueStep =
   | { readonly kind: "activation"; readonly activation: Activation }
+  /** Arithmetic with a number as the second operand. */
+  | { readonly kind: "scalar"; readonly operator: BinaryOperator; readonly value: number }
   /** Adds a float32 picture of the same size; its strides in bytes. */
   | { readonly kind: "residual"; readonly pixelBytes: number; readonly rowBytes: number };
 

@@ -56,5 +56,7 @@ function operandOf(b: ElementwiseOperand): ElementwiseSpec["b"] {
 }
 
 function describeFused(fused: readonly FusedStep[]): string {
-  return fused.map((done) => (done.kind === "activation" ? done.activation.kind : "add")).join("+");
+  const nameOf = (done: FusedStep): string =>
+    done.kind === "activation" ? done.activation.kind : done.kind === "scalar" ? done.operator : "add";
+  return fused.map(nameOf).join("+");
 }
