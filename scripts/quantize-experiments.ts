@@ -13,7 +13,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { calibrationSource } from "../src/deploy/calibration.ts";
 import { type EvaluationEntry, evaluateModels, readEntries } from "../src/deploy/evaluate.ts";
-import { detectionImportance } from "../src/deploy/importance.ts";
+import { detectionFocus, detectionImportance } from "../src/deploy/importance.ts";
 import { readNcnn } from "../src/formats/ncnn/index.ts";
 import { type CalibrationTable, parseTable } from "../src/formats/table.ts";
 import { preprocessingOf } from "../src/heads/families.ts";
@@ -131,7 +131,10 @@ async function accuracy(
       corrections,
     } = await calibrate(graph, source, {
       ...variants[variant],
-      ...(variant === "auto" && { importance: detectionImportance(manifest) }),
+      ...(variant === "auto" && {
+        importance: detectionImportance(manifest),
+        focus: detectionFocus(manifest),
+      }),
     });
     const took = seconds(started);
     const int8 = await start(quantize(calibrated, table, { corrections }).graph, manifest);
@@ -175,6 +178,7 @@ async function focus(folder: string): Promise<void> {
         const calibrated = await calibrate(graph, source, {
           method,
           importance: detectionImportance(manifest),
+          focus: detectionFocus(manifest),
         });
         const { table, corrections } = calibrated;
         const int8 = await start(quantize(calibrated.graph, table, { corrections }).graph, manifest);

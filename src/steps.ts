@@ -11,7 +11,7 @@ export { inContext, withContext } from "./base/errors.ts";
 export { type BudgetInput, type BudgetResult, keepWithinBudget } from "./deploy/budget.ts";
 export { type CalibratedModel, calibratedFiles, openCalibrated } from "./deploy/calibrated.ts";
 export { Guard, type GuardOptions, guardEntries } from "./deploy/guard.ts";
-export { detectionImportance } from "./deploy/importance.ts";
+export { detectionFocus, detectionImportance } from "./deploy/importance.ts";
 export { mergePartials, partialNote } from "./deploy/partial.ts";
 export { stageTitles } from "./deploy/progress.ts";
 export {

@@ -20,6 +20,7 @@ import {
 import {
   calibratedFiles,
   checkCalibration,
+  detectionFocus,
   detectionImportance,
   guardEntries,
   mergePartials,
@@ -133,6 +134,7 @@ async function run([file]: [string], options: Options, terminal: Terminal): Prom
     const { method, percentile, threads } = options;
     const result = await calibrateModel(graph, source, {
       importance: detectionImportance(manifest),
+      focus: detectionFocus(manifest),
       ...{ method, percentile, threads, observations },
       onProgress: step,
     });

@@ -69,7 +69,7 @@ export async function calibrateModel(
   const noSource: CalibrationSource = async function* none() {};
   const observations: Observations =
     options.observations ?? (await observeSource(graph, source ?? noSource, options));
-  const without = ["equalize", "round"] as const;
+  const without = ["equalize", "center", "round"] as const;
   const plain = await calibrate(graph, source ?? noSource, { ...options, observations, without });
   const full =
     method === "auto" && source ? await calibrate(graph, source, { ...options, observations }) : plain;

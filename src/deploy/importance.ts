@@ -1,8 +1,9 @@
 /** What matters in a detector's outputs when its int8 form is corrected. */
 import { expectKind } from "../base/arguments.ts";
-import { blobsOf, importanceOf } from "../heads/index.ts";
+import { Candidates } from "../heads/candidates.ts";
+import { blobsOf, decodeHead, importanceOf } from "../heads/index.ts";
 import type { Manifest } from "../heads/manifest.ts";
-import type { Importance } from "../quantize/index.ts";
+import type { Focus, Importance } from "../quantize/index.ts";
 
 /**
  * Values count by the scores that they make, so that the scores of real objects neither rise nor fall on average. Boxes are
@@ -14,4 +15,25 @@ export function detectionImportance(manifest: Manifest): Importance | undefined 
   if (heads.length === 0) return undefined;
   const blobs = new Set(blobsOf(heads));
   return (blob, outputs) => (blobs.has(blob) ? importanceOf(heads, labels.length, blob, outputs) : undefined);
+}
+
+/** Boxes with a lower score are background. */
+const leastScore = 0.1;
+
+/** Where the model's boxes are, for calibration: what its layers see there counts. Nothing for a model without heads. */
+export function detectionFocus(manifest: Manifest): Focus | undefined {
+  expectKind("detectionFocus: manifest", manifest, "a manifest");
+  const { heads, labels } = manifest;
+  if (heads.length === 0) return undefined;
+  const blobs = blobsOf(heads);
+  return {
+    blobs,
+    regions: (outputs, { width, height }) => {
+      const found = new Candidates();
+      const options = { confidence: leastScore, multiLabel: false, width, height };
+      for (const head of heads) decodeHead(head, outputs, labels.length, options, found);
+      const regions = found.boxes.slice(0, found.length * 4);
+      return regions.map((value, i) => value / (i % 2 ? height : width));
+    },
+  };
 }

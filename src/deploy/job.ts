@@ -23,7 +23,7 @@ import {
   firstInputs,
   readEntries,
 } from "./evaluate.ts";
-import { detectionImportance } from "./importance.ts";
+import { detectionFocus, detectionImportance } from "./importance.ts";
 import type { DeployProgress, DeployStage } from "./progress.ts";
 
 /** Options of `deploy`. */
@@ -175,6 +175,7 @@ export class Job {
     return {
       ...{ method, threads, signal },
       importance: detectionImportance(this.float.manifest),
+      focus: detectionFocus(this.float.manifest),
       onProgress: ({ phase, images }) => this.progress(phase, images, this.calibration.length),
     };
   }

@@ -13,8 +13,8 @@ export type DeployStage =
 
 /** What is done, in words, for the command line and for pages. */
 export const stageTitles: Readonly<Record<DeployStage, string>> = {
+  equalize: "Watch the ranges of channels",
   observe: "Watch the ranges of activations",
-  equalize: "Watch them again, equalized",
   correct: "Correct the rounding of weights",
   outputs: "Set the outputs right",
   sensitivity: "Find sensitive layers",

@@ -144,6 +144,11 @@ export interface Op<S extends ParamSpecs = ParamSpecs> {
   readonly pointwise?: true;
   /** Of one input, treats each channel by itself, and f(a·x) = a·f(x) for every a > 0. */
   readonly homogeneous?: true;
+  /**
+   * Of one input, treats each channel by itself, and f(a·x + b) = a·f(x) + b for every b and, `increasing`, every a > 0, or, `any`,
+   * every a. Undefined where a window may reach over the edge and see something else than the channel.
+   */
+  affine?(p: ParamValues<S>): "increasing" | "any" | undefined;
   /** A weighted sum plus a bias for each of `num_output` channels: `weight` begins with them, `bias` has one for each. */
   readonly linear?: true;
   /** The arithmetic of its inputs that this layer is, where it does nothing else. */

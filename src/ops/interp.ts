@@ -26,6 +26,7 @@ export const interp = defineOp({
   typeIndex: 50,
   int8Inputs: true,
   homogeneous: true,
+  affine: () => "any",
   params: interpParams,
   inputs: [1, 10],
   shape: (inputs, p) => {

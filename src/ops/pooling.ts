@@ -38,6 +38,12 @@ export const pooling = defineOp({
   typeIndex: 21,
   int8Inputs: true,
   homogeneous: true,
+  affine: (p) => {
+    if (p.pooling_type === poolingTypes.max) return "increasing";
+    const hasPads = [p.pad_left, p.pad_right, p.pad_top, p.pad_bottom].some((pad) => pad !== 0);
+    const isWhole = p.global_pooling !== 0 || p.adaptive_pooling !== 0;
+    return isWhole || (!hasPads && p.pad_mode === padModes.valid) ? "any" : undefined;
+  },
   params: poolingParams,
   shape: ([input], p) => [poolingShape(input, p)],
   reference: ([input], p, _, [shape]) => [pool(input, p, shape)],

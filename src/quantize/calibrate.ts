@@ -4,12 +4,15 @@ import { InputError, UsageError } from "../base/errors.ts";
 import { createSession, type SessionOptions } from "../engine/session.ts";
 import { type CalibrationTable, emptyTable, roundTable } from "../formats/table.ts";
 import type { Graph } from "../ir/graph.ts";
+import { center } from "./center.ts";
 import { CorrectionStatistics, type Corrections, copyCorrections, solveCorrections } from "./corrections.ts";
 import { EqSamples, refineByCosine } from "./eq.ts";
 import { equalize } from "./equalize.ts";
+import { type Focus, FocusMap, noFocus } from "./focus.ts";
 import { type QuantizableLayer, quantizableLayers } from "./layers.ts";
 import { type BlobObservation, type Observations, observe } from "./observe.ts";
 import { correctOutputs, type Importance } from "./outputs.ts";
+import { addRanges, type Ranges } from "./ranges.ts";
 import { type LayerReport, reportLayer } from "./report.ts";
 import { quantizeGraph } from "./rewrite.ts";
 import type { Blobs } from "./sensitivity.ts";
@@ -51,14 +54,16 @@ export interface CalibrateOptions extends SessionOptions {
   /** For `percentile`: share of the values that is not clipped. Default 99.99. */
   percentile?: number;
   /** For `auto`: parts to leave out, to see what each gives. */
-  without?: readonly ("equalize" | "round")[];
+  without?: readonly ("equalize" | "center" | "round")[];
   /**
-   * Observations of `graph` that were made already, say by several machines: the pass over the pictures is left out. With
-   * `auto` they only replace the pass for equalization.
+   * Observations of `graph` that were made already, say by several machines: the pass over the pictures is left out, except
+   * with `auto`, which observes another graph.
    */
   observations?: Observations;
   /** For `auto`: what matters in the outputs, to keep its mean (see `detectionImportance`). */
   importance?: Importance;
+  /** For `auto`: where there are objects in pictures, so that what is there counts (see `detectionFocus`). */
+  focus?: Focus;
   /** Told after each picture. */
   onProgress?: (progress: CalibrateProgress) => void;
   signal?: AbortSignal;
@@ -102,18 +107,18 @@ export async function calibrate(
   if (!(percentile > 50 && percentile <= 100)) {
     throw new UsageError(`percentile ${percentile}: expected more than 50 and at most 100`);
   }
-  const [calibrated, observations] =
-    method === "auto" && !without.includes("equalize")
-      ? await equalized(graph, source, options)
-      : [graph, options.observations ?? (await observeSource(graph, source, options))];
+  const { graph: calibrated, observations, ranges } = await prepared(graph, source, options);
   const layers = quantizableLayers(calibrated);
-  let table = chooseScales(layers, observations, method, percentile);
+  const thresholdOf = ranges
+    ? focusedThresholds(layers, observations, ranges)
+    : (observation: BlobObservation) => plainThreshold(observation, method, percentile);
+  let table = chooseScales(layers, observations, method, thresholdOf);
   let corrections: Corrections = new Map();
   let unshifted: Corrections = new Map();
   if (method === "auto" && !without.includes("round")) {
     const statistics = new CorrectionStatistics(layers, table);
-    await forEachPicture(calibrated, source, options, "correct", correctionImages, (blobs) =>
-      statistics.add(blobs),
+    await forEachPicture(calibrated, source, options, "correct", correctionImages, (blobs, focus) =>
+      statistics.add(blobs, focus),
     );
     corrections = solveCorrections(statistics, table, observations);
     unshifted = copyCorrections(corrections);
@@ -156,18 +161,36 @@ export async function shiftOutputs(
   );
 }
 
-/** An equalized graph and observations of it. Ranges for equalization need not be exact: few pictures are enough. */
-async function equalized(
+/**
+ * The graph that is to be quantized, and what was seen of it. With `auto` it is another than the given one: it computes the same, and
+ * suits one scale a blob better. The ranges for that need not be exact, so that few pictures are enough.
+ */
+async function prepared(
   graph: Graph,
   source: CalibrationSource,
   options: CalibrateOptions,
-): Promise<[Graph, Observations]> {
-  const ranges =
-    options.observations ?? (await observeSource(graph, source, options, "equalize", equalizeImages));
+): Promise<{ graph: Graph; observations: Observations; ranges?: Ranges }> {
+  const { method = "auto", without = [] } = options;
+  const parts = (["equalize", "center"] as const).filter((part) => !without.includes(part));
+  if (method !== "auto" || parts.length === 0) {
+    return { graph, observations: options.observations ?? (await observeSource(graph, source, options)) };
+  }
+  let ranges: Ranges = new Map();
+  await forEachPicture(graph, source, options, "equalize", equalizeImages, (blobs, focus) =>
+    addRanges(ranges, blobs, focus),
+  );
   const first = await firstOf(source);
   const shapes = Object.fromEntries(Object.entries(first).map(([blob, value]) => [blob, value.shape]));
-  const out = equalize(graph, ranges, shapes).graph;
-  return [out, await observeSource(out, source, options)];
+  let out = graph;
+  if (parts.includes("equalize")) ({ graph: out, ranges } = equalize(out, ranges, shapes));
+  if (parts.includes("center")) out = center(out, ranges, shapes).graph;
+  const observations: Observations = new Map();
+  ranges = new Map();
+  await forEachPicture(out, source, options, "observe", Number.POSITIVE_INFINITY, (blobs, focus) => {
+    observe(observations, blobs);
+    addRanges(ranges, blobs, focus);
+  });
+  return { graph: out, observations, ranges };
 }
 
 /**
@@ -193,18 +216,22 @@ export async function observeSource(
 async function forEachPicture(
   graph: Graph,
   source: CalibrationSource,
-  { backend, threads, onProgress, signal }: CalibrateOptions,
+  { backend, threads, focus, onProgress, signal }: CalibrateOptions,
   phase: CalibrateProgress["phase"],
   limit: number,
-  use: (blobs: Blobs) => void,
+  use: (blobs: Blobs, focus: FocusMap) => void,
 ): Promise<void> {
-  const wanted = [...new Set(quantizableLayers(graph).map((layer) => layer.input))];
+  const inputsOfLayers = [...new Set(quantizableLayers(graph).map((layer) => layer.input))];
+  const wanted = [...new Set([...inputsOfLayers, ...(focus?.blobs ?? [])])];
   const session = await createSession(graph, { ...(backend && { backend }), ...(threads && { threads }) });
   let images = 0;
   try {
     for await (const inputs of source()) {
       signal?.throwIfAborted();
-      use(await session.run(inputs, wanted));
+      const values = await session.run(inputs, wanted);
+      const read = Object.fromEntries(inputsOfLayers.map((blob) => [blob, values[blob]]));
+      const [, height, width] = Object.values(inputs)[0].shape;
+      use(read, focus ? new FocusMap(focus.regions(values, { width, height })) : noFocus);
       images++;
       onProgress?.({ phase, images });
       if (images >= limit) break;
@@ -225,7 +252,7 @@ function chooseScales(
   layers: readonly QuantizableLayer[],
   observations: Observations,
   method: Method,
-  percentile: number,
+  thresholdOf: (observation: BlobObservation, blob: string) => number,
 ): CalibrationTable {
   const table = emptyTable();
   const scales = new Map<string, number>();
@@ -235,7 +262,7 @@ function chooseScales(
       throw new UsageError(`the observations are of another model: none of blob "${layer.input}"`);
     let scale = scales.get(layer.input);
     if (scale === undefined) {
-      scale = Math.fround(127 / thresholdOf(observation, method, percentile));
+      scale = Math.fround(127 / thresholdOf(observation, layer.input));
       // An all-zero blob: any finite scale gives 0, and survives JSON; the official methods keep their infinity.
       if (method === "auto" && !Number.isFinite(scale)) scale = 1;
       scales.set(layer.input, scale);
@@ -246,7 +273,66 @@ function chooseScales(
   return roundTable(table);
 }
 
-function thresholdOf(observation: BlobObservation, method: Method, percentile: number): number {
+/**
+ * Thresholds by what counts of a blob: at which places its values are, and how large the weights are that each channel meets.
+ * Where a range ends at a value that is there often (zeros, of a centred blob), it becomes an integer exactly.
+ */
+function focusedThresholds(
+  layers: readonly QuantizableLayer[],
+  observations: Observations,
+  ranges: Ranges,
+): (observation: BlobObservation, blob: string) => number {
+  const weights = new Map<string, Float64Array>();
+  for (const layer of layers) {
+    const seen = ranges.get(layer.input);
+    if (!seen || seen.count === 0) continue;
+    const sums = weights.get(layer.input) ?? new Float64Array(seen.count);
+    weights.set(layer.input, sums);
+    const energy = energyByChannel(layer, seen.count);
+    const total = energy.reduce((a, b) => a + b, 0) || 1;
+    energy.forEach((value, c) => {
+      sums[c] += value / total;
+    });
+  }
+  return (observation, blob) => {
+    const seen = ranges.get(blob);
+    if (!seen) return mseThreshold(observations.get(blob)!);
+    return onGrid(observation, seen.threshold(undefined, { weights: weights.get(blob) }));
+  };
+}
+
+/** Sum of squares of the weights that each input channel meets. */
+function energyByChannel(
+  { weights, outputChannels, groups }: QuantizableLayer,
+  channels: number,
+): Float64Array {
+  const energy = new Float64Array(channels);
+  const perOutput = weights.length / outputChannels;
+  const groupIn = channels / groups;
+  const kernel = perOutput / groupIn;
+  for (let i = 0; i < weights.length; i++) {
+    const k = Math.floor(i / perOutput);
+    const group = Math.floor((k * groups) / outputChannels);
+    energy[group * groupIn + Math.floor((i % perOutput) / kernel)] += weights[i] ** 2;
+  }
+  return energy;
+}
+
+/** The nearest threshold at which an end of the range that is a frequent value needs no rounding. */
+function onGrid(observation: BlobObservation, threshold: number): number {
+  const { min, max, bins, binWidth, count } = observation;
+  for (const end of [max, -min]) {
+    const isFrequent = end > 0 && bins[Math.floor(end / binWidth)] > frequent * count;
+    const q = Math.min(Math.round((127 * end) / threshold), 127);
+    if (isFrequent && q > 32) return (127 * end) / q;
+  }
+  return threshold;
+}
+
+/** Share of all values. */
+const frequent = 0.02;
+
+function plainThreshold(observation: BlobObservation, method: Method, percentile: number): number {
   switch (method) {
     case "kl":
     case "eq":

@@ -3,6 +3,7 @@ import { Random } from "../base/random.ts";
 import type { CalibrationTable } from "../formats/table.ts";
 import type { Graph } from "../ir/graph.ts";
 import { f32Weight } from "../ir/weight.ts";
+import type { FocusMap } from "./focus.ts";
 import { type QuantizableLayer, quantizableLayers } from "./layers.ts";
 import { PatchMoments } from "./moments.ts";
 import type { Observations } from "./observe.ts";
@@ -40,8 +41,8 @@ export class CorrectionStatistics {
   }
 
   /** Adds one picture: the float inputs of the layers by blob name. */
-  add(blobs: Blobs): void {
-    for (const moments of this.moments.values()) moments.add(blobs[moments.layer.input], this.random);
+  add(blobs: Blobs, focus: FocusMap): void {
+    for (const moments of this.moments.values()) moments.add(blobs[moments.layer.input], this.random, focus);
   }
 }
 

@@ -4,7 +4,7 @@ import type { CalibrationTable } from "../formats/table.ts";
 import type { LayerQuantization, QuantizationRecord } from "../heads/manifest.ts";
 import type { Graph } from "../ir/graph.ts";
 import { isInt8, quantizableLayers } from "./layers.ts";
-import { quantizeGraph, type RewriteOptions } from "./rewrite.ts";
+import { padsBelowZero, quantizeGraph, type RewriteOptions } from "./rewrite.ts";
 
 export {
   type CalibrateOptions,
@@ -18,6 +18,7 @@ export {
   shiftOutputs,
 } from "./calibrate.ts";
 export { applyCorrections, type Corrections, copyCorrections } from "./corrections.ts";
+export type { Focus } from "./focus.ts";
 export { type QuantizableLayer, quantizableLayers } from "./layers.ts";
 export { BlobObservation, mergeObservations, type Observations } from "./observe.ts";
 export type { Importance } from "./outputs.ts";
@@ -61,7 +62,8 @@ export function quantize(
     if (isInt8(node)) record.layers[name] = scalesOf(node.weights);
     else {
       const asked = options.keepFloat?.includes(name);
-      const reason = asked ? (options.reasons?.get(name) ?? "asked for") : "not in the table";
+      const unasked = padsBelowZero(node) ? "its padding is below 0" : "not in the table";
+      const reason = asked ? (options.reasons?.get(name) ?? "asked for") : unasked;
       record.keptFloat.push({ name, reason });
     }
   }

@@ -7,6 +7,7 @@ import { opOf, paramsOf } from "../ir/graph.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { ops } from "../ops/index.ts";
 import { quantize } from "../ops/int8.ts";
+import { type FocusMap, noFocus } from "./focus.ts";
 import type { QuantizableLayer } from "./layers.ts";
 
 /**
@@ -43,15 +44,18 @@ export class PatchMoments {
     this.products = new Float64Array(this.groups * this.length * this.length);
   }
 
-  /** Samples the float input of the layer in one picture. */
-  add(input: Tensor, random: Random): void {
+  /** Samples the float input of the layer in one picture: half of it where objects are, if there are any. */
+  add(input: Tensor, random: Random, focus: FocusMap = noFocus): void {
     const { groups, length: n, sum, roundedSum, scale } = this;
     const read = patchReader(this.layer, input);
     const wanted = this.count < enough ? firstSamples : laterSamples;
     const samples = Math.min(wanted, read.positions);
-    const positions = Array.from({ length: samples }, (_, s) =>
-      samples === read.positions ? s : random.int(0, read.positions - 1),
-    );
+    const places = focus.places(read.height, read.width);
+    const positions = Array.from({ length: samples }, (_, s) => {
+      if (samples === read.positions) return s;
+      const isAtObject = places.length > 0 && s % 2 === 1;
+      return isAtObject ? places[random.int(0, places.length - 1)] : random.int(0, read.positions - 1);
+    });
     const patch = new Float32Array(n);
     const block = new Float32Array(n * samples);
     for (let g = 0; g < groups; g++) {
@@ -90,30 +94,38 @@ function addProducts(block: Float32Array, n: number, samples: number, products: 
 }
 
 export interface PatchReader {
-  /** Number of output positions. */
+  /** Number of output positions, and how they lie. */
   readonly positions: number;
+  readonly height: number;
+  readonly width: number;
   patch(group: number, position: number, out: Float32Array): void;
 }
 
-/** Reads patches of one input of a layer; padding reads as 0. */
+/** Reads patches of one input of a layer, padding included. */
 export function patchReader(
   { node, groups, weightsPerScale }: QuantizableLayer,
   { shape, data }: Tensor,
 ): PatchReader {
   const window = opOf(node, ops).window?.(shape, paramsOf(node, ops));
   if (!window) {
+    const positions = data.length / weightsPerScale;
     return {
-      positions: data.length / weightsPerScale,
+      positions,
+      height: 1,
+      width: positions,
       patch: (_, position, out) => {
         for (let i = 0; i < out.length; i++) out[i] = data[position * out.length + i];
       },
     };
   }
   const { x, y } = window;
+  const pad = (paramsOf(node, ops).pad_value as number | undefined) ?? 0;
   const [channels, height, width] = shape;
   const groupIn = channels / groups;
   return {
     positions: y.output * x.output,
+    height: y.output,
+    width: x.output,
     patch: (group, position, out) => {
       const top = Math.floor(position / x.output) * y.stride - y.padBefore;
       const left = (position % x.output) * x.stride - x.padBefore;
@@ -125,7 +137,7 @@ export function patchReader(
           for (let kx = 0; kx < x.kernel; kx++) {
             const column = left + kx * x.dilation;
             const inside = row >= 0 && row < height && column >= 0 && column < width;
-            out[at++] = inside ? data[plane + row * width + column] : 0;
+            out[at++] = inside ? data[plane + row * width + column] : pad;
           }
         }
       }

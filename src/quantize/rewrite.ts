@@ -2,7 +2,7 @@
  * Float graph + calibration table -> int8 graph, as ncnn2int8 does it: int8 weights with the table's scales, int8 blobs
  * between convolutions that follow each other directly, float16 for all other weights.
  * Source: ncnn tools/quantize/ncnn2int8.cpp. Differences: Gemm and attention layers, which ncnn2int8 always quantizes,
- * stay float; a blob whose readers disagree about its scale stays float, where ncnn2int8 would let the other readers
+ * stay float; what a layer pads with is quantized too, and one that pads with less than 0 stays float; a blob whose readers disagree about its scale stays float, where ncnn2int8 would let the other readers
  * misread it.
  */
 
@@ -54,12 +54,16 @@ export function quantizeGraph(graph: Graph, table: CalibrationTable, options: Re
   }
   for (const layer of layers) {
     const scale = table.activations.get(layer.name);
-    if (scale !== undefined && !keep.has(layer.name)) quantizeLayer(layer, table, scale, options);
+    if (scale === undefined || keep.has(layer.name) || padsBelowZero(layer.node)) continue;
+    quantizeLayer(layer, table, scale, options);
   }
   fuseRequantize(out);
   if (options.floatStorage !== "keep") for (const node of out.nodes) storeFloat16(node);
   return out;
 }
+
+/** Whether int8 cannot do what a layer pads with: native ncnn fills vectors of eight channels wrongly. */
+export const padsBelowZero = (node: Node): boolean => (paramsOf(node, ops).pad_value as number) < 0;
 
 function someNames(layers: readonly QuantizableLayer[]): string {
   const names = layers.map((layer) => layer.name);
@@ -102,7 +106,10 @@ function quantizeLayer(
   const data =
     corrected?.weights ??
     Int8Array.from(weights, (w, i) => quantize(w, scales[Math.floor(i / weightsPerScale)]));
-  setParam(node, "int8_scale_term", scaleTerm);
+  setParams(node, { int8_scale_term: scaleTerm });
+  // Padding comes behind the rounding of the input.
+  const pad = paramsOf(node, ops).pad_value as number | undefined;
+  if (pad) setParams(node, { pad_value: quantize(pad, inputScale) });
   node.weights.weight = { storage: "i8", data };
   if (corrected) setBias(node, corrected.bias);
   else if (bias) node.weights.bias = f32Weight(bias.map(withoutTiny));
@@ -117,14 +124,14 @@ function withoutTiny(value: number): number {
 
 /** Gives a layer a bias, whether it had one or not. */
 export function setBias(node: Node, bias: Float32Array): void {
-  setParam(node, "bias_term", 1);
+  setParams(node, { bias_term: 1 });
   node.weights.bias = f32Weight(bias);
 }
 
-/** Sets a parameter so that parameters stay in the order of their numbers, as ncnn writes them. */
-function setParam(node: Node, name: string, value: number): void {
+/** Sets parameters so that all stay in the order of their numbers, as ncnn writes them. */
+export function setParams(node: Node, values: Params): void {
   const specs: Op["params"] = ops.get(node.type)!.params;
-  const params: Params = { ...node.params, [name]: value };
+  const params: Params = { ...node.params, ...values };
   const sorted = Object.entries(params).sort(([a], [b]) => (specs[a]?.id ?? 99) - (specs[b]?.id ?? 99));
   node.params = Object.fromEntries(sorted);
 }
@@ -140,7 +147,7 @@ function fuseRequantize(graph: Graph): void {
       .get(node.outputs[0])!
       .map((consumer) => (consumer.weights.bottom_scale.data as Float32Array)[0]);
     if (scales.some((scale) => scale !== scales[0])) continue;
-    setParam(node, "int8_scale_term", (node.params.int8_scale_term as number) + requantized);
+    setParams(node, { int8_scale_term: (node.params.int8_scale_term as number) + requantized });
     node.weights.top_scale = f32Weight([scales[0]]);
   }
 }

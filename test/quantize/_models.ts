@@ -1,10 +1,12 @@
 /** Small networks with random weights and pictures for them. */
 import { Random } from "../../src/base/random.ts";
+import { runReference } from "../../src/engine/reference/index.ts";
 import { parseParam } from "../../src/formats/ncnn/index.ts";
 import { type Graph, paramsOf } from "../../src/ir/graph.ts";
 import { f32Weight } from "../../src/ir/weight.ts";
 import { ops } from "../../src/ops/index.ts";
-import type { CalibrationSource } from "../../src/quantize/index.ts";
+import { type CalibrationSource, quantizableLayers } from "../../src/quantize/index.ts";
+import { addRanges, type Ranges } from "../../src/quantize/ranges.ts";
 
 /** A ShuffleNet-like unit, a residual add, a 3×3 convolution and a head: all that equalization has to see through. */
 export const shuffleNet = `7767517
@@ -44,6 +46,17 @@ export function network(text = shuffleNet, seed = 1): Graph {
     if (p.bias_term) node.weights.bias = f32Weight(size.map((s) => s * random.normal() * 0.3));
   }
   return graph;
+}
+
+/** Ranges of the inputs of all convolutions. */
+export async function rangesOf(graph: Graph, source: CalibrationSource): Promise<Ranges> {
+  const ranges: Ranges = new Map();
+  const wanted = quantizableLayers(graph).map(({ input }) => input);
+  for await (const input of source()) {
+    const values = { ...input, ...runReference(graph, input, wanted) };
+    addRanges(ranges, Object.fromEntries(wanted.map((blob) => [blob, values[blob]])));
+  }
+  return ranges;
 }
 
 export function pictures(count: number, seed = 1): CalibrationSource {

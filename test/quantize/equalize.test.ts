@@ -3,15 +3,15 @@ import { runReference } from "../../src/engine/reference/index.ts";
 import { parseParam } from "../../src/formats/ncnn/index.ts";
 import { f32Weight } from "../../src/ir/weight.ts";
 import { equalize } from "../../src/quantize/equalize.ts";
-import { observeSource } from "../../src/quantize/index.ts";
-import { network, pictures } from "./_models.ts";
+import type { ChannelRanges } from "../../src/quantize/ranges.ts";
+import { network, pictures, rangesOf } from "./_models.ts";
 
 const shapes = { x: [3, 16, 16] };
 
 describe("equalize", () => {
   it("does not change what the graph computes", async () => {
     const graph = network();
-    const { graph: out, changed } = equalize(graph, await observeSource(graph, pictures(4)), shapes);
+    const { graph: out, changed } = equalize(graph, await rangesOf(graph, pictures(4)), shapes);
     expect(changed).toBeGreaterThan(11);
     for await (const input of pictures(2, 7)()) {
       const [before, after] = [runReference(graph, input), runReference(out, input)];
@@ -24,17 +24,26 @@ describe("equalize", () => {
     }
   });
 
-  it("gives channels that only depthwise layers read the same range, others half the difference", async () => {
+  it("gives channels that only depthwise layers read the same range, others a third of the difference", async () => {
     const graph = network();
-    const before = await observeSource(graph, pictures(4));
-    const { graph: out } = equalize(graph, before, shapes);
-    const after = await observeSource(out, pictures(4));
-    const spread = (values: Float32Array) =>
-      Math.log(Math.max(...values) / Math.min(...values.filter((x) => x > 0)));
-    expect(spread(before.get("a")!.channelMax!)).toBeGreaterThan(1);
-    expect(spread(after.get("a")!.channelMax!)).toBeCloseTo(0, 4);
-    const [was, is] = [before.get("dw")!.channelMax!, after.get("dw")!.channelMax!].map(spread);
-    expect(is).toBeCloseTo(was / 2, 3);
+    const before = await rangesOf(graph, pictures(4));
+    const { graph: out, ranges } = equalize(graph, before, shapes);
+    const after = await rangesOf(out, pictures(4));
+    const spread = (ranges: ChannelRanges): number => {
+      const widths = Array.from({ length: ranges.count }, (_, c) => ranges.threshold([c])).filter(
+        (x) => x > 0,
+      );
+      return Math.log(Math.max(...widths) / Math.min(...widths));
+    };
+    expect(spread(before.get("a")!)).toBeGreaterThan(1);
+    // Thresholds are told to an eighth of an octave.
+    expect(spread(after.get("a")!)).toBeLessThan(0.2);
+    const [was, is] = [before.get("dw")!, after.get("dw")!].map(spread);
+    expect(Math.abs(is - was * 0.35)).toBeLessThan(0.3);
+    for (let c = 0; c < ranges.get("dw")!.count; c++) {
+      expect(ranges.get("dw")!.max(c)).toBeCloseTo(after.get("dw")!.max(c), 3);
+      expect(ranges.get("dw")!.threshold([c]) / after.get("dw")!.threshold([c])).toBeCloseTo(1, 0);
+    }
   });
 
   it("leaves alone what an activation, an output or padding with a value holds in place", async () => {
@@ -54,7 +63,7 @@ describe("equalize", () => {
       const source = async function* () {
         yield { x: { shape: [1, 4, 4], data: new Float32Array(16).fill(1) } };
       };
-      const { changed } = equalize(graph, await observeSource(graph, source), { x: [1, 4, 4] });
+      const { changed } = equalize(graph, await rangesOf(graph, source), { x: [1, 4, 4] });
       expect(changed, `${first} ${second} ${extra}`).toBe(0);
     }
   });
