@@ -5,6 +5,7 @@ import { createSession, type SessionOptions } from "../engine/session.ts";
 import { type CalibrationTable, emptyTable, roundTable } from "../formats/table.ts";
 import type { Graph } from "../ir/graph.ts";
 import { center } from "./center.ts";
+import { channelWeights } from "./channel-weights.ts";
 import { CorrectionStatistics, type Corrections, copyCorrections, solveCorrections } from "./corrections.ts";
 import { EqSamples, refineByCosine } from "./eq.ts";
 import { equalize } from "./equalize.ts";
@@ -282,40 +283,12 @@ function focusedThresholds(
   observations: Observations,
   ranges: Ranges,
 ): (observation: BlobObservation, blob: string) => number {
-  const weights = new Map<string, Float64Array>();
-  for (const layer of layers) {
-    const seen = ranges.get(layer.input);
-    if (!seen || seen.count === 0) continue;
-    const sums = weights.get(layer.input) ?? new Float64Array(seen.count);
-    weights.set(layer.input, sums);
-    const energy = energyByChannel(layer, seen.count);
-    const total = energy.reduce((a, b) => a + b, 0) || 1;
-    energy.forEach((value, c) => {
-      sums[c] += value / total;
-    });
-  }
+  const weights = channelWeights(layers, ranges);
   return (observation, blob) => {
     const seen = ranges.get(blob);
     if (!seen) return mseThreshold(observations.get(blob)!);
     return onGrid(observation, seen.threshold(undefined, { weights: weights.get(blob) }));
   };
-}
-
-/** Sum of squares of the weights that each input channel meets. */
-function energyByChannel(
-  { weights, outputChannels, groups }: QuantizableLayer,
-  channels: number,
-): Float64Array {
-  const energy = new Float64Array(channels);
-  const perOutput = weights.length / outputChannels;
-  const groupIn = channels / groups;
-  const kernel = perOutput / groupIn;
-  for (let i = 0; i < weights.length; i++) {
-    const k = Math.floor(i / perOutput);
-    const group = Math.floor((k * groups) / outputChannels);
-    energy[group * groupIn + Math.floor((i % perOutput) / kernel)] += weights[i] ** 2;
-  }
-  return energy;
 }
 
 /** The nearest threshold at which an end of the range that is a frequent value needs no rounding. */

@@ -15,7 +15,9 @@ import { f32Weight, weightToFloat32 } from "../ir/weight.ts";
 import { activationTypes, fusedActivation } from "../ops/activations.ts";
 import { binaryOp, binaryOpTypes } from "../ops/binary-op.ts";
 import { ops } from "../ops/index.ts";
+import { channelWeights } from "./channel-weights.ts";
 import { ChannelClasses, isScalable, movedChannels, type Passage, traceChannels } from "./channels.ts";
+import { quantizableLayers } from "./layers.ts";
 import type { Ranges } from "./ranges.ts";
 import { setParams } from "./rewrite.ts";
 
@@ -134,6 +136,7 @@ function chooseShifts(
   ranges: Ranges,
 ): Map<number, Shift> {
   const { bent, padded, ordered, dense } = demands();
+  const weights = channelWeights(quantizableLayers(graph), ranges);
   // Of all blobs that a class is in, the least middle of a range: each of them then needs no more than half of its own.
   const middles = new Map<number, number>();
   const means = new Map<number, number[]>();
@@ -143,7 +146,7 @@ function chooseShifts(
     const roots = channels.get(blob)!.map((id) => classes.find(id));
     const low = Math.min(...roots.map((root, c) => (bent.has(root) ? seen.min(c) : 0)));
     const oneSided = [...roots.keys()].filter((c) => bent.has(roots[c]));
-    const high = seen.threshold(oneSided, { levels: steps });
+    const high = seen.threshold(oneSided, { levels: steps, weights: weights.get(blob) });
     for (const [c, root] of roots.entries()) {
       // Where both sides are used already, there is little to gain.
       const middle = -low < high / 3 ? (high + low) / 2 : 0;

@@ -2,15 +2,14 @@
  * Where in a picture the float network sees something. A detector's evidence is a few large values at objects, in blobs that are
  * background nearly everywhere: counted like all others they would be clipped and rounded as if they did not matter.
  */
-import type { Shape } from "../ir/tensor.ts";
-import type { Blobs } from "./sensitivity.ts";
+import type { Shape, Tensor } from "../ir/tensor.ts";
 
 /** How a network's outputs tell where it sees something. */
 export interface Focus {
   /** Outputs that it is told by. */
   readonly blobs: readonly string[];
   /** Boxes `x0 y0 x1 y1 …` as parts of the picture, 0..1, of everything that the outputs for a picture of this size tell of. */
-  regions(outputs: Blobs, size: { width: number; height: number }): ArrayLike<number>;
+  regions(outputs: Record<string, Tensor>, size: { width: number; height: number }): ArrayLike<number>;
 }
 
 /** Cells along each side of a map. */

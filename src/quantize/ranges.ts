@@ -9,8 +9,8 @@ import { type FocusMap, noFocus } from "./focus.ts";
 /** Bins: the exponent of a float32 and the first three bits of its fraction, from 2^-25 to 2^12. */
 const firstBin = (127 - 25) * 8;
 const binCount = 37 * 8;
-/** Thresholds that are tried, evenly spaced in their logarithm from the greatest magnitude to a sixteenth of it. */
-const candidates = 49;
+/** Thresholds that are tried, evenly spaced in their logarithm from the greatest magnitude to a 64th of it. */
+const candidates = 73;
 /** What an error by clipping counts beside one by rounding: it falls on the largest values, which are what tells objects. */
 const clippingWeight = 4;
 
@@ -93,7 +93,7 @@ export class ChannelRanges {
     let best = most;
     let least = Number.POSITIVE_INFINITY;
     for (let k = 0; k < candidates && most > 0; k++) {
-      const threshold = most * 16 ** (-k / (candidates - 1));
+      const threshold = most * 64 ** (-k / (candidates - 1));
       let error = 0;
       for (const c of channels) {
         const weight = this.factor(c) ** 2 * (weights?.[c] ?? 1);
