@@ -2,6 +2,7 @@
 import { expectKind } from "../base/arguments.ts";
 import { Candidates } from "../heads/candidates.ts";
 import { blobsOf, decodeHead, importanceOf } from "../heads/index.ts";
+import { leastScore } from "../heads/kind.ts";
 import type { Manifest } from "../heads/manifest.ts";
 import type { Focus, Importance } from "../quantize/index.ts";
 
@@ -16,9 +17,6 @@ export function detectionImportance(manifest: Manifest): Importance | undefined 
   const blobs = new Set(blobsOf(heads));
   return (blob, outputs) => (blobs.has(blob) ? importanceOf(heads, labels.length, blob, outputs) : undefined);
 }
-
-/** Boxes with a lower score are background. */
-const leastScore = 0.1;
 
 /** Where the model's boxes are, for calibration: what its layers see there counts. Nothing for a model without heads. */
 export function detectionFocus(manifest: Manifest): Focus | undefined {

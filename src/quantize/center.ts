@@ -52,7 +52,7 @@ class Centring {
     if (isScalable(node)) {
       this.read(passage);
       const made = classes.fresh(outputShapes[0][0]);
-      if (fusedActivation(paramsOf(node, ops) as never)) this.bend(node, made);
+      if (activationOf(node)) this.bend(node, made);
       return [made];
     }
     const op = opOf(node, ops);
@@ -119,7 +119,7 @@ export function center(
   const shift = (id: number): Shift => shifts.get(centring.classes.find(id)) ?? none;
   const bent = new Map([...centring.bent].map(([id, node]) => [node, shift(id)]));
   for (const node of out.nodes.filter(isScalable)) {
-    const isBehind = bent.has(node) && !boundsOf(fusedActivation(paramsOf(node, ops) as never)!);
+    const isBehind = bent.has(node) && !boundsOf(activationOf(node)!);
     const [input, output] = [node.inputs[0], node.outputs[0]].map((blob) =>
       centring.channels.get(blob)!.map(shift),
     );
@@ -200,7 +200,7 @@ function shiftLayer(node: Node, input: readonly Shift[], output: readonly Shift[
 
 /** Shifts what an activation makes: by its bounds where it is a clip, else by a subtraction behind it. */
 function shiftActivation(graph: Graph, node: Node, { sign, center }: Shift): void {
-  const fused = isScalable(node) ? fusedActivation(paramsOf(node, ops) as never) : undefined;
+  const fused = isScalable(node) ? activationOf(node) : undefined;
   const bounds = fused && boundsOf(fused);
   if (bounds) {
     const ends = bounds.map((bound) =>
@@ -226,6 +226,10 @@ function shiftActivation(graph: Graph, node: Node, { sign, center }: Shift): voi
     weights: {},
   });
 }
+
+/** The activation among a convolution's own parameters. */
+const activationOf = (node: Node): Activation | undefined =>
+  fusedActivation(paramsOf(node, ops) as Parameters<typeof fusedActivation>[0]);
 
 function boundsOf(activation: Activation): [number, number] | undefined {
   if (activation.kind === "relu") return [0, unbounded];

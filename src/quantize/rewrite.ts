@@ -2,8 +2,8 @@
  * Float graph + calibration table -> int8 graph, as ncnn2int8 does it: int8 weights with the table's scales, int8 blobs
  * between convolutions that follow each other directly, float16 for all other weights.
  * Source: ncnn tools/quantize/ncnn2int8.cpp. Differences: Gemm and attention layers, which ncnn2int8 always quantizes,
- * stay float; what a layer pads with is quantized too, and one that pads with less than 0 stays float; a blob whose readers disagree about its scale stays float, where ncnn2int8 would let the other readers
- * misread it.
+ * stay float; what a layer pads with is quantized too, and one that pads with less than 0 stays float; a blob whose readers
+ * disagree about its scale stays float, where ncnn2int8 would let the other readers misread it.
  */
 
 import { expectKind } from "../base/arguments.ts";
@@ -106,10 +106,9 @@ function quantizeLayer(
   const data =
     corrected?.weights ??
     Int8Array.from(weights, (w, i) => quantize(w, scales[Math.floor(i / weightsPerScale)]));
-  setParams(node, { int8_scale_term: scaleTerm });
   // Padding comes behind the rounding of the input.
   const pad = paramsOf(node, ops).pad_value as number | undefined;
-  if (pad) setParams(node, { pad_value: quantize(pad, inputScale) });
+  setParams(node, { int8_scale_term: scaleTerm, ...(pad && { pad_value: quantize(pad, inputScale) }) });
   node.weights.weight = { storage: "i8", data };
   if (corrected) setBias(node, corrected.bias);
   else if (bias) node.weights.bias = f32Weight(bias.map(withoutTiny));

@@ -34,25 +34,18 @@ const mseCandidates = 96;
 /** Bins that are looked at as one: still more than a hundred a rounding step. */
 const mseGrouping = 8;
 
-/** The threshold with the least mean squared error of the rounded values, when it becomes `levels`. */
-export function mseThreshold(observation: BlobObservation, levels = 127): number {
+/** The threshold with the least mean squared error of the rounded values. */
+export function mseThreshold(observation: BlobObservation): number {
   const { absmax } = observation;
   const histogram = grouped(observation, mseGrouping);
   let best = absmax;
   let least = Number.POSITIVE_INFINITY;
-  for (const threshold of mseThresholds(observation, levels)) {
-    const error = histogramError(histogram, threshold, levels);
+  for (let k = 0; k <= mseCandidates; k++) {
+    const threshold = absmax * 16 ** (-k / mseCandidates);
+    const error = histogramError(histogram, threshold);
     if (error < least) [least, best] = [error, threshold];
   }
   return best;
-}
-
-/** Thresholds to try. A range often ends where many values lie (zeros, where it is centred): with some, they need no rounding. */
-function* mseThresholds({ min, max, absmax }: BlobObservation, levels: number): Generator<number> {
-  for (let k = 0; k <= mseCandidates; k++) yield absmax * 16 ** (-k / mseCandidates);
-  for (const end of new Set([-min, max])) {
-    for (let q = levels; end > 0 && q > levels / 2; q--) yield (end * levels) / q;
-  }
 }
 
 /** Sum of squared rounding and clipping errors of all values, when `threshold` becomes 127. */
@@ -73,14 +66,14 @@ function grouped({ bins, binWidth, absmax }: BlobObservation, size: number): His
   return { counts, width };
 }
 
-function histogramError({ counts, width }: Histogram, threshold: number, levels = 127): number {
-  const step = threshold / levels;
+function histogramError({ counts, width }: Histogram, threshold: number): number {
+  const step = threshold / 127;
   if (!(step > 0)) return counts.length > 1 ? Number.POSITIVE_INFINITY : 0;
   let sum = 0;
   for (let i = 0; i < counts.length; i++) {
     if (counts[i] === 0) continue;
     const x = (i + 0.5) * width;
-    const error = x - Math.min(Math.round(x / step), levels) * step;
+    const error = x - Math.min(Math.round(x / step), 127) * step;
     sum += counts[i] * error * error;
   }
   return sum;

@@ -54,20 +54,13 @@ function fuseResidual({ views, node }: Layer, into: string, other: string): bool
   const residual = view.kind === "picture" ? wholeValue(view) : views.knownMatrix(other);
   if (!residual || residual === step.output || residual.producer >= step.output.producer) return false;
   step.output.order.tie(residual.order);
-  step.fused.push({ kind: "residual", value: residual });
-  step.nodes.push(node.name);
-  views.setPicture(node.outputs[0], step.output);
-  return true;
+  return views.fuse(step, node, { kind: "residual", value: residual });
 }
 
 /** The arithmetic done as the step before stores its results. */
 export function fuseScalar({ views, node }: Layer, operator: BinaryOperator, value: number): boolean {
   const step = views.fusable(node.inputs[0]);
-  if (!step) return false;
-  step.fused.push({ kind: "scalar", operator, value });
-  step.nodes.push(node.name);
-  views.setPicture(node.outputs[0], step.output);
-  return true;
+  return step !== undefined && views.fuse(step, node, { kind: "scalar", operator, value });
 }
 
 /** A step of its own. `other`: a blob or a constant; `kind`: how the blob is broadcast. */

@@ -4,7 +4,7 @@ import { weightToFloat32 } from "../../ir/weight.ts";
 import { fusedActivation } from "../../ops/activations.ts";
 import { quantize } from "../../ops/int8.ts";
 import type { FusedStep, Int8Scales } from "../steps.ts";
-import { type PictureView, pictureOf, type Value } from "../values.ts";
+import { type PictureView, pictureOf } from "../values.ts";
 import { hasPadding, type WindowAxes } from "../windows.ts";
 import type { Layer, P } from "./layer.ts";
 
@@ -66,16 +66,20 @@ function convolutionWeight(
 }
 
 /**
- * Asks for the border that the padding of a layer needs around what it reads. It can only be had around values that nobody
- * reads with plain strides, and by readers who pad with the same number; else a copy is to be made. Int8 layers pad quantized
- * values, with the number as it stands.
+ * What a layer reads, with the border that its padding needs. That can only be had around values that nobody reads with plain
+ * strides, and by readers who pad with the same number; else it is around a copy. Int8 layers pad quantized values, with the
+ * number as it stands.
  */
-export function canPad(sources: readonly Value[], axes: WindowAxes, p: P): boolean {
-  if (!hasPadding(axes)) return true;
+export function padded({ views, node, p }: Layer, input: PictureView, axes: WindowAxes): PictureView {
+  if (!hasPadding(axes)) return input;
   const [dtype, fill] = p.int8_scale_term
     ? (["i8", Math.trunc(p.pad_value)] as const)
     : (["f32", p.pad_value] as const);
-  return sources.every((value) => !value.pinned && value.wantFill(dtype, fill));
+  const sources = new Set(input.channels.map((ref) => ref.value));
+  if ([...sources].every((value) => !value.pinned && value.wantFill(dtype, fill))) return input;
+  const copy = views.gather(input, `${node.inputs[0]}.gathered`);
+  copy.wantFill(dtype, fill);
+  return pictureOf(copy, input.int8Scale);
 }
 
 const slice = <T extends { subarray(a: number, b: number): T }>(all: T, size: number, at: number): T =>
@@ -86,19 +90,14 @@ const slice = <T extends { subarray(a: number, b: number): T }>(all: T, size: nu
  * an int8 result.
  */
 export function addConvolutions(
-  { views, node, p }: Layer,
+  layer: Layer,
   from: PictureView,
   axes: WindowAxes,
   { weight, bias, int8 }: LayerWeights,
   { group, roundOnce, requantized }: { group: number; roundOnce: boolean; requantized?: number },
 ): void {
-  let input = from;
-  const sources = [...new Set(input.channels.map((ref) => ref.value))];
-  if (!canPad(sources, axes, p)) {
-    const copy = views.gather(input, `${node.inputs[0]}.gathered`);
-    canPad([copy], axes, p);
-    input = pictureOf(copy, input.int8Scale);
-  }
+  const { views, node, p } = layer;
+  const input = padded(layer, from, axes);
   const [to] = node.outputs;
   const groupInputs = input.channels.length / group;
   const groupOutputs = p.num_output / group;

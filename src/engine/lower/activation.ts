@@ -13,12 +13,7 @@ export function activation({ views, node, op, p, inputShapes: [shape] }: Layer):
   if (int8Scale !== undefined && kind.kind !== "relu") return false;
   const done: FusedStep = { kind: "activation", activation: kind };
   const producer = views.fusable(from);
-  if (producer) {
-    producer.fused.push(done);
-    producer.nodes.push(node.name);
-    views.setPicture(to, producer.output, int8Scale);
-    return true;
-  }
+  if (producer) return views.fuse(producer, node, done, int8Scale);
   const isPicture = view.kind === "picture" || shape.length === 3 || views.knownMatrix(from) !== undefined;
   const a = isPicture ? views.whole(from) : views.linear(from);
   const output = isPicture ? views.like(a, to) : views.dense(to, shape);

@@ -1,7 +1,7 @@
 import { type WindowParams, windowAxes } from "../../ops/windows.ts";
-import { wholeValue } from "../values.ts";
+import { pictureOf, wholeValue } from "../values.ts";
 import { withTakenSteps } from "../windows.ts";
-import { addConvolutions, canPad, fusedBy, topScale, weightsOf } from "./_convolve.ts";
+import { addConvolutions, fusedBy, padded, topScale, weightsOf } from "./_convolve.ts";
 import type { Layer } from "./layer.ts";
 
 /** Grouped convolution: a depthwise step where each group is one channel, else a dense one for each group. */
@@ -20,10 +20,8 @@ export function convolutionDepthWise(layer: Layer): boolean {
     return true;
   }
   // The step reads a whole value, free to have a border where there is padding.
-  const whole = wholeValue(input);
-  const isReady = whole !== undefined && canPad([whole], axes, p);
-  const source = isReady ? whole : views.gather(input, `${from}.gathered`);
-  if (!isReady) canPad([source], axes, p);
+  const whole = wholeValue(input) ? input : pictureOf(views.gather(input, `${from}.gathered`));
+  const source = wholeValue(padded(layer, whole, axes))!;
   const output = views.value(to, group, axes.y.output, axes.x.output);
   output.order.tie(source.order);
   const nodes = [node.name];

@@ -3,7 +3,7 @@ import { UnsupportedError } from "../../base/errors.ts";
 import type { Graph, Node } from "../../ir/graph.ts";
 import { elementCount, type Shape } from "../../ir/tensor.ts";
 import { stridesOf } from "../../ops/shapes.ts";
-import { type FusableStep, outputsOf, type Step } from "../steps.ts";
+import { type FusableStep, type FusedStep, outputsOf, type Step } from "../steps.ts";
 import {
   type BlobView,
   type DenseView,
@@ -157,6 +157,14 @@ export class Views {
     if (!this.blobsOf.get(value)?.every((other) => this.isPrivate(other))) return undefined;
     const step = this.steps[value.producer];
     return "fused" in step ? step : undefined;
+  }
+
+  /** Does the work of `node` in the step that makes its input, whose output is then the node's. */
+  fuse(step: FusableStep, node: Node, done: FusedStep, int8Scale?: number): true {
+    step.fused.push(done);
+    step.nodes.push(node.name);
+    this.setPicture(node.outputs[0], step.output, int8Scale);
+    return true;
   }
 
   /** Whether a single node, and nobody else, sees the blob. */
