@@ -71,7 +71,6 @@ export async function calibrateModel(
     options.observations ?? (await observeSource(graph, source ?? noSource, options));
   const without = ["equalize", "center", "round"] as const;
   const plain = await calibrate(graph, source ?? noSource, { ...options, observations, without });
-  const full =
-    method === "auto" && source ? await calibrate(graph, source, { ...options, observations }) : plain;
+  const full = method === "auto" && source ? await calibrate(graph, source, options) : plain;
   return { ...full, plainTable: printTable(plain.table) };
 }

@@ -111,7 +111,7 @@ export async function calibrate(
   const { graph: calibrated, observations, ranges } = await prepared(graph, source, options);
   const layers = quantizableLayers(calibrated);
   const thresholdOf = ranges
-    ? focusedThresholds(layers, observations, ranges)
+    ? focusedThresholds(layers, ranges)
     : (observation: BlobObservation) => plainThreshold(observation, method, percentile);
   let table = chooseScales(layers, observations, method, thresholdOf);
   let corrections: Corrections = new Map();
@@ -280,13 +280,12 @@ function chooseScales(
  */
 function focusedThresholds(
   layers: readonly QuantizableLayer[],
-  observations: Observations,
   ranges: Ranges,
 ): (observation: BlobObservation, blob: string) => number {
   const weights = channelWeights(layers, ranges);
   return (observation, blob) => {
     const seen = ranges.get(blob);
-    if (!seen) return mseThreshold(observations.get(blob)!);
+    if (!seen) return mseThreshold(observation);
     return onGrid(observation, seen.threshold(undefined, { weights: weights.get(blob) }));
   };
 }
