@@ -95,7 +95,10 @@ async function companionFacts(
   try {
     const { readTorch } = await import("../formats/torch/index.ts");
     const checkpoint = readTorch(bytes, companion);
-    const anchors = checkpoint.heads.toSorted((a, b) => a.stride - b.stride).map((head) => head.anchors);
+    const anchored = checkpoint.heads.flatMap((head) => (head.kind === "yolov5" ? [head] : []));
+    if (!anchored.length)
+      return { said: [`${companion} beside it is of no help: its heads have no anchors`] };
+    const anchors = anchored.toSorted((a, b) => a.stride - b.stride).map((head) => head.anchors);
     const facts = { anchors, labels: checkpoint.labels, ...known };
     // That they fit is checked on the way to a manifest.
     const copy = graph.clone();

@@ -1,8 +1,9 @@
-/** YOLOv5-family training checkpoints. */
+/** Training checkpoints of PyTorch. */
 import { UsageError } from "../base/errors.ts";
 import { version } from "../base/version.ts";
 import { readTorch, type TorchModel, torchInputBlob } from "../formats/torch/index.ts";
 import { preprocessingOf } from "../heads/families.ts";
+import { strideOf } from "../heads/index.ts";
 import type { Manifest } from "../heads/manifest.ts";
 import { defaultSize } from "./facts.ts";
 import { type Opener, sha256 } from "./format.ts";
@@ -30,7 +31,7 @@ export const openTorch: Opener = async (file, folder, options) => {
 
 function torchManifest(model: TorchModel, file: NamedBytes): Manifest {
   const { stem } = splitName(file.name);
-  const stride = Math.max(1, ...model.heads.map((head) => head.stride));
+  const stride = Math.max(1, ...model.heads.map(strideOf));
   const side = model.input.size ?? defaultSize;
   const channels = model.input.channels === 1 ? 1 : 3;
   return {
@@ -44,14 +45,9 @@ function torchManifest(model: TorchModel, file: NamedBytes): Manifest {
       height: side,
       stride,
       channels,
-      ...preprocessingOf("yolov5", channels),
+      ...preprocessingOf(model.family, channels),
     },
-    heads: model.heads.map(({ blob, stride, anchors }) => ({
-      kind: "yolov5",
-      blob,
-      stride,
-      anchors: [...anchors],
-    })),
+    heads: model.heads,
     labels: model.labels,
     provenance: { tool: `ncnnkit ${version}`, source: file.name, passes: [], checkpoint: model.provenance },
   };

@@ -1,21 +1,25 @@
 /**
- * A YOLOv5-family training checkpoint (`torch.save` of the whole model) as a graph of raw ncnn layers and the facts that
- * a manifest needs. Nothing in the file is executed; see `pickle.ts` and `globals.ts` for what it can make us do.
+ * A training checkpoint (`torch.save` of the whole model) as a graph of raw ncnn layers and the facts that a manifest
+ * needs. Nothing in the file is executed; see `pickle.ts` and `globals.ts` for what it can make us do. What a module
+ * becomes is said by the framework that it is of: `frameworks.ts`.
  * Source: ultralytics/yolov5 v7.0 train.py (checkpoint keys), models/experimental.py (`attempt_load`), models/yolo.py.
  */
 import { FormatError, inContext, UnsupportedError } from "../../base/errors.ts";
+import type { FamilyName } from "../../heads/families.ts";
+import { headProblem, strideOf } from "../../heads/index.ts";
+import type { Head } from "../../heads/manifest.ts";
 import { type Graph, inferShapes, verify } from "../../ir/graph.ts";
 import { formatShape } from "../../ir/tensor.ts";
 import { ops } from "../../ops/index.ts";
 import { TorchArchive } from "./archive.ts";
-import { blockEmitters } from "./blocks.ts";
 import { NetworkBuilder } from "./builder.ts";
-import { emitDetect, type TorchHead } from "./detect.ts";
+import { type Network, torchInputBlob } from "./framework.ts";
+import { frameworks } from "./frameworks.ts";
 import { layerEmitters } from "./layers.ts";
 import { isModule, TorchModule } from "./module.ts";
 import { describe, type PyDict, type PyObject, PyTensor, type PyValue } from "./values.ts";
 
-export type { TorchHead } from "./detect.ts";
+export { torchInputBlob } from "./framework.ts";
 
 export interface TorchModel {
   /** Raw layers as the modules have them; nothing folded. Input blob `images`, output blobs `output0`, `output1`, … */
@@ -26,8 +30,10 @@ export interface TorchModel {
     /** Training size in pixels, where the checkpoint says it. */
     size?: number;
   };
-  /** In the order of the output blobs; empty when the network has no Detect module. */
-  heads: TorchHead[];
+  /** In the order of the output blobs; empty when the network is no detector. */
+  heads: Head[];
+  /** Whose pre-processing it has. */
+  family: FamilyName;
   /** Class names by class number. */
   labels: string[];
   provenance: {
@@ -44,8 +50,6 @@ export interface TorchModel {
   };
 }
 
-export const torchInputBlob = "images";
-
 /** Classes around a model that PyTorch and YOLOv5 have, and the name of what is inside. */
 const wrappers: ReadonlyMap<string, string> = new Map([
   ["models.common.AutoShape", "model"],
@@ -55,24 +59,6 @@ const wrappers: ReadonlyMap<string, string> = new Map([
   ["torch.nn.parallel.distributed.DistributedDataParallel", "module"],
 ]);
 const maxWrappers = 8;
-
-/** Models and last modules that are no detector's, or another family's. */
-const otherKinds: ReadonlyMap<string, string> = new Map([
-  ["models.yolo.SegmentationModel", "a segmentation model"],
-  ["models.yolo.Segment", "a segmentation model"],
-  ["models.yolo.ClassificationModel", "a classification model"],
-  ["models.common.Classify", "a classification model"],
-  ...["IDetect", "IAuxDetect", "IBin"].map((name) => [`models.yolo.${name}`, "a YOLOv7 model"] as const),
-  ["models.yolo.IKeypoint", "a YOLOv7 pose model"],
-  ...["DDetect", "DualDetect", "DualDDetect", "TripleDetect", "TripleDDetect"].map(
-    (name) => [`models.yolo.${name}`, "a YOLOv9 model"] as const,
-  ),
-]);
-
-const yoloClasses = new Set(["models.yolo.Model", "models.yolo.DetectionModel"]);
-const detectClass = "models.yolo.Detect";
-/** Modules behind Detect that only post-process. */
-const nmsClass = "models.common.NMS";
 
 /**
  * Reads a checkpoint. Throws FormatError for bytes that are not one or contradict themselves, UnsupportedError for what
@@ -86,24 +72,28 @@ export function readTorch(bytes: Uint8Array, fileName: string): TorchModel {
 function buildModel(archive: TorchArchive): TorchModel {
   const { object, part, checkpoint } = findModel(archive.root);
   const root = new TorchModule(unwrap(object), "", archive);
-  refuseOtherKinds(root);
-  const builder = new NetworkBuilder(new Map([...layerEmitters, ...blockEmitters]));
+  const framework = frameworks.find(({ claims }) => claims(root));
+  const emitters = (framework ? [framework] : frameworks.toReversed()).map((each) => [...each.emitters]);
+  const builder = new NetworkBuilder(new Map([...layerEmitters, ...emitters.flat()]));
   const graph = builder.graph;
-  const yaml = root.attribute("yaml");
-  const channels = inputChannels(root, yaml);
+  const channels = inputChannels(root);
   graph.add({ type: "Input", name: torchInputBlob, outputs: [torchInputBlob] });
-  const isYolo = yoloClasses.has(root.className);
-  const found = isYolo ? emitYolo(builder, root, yaml) : undefined;
-  if (!isYolo) builder.emit(root, torchInputBlob);
-  const heads = found?.heads ?? [];
-  check(graph, channels, heads);
+  const network = framework?.emit(builder, root) ?? emitPlain(builder, root);
+  check(graph, channels, network);
   return {
     graph,
-    input: { channels, ...trainingSize(checkpoint) },
-    heads,
-    labels: readLabels(root, found?.classes ?? 0),
+    input: { channels, ...sizeOf(framework?.trainingSize(root, checkpoint)) },
+    heads: network.heads,
+    family: network.family,
+    labels: readLabels(root, network.classes),
     provenance: { className: root.className, part, ...readProvenance(root, checkpoint) },
   };
+}
+
+/** A module of nobody's model: what it computes, and nothing about boxes. */
+function emitPlain(b: NetworkBuilder, root: TorchModule): Network {
+  b.emit(root, torchInputBlob);
+  return { heads: [], classes: 0, family: "yolov5" };
 }
 
 /** The module to convert: `ckpt["ema"]` before `ckpt["model"]`, as YOLOv5's attempt_load does, or the object itself. */
@@ -150,18 +140,6 @@ function unwrap(object: PyObject): PyObject {
   throw new FormatError(`the model is wrapped more than ${maxWrappers} times`);
 }
 
-function refuseOtherKinds(root: TorchModule): void {
-  const layers = root.optionalChild("model")?.children() ?? [];
-  const classes = [root.className, ...layers.slice(-1).map(([, layer]) => layer.className)];
-  for (const className of classes) {
-    const kind = otherKinds.get(className);
-    if (!kind) continue;
-    throw new UnsupportedError(
-      `the checkpoint holds ${kind} (${className}); of checkpoints only YOLOv5 detectors are read: export it to ONNX in the project that trained it and convert that`,
-    );
-  }
-}
-
 function stateDictIn(root: PyDict): PyDict | undefined {
   const candidates = [
     root,
@@ -173,67 +151,15 @@ function stateDictIn(root: PyDict): PyDict | undefined {
   );
 }
 
-/**
- * `Model.forward`: every module reads the outputs of the modules in its `f` (−1: the one before), and the last one is
- * Detect.
- */
-function emitYolo(
-  b: NetworkBuilder,
-  root: TorchModule,
-  yaml: PyValue | undefined,
-): { heads: TorchHead[]; classes: number } {
-  root.expectChildren(["model"]);
-  const outputs: string[] = [];
-  const layers = root.child("model").children();
-  for (const [index, [, layer]] of layers.entries()) {
-    const sources = readSources(layer).map((f) =>
-      sourceBlob(layer, f, outputs, index === 0 ? torchInputBlob : undefined),
-    );
-    if (layer.className === detectClass) {
-      const rest = layers.slice(index + 1).find(([, after]) => after.className !== nmsClass);
-      if (rest) rest[1].unsupported("a module behind Detect");
-      const anchors = yaml instanceof Map ? yaml.get("anchors") : undefined;
-      return emitDetect(b, layer, sources, anchors);
-    }
-    outputs.push(b.emit(layer, ...sources));
-  }
-  return root.unsupported(
-    `there is no ${detectClass} module, only detectors can be converted (the last module is ${layers.at(-1)?.[1].className ?? "missing"})`,
-  );
-}
-
-function readSources(layer: TorchModule): number[] {
-  const f = layer.attribute("f");
-  const sources = Array.isArray(f) ? f : [f];
-  if (sources.length === 0) layer.fail("attribute f is an empty list, expected module numbers");
-  return sources.map((source) =>
-    typeof source === "number" && Number.isInteger(source)
-      ? source
-      : layer.fail(`attribute f is ${describe(f)}, expected module numbers`),
-  );
-}
-
-function sourceBlob(
-  layer: TorchModule,
-  source: number,
-  outputs: readonly string[],
-  input: string | undefined,
-): string {
-  if (input !== undefined && source === -1) return input;
-  const blob = outputs.at(source);
-  return blob ?? layer.fail(`reads module ${source}, but only ${outputs.length} come before it`);
-}
-
-function inputChannels(root: TorchModule, yaml: PyValue | undefined): number {
+function inputChannels(root: TorchModule): number {
+  const yaml = root.attribute("yaml");
   const channels = yaml instanceof Map ? (yaml.get("ch") ?? 3) : 3;
   if (channels === 1 || channels === 3) return channels;
   return root.unsupported(`${describe(channels)} input channels, expected 3 (RGB) or 1`);
 }
 
-function trainingSize(checkpoint: PyDict | undefined): { size?: number } {
-  const options = checkpoint?.get("opt");
-  const size = options instanceof Map ? (options.get("imgsz") ?? options.get("img_size")) : undefined;
-  const first = Array.isArray(size) ? size[0] : size;
+function sizeOf(value: PyValue | undefined): { size?: number } {
+  const first = Array.isArray(value) ? value[0] : value;
   return typeof first === "number" && Number.isInteger(first) && first > 0 ? { size: first } : {};
 }
 
@@ -269,9 +195,9 @@ function readProvenance(root: TorchModule, checkpoint: PyDict | undefined) {
 }
 
 /** Shapes must fit everywhere, and every head's grid must be the input divided by its stride. */
-function check(graph: Graph, channels: number, heads: readonly TorchHead[]): void {
+function check(graph: Graph, channels: number, { heads, classes }: Network): void {
   verify(graph, ops);
-  const size = 2 * Math.max(32, ...heads.map((head) => head.stride));
+  const size = 2 * Math.max(32, ...heads.map(strideOf));
   const shapes = inferShapes(graph, ops, { [torchInputBlob]: [channels, size, size] });
   for (const node of graph.nodes) {
     const shape = node.type === "InnerProduct" ? shapes.get(node.inputs[0]) : undefined;
@@ -281,12 +207,8 @@ function check(graph: Graph, channels: number, heads: readonly TorchHead[]): voi
       );
     }
   }
-  for (const { blob, stride } of heads) {
-    const [, cells] = shapes.get(blob) ?? [];
-    if (cells !== (size / stride) ** 2) {
-      throw new FormatError(
-        `head ${blob} has ${cells} cells for ${size}x${size} pixels, but its stride ${stride} calls for ${(size / stride) ** 2}`,
-      );
-    }
+  for (const head of heads) {
+    const problem = headProblem(head, (blob) => shapes.get(blob)!, { width: size, height: size, classes });
+    if (problem) throw new FormatError(`at ${size}x${size} pixels, ${problem}`);
   }
 }

@@ -35,6 +35,11 @@ export class TorchModule {
     this.state = object.state;
   }
 
+  /** The class without its package: `Detect`. */
+  get shortName(): string {
+    return this.className.slice(this.className.lastIndexOf(".") + 1);
+  }
+
   fail(message: string): never {
     throw new FormatError(`module "${this.path}" (${brief(this.className)}): ${message}`);
   }

@@ -2,7 +2,7 @@
  * Files that are meant to harm: always one of our errors, nothing executed, bounded time and memory. Random damage is in
  * test/fuzz/.
  */
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { FormatError, NcnnkitError, UnsupportedError } from "../../../src/base/errors.ts";
@@ -171,21 +171,12 @@ describe("nothing is executed", () => {
 
   it("the importer has no way to make code", () => {
     const folder = path.join(import.meta.dirname, "../../../src/formats/torch");
-    const files = [
-      "zip",
-      "pickle",
-      "globals",
-      "values",
-      "archive",
-      "module",
-      "builder",
-      "layers",
-      "blocks",
-      "detect",
-      "index",
-    ];
+    const files = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((name) =>
+      name.endsWith(".ts"),
+    );
+    expect(files).toContain("pickle.ts");
     for (const file of files) {
-      const source = readFileSync(path.join(folder, `${file}.ts`), "utf8");
+      const source = readFileSync(path.join(folder, file), "utf8");
       expect(source).not.toMatch(/\beval\b\s*\(|new Function|import\s*\(|globalThis|\bwindow\.|Reflect\./);
     }
   });

@@ -78,7 +78,7 @@ const strings = list(text("cat"), text("dog"));
 it("control: a bare detector", () => {
   const model = read(2, detector(2, strings));
   expect(model.labels).toEqual(["cat", "dog"]);
-  expect(model.heads).toEqual([{ blob: "output0", stride: 1, anchors: [10, 13] }]);
+  expect(model.heads).toEqual([{ kind: "yolov5", blob: "output0", stride: 1, anchors: [10, 13] }]);
 });
 
 describe("class names without quotes in the yaml are what Python prints", () => {

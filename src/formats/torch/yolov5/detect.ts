@@ -2,20 +2,12 @@
  * The Detect module: per level a 1×1 convolution, whose channels are split into anchors.
  * Source: ultralytics/yolov5 v5.0 and v7.0 models/yolo.py (`Detect`).
  */
-import { FormatError } from "../../base/errors.ts";
-import type { NetworkBuilder } from "./builder.ts";
-import { emitConvolution } from "./layers.ts";
-import type { TorchModule } from "./module.ts";
-import type { PyValue } from "./values.ts";
-
-export interface TorchHead {
-  /** `[anchors, height·width, 5 + classes]` of logits. */
-  blob: string;
-  /** Input pixels per cell. */
-  stride: number;
-  /** `w0 h0 w1 h1 …` in input pixels. */
-  anchors: number[];
-}
+import { FormatError } from "../../../base/errors.ts";
+import type { NetworkBuilder } from "../builder.ts";
+import { checkStride, type Network } from "../framework.ts";
+import { emitConvolution } from "../layers.ts";
+import type { TorchModule } from "../module.ts";
+import type { PyValue } from "../values.ts";
 
 const maxLevels = 8;
 
@@ -25,7 +17,7 @@ export function emitDetect(
   m: TorchModule,
   inputs: readonly string[],
   yamlAnchors: PyValue | undefined,
-): { heads: TorchHead[]; classes: number } {
+): Network {
   m.expectChildren(["m"]);
   const levels = m.integer("nl", 1);
   const anchorCount = m.integer("na", 1);
@@ -45,15 +37,9 @@ export function emitDetect(
     const cells = b.layer(m, "Reshape", m.at(`reshape${i}`), [raw], split);
     // Order 1 of ncnn's Permute: (w, h, c) of the result are (h, w, c) of the source.
     const blob = b.layer(m, "Permute", `output${i}`, [cells], { order_type: 1 });
-    return { blob, stride: checkStride(m, strides[i]), anchors: anchors[i] };
+    return { kind: "yolov5" as const, blob, stride: checkStride(m, strides[i]), anchors: anchors[i] };
   });
-  return { heads, classes };
-}
-
-function checkStride(m: TorchModule, stride: number): number {
-  return Number.isInteger(stride) && stride >= 1 && stride <= 1024
-    ? stride
-    : m.fail(`stride ${stride}, expected a whole number of pixels`);
+  return { heads, classes, family: "yolov5" };
 }
 
 /** binary16 keeps 11 bits; anchors went through it once or, divided by the stride, twice. */
