@@ -112,7 +112,7 @@ export function postprocess(
 }
 
 function detectionAt(
-  { boxes, scores, classes, points }: Candidates,
+  { boxes, scores, classes, parts }: Candidates,
   i: number,
   labels: readonly string[],
   transform: Transform,
@@ -126,7 +126,8 @@ function detectionAt(
   const height = clamp(y1, transform.sourceHeight) - y;
   const found = { label: labels[classes[i]], classId: classes[i], score: scores[i] };
   const box = { x, y, width, height };
-  return points[i] ? { ...found, box, points: pointsAt(points[i], transform) } : { ...found, box };
+  const points = parts[i]?.points;
+  return points ? { ...found, box, points: pointsAt(points, transform) } : { ...found, box };
 }
 
 function pointsAt(points: Float64Array, transform: Transform): Point[] {

@@ -5,7 +5,7 @@
 import * as z from "zod/mini";
 import { FormatError, GraphError } from "../base/errors.ts";
 import { brief, isFileName } from "../base/text.ts";
-import { blobsOf, headKinds, headProblem, headSchema, strideOf } from "../heads/index.ts";
+import { blobsOf, headKinds, headProblem, headSchema, strideOf, taskOf } from "../heads/index.ts";
 import { preprocessingFields } from "../heads/input.ts";
 import { blobName, extent } from "../heads/kind.ts";
 import type { Manifest } from "../heads/manifest.ts";
@@ -133,6 +133,16 @@ const schema = z
         input: heads[other].kind,
         path: ["heads", other, "kind"],
         message: `"${heads[0].kind}", as of the first: heads of a model are of one kind`,
+      });
+    }
+    const task = taskOf(heads);
+    const odd = heads.findIndex((head) => taskOf([head]) !== task);
+    if (odd >= 0) {
+      context.issues.push({
+        code: "custom",
+        input: heads[odd],
+        path: ["heads", odd],
+        message: `masks, an angle, points or none of them as the others have (their task is "${task}")`,
       });
     }
     heads.forEach((head, i) => {
@@ -312,7 +322,7 @@ export function checkManifest(manifest: Manifest, graph: Graph, where = `${manif
   heads.forEach((head, i) => {
     const missing = blobsOf([head]).find((blob) => !shapes.has(blob));
     if (missing !== undefined) {
-      const field = Object.entries(head).find(([, value]) => value === missing)?.[0] ?? "points.blob";
+      const field = fieldOf(head, missing);
       throw new FormatError(
         `${where}: heads[${i}].${field}: found "${missing}", which is no blob of ${manifest.param}; its outputs are ${listNames(graph.outputs)}`,
       );
@@ -331,6 +341,16 @@ export function checkManifest(manifest: Manifest, graph: Graph, where = `${manif
       `${where}: quantization.layers: found "${layer}", which is no layer of ${manifest.param}; the record belongs to another model`,
     );
   }
+}
+
+/** The field of a record, or of one in it, that has this value: `points.blob`. */
+function fieldOf(record: object, wanted: string): string | undefined {
+  for (const [name, value] of Object.entries(record)) {
+    if (value === wanted) return name;
+    const inner = typeof value === "object" && value ? fieldOf(value, wanted) : undefined;
+    if (inner !== undefined) return `${name}.${inner}`;
+  }
+  return undefined;
 }
 
 function shapesAt({ input, param }: Manifest, graph: Graph, where: string): Map<string, Shape> {

@@ -1,5 +1,6 @@
 /** Heads with anchors as recognition finds them, level by level (`yolov5.ts`). */
 import { UsageError } from "../base/errors.ts";
+import type { SharedPrototypes } from "./_masks.ts";
 import type { RecognitionFacts } from "./recognition.ts";
 import type { HeadSource, Piece } from "./view.ts";
 
@@ -18,6 +19,8 @@ export interface Yolov5Head {
   centerScale?: number;
   /** `square`: (2σ)²·anchor (the default); `exp`: exp(t)·anchor, in YOLOv3 and v4. */
   size?: "square" | "exp";
+  /** Coefficients stand behind the classes of each box. */
+  mask?: SharedPrototypes;
 }
 
 /** Values behind a box before its classes. */

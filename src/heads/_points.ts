@@ -1,5 +1,6 @@
 /** Points of boxes (landmarks, key points): what kinds of heads share that have them. */
 import * as z from "zod/mini";
+import { sigmoid } from "../base/maths.ts";
 import type { Shape, Tensor } from "../ir/tensor.ts";
 import { areaOf, planeProblem, planeValues } from "./_planes.ts";
 import { quote } from "./cpp.ts";
@@ -11,18 +12,26 @@ export interface HeadPoints {
   from?: number;
   /** 1..256. */
   count: number;
+  /** A third number stands behind the two of each point: the logit of how surely it is seen; default false. */
+  visibility?: boolean;
 }
 
-export const pointsSchema = z.optional(
-  z.strictObject({ blob: blobName, from: channel, count: z.int().check(z.minimum(1), z.maximum(256)) }),
-);
+export const pointFields = {
+  ...{ blob: blobName, from: channel },
+  count: z.int().check(z.minimum(1), z.maximum(256)),
+  visibility: z.optional(z.boolean()),
+};
+export const pointsSchema = z.optional(z.strictObject(pointFields));
+
+/** Numbers for each point. */
+export const pointStep = ({ visibility }: Pick<HeadPoints, "visibility">): number => (visibility ? 3 : 2);
 
 /** The blob of the points in a list, which is empty where a head has none. */
 export const pointBlobs = (points: HeadPoints | undefined): string[] => (points ? [points.blob] : []);
 
 /** Their numbers among the values of the head. */
 export const pointValues = (points: HeadPoints | undefined): HeadValues[] =>
-  points ? [planeValues("points", points.blob, 2 * points.count, points.from)] : [];
+  points ? [planeValues("points", points.blob, pointStep(points) * points.count, points.from)] : [];
 
 export function pointsProblem(
   points: HeadPoints | undefined,
@@ -32,7 +41,7 @@ export function pointsProblem(
 ): string | undefined {
   if (!points || !shape) return undefined;
   const { blob, from = 0, count } = points;
-  return planeProblem(blob, shape, from + 2 * count, stride, facts, `${count} points`);
+  return planeProblem(blob, shape, from + pointStep(points) * count, stride, facts, `${count} points`);
 }
 
 /** Both numbers of a point to `[x, y]` in pixels of the input. */
@@ -50,15 +59,15 @@ export function pointsOf(
   const area = areaOf({ shape });
   const list = new Float64Array(3 * points.count);
   for (let i = 0; i < points.count; i++) {
-    const at = ((points.from ?? 0) + 2 * i) * area + cell;
+    const at = ((points.from ?? 0) + pointStep(points) * i) * area + cell;
     const [x, y] = place(data[at], data[at + area]);
     if (Number.isNaN(x + y)) return undefined;
-    list.set([x, y, Number.NaN], 3 * i);
+    list.set([x, y, points.visibility ? sigmoid(data[at + 2 * area]) : Number.NaN], 3 * i);
   }
   return list;
 }
 
-/** Mean squared error of the numbers of a cell's points, in `unit`; 0 without points. */
+/** Mean squared error of the places of a cell's points, in `unit`, and of how surely they are seen; 0 without points. */
 export function pointError(
   points: HeadPoints | undefined,
   float: Tensor | undefined,
@@ -68,12 +77,14 @@ export function pointError(
 ): number {
   if (!points || !float || !int8) return 0;
   const area = float.shape[1] * float.shape[2];
+  const step = pointStep(points);
   const first = (points.from ?? 0) * area + cell;
   let sum = 0;
-  for (let i = 0; i < 2 * points.count; i++) {
-    sum += ((float.data[first + i * area] - int8.data[first + i * area]) / unit) ** 2;
+  for (let i = 0; i < step * points.count; i++) {
+    const [a, b] = [float.data[first + i * area], int8.data[first + i * area]];
+    sum += i % step === 2 ? (sigmoid(a) - sigmoid(b)) ** 2 : ((a - b) / unit) ** 2;
   }
-  return sum / (2 * points.count);
+  return sum / (step * points.count);
 }
 
 interface Pointed {
@@ -86,19 +97,28 @@ export const cppPoints = {
     withPoints(heads, [
       "From the channel points_from of points_blob on, two channels v for each of num_points landmarks:",
       `  ${place}.`,
+      ...withVisibility(heads, [
+        "Where has_visibility there is a third behind the two of each: it is seen with the probability sigmoid(value).",
+      ]),
     ]),
   members: (heads: readonly Pointed[]): string[] =>
-    withPoints(heads, ["const char* points_blob;", "int points_from;", "int num_points;"]),
+    withPoints(heads, [
+      ...["const char* points_blob;", "int points_from;", "int num_points;"],
+      ...withVisibility(heads, ["bool has_visibility;"]),
+    ]),
   /** The fields of one head, with a comma before them. */
   fields: (heads: readonly Pointed[], points: HeadPoints | undefined): string =>
     withPoints(heads, [
-      points ? `, ${quote(points.blob)}, ${points.from ?? 0}, ${points.count}` : ", 0, 0, 0",
+      `${points ? `, ${quote(points.blob)}, ${points.from ?? 0}, ${points.count}` : ", 0, 0, 0"}${withVisibility(heads, [`, ${points?.visibility === true}`]).join()}`,
     ]).join(),
 };
+
+const withVisibility = (heads: readonly Pointed[], lines: string[]): string[] =>
+  heads.some(({ points }) => points?.visibility) ? lines : [];
 
 const withPoints = (heads: readonly Pointed[], lines: string[]): string[] =>
   heads.some(({ points }) => points) ? lines : [];
 
 /** `, 5 points`. */
-export const describePoints = (points: HeadPoints | undefined): string =>
+export const describePoints = (points: Pick<HeadPoints, "count"> | undefined): string =>
   points ? `, ${points.count} points` : "";

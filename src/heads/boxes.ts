@@ -1,10 +1,30 @@
 /** Boxes that the network has decoded, one for every place that it looks at, of which overlapping ones are still to be dropped. */
 import * as z from "zod/mini";
 import { elementCount, formatShape, type Tensor } from "../ir/tensor.ts";
+import { describeAngle } from "./_angles.ts";
 import { isConstant } from "./_decoded.ts";
+import {
+  cppPrototypes,
+  describeMask,
+  prototypesProblem,
+  prototypesSchema,
+  prototypeValues,
+  relativeError,
+  type SharedPrototypes,
+} from "./_masks.ts";
 import { gridStride, visitScores } from "./_planes.ts";
+import { describePoints, pointFields, pointStep } from "./_points.ts";
+import type { CandidateParts } from "./candidates.ts";
 import { quote } from "./cpp.ts";
-import { blobName, defineHead, extent, leastObject, leastScore } from "./kind.ts";
+import {
+  blobName,
+  defineHead,
+  extent,
+  type HeadValues,
+  leastObject,
+  leastScore,
+  type PartName,
+} from "./kind.ts";
 import type { Recognition } from "./recognition.ts";
 import {
   channelsOf,
@@ -17,8 +37,8 @@ import {
 } from "./view.ts";
 
 /**
- * Blob `[rows, values]` or `[values, rows]` with, for every row: a box, perhaps objectness, a score for every class. Scores may be in a blob
- * of their own with as many rows.
+ * Blob `[rows, values]` or `[values, rows]` with, for every row: a box, perhaps objectness, a score for every class; then points, mask
+ * coefficients or an angle, where there are some. Scores may be in a blob of their own with as many rows.
  */
 export interface BoxesHead {
   kind: "boxes";
@@ -35,14 +55,30 @@ export interface BoxesHead {
   objectness: boolean;
   /** Input sizes must be multiples of it, in pixels. */
   stride: number;
+  /** `x y` for each, in the unit of the box, or `x y` and 0..1 for how surely it is seen. */
+  points?: { count: number; visibility?: boolean };
+  mask?: SharedPrototypes;
+  /** The last value is the angle in radians by which the box is turned about its middle. */
+  angle?: boolean;
 }
 
 /** Where the scores of classes begin among all values. */
 const firstScore = ({ objectness }: BoxesHead): number => 4 + Number(objectness);
 
+/** Values behind box and scores. */
+const extrasOf = ({ points, mask, angle }: BoxesHead): number =>
+  (points ? pointStep(points) * points.count : 0) + (mask?.count ?? 0) + Number(angle ?? false);
+
 /** Values of a row in each blob. */
 const countsOf = (head: BoxesHead, classes: number): number[] =>
-  head.scores ? [firstScore(head), classes] : [firstScore(head) + classes];
+  head.scores ? [firstScore(head) + extrasOf(head), classes] : [firstScore(head) + classes + extrasOf(head)];
+
+/** Columns of the blob where points, mask coefficients and the angle begin. */
+function extraColumns(head: BoxesHead, classes: number): { points: number; mask: number; angle: number } {
+  const points = firstScore(head) + (head.scores ? 0 : classes);
+  const mask = points + (head.points ? pointStep(head.points) * head.points.count : 0);
+  return { points, mask, angle: mask + (head.mask?.count ?? 0) };
+}
 
 export const boxes = defineHead<BoxesHead>({
   kind: "boxes",
@@ -56,90 +92,117 @@ export const boxes = defineHead<BoxesHead>({
     unit: z.enum(["pixels", "parts"]),
     objectness: z.boolean(),
     stride: extent,
+    points: z.optional(z.strictObject({ count: pointFields.count, visibility: pointFields.visibility })),
+    mask: prototypesSchema,
+    angle: z.optional(z.boolean()),
   }),
   needsNms: () => true,
-  blobs: ({ blob, scores }) => (scores ? [blob, scores] : [blob]),
+  blobs: ({ blob, scores, mask }) => [blob, ...(scores ? [scores] : []), ...(mask ? [mask.prototypes] : [])],
   stride: ({ stride }) => stride,
-  describe: ({ box, unit, objectness }) =>
-    `${box} in ${unit === "pixels" ? "pixels" : "parts of the input"}, ${objectness ? "objectness and " : ""}class scores`,
+  describe: ({ box, unit, objectness, points, mask, angle }) =>
+    `${box} in ${unit === "pixels" ? "pixels" : "parts of the input"}, ${objectness ? "objectness and " : ""}class scores${describePoints(points)}${describeMask(mask)}${describeAngle(angle)}`,
 
-  problem(head, shapes, { classes }) {
+  problem(head, all, facts) {
+    const { classes } = facts;
     const counts = countsOf(head, classes);
+    const shapes = all.slice(0, counts.length);
     const rows = shapes.map((shape, i) => elementCount(shape) / counts[i]);
     const wrong = shapes.findIndex((shape, i) => {
       const dims = shape.filter((extent) => extent > 1);
       const found = (head.layout === "rows" ? dims[dims.length - 1] : dims[0]) ?? 1;
       return (found !== counts[i] && counts[i] > 1) || rows[i] !== rows[0];
     });
-    if (wrong < 0) return undefined;
+    if (wrong < 0) return prototypesProblem(head.mask, all[counts.length], facts);
     const others = counts[wrong] - classes;
     const sum = wrong === 0 && head.scores ? "" : ` (${others ? `${others} + ` : ""}${classes} labels)`;
     return `output is ${formatShape(shapes[wrong])} (w x h x c), expected ${counts[wrong]} values a box${sum} as ${head.layout}`;
   },
 
   decode(head, outputs, classes, options, out) {
-    const { at, rows } = accessOf(head, outputs, classes);
-    const first = firstScore(head);
+    const { at, scoreAt, rows } = accessOf(head, outputs, classes);
     const [sx, sy] = head.unit === "parts" ? [options.width, options.height] : [1, 1];
-    const scoreOf = (row: number, k: number): number =>
-      at(row, first + k) * (head.objectness ? at(row, 4) : 1);
+    const scoreOf = (row: number, k: number): number => scoreAt(row, k) * (head.objectness ? at(row, 4) : 1);
+    const columns = extraColumns(head, classes);
+    const { points, mask, angle } = head;
+    const partsAt = (row: number): CandidateParts | undefined => {
+      if (!extrasOf(head)) return undefined;
+      const value = (i: number): number => at(row, i);
+      return {
+        ...(points && { points: pointsAt(points, (i) => value(columns.points + i), sx, sy) }),
+        ...(mask && {
+          mask: {
+            coefficients: Float64Array.from({ length: mask.count }, (_, i) => value(columns.mask + i)),
+            prototypes: outputs[head.scores ? 2 : 1],
+          },
+        }),
+        ...(angle && { angle: value(columns.angle) }),
+      };
+    };
     visitScores(rows, classes, options, scoreOf, (row, k, score) => {
       const [a, b, c, d] = [at(row, 0) * sx, at(row, 1) * sy, at(row, 2) * sx, at(row, 3) * sy];
       if (Number.isNaN(a + b + c + d)) return;
-      if (head.box === "xyxy") out.add(a, b, c, d, score, k);
-      else out.add(a - c / 2, b - d / 2, a + c / 2, b + d / 2, score, k);
+      const parts = partsAt(row);
+      if (head.box === "xyxy") out.add(a, b, c, d, score, k, parts);
+      else out.add(a - c / 2, b - d / 2, a + c / 2, b + d / 2, score, k, parts);
     });
   },
 
   values(head, shapes, classes) {
-    const { blob, scores, layout, objectness } = head;
+    const { blob, scores, layout, objectness, points, mask, angle } = head;
     const isLong = (extent: number): boolean => extent > 1;
-    const [axis, scoreAxis = axis] = shapes.map((shape) =>
-      layout === "rows" ? shape.findLastIndex(isLong) : shape.findIndex(isLong),
-    );
+    const [axis, scoreAxis = axis] = shapes
+      .slice(0, scores ? 2 : 1)
+      .map((shape) => (layout === "rows" ? shape.findLastIndex(isLong) : shape.findIndex(isLong)));
     const from = scores ? 0 : firstScore(head);
+    const columns = extraColumns(head, classes);
+    const extra = (part: PartName, column: number, count: number): HeadValues[] =>
+      count ? [{ part, blob, axis, from: column, count }] : [];
     return [
       { part: "box", blob, axis, from: 0, count: 4 },
-      ...(objectness ? [{ part: "objectness" as const, blob, axis, from: 4, count: 1 }] : []),
+      ...extra("objectness", 4, Number(objectness)),
       { part: "class", blob: scores ?? blob, axis: scoreAxis, from, count: classes },
+      ...extra("points", columns.points, points ? columns.mask - columns.points : 0),
+      ...extra("mask", columns.mask, mask?.count ?? 0),
+      ...prototypeValues(mask),
+      ...extra("angle", columns.angle, Number(angle ?? false)),
     ];
   },
 
   importance(head, outputs, classes) {
-    const { at, indexOf, rows } = accessOf(head, outputs, classes);
-    const first = firstScore(head);
-    const weights = outputs.map(({ data }) => new Float32Array(data.length));
+    const { at, scoreAt, indexOf, scoreIndexOf, rows } = accessOf(head, outputs, classes);
+    const weights = outputs.slice(0, head.scores ? 2 : 1).map(({ data }) => new Float32Array(data.length));
     const [behindBox, scores = behindBox] = weights;
     for (let row = 0; row < rows; row++) {
       const objectness = head.objectness ? at(row, 4) : 1;
       for (let k = 0; k < classes; k++) {
-        const score = objectness * at(row, first + k);
+        const score = objectness * scoreAt(row, k);
         if (!(score >= leastScore)) continue;
-        scores[indexOf(row, first + k)] = score;
+        scores[scoreIndexOf(row, k)] = score;
         const object = indexOf(row, 4);
         if (head.objectness) behindBox[object] = Math.max(behindBox[object], score);
       }
     }
-    return weights;
+    return head.mask ? [...weights, undefined] : weights;
   },
 
   loss(head, float, int8, classes) {
     const [a, b] = [accessOf(head, float, classes), accessOf(head, int8, classes)];
-    const first = firstScore(head);
+    const extraError = extraErrors(head, float, int8, classes);
     let loss = 0;
     for (let row = 0; row < a.rows; row++) {
       const [objectA, objectB] = head.objectness ? [a.at(row, 4), b.at(row, 4)] : [1, 1];
       let object = 0;
-      for (let k = first; k < first + classes; k++) {
-        const score = objectA * a.at(row, k);
+      for (let k = 0; k < classes; k++) {
+        const score = objectA * a.scoreAt(row, k);
         object = Math.max(object, score);
-        loss += (score - objectB * b.at(row, k)) ** 2;
+        loss += (score - objectB * b.scoreAt(row, k)) ** 2;
       }
       if (object < leastObject) continue;
       const [x, y, w, h] = [0, 1, 2, 3].map((i) => a.at(row, i));
       const extents = head.box === "xyxy" ? [w - x, h - y] : [w, h];
       for (let i = 0; i < 4; i++)
         loss += object * ((a.at(row, i) - b.at(row, i)) / (extents[i % 2] || 1)) ** 2;
+      loss += object * extraError(row, extents[0] + extents[1] || 1);
     }
     return loss;
   },
@@ -152,6 +215,14 @@ export const boxes = defineHead<BoxesHead>({
       "The blob has for every box: x y w h of its centre and size (or x0 y0 x1 y1 where is_corners), objectness where",
       "has_objectness, a score a class, to be multiplied with objectness. No activation follows. Values of a box are",
       "in a row, or in a column where is_columns; in pixels of the network's input, or parts of it where is_parts.",
+      ...withPoints(heads, [
+        "Behind them stand num_points points: x y, and the probability that it is seen where has_visibility.",
+      ]),
+      ...cppPrototypes.comment(heads, "Behind them stand num_masks mask coefficients:"),
+      ...withAngles(heads, [
+        "The last value is the angle in radians by which the box is turned about its middle, from the x axis towards the y",
+        "axis, which points down.",
+      ]),
     ],
     members: [
       "const char* blob;",
@@ -160,16 +231,23 @@ export const boxes = defineHead<BoxesHead>({
       "bool has_objectness;",
       "bool is_columns;",
       "bool is_parts;",
+      ...withPoints(heads, ["int num_points;", "bool has_visibility;"]),
+      ...cppPrototypes.members(heads),
     ],
-    rows: heads.map(
-      ({ blob, scores, box, objectness, layout, unit }) =>
-        `{${quote(blob)}, ${scores ? `${quote(scores)}, ` : ""}${box === "xyxy"}, ${objectness}, ${layout === "columns"}, ${unit === "parts"}}`,
-    ),
+    rows: heads.map(({ blob, scores, box, objectness, layout, unit, points, mask }) => {
+      const found = withPoints(heads, [`, ${points?.count ?? 0}, ${points?.visibility === true}`]).join();
+      return `{${quote(blob)}, ${scores ? `${quote(scores)}, ` : ""}${box === "xyxy"}, ${objectness}, ${layout === "columns"}, ${unit === "parts"}${found}${cppPrototypes.fields(heads, mask)}}`;
+    }),
   }),
 
   seesAll: true,
   recognise: (view) => (isPlain(view) ? recogniseTable(view) : recogniseApart(view)),
 });
+
+const withPoints = (heads: readonly BoxesHead[], lines: string[]): string[] =>
+  heads.some(({ points }) => points) ? lines : [];
+const withAngles = (heads: readonly BoxesHead[], lines: string[]): string[] =>
+  heads.some(({ angle }) => angle) ? lines : [];
 
 /** Boxes with scores behind. */
 function recogniseTable(view: HeadView): Recognition<BoxesHead> | undefined {
@@ -220,21 +298,73 @@ const strideOf = (view: HeadView): number => Math.max(...view.pieces.map(({ stri
 
 const layoutOf = ({ isRowMajor }: OutputTable): BoxesHead["layout"] => (isRowMajor ? "rows" : "columns");
 
-function accessOf(
-  head: BoxesHead,
-  [output, scores = output]: readonly Tensor[],
-  classes: number,
-): { rows: number; at(row: number, value: number): number; indexOf(row: number, value: number): number } {
+interface Access {
+  readonly rows: number;
+  /** Of the values of the blob. */
+  at(row: number, value: number): number;
+  indexOf(row: number, value: number): number;
+  scoreAt(row: number, classId: number): number;
+  scoreIndexOf(row: number, classId: number): number;
+}
+
+function accessOf(head: BoxesHead, outputs: readonly Tensor[], classes: number): Access {
   const [count, scoreCount = count] = countsOf(head, classes);
+  const [output, scores] = head.scores ? outputs : [outputs[0], outputs[0]];
   const rows = output.data.length / count;
-  const apart = head.scores ? firstScore(head) : Number.POSITIVE_INFINITY;
-  const indexOf = (row: number, value: number): number => {
-    const [at, values] = value < apart ? [value, count] : [value - apart, scoreCount];
-    return head.layout === "rows" ? row * values + at : at * rows + row;
+  const first = head.scores ? 0 : firstScore(head);
+  const place = (row: number, value: number, values: number): number =>
+    head.layout === "rows" ? row * values + value : value * rows + row;
+  const indexOf = (row: number, value: number): number => place(row, value, count);
+  const scoreIndexOf = (row: number, k: number): number => place(row, first + k, scoreCount);
+  return {
+    ...{ rows, indexOf, scoreIndexOf },
+    at: (row, value) => output.data[indexOf(row, value)],
+    scoreAt: (row, k) => scores.data[scoreIndexOf(row, k)],
   };
-  const at = (row: number, value: number): number =>
-    (value < apart ? output : scores).data[indexOf(row, value)];
-  return { rows, indexOf, at };
+}
+
+/** `x y score` of the points of a row; nothing where one is no number. */
+function pointsAt(
+  points: NonNullable<BoxesHead["points"]>,
+  value: (i: number) => number,
+  scaleX: number,
+  scaleY: number,
+): Float64Array | undefined {
+  const step = pointStep(points);
+  const list = new Float64Array(3 * points.count);
+  for (let i = 0; i < points.count; i++) {
+    const [x, y] = [value(step * i) * scaleX, value(step * i + 1) * scaleY];
+    if (Number.isNaN(x + y)) return undefined;
+    list.set([x, y, points.visibility ? value(step * i + 2) : Number.NaN], 3 * i);
+  }
+  return list;
+}
+
+/** How far points, mask and angle of a row are wrong: about 1 where they wholly are. `unit` is the box's width and height together. */
+function extraErrors(
+  head: BoxesHead,
+  float: readonly Tensor[],
+  int8: readonly Tensor[],
+  classes: number,
+): (row: number, unit: number) => number {
+  const { points, mask, angle } = head;
+  const [a, b] = [accessOf(head, float, classes), accessOf(head, int8, classes)];
+  const columns = extraColumns(head, classes);
+  const last = head.scores ? 2 : 1;
+  const shared = mask ? relativeError(float[last], int8[last], 0, float[last].data.length) : 0;
+  const step = points && pointStep(points);
+  return (row, unit) => {
+    let error = shared;
+    for (let i = columns.points; step && i < columns.mask; i++) {
+      const isSeen = (i - columns.points) % step === 2;
+      error += ((a.at(row, i) - b.at(row, i)) / (isSeen ? 1 : unit)) ** 2 / (columns.mask - columns.points);
+    }
+    if (mask) {
+      const between = head.layout === "rows" ? 1 : a.rows;
+      error += relativeError(float[0], int8[0], a.indexOf(row, columns.mask), mask.count, between);
+    }
+    return angle ? error + Math.sin(a.at(row, columns.angle) - b.at(row, columns.angle)) ** 2 : error;
+  };
 }
 
 /** Whether objectness stands before the class scores. It does where it is σ of another convolution, or of the same one's fifth channel. */

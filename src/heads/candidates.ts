@@ -1,5 +1,23 @@
 /** Boxes as heads give them, before overlapping ones are dropped. */
 
+import type { Tensor } from "../ir/tensor.ts";
+
+/** A mask that is yet to be computed: it is where `Σ coefficients[k]·prototypes[k]` is positive, inside of the box. */
+export interface CandidateMask {
+  readonly coefficients: Float64Array;
+  /** `[count, height, width]`, a grid of the input. */
+  readonly prototypes: Tensor;
+}
+
+/** What a box has besides. */
+export interface CandidateParts {
+  /** `x y score` per point; the score is NaN where a point has none. */
+  readonly points?: Float64Array;
+  readonly mask?: CandidateMask;
+  /** The box is turned about its middle by this, in radians from the x axis towards the y axis, which points down. */
+  readonly angle?: number;
+}
+
 /** A growing list of scored boxes in pixels of the network's input, one typed array per field. */
 export class Candidates {
   length = 0;
@@ -7,8 +25,8 @@ export class Candidates {
   boxes = new Float64Array(4 * 256);
   scores = new Float64Array(256);
   classes = new Int32Array(256);
-  /** `x y score` per point of a box that has points; the score is NaN where a point has none. */
-  readonly points: (Float64Array | undefined)[] = [];
+  /** By the number of the box, of boxes that have any. */
+  readonly parts: (CandidateParts | undefined)[] = [];
 
   add(
     x0: number,
@@ -17,7 +35,7 @@ export class Candidates {
     y1: number,
     score: number,
     classId: number,
-    points?: Float64Array,
+    parts?: CandidateParts,
   ): void {
     const i = this.length++;
     if (i === this.scores.length) this.grow();
@@ -27,7 +45,7 @@ export class Candidates {
     this.boxes[i * 4 + 3] = y1;
     this.scores[i] = score;
     this.classes[i] = classId;
-    if (points) this.points[i] = points;
+    if (parts) this.parts[i] = parts;
   }
   private grow(): void {
     const larger = <T extends Float64Array | Int32Array>(old: T, bigger: T): T => {

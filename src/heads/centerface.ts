@@ -76,7 +76,7 @@ export const centerface = defineHead<CenterFaceHead>({
         left + across * w * stride,
         top + down * h * stride,
       ]);
-      out.add(left, top, right, bottom, score, k, found);
+      out.add(left, top, right, bottom, score, k, found && { points: found });
     });
   },
 

@@ -5,8 +5,28 @@
 import * as z from "zod/mini";
 import { sigmoid } from "../base/maths.ts";
 import type { Tensor } from "../ir/tensor.ts";
-import { type AnchoredLevel, anchoredLevels, firstChannel } from "./_anchored.ts";
-import { boxSource, type CellBox, decodedPieces } from "./_decoded.ts";
+import {
+  angleBlobs,
+  angleError,
+  angleOf,
+  angleProblem,
+  angleSchema,
+  angleValues,
+  cppAngles,
+  describeAngle,
+} from "./_angles.ts";
+import { type DistancesHead, distancesOf } from "./_distances.ts";
+import { recogniseDistances } from "./_distances-recognition.ts";
+import {
+  cppMasks,
+  describeMask,
+  maskBlobs,
+  maskErrors,
+  maskOf,
+  maskProblem,
+  maskSchema,
+  maskValues,
+} from "./_masks.ts";
 import {
   areaOf,
   cellsAbove,
@@ -20,44 +40,24 @@ import {
 import {
   cppPoints,
   describePoints,
-  type HeadPoints,
   type Place,
   pointBlobs,
   pointError,
+  pointFields,
   pointsOf,
   pointsProblem,
-  pointsSchema,
   pointValues,
 } from "./_points.ts";
 import { float, quote } from "./cpp.ts";
-import { isOtherFace } from "./families.ts";
 import { blobName, channel, defineHead, extent, logit, logitSlack } from "./kind.ts";
-import { joinLevels, type Recognition, type RecognitionFacts } from "./recognition.ts";
-import { channelsOf, type HeadView, isPlain, type Piece } from "./view.ts";
 
-/**
- * Blobs `[channels, gridHeight, gridWidth]` of logits. Scores are σ of a channel a class. Boxes have `4·bins` channels, sides in
- * the order left, top, right, bottom: `distance = Σ k·softmax(bins)[k]·stride` from the point `(cell + point)·stride`; with one bin
- * the value itself is the distance in cells. Points are `(cell + point + v)·stride`.
- */
-export interface DistancesHead {
-  kind: "distances";
-  /** Blob of the class logits, and the channel of the first class; default 0. */
-  scores: string;
-  scoresFrom?: number;
-  /** Blob of the distances, and the channel of the first bin; default 0. */
-  boxes: string;
-  boxesFrom?: number;
-  /** Input pixels per grid cell. */
-  stride: number;
-  /** Numbers for one side, 1..64. */
-  bins: number;
-  /** Where the point is in its cell: 0.5 in the middle, 0 at the left top corner. */
-  point: number;
-  /** The network is trained to give one box an object: none are dropped for overlapping; default false. */
-  oneToOne?: boolean;
-  points?: HeadPoints;
-}
+export type { DistancesHead };
+
+const placedPoints = z.strictObject({
+  ...pointFields,
+  scale: z.optional(z.number().check(z.positive(), z.maximum(64))),
+  point: z.optional(z.number().check(z.minimum(0), z.maximum(1))),
+});
 
 export const distances = defineHead<DistancesHead>({
   kind: "distances",
@@ -72,39 +72,36 @@ export const distances = defineHead<DistancesHead>({
     bins: z.int().check(z.minimum(1), z.maximum(64)),
     point: z.number().check(z.minimum(0), z.maximum(1)),
     oneToOne: z.optional(z.boolean()),
-    points: pointsSchema,
+    points: z.optional(placedPoints),
+    mask: maskSchema,
+    angle: angleSchema,
   }),
   needsNms: ({ oneToOne }) => !oneToOne,
-  blobs: ({ scores, boxes, points }) => [scores, boxes, ...pointBlobs(points)],
+  blobs: ({ scores, boxes, ...more }) => [scores, boxes, ...moreBlobs(more)],
   stride: ({ stride }) => gridStride(stride),
-  describe: ({ stride, scoresFrom, bins, point, oneToOne, points }) =>
+  describe: ({ stride, scoresFrom, bins, point, oneToOne, points, mask, angle }) =>
     [
       `stride ${stride}`,
       ...(scoresFrom ? [`scores from channel ${scoresFrom}`] : []),
-      `${bins === 1 ? "a number" : `${bins} bins`} a side, from ${point} of the cell${describePoints(points)}`,
+      `${bins === 1 ? "a number" : `${bins} bins`} a side, from ${point} of the cell${describePoints(points)}${describeMask(mask)}${describeAngle(angle)}`,
       ...(oneToOne ? ["one box an object"] : []),
     ].join(", "),
 
-  problem: (head, [scores, boxes, points], facts) =>
-    planeProblem(
-      head.scores,
-      scores,
-      (head.scoresFrom ?? 0) + facts.classes,
-      head.stride,
-      facts,
-      `${facts.classes} labels`,
-    ) ??
-    planeProblem(
-      head.boxes,
-      boxes,
-      (head.boxesFrom ?? 0) + 4 * head.bins,
-      head.stride,
-      facts,
-      `4 sides of ${head.bins} bins`,
-    ) ??
-    pointsProblem(head.points, points, head.stride, facts),
+  problem(head, shapes, facts) {
+    const { scores, boxes, points, mask, angle } = apart(head, shapes);
+    const { stride, scoresFrom = 0, boxesFrom = 0, bins } = head;
+    const classes = `${facts.classes} labels`;
+    return (
+      planeProblem(head.scores, scores, scoresFrom + facts.classes, stride, facts, classes) ??
+      planeProblem(head.boxes, boxes, boxesFrom + 4 * bins, stride, facts, `4 sides of ${bins} bins`) ??
+      pointsProblem(head.points, points, stride, facts) ??
+      maskProblem(head.mask, mask, stride, facts) ??
+      angleProblem(head.angle, angle, stride, facts)
+    );
+  },
 
-  decode(head, [scores, boxes, points], classes, given, out) {
+  decode(head, outputs, classes, given, out) {
+    const { scores, boxes, points, mask, angle } = apart(head, outputs);
     const area = areaOf(scores);
     const gridWidth = scores.shape[2];
     const first = (head.scoresFrom ?? 0) * area;
@@ -118,6 +115,7 @@ export const distances = defineHead<DistancesHead>({
     // Several classes of one cell have one box.
     let known = -1;
     let [left, top, right, bottom] = [0, 0, 0, 0];
+    const isMore = moreBlobs(head).length > 0;
     const visit = (cell: number, k: number, score: number): void => {
       if (cell !== known) [left, top, right, bottom] = sides(head, boxes, cell);
       known = cell;
@@ -125,28 +123,44 @@ export const distances = defineHead<DistancesHead>({
       const x = (cell % gridWidth) + head.point;
       const y = Math.floor(cell / gridWidth) + head.point;
       const { stride } = head;
-      const [x0, y0] = [(x - left) * stride, (y - top) * stride];
-      const [x1, y1] = [(x + right) * stride, (y + bottom) * stride];
-      const place: Place = (across, down) => [(x + across) * stride, (y + down) * stride];
-      out.add(x0, y0, x1, y1, score, k, pointsOf(head.points, points, cell, place));
+      const turn = angleOf(head.angle, angle, cell);
+      const distances = [left, top, right, bottom];
+      const [l, t, r, b] = turn === undefined ? distances : aboutMiddle(distances, turn);
+      const [x0, y0] = [(x - l) * stride, (y - t) * stride];
+      const [x1, y1] = [(x + r) * stride, (y + b) * stride];
+      const { scale = 1, point = head.point } = head.points ?? {};
+      const place: Place = (across, down) => [
+        (x - head.point + point + scale * across) * stride,
+        (y - head.point + point + scale * down) * stride,
+      ];
+      const found = {
+        points: pointsOf(head.points, points, cell, place),
+        mask: maskOf(head.mask, ...mask, cell),
+        angle: turn,
+      };
+      out.add(x0, y0, x1, y1, score, k, isMore ? found : undefined);
     };
     visitScores(area, classes, options, scoreOf, visit, candidates);
   },
 
-  values: ({ scores, scoresFrom, boxes, boxesFrom, bins, points }, _, classes) => [
+  values: ({ scores, scoresFrom, boxes, boxesFrom, bins, points, mask, angle }, _, classes) => [
     planeValues("box", boxes, 4 * bins, boxesFrom),
     planeValues("class", scores, classes, scoresFrom),
     ...pointValues(points),
+    ...maskValues(mask),
+    ...angleValues(angle),
   ],
 
   importance(head, [scores], classes) {
     const area = areaOf(scores);
     const from = (head.scoresFrom ?? 0) * area;
     const weights = logitImportance(scores.data, from, from + classes * area);
-    return [weights, undefined, ...pointBlobs(head.points).map(() => undefined)];
+    return [weights, undefined, ...moreBlobs(head).map(() => undefined)];
   },
 
-  loss(head, [scores, boxes, points], [otherScores, otherBoxes, otherPoints], classes) {
+  loss(head, float, int8, classes) {
+    const [{ scores, ...a }, { scores: others, ...b }] = [apart(head, float), apart(head, int8)];
+    const maskError = maskErrors(head.mask, a.mask, b.mask);
     const area = areaOf(scores);
     const first = (head.scoresFrom ?? 0) * area;
     const of =
@@ -154,12 +168,18 @@ export const distances = defineHead<DistancesHead>({
       (cell: number, k: number): number =>
         sigmoid(data[first + k * area + cell]);
     const boxError = (cell: number): number => {
-      const [float, int8] = [sides(head, boxes, cell), sides(head, otherBoxes, cell)];
-      const extents = float[0] + float[1] + float[2] + float[3] || 1;
-      const error = float.reduce((sum, side, i) => sum + ((side - int8[i]) / extents) ** 2, 0);
-      return error + pointError(head.points, points, otherPoints, cell, extents);
+      const [box, other] = [sides(head, a.boxes, cell), sides(head, b.boxes, cell)];
+      const extents = box[0] + box[1] + box[2] + box[3] || 1;
+      const error = box.reduce((sum, side, i) => sum + ((side - other[i]) / extents) ** 2, 0);
+      const unit = extents / (head.points?.scale ?? 1);
+      return (
+        error +
+        pointError(head.points, a.points, b.points, cell, unit) +
+        maskError(cell) +
+        angleError(head.angle, a.angle, b.angle, cell)
+      );
     };
-    return planeLoss(area, classes, of(scores), of(otherScores), boxError);
+    return planeLoss(area, classes, of(scores), of(others), boxError);
   },
 
   cpp: (heads) => ({
@@ -172,7 +192,14 @@ export const distances = defineHead<DistancesHead>({
       ...(heads.some(({ oneToOne }) => oneToOne)
         ? ["There is one box an object: no suppression follows."]
         : []),
-      ...cppPoints.comment(heads, "point = (cell + point + v) * stride, x and then y"),
+      ...cppPoints.comment(
+        heads,
+        isPlaced(heads)
+          ? "point = (cell + points_point + v * points_scale) * stride, x and then y"
+          : "point = (cell + point + v) * stride, x and then y",
+      ),
+      ...cppMasks.comment(heads),
+      ...cppAngles.comment(heads),
     ],
     members: [
       "const char* scores_blob;",
@@ -183,20 +210,54 @@ export const distances = defineHead<DistancesHead>({
       "int num_bins;",
       "float point;",
       ...cppPoints.members(heads),
+      ...(isPlaced(heads) ? ["float points_point;", "float points_scale;"] : []),
+      ...cppMasks.members(heads),
+      ...cppAngles.members(heads),
     ],
-    rows: heads.map(
-      ({ scores, scoresFrom = 0, boxes, boxesFrom = 0, stride, bins, point, points }) =>
-        `{${quote(scores)}, ${scoresFrom}, ${quote(boxes)}, ${boxesFrom}, ${stride}, ${bins}, ${float(point)}${cppPoints.fields(heads, points)}}`,
-    ),
+    rows: heads.map(({ scores, scoresFrom = 0, boxes, boxesFrom = 0, stride, bins, point, ...more }) => {
+      const box = `${quote(scores)}, ${scoresFrom}, ${quote(boxes)}, ${boxesFrom}, ${stride}, ${bins}, ${float(point)}`;
+      const { scale = 1, point: placed = point } = more.points ?? {};
+      const place = isPlaced(heads) ? `, ${float(placed)}, ${float(scale)}` : "";
+      return `{${box}${cppPoints.fields(heads, more.points)}${place}${cppMasks.fields(heads, more.mask)}${cppAngles.fields(heads, more.angle)}}`;
+    }),
   }),
 
   seesAll: true,
-  recognise(view, facts) {
-    if (!view.pieces.length) return undefined;
-    const plain = isPlain(view) ? recogniseRaw(view) : undefined;
-    return recogniseDecoded(view, facts.isEndToEnd) ?? plain ?? recogniseScrfd(view, facts);
-  },
+  recognise: recogniseDistances,
 });
+
+type More = Pick<DistancesHead, "points" | "mask" | "angle">;
+
+const moreBlobs = ({ points, mask, angle }: More): string[] => [
+  ...pointBlobs(points),
+  ...maskBlobs(mask),
+  ...angleBlobs(angle),
+];
+
+/** What belongs to each of the blobs, which are in the order of `blobs`. */
+function apart<T>(
+  head: More,
+  [scores, boxes, ...more]: readonly T[],
+): { scores: T; boxes: T; points?: T; mask: [T?, T?]; angle?: T } {
+  const take = (blobs: readonly string[]): T[] => more.splice(0, blobs.length);
+  const [points] = take(pointBlobs(head.points));
+  const [coefficients, prototypes] = take(maskBlobs(head.mask));
+  const [angle] = take(angleBlobs(head.angle));
+  return { scores, boxes, points, mask: [coefficients, prototypes], angle };
+}
+
+/** Whether points have a formula of their own. */
+const isPlaced = (heads: readonly More[]): boolean =>
+  heads.some(({ points }) => points?.scale !== undefined || points?.point !== undefined);
+
+/** Distances to the sides of the box before it is turned about its middle. */
+function aboutMiddle([left, top, right, bottom]: readonly number[], angle: number): number[] {
+  const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
+  const [x, y] = [(right - left) / 2, (bottom - top) / 2];
+  const [middleX, middleY] = [x * cos - y * sin, x * sin + y * cos];
+  const [halfWidth, halfHeight] = [(left + right) / 2, (top + bottom) / 2];
+  return [halfWidth - middleX, halfHeight - middleY, halfWidth + middleX, halfHeight + middleY];
+}
 
 /** Distances of a cell to the four sides, in cells. */
 function sides(head: DistancesHead, boxes: Tensor, cell: number): number[] {
@@ -204,212 +265,4 @@ function sides(head: DistancesHead, boxes: Tensor, cell: number): number[] {
   const area = areaOf(boxes);
   const at = (head.boxesFrom ?? 0) * area + cell;
   return distancesOf(head.bins, (i) => data[at + i * area]);
-}
-
-function distancesOf(bins: number, value: (i: number) => number): number[] {
-  return [0, 1, 2, 3].map((side) => {
-    if (bins === 1) return value(side);
-    let most = Number.NEGATIVE_INFINITY;
-    for (let k = 0; k < bins; k++) most = Math.max(most, value(side * bins + k));
-    let [sum, weighted] = [0, 0];
-    for (let k = 0; k < bins; k++) {
-      const weight = Math.exp(value(side * bins + k) - most);
-      sum += weight;
-      weighted += k * weight;
-    }
-    return weighted / sum;
-  });
-}
-
-/** The boxes of exports of ultralytics and YOLOv6: the formula is in the graph, and is compared with what it computes. */
-function recogniseDecoded(view: HeadView, isEndToEnd = false): Recognition<DistancesHead> | undefined {
-  const pieces = decodedPieces(view);
-  if (!pieces || pieces[0].objectness) return undefined;
-  const [{ classes, piece: first }] = pieces;
-  const heads: DistancesHead[] = [];
-  for (const found of pieces) {
-    const { stride } = found.piece;
-    const boxes = boxSource(view, found, (source) =>
-      source.channels % 4 || source === found.scores.source
-        ? []
-        : [0.5, 0].map((point) => sidesFormula(source.channels / 4, point)),
-    );
-    if (!boxes) {
-      return {
-        near: `at stride ${stride} boxes stand beside class scores as YOLOv8 has them, but are not distances to a point in the middle or the corner of a cell`,
-      };
-    }
-    const { source, channel: scoresFrom } = found.scores;
-    heads.push({
-      kind: "distances",
-      scores: source.blob,
-      ...(scoresFrom && { scoresFrom }),
-      ...{ boxes: boxes.source.blob, stride, bins: boxes.bins, point: boxes.point },
-      ...(boxes.corners && isEndToEnd && { oneToOne: true }),
-    });
-  }
-  const hasOnes = first.columns.length > classes + 4;
-  return { heads, classes, family: hasOnes ? "yolov6" : "ultralytics", notes: [] };
-}
-
-function sidesFormula(bins: number, point: number): { bins: number; point: number; box: CellBox } {
-  return {
-    ...{ bins, point },
-    box(value, cellX, cellY) {
-      const [x, y] = [cellX + point, cellY + point];
-      const [l, t, r, b] = distancesOf(bins, value);
-      return [x - l, y - t, x + r, y + b];
-    },
-  };
-}
-
-/** Logits or scores and bins side by side or in outputs of their own, which no code makes boxes of. */
-function recogniseRaw(view: HeadView): Recognition<DistancesHead> | undefined {
-  const levels = joinLevels(view);
-  if (!levels || levels.length < 2) return undefined;
-  const heads: DistancesHead[] = [];
-  let classes: number | undefined;
-  let isBoxesFirst = false;
-  let isUltralytics = false;
-  const isSingle = view.tables.length === 1;
-  for (const level of levels) {
-    const count = level.columns.length;
-    const split = splitOf(level);
-    if (!split || (classes !== undefined && split.classes !== classes)) return undefined;
-    if (heads.length && isBoxesFirst !== (split.boxesAt === 0)) {
-      return {
-        near: "class scores and distances come in another order at one stride than at the next: is an output missing?",
-      };
-    }
-    classes = split.classes;
-    isBoxesFirst = split.boxesAt === 0;
-    const scores = channelsOf(level, split.scoresAt, classes, split.origin);
-    const boxes = channelsOf(level, split.boxesAt, count - classes, "raw");
-    if (!scores || !boxes) return undefined;
-    // NanoDet and PicoDet have one convolution for both, in whatever order it is exported.
-    isUltralytics = split.origin === "raw" || (isBoxesFirst && scores.source !== boxes.source);
-    heads.push({
-      kind: "distances",
-      scores: scores.source.blob,
-      ...(scores.channel && { scoresFrom: scores.channel }),
-      boxes: boxes.source.blob,
-      ...(boxes.channel && { boxesFrom: boxes.channel }),
-      stride: level.stride,
-      bins: (count - classes) / 4,
-      point: 0.5,
-    });
-  }
-  if (classes === undefined) return undefined;
-  const { bins } = heads[0];
-  const where = isSingle ? `the output ${view.tables[0].blob} is` : "the outputs are";
-  const what = `${where} taken for ${classes} class scores and distances of ${bins} bins a side`;
-  if (isUltralytics)
-    return { heads, classes, family: "ultralytics", notes: [`${what}, as YOLOv8 to 12 have them`] };
-  // NanoDet-Plus has four levels in one output, and points at the corners of cells; the older heads have them in the middle.
-  if (isSingle && levels.length >= 4) {
-    for (const head of heads) head.point = 0;
-    return {
-      heads,
-      classes,
-      family: "nanodet-plus",
-      notes: [`${what} from the left top corner of a cell, as NanoDet-Plus has them`],
-    };
-  }
-  const family = levels.length >= 4 ? "picodet" : "nanodet";
-  return {
-    heads,
-    classes,
-    family,
-    notes: [`${what} from the middle of a cell, as NanoDet and PicoDet have them`],
-  };
-}
-
-/** Fewest bins a side that a distribution has; 2 are boxes of two anchors. */
-const fewestBins = 5;
-
-/** Which columns of a level are class scores and which are bins. */
-function splitOf({ columns }: Piece): Split | undefined {
-  const scored = columns.filter(({ origin }) => origin === "sigmoid").length;
-  if (columns.some(({ origin }) => origin === "other")) return undefined;
-  if (scored > 0) {
-    const bins = (columns.length - scored) / 4;
-    if (!Number.isInteger(bins) || bins < fewestBins) return undefined;
-    const scoresAt = columns[0].origin === "sigmoid" ? 0 : columns.length - scored;
-    return { scoresAt, boxesAt: scoresAt ? 0 : scored, classes: scored, origin: "sigmoid" };
-  }
-  // Logits alone say little: YOLOv8 to 12 have 16 bins a side in a convolution of their own.
-  const [bins, classes] = [64, columns.length - 64];
-  if (classes < 1) return undefined;
-  for (const boxesAt of [0, classes]) {
-    const scoresAt = boxesAt ? 0 : bins;
-    const parts = { columns } as Piece;
-    const boxes = channelsOf(parts, boxesAt, bins, "raw");
-    const scores = channelsOf(parts, scoresAt, classes, "raw");
-    if (boxes?.source.channels === bins && scores?.source.channels === classes) {
-      return { scoresAt, boxesAt, classes, origin: "raw" };
-    }
-  }
-  return undefined;
-}
-
-interface Split {
-  scoresAt: number;
-  boxesAt: number;
-  classes: number;
-  origin: "raw" | "sigmoid";
-}
-
-/** Strides that SCRFD's models have with two anchors, and with one. */
-const scrfdStrides = ["8,16,32", "8,16,32,64,128"];
-
-/** SCRFD (insightface): distances from the left top corner of a cell, two anchors a cell, mostly with five points. */
-function recogniseScrfd(
-  view: HeadView,
-  { family }: RecognitionFacts,
-): Recognition<DistancesHead> | undefined {
-  if (isOtherFace(family, "scrfd")) return undefined;
-  const levels = anchoredLevels(view);
-  if (!levels) return undefined;
-  const [{ anchors, boxes, points, scores }] = levels;
-  if (!scores || boxes.step !== 4 || scores.origin === "softmax") return undefined;
-  const strides = levels.map(({ stride }) => stride).join();
-  const isItsForm =
-    levels.every((level) => level.anchors === anchors) &&
-    anchors <= 2 &&
-    strides === scrfdStrides[2 - anchors];
-  // Scores and boxes alone may be anything's.
-  const isTold = points !== undefined || (anchors === 2 && scores.origin === "sigmoid");
-  if (family !== "scrfd" && !(isItsForm && isTold)) {
-    return {
-      near: `${anchors} ${anchors === 1 ? "score and box" : "scores and boxes"} a cell${points ? " with five points" : ""} at strides ${strides} are like SCRFD's, but not as its models have them; give --family scrfd if it is one`,
-    };
-  }
-  const heads = levels.flatMap((level) =>
-    Array.from({ length: level.anchors }, (_, anchor) => scrfdHead(level, anchor)),
-  );
-  return {
-    heads,
-    classes: 1,
-    labels: ["face"],
-    family: "scrfd",
-    notes: [
-      `boxes${points ? " and points" : ""} come without their formula and are taken for SCRFD's: distances times stride from the left top corner of a cell`,
-    ],
-  };
-}
-
-function scrfdHead({ stride, boxes, points, scores }: AnchoredLevel, anchor: number): DistancesHead {
-  const [scoresFrom, boxesFrom] = [firstChannel(scores!, anchor), firstChannel(boxes, anchor)];
-  const from = points && firstChannel(points, anchor);
-  return {
-    kind: "distances",
-    scores: scores!.source.blob,
-    ...(scoresFrom && { scoresFrom }),
-    boxes: boxes.source.blob,
-    ...(boxesFrom && { boxesFrom }),
-    stride,
-    bins: 1,
-    point: 0,
-    ...(points && { points: { blob: points.source.blob, ...(from && { from }), count: points.count } }),
-  };
 }

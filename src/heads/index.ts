@@ -8,6 +8,7 @@ import type { Shape, Tensor } from "../ir/tensor.ts";
 import { type BoxesHead, boxes } from "./boxes.ts";
 import type { Candidates, DecodeOptions } from "./candidates.ts";
 import { type CenterFaceHead, centerface } from "./centerface.ts";
+import { type ClassesHead, classes } from "./classes.ts";
 import { type DetectionsHead, detections } from "./detections.ts";
 import { type DistancesHead, distances } from "./distances.ts";
 import { type FastestDetHead, fastestdet } from "./fastestdet.ts";
@@ -19,10 +20,14 @@ import { type YoloFastestV2Head, yoloFastestV2 } from "./yolo-fastestv2.ts";
 import { type Yolov5Head, yolov5 } from "./yolov5.ts";
 import { type YoloxHead, yolox } from "./yolox.ts";
 
+export type { HeadAngle } from "./_angles.ts";
+export type { PlacedPoints } from "./_distances.ts";
+export type { HeadMask, SharedPrototypes } from "./_masks.ts";
 export type { HeadPoints } from "./_points.ts";
 export type {
   BoxesHead,
   CenterFaceHead,
+  ClassesHead,
   DetectionsHead,
   DistancesHead,
   FastestDetHead,
@@ -36,6 +41,7 @@ export type {
 export type Head =
   | BoxesHead
   | CenterFaceHead
+  | ClassesHead
   | DetectionsHead
   | DistancesHead
   | FastestDetHead
@@ -43,6 +49,23 @@ export type Head =
   | YoloFastestV2Head
   | Yolov5Head
   | YoloxHead;
+
+/**
+ * What a model is for: boxes, masks of objects, key points of objects (or landmarks of faces), boxes that are turned, or classes of whole
+ * pictures.
+ */
+export type Task = "detect" | "segment" | "pose" | "obb" | "classify";
+
+/** The task of a model by its heads; `detect` where nothing tells otherwise. */
+export function taskOf(heads: readonly Head[]): Task {
+  expectKind("taskOf: heads", heads, "a list");
+  const has = (part: "mask" | "angle" | "points"): boolean =>
+    heads.some(
+      (head) => part in head && Object.entries(head).some(([name, value]) => name === part && value),
+    );
+  if (heads.some(({ kind }) => kind === "classes")) return "classify";
+  return has("mask") ? "segment" : has("angle") ? "obb" : has("points") ? "pose" : "detect";
+}
 
 /** By the name in the manifest. Every member of `Head` must be here, and every part of its kind. */
 const kinds: { readonly [K in Head["kind"]]: HeadKind<Extract<Head, { kind: K }>> } = {
@@ -54,6 +77,7 @@ const kinds: { readonly [K in Head["kind"]]: HeadKind<Extract<Head, { kind: K }>
   centerface,
   priors,
   detections,
+  classes,
   // Last: what others would cut to raw heads.
   boxes,
 };
@@ -185,10 +209,12 @@ export function headValues(
   classes: number,
   shapeOf: (blob: string) => Shape,
 ): readonly HeadValues[] {
-  return heads.flatMap((head) => {
+  const all = heads.flatMap((head) => {
     const kind = kindOf(head);
     return kind.values(head, kind.blobs(head).map(shapeOf), classes);
   });
+  // Heads share the prototypes of their masks.
+  return [...new Map(all.map((values) => [JSON.stringify(values), values])).values()];
 }
 
 /** How far the detections in `int8` are from those in `float`. */

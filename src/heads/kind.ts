@@ -15,9 +15,12 @@ export interface HeadFacts {
 }
 
 /** What values of a head stand for. */
-export type PartName = "box" | "objectness" | "class" | "points";
+export type PartName = "box" | "objectness" | "class" | "points" | "mask" | "angle";
 
-/** The values at `from … from + count − 1` along an axis of one of the blobs, at all places of the other axes. */
+/**
+ * The values at `from … from + count − 1` along an axis of one of the blobs, at all places of the other axes; all values together where
+ * the axis is −1.
+ */
 export interface HeadValues {
   readonly part: PartName;
   readonly blob: string;

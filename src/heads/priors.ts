@@ -96,7 +96,7 @@ export const priors = defineHead<PriorsHead>({
         midX + across * scaleX,
         midY + down * scaleY,
       ]);
-      out.add(left, top, right, bottom, score, k, found);
+      out.add(left, top, right, bottom, score, k, found && { points: found });
     });
   },
 

@@ -3,9 +3,17 @@ import * as z from "zod/mini";
 import { sigmoid } from "../base/maths.ts";
 import { formatShape } from "../ir/tensor.ts";
 import { type Logits, logitsOf, type Yolov5Head } from "./_anchor-levels.ts";
+import {
+  cppPrototypes,
+  describeMask,
+  prototypesProblem,
+  prototypesSchema,
+  prototypeValues,
+  relativeError,
+} from "./_masks.ts";
 import { recogniseBoxes } from "./_yolov5-boxes.ts";
 import { recogniseLogits } from "./_yolov5-logits.ts";
-import type { Candidates, DecodeOptions } from "./candidates.ts";
+import type { CandidateParts, Candidates, DecodeOptions } from "./candidates.ts";
 import { anchorMembers, anchorRow, float, quote } from "./cpp.ts";
 import {
   anchorSizes,
@@ -32,28 +40,38 @@ export const yolov5 = defineHead<Yolov5Head>({
     anchors: anchorSizes,
     centerScale: z.optional(z.number().check(z.minimum(1), z.maximum(4))),
     size: z.optional(z.enum(["square", "exp"])),
+    mask: prototypesSchema,
   }),
   needsNms: () => true,
-  blobs: ({ blob }) => [blob],
+  blobs: ({ blob, mask }) => [blob, ...(mask ? [mask.prototypes] : [])],
   stride: ({ stride }) => stride,
-  describe: ({ stride, anchors, centerScale = 2, size }) =>
-    `stride ${stride}, anchors ${anchors.join(",")}${isPlain({ centerScale, size }) ? "" : `, centres ${centerScale}·σ, sizes ${size === "exp" ? "exp(t)" : "(2σ)²"}`}`,
+  describe: ({ stride, anchors, centerScale = 2, size, mask }) =>
+    `stride ${stride}, anchors ${anchors.join(",")}${isPlain({ centerScale, size }) ? "" : `, centres ${centerScale}·σ, sizes ${size === "exp" ? "exp(t)" : "(2σ)²"}`}${describeMask(mask)}`,
 
-  problem(head, [shape], { width, height, classes }) {
+  problem(head, [shape, prototypes], facts) {
+    const { width, height, classes } = facts;
     const anchors = head.anchors.length / 2;
     const [columns, rows] = [Math.ceil(width / head.stride), Math.ceil(height / head.stride)];
-    const expected = [anchors, rows * columns, 5 + classes];
+    const values = valuesOf(head, classes);
+    const expected = [anchors, rows * columns, values];
     const found = `output is ${formatShape(shape)} (w x h x c), expected ${formatShape(expected)}`;
     if (shape.length !== 3) return found;
-    if (shape[2] !== 5 + classes) {
-      return `${found}: ${shape[2]} values per box, expected ${5 + classes} (5 + ${classes} labels)`;
+    if (shape[2] !== values) {
+      const sum = `5 + ${classes} labels${head.mask ? ` + ${head.mask.count} mask coefficients` : ""}`;
+      return `${found}: ${shape[2]} values per box, expected ${values} (${sum})`;
     }
     if (shape[0] !== anchors) return `${found}: ${shape[0]} channels, expected ${anchors}, one per anchor`;
-    if (shape[1] === rows * columns) return undefined;
+    if (shape[1] === rows * columns) return prototypesProblem(head.mask, prototypes, facts);
     return `${found}: ${shape[1]} cells, expected ${rows * columns} (${columns}x${rows} cells at stride ${head.stride})`;
   },
 
-  decode(head, [{ shape, data }], classes, options, out) {
+  decode(head, [{ shape, data }, prototypes], classes, options, out) {
+    const maskAt = (at: number): CandidateParts | undefined => {
+      if (!head.mask) return undefined;
+      const first = at + 5 + classes;
+      const coefficients = Float64Array.from(data.subarray(first, first + head.mask.count));
+      return { mask: { coefficients, prototypes } };
+    };
     const gridWidth = Math.ceil(options.width / head.stride);
     const [anchors, cells, values] = shape;
     // score = σ(objectness)·σ(class) is never above σ(objectness): most cells end at one comparison of logits.
@@ -65,49 +83,55 @@ export const yolov5 = defineHead<Yolov5Head>({
         const leastClass = logit(options.confidence / objectness) - logitSlack;
         for (let k = 0; k < classes; k++) {
           if (!(data[at + 5 + k] > leastClass)) continue;
-          add(head, row, cells, gridWidth, data, at, k, objectness, options, out);
+          add(head, row, cells, gridWidth, data, at, k, objectness, options, out, maskAt);
         }
       } else {
         const best = bestClass(data, at + 5, classes, options.allowed);
-        if (best >= 0) add(head, row, cells, gridWidth, data, at, best, objectness, options, out);
+        if (best >= 0) add(head, row, cells, gridWidth, data, at, best, objectness, options, out, maskAt);
       }
     }
   },
 
-  values: ({ blob }, _, classes) => [
+  values: ({ blob, mask }, _, classes) => [
     { part: "box", blob, axis: 2, from: 0, count: 4 },
     { part: "objectness", blob, axis: 2, from: 4, count: 1 },
     { part: "class", blob, axis: 2, from: 5, count: classes },
+    ...(mask ? [{ part: "mask" as const, blob, axis: 2, from: 5 + classes, count: mask.count }] : []),
+    ...prototypeValues(mask),
   ],
 
   /**
    * Objectness and class logits count by the score that they make, so that the scores of real objects neither rise nor fall
    * on average.
    */
-  importance(_, [{ data }], classes) {
-    const values = 5 + classes;
+  importance(head, [{ data }], classes) {
+    const values = valuesOf(head, classes);
     const weights = new Float32Array(data.length);
     for (let at = 0; at < data.length; at += values) {
       const objectness = sigmoid(data[at + 4]);
       if (objectness < leastScore) continue;
-      for (let i = 5; i < values; i++) {
+      for (let i = 5; i < 5 + classes; i++) {
         const score = objectness * sigmoid(data[at + i]);
         if (score < leastScore) continue;
         weights[at + i] = score;
         weights[at + 4] = Math.max(weights[at + 4], score);
       }
     }
-    return [weights];
+    return head.mask ? [weights, undefined] : [weights];
   },
 
-  loss({ size }, [{ data }], [{ data: other }], classes) {
+  loss(head, [float, prototypes], [int8, others], classes) {
     let loss = 0;
-    const values = 5 + classes;
+    const [{ data }, { data: other }] = [float, int8];
+    const { size, mask } = head;
+    const values = valuesOf(head, classes);
+    const shared = mask ? relativeError(prototypes, others, 0, prototypes.data.length) : 0;
     for (let at = 0; at < data.length; at += values) {
       const object = sigmoid(data[at + 4]);
       loss += (object - sigmoid(other[at + 4])) ** 2;
       if (object < leastObject) continue;
-      for (let i = 0; i < values; i++) {
+      if (mask) loss += object * (shared + relativeError(float, int8, at + 5 + classes, mask.count));
+      for (let i = 0; i < 5 + classes; i++) {
         if (i === 4) continue;
         const isPower = size === "exp" && (i === 2 || i === 3);
         // The part by which a size is wrong, as far as it can be.
@@ -134,7 +158,7 @@ export const yolov5 = defineHead<Yolov5Head>({
     const isOther = !heads.every(isPlain);
     return {
       comment: [
-        "Every head blob has w = 5 + num_class logits (x y w h objectness classes), h = grid cells, row by row, c = anchors:",
+        `Every head blob has w = 5 + num_class${heads.some(({ mask }) => mask) ? " + num_masks" : ""} logits (x y w h objectness classes), h = grid cells, row by row, c = anchors:`,
         ...(isOther
           ? [
               "  center = (center_scale * sigmoid(xy) - (center_scale - 1) / 2 + cell) * stride,",
@@ -142,21 +166,27 @@ export const yolov5 = defineHead<Yolov5Head>({
             ]
           : ["  center = (2 * sigmoid(xy) - 0.5 + cell) * stride,   size = (2 * sigmoid(wh))^2 * anchor,"]),
         "  score = sigmoid(objectness) * sigmoid(class), all in pixels of the network's input.",
+        ...cppPrototypes.comment(heads, "Behind the classes of each box stand num_masks mask coefficients:"),
       ],
       members: [
         "const char* blob;",
         "int stride;",
         ...(isOther ? ["float center_scale;", "bool is_exp;"] : []),
         ...anchorMembers(heads),
+        ...cppPrototypes.members(heads),
       ],
       rows: heads.map((head) => {
-        const { blob, stride, centerScale = 2, size } = head;
+        const { blob, stride, centerScale = 2, size, mask } = head;
         const formula = isOther ? `${float(centerScale)}, ${size === "exp"}, ` : "";
-        return `{${quote(blob)}, ${stride}, ${formula}${anchorRow(head)}}`;
+        const masks = cppPrototypes.fields(heads, mask);
+        return `{${quote(blob)}, ${stride}, ${formula}${anchorRow(head)}${masks}}`;
       }),
     };
   },
 });
+
+/** Values of one box. */
+const valuesOf = ({ mask }: Yolov5Head, classes: number): number => 5 + classes + (mask?.count ?? 0);
 
 /** Whether the formulas are YOLOv5's. */
 const isPlain = ({ centerScale = 2, size = "square" }: Pick<Yolov5Head, "centerScale" | "size">): boolean =>
@@ -174,6 +204,7 @@ function add(
   objectness: number,
   { confidence, allowed }: DecodeOptions,
   out: Candidates,
+  partsAt: (at: number) => CandidateParts | undefined,
 ): void {
   const score = objectness * sigmoid(data[at + 5 + classId]);
   if (!(score > confidence) || (allowed && !allowed[classId])) return;
@@ -188,5 +219,5 @@ function add(
   const halfWidth = half(data[at + 2]) * head.anchors[anchor * 2];
   const halfHeight = half(data[at + 3]) * head.anchors[anchor * 2 + 1];
   if (Number.isNaN(x + y + halfWidth + halfHeight)) return;
-  out.add(x - halfWidth, y - halfHeight, x + halfWidth, y + halfHeight, score, classId);
+  out.add(x - halfWidth, y - halfHeight, x + halfWidth, y + halfHeight, score, classId, partsAt(at));
 }

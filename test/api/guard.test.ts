@@ -112,6 +112,7 @@ const heads: { [K in Head["kind"]]: [Extract<Head, { kind: K }>, string[]] } = {
     ["box boxes/0 4+4", "class scores/0 0+2", "class scores/0 2+1", "points boxes/0 8+10"],
   ],
   detections: [{ kind: "detections", blob: "list", stride: 32 }, []],
+  classes: [{ kind: "classes", blob: "list", softmax: true, stride: 1 }, ["class list/-1 0+1"]],
 };
 
 test.each(headKinds)("parts of a head: %s", (kind) => {

@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import { Random } from "../../src/base/random.ts";
 import { createSession } from "../../src/engine/session.ts";
 import { checkManifest, manifestHeader, parseManifest, printManifest } from "../../src/formats/manifest.ts";
+import type { Head } from "../../src/heads/index.ts";
 import { blobsOf, importanceOf, lossOf } from "../../src/heads/index.ts";
 import { type Detection, load, type Picture } from "../../src/node.ts";
 import { exportModel } from "../../src/open/export.ts";
@@ -98,7 +99,7 @@ describe("every face head is served everywhere", () => {
     if ("points" in head && head.points) {
       const withPoints = (points: object): typeof manifest => ({
         ...manifest,
-        heads: [{ ...head, points: { ...head.points!, ...points } }],
+        heads: [{ ...head, points: { ...head.points!, ...points } } as Head],
       });
       expect(() => checkManifest(withPoints({ blob: "none" }), graph)).toThrow(
         /heads\[0\].points.blob: found "none"/,
