@@ -18,8 +18,7 @@ export function lowestOf(activation: Activation): number {
     case "hardSigmoid":
       return 0;
     case "clip":
-      // The upper bound is applied last.
-      return Math.min(activation.min, activation.max);
+      return activation.min;
     case "tanh":
       return -1;
     case "swish":

@@ -6,7 +6,6 @@
 import { binaryOpTypes } from "../../ops/binary-op.ts";
 import { share } from "../../ops/slice.ts";
 import type { Emitter, NetworkBuilder } from "./builder.ts";
-import { emitConvolution } from "./layers.ts";
 import type { TorchModule } from "./module.ts";
 
 export const concat = (b: NetworkBuilder, m: TorchModule, inputs: readonly string[], part = "cat"): string =>
@@ -87,34 +86,22 @@ export const reorg = (b: NetworkBuilder, m: TorchModule, x: string, stride: numb
   b.layer(m, "Reorg", m.at("reorg"), [x], { stride, mode: 1 });
 
 /**
- * Space to depth, then a convolution. YOLOv5 stacks the pixels in the order (0,0) (1,0) (0,1) (1,1) of (dy, dx), Reorg in
- * the order (0,0) (0,1) (1,0) (1,1): the convolution's two middle blocks of input channels change places instead, so
- * the pair computes exactly the same.
+ * Space to depth. YOLOv5 stacks the pixels in the order (0,0) (1,0) (0,1) (1,1) of (dy, dx), Reorg in the order (0,0) (0,1)
+ * (1,0) (1,1).
  */
+export const spaceToDepth: Emitter = (b, m, [x]) => b.swapQuarters(m, reorg(b, m, x, 2));
+
 const focus: Emitter = (b, m, [x]) => {
   m.expectChildren(["conv"]);
-  const block = m.child("conv");
-  block.expectChildren(["conv", "bn?", "act?"]);
-  const inner = block.child("conv");
-  if (inner.integer("groups", 1) !== 1) inner.unsupported("a grouped convolution in Focus");
-  const y = emitConvolution(b, inner, reorg(b, m, x, 2), swapMiddleQuarters(inner));
-  return b.chain(block, ["bn?", "act?"], y);
+  return b.chain(m, ["conv"], spaceToDepth(b, m, [x]));
 };
 
-/** The weights `[out, 4·c, kh, kw]` of a convolution with the second and third quarter of input channels exchanged. */
-function swapMiddleQuarters(m: TorchModule): Float32Array {
-  const { shape, data } = m.tensor("weight", 4);
-  if (shape[1] % 4) m.fail(`${shape[1]} input channels after Focus, expected a multiple of 4`);
-  const quarter = (shape[1] / 4) * shape[2] * shape[3];
-  const out = new Float32Array(m.pay(data.length));
-  for (let start = 0; start < data.length; start += 4 * quarter) {
-    [0, 2, 1, 3].forEach((from, to) => {
-      const at = start + from * quarter;
-      out.set(data.subarray(at, at + quarter), start + to * quarter);
-    });
-  }
-  return out;
-}
+/** The sum of what the parts that are there make of `x`. */
+export const sumOf = (b: NetworkBuilder, m: TorchModule, parts: readonly string[], x: string): string =>
+  parts
+    .flatMap((part) => m.optionalChild(part) ?? [])
+    .map((part) => b.emit(part, x))
+    .reduce((sum, y) => add(b, m, sum, y));
 
 const ghostConv: Emitter = (b, m, [x]) => {
   m.expectChildren(["cv1", "cv2"]);

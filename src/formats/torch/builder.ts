@@ -2,6 +2,7 @@
 import { Graph } from "../../ir/graph.ts";
 import type { Params } from "../../ir/op.ts";
 import { f32Weight, type Weights } from "../../ir/weight.ts";
+import { share } from "../../ops/slice.ts";
 import type { TorchModule } from "./module.ts";
 
 /** Appends the layers of a module that reads `inputs` and returns its output blob. */
@@ -15,6 +16,7 @@ export class NetworkBuilder {
   readonly graph = new Graph();
   private readonly emitters: ReadonlyMap<string, Emitter>;
   private readonly names = new Set<string>();
+  private readonly swapped = new Map<string, { module: TorchModule; source: string; blob?: string }>();
   private depth = 0;
   private modules = 0;
 
@@ -73,6 +75,7 @@ export class NetworkBuilder {
       module.pay(data.length);
       stored[key] = f32Weight(data);
     }
+    const sources = inputs.map((blob) => this.inOrder(blob));
     const blobs = Array.from({ length: outputs }, () => this.freeName(name));
     // Float parameters are float32 in files; rounding them here makes a written graph equal this one.
     const rounded: Params = {};
@@ -82,12 +85,37 @@ export class NetworkBuilder {
     this.graph.add({
       type,
       name: blobs[0],
-      inputs: [...inputs],
+      inputs: sources,
       outputs: blobs,
       params: rounded,
       weights: stored,
     });
     return blobs;
+  }
+
+  /**
+   * A name for `source` with the second and third quarter of its channels exchanged. A convolution exchanges its weights
+   * instead (`swappedSource`); for other layers the quarters are put in order.
+   */
+  swapQuarters(module: TorchModule, source: string): string {
+    const name = `${source} swapped`;
+    this.swapped.set(name, { module, source });
+    return name;
+  }
+  swappedSource(blob: string): string | undefined {
+    return this.swapped.get(blob)?.source;
+  }
+
+  private inOrder(blob: string): string {
+    const swap = this.swapped.get(blob);
+    if (!swap) return blob;
+    if (swap.blob === undefined) {
+      const { module, source } = swap;
+      const quarters = { slices: [share, share, share, share] };
+      const [a, b, c, d] = this.layers(module, "Slice", module.at("quarters"), [source], 4, quarters);
+      swap.blob = this.layer(module, "Concat", module.at("order"), [a, c, b, d]);
+    }
+    return swap.blob;
   }
 
   private freeName(wanted: string): string {

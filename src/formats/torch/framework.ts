@@ -28,56 +28,71 @@ export interface Network {
 /** The graph's input. */
 export const torchInputBlob = "images";
 
+/** How the last module is told, and what of it is needed. */
+export interface HeadRule<T> {
+  is(layer: TorchModule): boolean;
+  /** How many of its inputs results depend on; default all. What only the others need is left out. */
+  inputs?(layer: TorchModule): number | undefined;
+  /** Classes of modules behind it that are left out. */
+  after?: readonly string[];
+  emit(layer: TorchModule, inputs: readonly string[]): T;
+}
+
 /**
  * The layers of `model` as these frameworks run them: every module reads the outputs of the modules in its `f` (−1: the one before).
- * The last module is handed to `head` with its inputs; modules after it, of classes in `after`, are left out.
+ * The last module is handed to the rule of heads with its inputs.
  */
-export function emitLayers<T>(
-  b: NetworkBuilder,
-  root: TorchModule,
-  isHead: (layer: TorchModule) => boolean,
-  head: (layer: TorchModule, inputs: readonly string[]) => T,
-  after: readonly string[] = [],
-): T {
+export function emitLayers<T>(b: NetworkBuilder, root: TorchModule, head: HeadRule<T>): T {
   root.expectChildren(["model"]);
-  const outputs: string[] = [];
-  const layers = root.child("model").children();
-  for (const [index, [, layer]] of layers.entries()) {
-    const sources = readSources(layer).map((f) =>
-      sourceBlob(layer, f, outputs, index === 0 ? torchInputBlob : undefined),
+  const layers = root
+    .child("model")
+    .children()
+    .map(([, layer]) => layer);
+  const last = layers.findIndex((layer) => head.is(layer));
+  const sources = layers.slice(0, last < 0 ? layers.length : last + 1).map(readSources);
+  if (last < 0) {
+    return root.unsupported(
+      `there is no head that is known, only detectors can be converted (the last module is ${layers.at(-1)?.className ?? "missing"})`,
     );
-    if (isHead(layer)) {
-      const rest = layers.slice(index + 1).find(([, { className }]) => !after.includes(className));
-      if (rest) rest[1].unsupported(`a module behind ${layer.shortName}`);
-      return head(layer, sources);
-    }
-    outputs.push(b.emit(layer, ...sources));
   }
-  return root.unsupported(
-    `there is no head that is known, only detectors can be converted (the last module is ${layers.at(-1)?.[1].className ?? "missing"})`,
-  );
+  const rest = layers.slice(last + 1).find(({ className }) => !head.after?.includes(className));
+  if (rest) rest.unsupported(`a module behind ${layers[last].shortName}`);
+  const used = sources[last].slice(0, head.inputs?.(layers[last]));
+  const needed = reachedFrom(used, sources);
+  const outputs: string[] = [];
+  const inputsOf = (list: readonly number[]): string[] =>
+    list.map((source) => (source === input ? torchInputBlob : outputs[source]));
+  for (let i = 0; i < last; i++) {
+    if (needed.has(i)) outputs[i] = b.emit(layers[i], ...inputsOf(sources[i]));
+  }
+  return head.emit(layers[last], inputsOf(used));
 }
 
-function readSources(layer: TorchModule): number[] {
+/** Number of the graph's input among modules: what the first one reads as "the one before". */
+const input = -1;
+
+/** The modules from which these are made. */
+function reachedFrom(last: readonly number[], sources: readonly (readonly number[])[]): Set<number> {
+  const found = new Set<number>(last);
+  for (const index of found) for (const source of sources[index] ?? []) found.add(source);
+  return found;
+}
+
+/** Numbers of the modules that the one at `index` reads. */
+function readSources(layer: TorchModule, index: number): number[] {
   const f = layer.attribute("f");
-  const sources = Array.isArray(f) ? f : [f];
-  if (sources.length === 0) layer.fail("attribute f is an empty list, expected module numbers");
-  return sources.map((source) =>
-    typeof source === "number" && Number.isInteger(source)
-      ? source
-      : layer.fail(`attribute f is ${describe(f)}, expected module numbers`),
-  );
-}
-
-function sourceBlob(
-  layer: TorchModule,
-  source: number,
-  outputs: readonly string[],
-  input: string | undefined,
-): string {
-  if (input !== undefined && source === -1) return input;
-  const blob = outputs.at(source);
-  return blob ?? layer.fail(`reads module ${source}, but only ${outputs.length} come before it`);
+  const list = Array.isArray(f) ? f : [f];
+  if (list.length === 0) layer.fail("attribute f is an empty list, expected module numbers");
+  return list.map((source) => {
+    if (typeof source !== "number" || !Number.isInteger(source)) {
+      return layer.fail(`attribute f is ${describe(f)}, expected module numbers`);
+    }
+    if (index === 0 && source === -1) return input;
+    const at = source < 0 ? index + source : source;
+    return at >= 0 && at < index
+      ? at
+      : layer.fail(`reads module ${source}, but only ${index} come before it`);
+  });
 }
 
 /** Input pixels per cell. */

@@ -45,8 +45,13 @@ function convolutionPads(
   return { top: y, bottom: y, left: x, right: x };
 }
 
-/** Conv2d. `weight` replaces the module's own (same shape), for callers that permute input channels. */
-export function emitConvolution(b: NetworkBuilder, m: TorchModule, x: string, weight?: Float32Array): string {
+/** Conv2d. `replaced` stands for the module's own weights (same shapes), for callers that fold something into them. */
+export function emitConvolution(
+  b: NetworkBuilder,
+  m: TorchModule,
+  x: string,
+  replaced: { weight?: Float32Array; bias?: Float32Array } = {},
+): string {
   const own = m.tensor("weight", 4);
   const [numOutput, , kernelH, kernelW] = own.shape;
   const groups = m.integer("groups", 1);
@@ -54,7 +59,7 @@ export function emitConvolution(b: NetworkBuilder, m: TorchModule, x: string, we
   if (mode !== "zeros") m.unsupported(`padding_mode ${describe(mode)}, expected 'zeros'`);
   const dilation = m.pair("dilation", 1);
   const kernel = [kernelH, kernelW] as const;
-  const bias = m.optionalTensor("bias") && m.vector("bias", numOutput);
+  const bias = replaced.bias ?? (m.optionalTensor("bias") && m.vector("bias", numOutput));
   const params: Params = {
     num_output: numOutput,
     ...windowParams(kernel, m.pair("stride", 1), convolutionPads(m, kernel, dilation), dilation),
@@ -62,8 +67,30 @@ export function emitConvolution(b: NetworkBuilder, m: TorchModule, x: string, we
     weight_data_size: own.data.length,
     ...(groups > 1 ? { group: groups } : {}),
   };
-  const weights = { weight: weight ?? own.data, ...(bias ? { bias } : {}) };
-  return b.layer(m, groups > 1 ? "ConvolutionDepthWise" : "Convolution", m.path, [x], params, weights);
+  const weight = replaced.weight ?? own.data;
+  if (groups > 1) {
+    return b.layer(m, "ConvolutionDepthWise", m.path, [x], params, { weight, ...(bias ? { bias } : {}) });
+  }
+  const swapped = b.swappedSource(x);
+  const weights = {
+    weight: swapped ? swapQuarters(m, own.shape, weight) : weight,
+    ...(bias ? { bias } : {}),
+  };
+  return b.layer(m, "Convolution", m.path, [swapped ?? x], params, weights);
+}
+
+/** Weights `[out, 4·c, kh, kw]` with the second and third quarter of input channels exchanged. */
+function swapQuarters(m: TorchModule, shape: readonly number[], data: Float32Array): Float32Array {
+  if (shape[1] % 4) m.fail(`${shape[1]} input channels after space to depth, expected a multiple of 4`);
+  const quarter = (shape[1] / 4) * shape[2] * shape[3];
+  const out = new Float32Array(m.pay(data.length));
+  for (let start = 0; start < data.length; start += 4 * quarter) {
+    [0, 2, 1, 3].forEach((from, to) => {
+      const at = start + from * quarter;
+      out.set(data.subarray(at, at + quarter), start + to * quarter);
+    });
+  }
+  return out;
 }
 
 /** ConvTranspose2d: PyTorch has the weights as `[in, out/groups, kh, kw]`, ncnn as `[out, in/groups, kh, kw]`. */

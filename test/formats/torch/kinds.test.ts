@@ -184,9 +184,9 @@ describe("other tasks are named", () => {
     const segment = tree("models.yolo.Segment", {}, { detect: forward });
     const model = tree("models.yolo.Model", { model: (p) => sequential(p, (q) => dict(q, { 0: segment })) });
     expect(() => read(2, model)).toThrow(/a segmentation model \(models.yolo.Segment\)/);
-    const seven = tree("models.yolo.IDetect", {});
+    const seven = tree("models.yolo.IKeypoint", {});
     const other = tree("models.yolo.Model", { model: (p) => sequential(p, (q) => dict(q, { 0: seven })) });
-    expect(() => read(2, other)).toThrow(/a YOLOv7 model \(models.yolo.IDetect\)/);
+    expect(() => read(2, other)).toThrow(/a YOLOv7 model with key points.* \(models.yolo.IKeypoint\)/);
   });
 });
 

@@ -4,7 +4,7 @@
  * ppogg/YOLOv5-Lite models/common.py at 9d649a6.
  */
 
-import { add, binary, chained, commonBlocks, concat, halves, reorg, shuffle } from "../blocks.ts";
+import { add, binary, chained, commonBlocks, concat, halves, reorg, shuffle, sumOf } from "../blocks.ts";
 import type { Emitter } from "../builder.ts";
 import { emitAdaptivePool } from "../layers.ts";
 
@@ -85,16 +85,14 @@ const seBlock: Emitter = (b, m, [x]) => {
 const repVgg: Emitter = (b, m, [x]) => {
   m.expectChildren(["nonlinearity", "se", "rbr_identity?", "rbr_dense?", "rbr_1x1?", "rbr_reparam?"]);
   if (m.optionalChild("rbr_reparam")) return b.chain(m, ["rbr_reparam", "se", "nonlinearity"], x);
-  const dense = b.chain(m, ["rbr_dense"], x);
   if (!m.optionalChild("rbr_1x1")) {
     // After fuse() rbr_dense holds everything; a leftover rbr_identity is not used, and neither is se.
     if (!m.flag("deploy")) m.fail("sub-module rbr_1x1 is missing, but deploy is not set");
     if (!m.child("se").className.endsWith(".Identity")) m.unsupported("fused with squeeze-excite");
-    return b.chain(m, ["nonlinearity"], dense);
+    return b.chain(m, ["rbr_dense", "nonlinearity"], x);
   }
-  let sum = add(b, m, dense, b.chain(m, ["rbr_1x1"], x));
-  if (m.optionalChild("rbr_identity")) sum = add(b, m, sum, b.chain(m, ["rbr_identity"], x));
-  return b.chain(m, ["se", "nonlinearity"], sum);
+  m.child("rbr_dense");
+  return b.chain(m, ["se", "nonlinearity"], sumOf(b, m, ["rbr_dense", "rbr_1x1", "rbr_identity"], x));
 };
 
 const lcBlock: Emitter = (b, m, [x]) => {

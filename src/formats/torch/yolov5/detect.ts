@@ -9,16 +9,28 @@ import { emitConvolution } from "../layers.ts";
 import type { TorchModule } from "../module.ts";
 import type { PyValue } from "../values.ts";
 
+export const detectClass = "models.yolo.Detect";
+/** Modules behind Detect that only post-process. */
+export const nmsClass = "models.common.NMS";
+
 const maxLevels = 8;
 
-/** Appends the head of every level and returns what decoding needs. `yamlAnchors` is the model's `yaml["anchors"]`. */
+/** Appends the convolution of a level. */
+type EmitLevel = (b: NetworkBuilder, convolution: TorchModule, x: string, level: number) => string;
+
+/**
+ * Appends the head of every level and returns what decoding needs. `yamlAnchors` is the model's `yaml["anchors"]`; `parts` and `emitLevel`
+ * are of heads that have more than the convolutions `m`.
+ */
 export function emitDetect(
   b: NetworkBuilder,
   m: TorchModule,
   inputs: readonly string[],
   yamlAnchors: PyValue | undefined,
+  parts: readonly string[] = ["m"],
+  emitLevel: EmitLevel = (_, convolution, x) => emitConvolution(b, convolution, x),
 ): Network {
-  m.expectChildren(["m"]);
+  m.expectChildren(parts);
   const levels = m.integer("nl", 1);
   const anchorCount = m.integer("na", 1);
   const values = m.integer("no", 6);
@@ -32,7 +44,7 @@ export function emitDetect(
   const strides = m.vector("stride", levels);
   const anchors = readAnchors(m, levels, anchorCount, strides, yamlAnchors);
   const heads = convolutions.map(([, convolution], i) => {
-    const raw = emitConvolution(b, convolution, inputs[i]);
+    const raw = emitLevel(b, convolution, inputs[i], i);
     const split = { w: -1, h: values, c: anchorCount };
     const cells = b.layer(m, "Reshape", m.at(`reshape${i}`), [raw], split);
     // Order 1 of ncnn's Permute: (w, h, c) of the result are (h, w, c) of the source.

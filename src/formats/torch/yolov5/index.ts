@@ -5,13 +5,11 @@
 import { UnsupportedError } from "../../../base/errors.ts";
 import { emitLayers, type Framework } from "../framework.ts";
 import type { TorchModule } from "../module.ts";
+import type { PyDict, PyValue } from "../values.ts";
 import { blockEmitters } from "./blocks.ts";
-import { emitDetect } from "./detect.ts";
+import { detectClass, emitDetect, nmsClass } from "./detect.ts";
 
 const classes = new Set(["models.yolo.Model", "models.yolo.DetectionModel"]);
-const detectClass = "models.yolo.Detect";
-/** Modules behind Detect that only post-process. */
-const nmsClass = "models.common.NMS";
 
 /** Models and last modules that are no detector's, or another family's. */
 const otherKinds: ReadonlyMap<string, string> = new Map([
@@ -19,8 +17,6 @@ const otherKinds: ReadonlyMap<string, string> = new Map([
   ["models.yolo.Segment", "a segmentation model"],
   ["models.yolo.ClassificationModel", "a classification model"],
   ["models.common.Classify", "a classification model"],
-  ...["IDetect", "IAuxDetect", "IBin"].map((name) => [`models.yolo.${name}`, "a YOLOv7 model"] as const),
-  ["models.yolo.IKeypoint", "a YOLOv7 pose model"],
   ...["DDetect", "DualDetect", "DualDDetect", "TripleDetect", "TripleDDetect"].map(
     (name) => [`models.yolo.${name}`, "a YOLOv9 model"] as const,
   ),
@@ -35,16 +31,19 @@ export const yolov5: Framework = {
   emit(b, root) {
     const yaml = root.attribute("yaml");
     const anchors = yaml instanceof Map ? yaml.get("anchors") : undefined;
-    const isDetect = (layer: TorchModule): boolean => layer.className === detectClass;
-    return emitLayers(b, root, isDetect, (layer, inputs) => emitDetect(b, layer, inputs, anchors), [
-      nmsClass,
-    ]);
+    return emitLayers(b, root, {
+      is: ({ className }) => className === detectClass,
+      after: [nmsClass],
+      emit: (layer, inputs) => emitDetect(b, layer, inputs, anchors),
+    });
   },
-  trainingSize(_, checkpoint) {
-    const options = checkpoint?.get("opt");
-    return options instanceof Map ? (options.get("imgsz") ?? options.get("img_size")) : undefined;
-  },
+  trainingSize,
 };
+
+export function trainingSize(_: TorchModule, checkpoint: PyDict | undefined): PyValue | undefined {
+  const options = checkpoint?.get("opt");
+  return options instanceof Map ? (options.get("imgsz") ?? options.get("img_size")) : undefined;
+}
 
 function refuseOtherKinds(root: TorchModule): void {
   const layers = root.optionalChild("model")?.children() ?? [];

@@ -1,0 +1,93 @@
+/** Checkpoints that other projects' own code made, and what it finds with them (`scripts/yolo-checkpoints.py`). */
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { describe, expect, it, test } from "vitest";
+import { runReference } from "../../../src/engine/reference/index.ts";
+import { readTorch } from "../../../src/formats/torch/index.ts";
+import { blobsOf } from "../../../src/heads/index.ts";
+import { load, type Model, type Picture } from "../../../src/index.ts";
+import { optimize, runPasses } from "../../../src/passes/index.ts";
+
+const file = (name: string): Uint8Array =>
+  new Uint8Array(readFileSync(path.join(import.meta.dirname, "data/projects", name)));
+const read = (name: string) => readTorch(file(`${name}.pt`), `${name}.pt`);
+
+/** The script's `picture()`. */
+function picture(size: number): Picture {
+  const data = Uint8Array.from({ length: 3 * size * size }, (_, i) => (i * i * 31 + i * 17) % 251);
+  return { width: size, height: size, channels: 3, data };
+}
+
+/** Largest difference of any raw output from PyTorch's, as read and as optimised. */
+function worstErrors(name: string, size: number): number[] {
+  const { graph, heads } = read(name);
+  const expected = new Float32Array(file(`${name}.f32`).buffer);
+  const { data } = picture(size);
+  const area = size * size;
+  const values = Float32Array.from(
+    { length: 3 * area },
+    (_, i) => data[(i % area) * 3 + Math.floor(i / area)] / 255,
+  );
+  const blobs = blobsOf(heads);
+  expect([...graph.outputs].sort()).toEqual([...blobs].sort());
+  const worst = (): number => {
+    const outputs = runReference(graph, { images: { shape: [3, size, size], data: values } });
+    const found = blobs.flatMap((blob) => Array.from(outputs[blob].data));
+    expect(found.length).toBe(expected.length);
+    return found.reduce((most, value, i) => Math.max(most, Math.abs(value - expected[i])), 0);
+  };
+  const raw = worst();
+  runPasses(graph, optimize);
+  return [raw, worst()];
+}
+
+type Row = [x0: number, y0: number, x1: number, y1: number, score: number, classId: number];
+interface Found {
+  boxes: Row[];
+}
+
+function overlap(a: Row, b: Row): number {
+  const extent = (i: 0 | 1): number => Math.max(Math.min(a[i + 2], b[i + 2]) - Math.max(a[i], b[i]), 0);
+  const area = (row: Row): number => (row[2] - row[0]) * (row[3] - row[1]);
+  const both = extent(0) * extent(1);
+  return both / (area(a) + area(b) - both);
+}
+
+/** Every box that the authors' code finds has one of ours, and the other way round. */
+async function expectBoxes(model: Model, name: string, size: number): Promise<void> {
+  const { boxes } = JSON.parse(new TextDecoder().decode(file(`${name}.json`))) as Found;
+  const found = await model.detect(picture(size), { size, confidence: 0.45, iou: 0.45 });
+  const rows = found.map(({ box, score, classId }): Row => {
+    const { x, y, width, height } = box;
+    return [x, y, x + width, y + height, score, classId];
+  });
+  expect(boxes.length).toBeGreaterThan(10);
+  expect(rows.length).toBe(boxes.length);
+  for (const row of boxes) {
+    const alike = rows.filter((other) => other[5] === row[5] && overlap(other, row) >= 0.99);
+    expect(alike.some((other) => Math.abs(other[4] - row[4]) <= 1e-3)).toBe(true);
+  }
+}
+
+const detectors = ["v7", "v7-fused", "v7-aux"];
+
+describe.each(detectors)("%s", (name) => {
+  it("has PyTorch's raw outputs, before and after optimising", () => {
+    for (const worst of worstErrors(name, 64)) expect(worst).toBeLessThan(1e-4);
+  });
+  it("finds what the authors' code finds", async () => {
+    const model = await load([{ name: `${name}.pt`, bytes: file(`${name}.pt`) }], { backend: "reference" });
+    await expectBoxes(model, name, 64);
+    await model.close();
+  });
+});
+
+test("YOLOv7: facts", () => {
+  const model = read("v7");
+  expect(model.provenance).toEqual({ className: "models.yolo.Model", part: "ema", epoch: 4 });
+  expect(model.labels).toEqual(["cat", "dog"]);
+  expect(model.heads).toEqual([
+    { kind: "yolov5", blob: "output0", stride: 8, anchors: [10, 13, 16, 30, 33, 23] },
+    { kind: "yolov5", blob: "output1", stride: 16, anchors: [30, 61, 62, 45, 59, 119] },
+  ]);
+});
