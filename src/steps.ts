@@ -41,7 +41,7 @@ export type { Dim } from "./formats/onnx/model.ts";
 export { parseTable, printedScales, printTable } from "./formats/table.ts";
 export { describeFamily, type FamilyName, familyNames } from "./heads/families.ts";
 export { blobsOf, describeHead } from "./heads/index.ts";
-export { inputDifferences } from "./heads/input.ts";
+export { describeResize, inputDifferences } from "./heads/input.ts";
 export { formatShape } from "./ir/tensor.ts";
 export { hasOwnLabels } from "./open/assume.ts";
 export { planText, profile, randomInputs } from "./open/benchmark.ts";

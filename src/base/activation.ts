@@ -18,7 +18,8 @@ export function lowestOf(activation: Activation): number {
     case "hardSigmoid":
       return 0;
     case "clip":
-      return activation.min;
+      // The upper bound is applied last.
+      return Math.min(activation.min, activation.max);
     case "tanh":
       return -1;
     case "swish":

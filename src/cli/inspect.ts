@@ -1,6 +1,6 @@
 /** `ncnnkit inspect`: what is in a model. */
 import { type GraphSummary, type OpenedModel, type Shape, summarize } from "../node.ts";
-import { describeHead, formatShape } from "../steps.ts";
+import { describeHead, describeResize, formatShape } from "../steps.ts";
 import { command, flag } from "./command.ts";
 import { modelOptions, openNamed } from "./names.ts";
 import { jsonOption } from "./options.ts";
@@ -100,11 +100,7 @@ function blobText({ blob, shape }: { blob: string; shape?: Shape }): string {
 function preprocessing(input: OpenedModel["manifest"]["input"]): string {
   const list = (values: readonly number[]): string =>
     new Set(values).size === 1 ? number(values[0]) : `[${values.map(number).join(", ")}]`;
-  const resize =
-    input.resize === "letterbox"
-      ? `letterbox ${input.letterboxColor}${input.letterboxAlign === "corner" ? ", at the left top" : ""}`
-      : "stretched";
-  return `${input.pixel}, (level - ${list(input.mean)}) * ${list(input.norm)}, ${resize}`;
+  return `${input.pixel}, (level - ${list(input.mean)}) * ${list(input.norm)}, ${describeResize(input)}`;
 }
 
 const number = (value: number): string => String(Number(value.toPrecision(6)));

@@ -58,7 +58,8 @@ export const inputOptions = {
   mean: option("--mean <list>", "mean of each channel in levels 0 to 255", parseNumbers),
   norm: option("--norm <list>", "factor of each channel: value = (level - mean) * norm", parseNumbers),
   pixel: choice("--pixel <order>", "channel order", ["RGB", "BGR", "GRAY"]),
-  resize: choice("--resize <kind>", "how pictures are fitted", ["stretch", "letterbox"]),
+  resize: choice("--resize <kind>", "how pictures are fitted", ["stretch", "letterbox", "crop"]),
+  antialias: flag("--antialias", "shrink pictures by averaging over all pixels, as Pillow does"),
   letterboxAlign: choice("--letterbox-align <place>", "where the picture is", ["center", "corner"]),
 };
 
@@ -77,9 +78,11 @@ type Facts = OptionsOf<typeof factOptions> &
 
 export async function knownFacts(options: Facts): Promise<OpenOptions> {
   const { anchors, labels, size, family, keepDecode } = options;
-  const { mean, norm, pixel, resize, letterboxAlign } = options;
+  const { mean, norm, pixel, resize, antialias, letterboxAlign } = options;
   const preprocessing = Object.fromEntries(
-    Object.entries({ mean, norm, pixel, resize, letterboxAlign }).filter(([, value]) => value !== undefined),
+    Object.entries({ mean, norm, pixel, resize, antialias, letterboxAlign }).filter(
+      ([, value]) => value !== undefined,
+    ),
   );
   return {
     ...{ anchors, size, family, keepDecode },

@@ -8,14 +8,11 @@ import { type Detection, evaluationOptions, postprocess } from "../detect/detect
 import { toTensor } from "../detect/letterbox.ts";
 import type { Picture } from "../detect/picture.ts";
 import { apChange, type Change } from "../evaluate/bootstrap.ts";
-import {
-  type CocoResult,
-  type DetectionRow,
-  evaluateCoco,
-  type GroundTruth,
-  type ImageId,
-} from "../evaluate/coco-ap.ts";
-import { type Fidelity, fidelity } from "../evaluate/fidelity.ts";
+import { type CocoResult, evaluateClasses } from "../evaluate/coco-ap.ts";
+import { type Fidelity, FidelityTally } from "../evaluate/fidelity.ts";
+import { Comparison } from "../evaluate/matching.ts";
+import type { DetectionRow, GroundTruth, ImageId } from "../evaluate/rows.ts";
+import { boxSimilarity } from "../evaluate/similarity.ts";
 import { blobsOf } from "../heads/index.ts";
 import type { ModelInput } from "../heads/manifest.ts";
 import type { Tensor } from "../ir/tensor.ts";
@@ -131,37 +128,28 @@ export async function evaluateModels(
   for (const model of models) checkClasses(first, model);
   const { width, height } = bothSides(options.size) ?? first.manifest.input;
   const runs = models.map((model) => new Run(model));
-  const truth: GroundTruth[] = [];
   const ids = new Set<string>();
-  let labelled = false;
+  let objects: number | undefined;
   let images = 0;
   for await (const item of items) {
     options.signal?.throwIfAborted();
     checkIds(item, ids);
     if (images === 0) for (const run of runs) await run.warmUp(item, width, height);
-    for (const run of runs) await run.add(item, width, height);
-    if (item.truth) {
-      labelled = true;
-      truth.push(...item.truth);
+    let reference: readonly DetectionRow[] | undefined;
+    for (const run of runs) {
+      const rows = await run.add(item, width, height, reference);
+      reference ??= rows;
     }
+    if (item.truth) objects = (objects ?? 0) + item.truth.filter(({ crowd }) => !crowd).length;
     images++;
     options.onProgress?.(images);
   }
   if (images === 0) throw new InputError("no picture to evaluate on");
+  const labelled = objects !== undefined;
   return {
-    images,
-    objects: labelled ? truth.filter(({ crowd }) => !crowd).length : undefined,
-    width,
-    height,
+    ...{ images, objects, width, height },
     labels: first.manifest.labels,
-    models: runs.map((run, i) => ({
-      model: run.model.manifest.name,
-      milliseconds: run.milliseconds(images),
-      detections: run.rows,
-      coco: labelled ? evaluateCoco(truth, run.rows) : undefined,
-      apChange: labelled && i > 0 ? apChange(truth, runs[0].rows, run.rows, images) : undefined,
-      fidelity: i === 0 ? undefined : fidelity(runs[0].rows, run.rows),
-    })),
+    models: runs.map((run, i) => run.result(images, labelled, i > 0 ? runs[0] : undefined)),
   };
 }
 
@@ -205,10 +193,15 @@ function checkClasses(first: Model, other: Model): void {
   );
 }
 
+/** Detections of a class in a picture that AP takes. */
+const mostDetections = 100;
+
 /** One model's way through the pictures. */
 class Run {
   readonly model: Model;
-  readonly rows: DetectionRow[] = [];
+  private readonly rows: DetectionRow[] = [];
+  private readonly compared = new Comparison(boxSimilarity, mostDetections);
+  private readonly fidelity = new FidelityTally();
   private readonly sums: Milliseconds = { preprocess: 0, inference: 0, postprocess: 0 };
 
   constructor(model: Model) {
@@ -221,7 +214,25 @@ class Run {
     await this.model.run({ [input.blob]: toTensor(picture, input, { width, height }).tensor });
   }
 
-  async add({ id, picture, ...item }: EvaluationItem, width: number, height: number): Promise<void> {
+  /** What the model finds in a picture, compared with the objects and with what the first model found. */
+  async add(
+    item: EvaluationItem,
+    width: number,
+    height: number,
+    reference?: readonly DetectionRow[],
+  ): Promise<readonly DetectionRow[]> {
+    const rows = await this.find(item, width, height);
+    this.rows.push(...rows);
+    this.compared.add(item.id, item.truth ?? [], rows);
+    if (reference) this.fidelity.add(item.id, reference, rows);
+    return rows;
+  }
+
+  private async find(
+    { id, picture, ...item }: EvaluationItem,
+    width: number,
+    height: number,
+  ): Promise<DetectionRow[]> {
     const { input, heads } = this.model.manifest;
     const times = [performance.now()];
     const { tensor, transform } = toTensor(picture, input, { width, height });
@@ -243,15 +254,24 @@ class Run {
     this.sums.postprocess += times[3] - times[2];
     const sx = (item.width ?? picture.width) / picture.width;
     const sy = (item.height ?? picture.height) / picture.height;
-    for (const detection of detections) this.rows.push(rowOf(id, detection, sx, sy));
+    return detections.map((detection) => rowOf(id, detection, sx, sy));
   }
 
-  milliseconds(images: number): Milliseconds {
+  /** `first` is the model that this one is compared with. */
+  result(images: number, isLabelled: boolean, first?: Run): ModelEvaluation {
     const { preprocess, inference, postprocess } = this.sums;
+    const classes = this.compared.classes();
     return {
-      preprocess: preprocess / images,
-      inference: inference / images,
-      postprocess: postprocess / images,
+      model: this.model.manifest.name,
+      milliseconds: {
+        preprocess: preprocess / images,
+        inference: inference / images,
+        postprocess: postprocess / images,
+      },
+      detections: this.rows,
+      coco: isLabelled ? evaluateClasses(classes) : undefined,
+      apChange: isLabelled && first ? apChange(first.compared.classes(), classes, images) : undefined,
+      fidelity: first && this.fidelity.result(),
     };
   }
 }

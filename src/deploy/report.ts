@@ -1,6 +1,7 @@
 /** What the report page shows of a finished job. */
 import { counted } from "../base/text.ts";
 import { version } from "../base/version.ts";
+import { describeResize } from "../heads/input.ts";
 import type { Manifest, QuantizationRecord } from "../heads/manifest.ts";
 import type { BlobComparison } from "../open/compare.ts";
 import type { ReportData, ReportLayer, ReportVariant } from "../report/data.ts";
@@ -90,17 +91,13 @@ function provenanceRows(
     new Set(values).size === 1
       ? String(Number(values[0].toPrecision(6)))
       : values.map((v) => Number(v.toPrecision(6))).join(", ");
-  const resize =
-    input.resize === "letterbox"
-      ? `letterbox with grey ${input.letterboxColor}${input.letterboxAlign === "corner" ? ", picture at the left top" : ""}`
-      : "stretched";
   const int8 = Object.keys(quantization.layers).length;
   return [
     ["source", provenance.source ?? "not recorded"],
     ["SHA-256 of the source", provenance.sha256 ?? "not recorded"],
     [
       "input",
-      `${input.width}×${input.height}, ${input.pixel}, (level − ${list(input.mean)}) · ${list(input.norm)}, ${resize}`,
+      `${input.width}×${input.height}, ${input.pixel}, (level − ${list(input.mean)}) · ${list(input.norm)}, ${describeResize(input)}`,
     ],
     ["calibration", `${method}, ${counted(images, "picture")}`],
     ["quantized", `${int8} layers, ${quantization.keptFloat.length} kept float`],

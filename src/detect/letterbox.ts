@@ -1,10 +1,11 @@
-/** From a picture to the model's input tensor, and from its coordinates back: YOLOv5's letterbox, or a plain stretch. */
+/** From a picture to the model's input tensor, and from its coordinates back: YOLOv5's letterbox, a cut, or a plain stretch. */
 
 import { expectKind } from "../base/arguments.ts";
 import { UsageError } from "../base/errors.ts";
 import { roundHalfEven } from "../base/maths.ts";
 import type { ModelInput } from "../heads/manifest.ts";
 import type { Tensor } from "../ir/tensor.ts";
+import { antialiasInto } from "./antialias.ts";
 import { checkPicture, type Picture } from "./picture.ts";
 import { resizeInto } from "./resize.ts";
 
@@ -17,7 +18,7 @@ export interface Transform {
   readonly height: number;
   readonly scaleX: number;
   readonly scaleY: number;
-  /** Border on the left and on the top; whole numbers. */
+  /** Border on the left and on the top, whole numbers; below 0 where so much of the picture is cut off. */
   readonly padX: number;
   readonly padY: number;
 }
@@ -70,15 +71,77 @@ export function stretchTransform(
   return { sourceWidth, sourceHeight, width, height, scaleX, scaleY, padX: 0, padY: 0 };
 }
 
+/**
+ * Where torchvision's `Resize` and `CenterCrop` put a picture, which are applied with Pillow (`antialias`); or where YOLOv5's
+ * `CenterCrop` does, which cuts first and resizes then, so that the border that is left out may be a fraction.
+ */
+export function cropTransform(
+  sourceWidth: number,
+  sourceHeight: number,
+  width: number,
+  height: number,
+  antialias = false,
+): Transform {
+  const source = { sourceWidth, sourceHeight, width, height };
+  const scale = Math.max(width / sourceWidth, height / sourceHeight);
+  if (antialias) {
+    // The summand is for ratios that are not exact.
+    const extent = (side: number, least: number): number => Math.max(Math.floor(side * scale + 1e-9), least);
+    const [across, down] = [extent(sourceWidth, width), extent(sourceHeight, height)];
+    return {
+      ...{ ...source, scaleX: across / sourceWidth, scaleY: down / sourceHeight },
+      ...{ padX: 0 - roundHalfEven((across - width) / 2), padY: 0 - roundHalfEven((down - height) / 2) },
+    };
+  }
+  const [cutWidth, cutHeight] = [width, height].map((side) => Math.max(Math.floor(side / scale + 1e-9), 1));
+  const [scaleX, scaleY] = [width / cutWidth, height / cutHeight];
+  return {
+    ...{ ...source, scaleX, scaleY },
+    padX: 0 - Math.floor((sourceWidth - cutWidth) / 2) * scaleX,
+    padY: 0 - Math.floor((sourceHeight - cutHeight) / 2) * scaleY,
+  };
+}
+
 /** The picture placed as `transform` says, RGB, with the border at level `color`. */
-export function place(picture: Picture, transform: Transform, color: number): Picture & { channels: 3 } {
+export function place(
+  picture: Picture,
+  transform: Transform,
+  color: number,
+  antialias = false,
+): Picture & { channels: 3 } {
   const { width, height, sourceWidth, sourceHeight, scaleX, scaleY, padX, padY } = transform;
   const data = new Uint8Array(width * height * 3);
+  if (antialias) {
+    const [across, down] = [Math.round(sourceWidth * scaleX), Math.round(sourceHeight * scaleY)];
+    const shown = { width: Math.min(across, width), height: Math.min(down, height) };
+    if (shown.width < width || shown.height < height) data.fill(color);
+    const window = { x: Math.max(0 - padX, 0), y: Math.max(0 - padY, 0), ...shown };
+    const offset = (Math.max(padY, 0) * width + Math.max(padX, 0)) * 3;
+    antialiasInto(picture, across, down, window, data, width * 3, offset);
+    return { width, height, channels: 3, data };
+  }
+  if (padX < 0 || padY < 0) {
+    const [x, y] = [Math.round(-padX / scaleX), Math.round(-padY / scaleY)];
+    const cut = cutOut(picture, x, y, Math.round(width / scaleX), Math.round(height / scaleY));
+    resizeInto(cut, width, height, data, width * 3, 0);
+    return { width, height, channels: 3, data };
+  }
   const innerWidth = Math.round(sourceWidth * scaleX);
   const innerHeight = Math.round(sourceHeight * scaleY);
   if (innerWidth < width || innerHeight < height) data.fill(color);
   resizeInto(picture, innerWidth, innerHeight, data, width * 3, (padY * width + padX) * 3);
   return { width, height, channels: 3, data };
+}
+
+/** A part of a picture, which lies in it. */
+function cutOut(picture: Picture, x: number, y: number, width: number, height: number): Picture {
+  const channels = checkPicture(picture);
+  const data = new Uint8Array(width * height * channels);
+  for (let row = 0; row < height; row++) {
+    const from = ((y + row) * picture.width + x) * channels;
+    data.set(picture.data.subarray(from, from + width * channels), row * width * channels);
+  }
+  return { width, height, channels, data };
 }
 
 /** The placement that a model's input calls for. Throws UsageError for a size that is no multiple of the stride. */
@@ -100,6 +163,8 @@ export function inputTransform(
     }
   }
   if (input.resize === "stretch") return stretchTransform(sourceWidth, sourceHeight, width, height);
+  if (input.resize === "crop")
+    return cropTransform(sourceWidth, sourceHeight, width, height, input.antialias);
   const stride = options.rectangle ? input.stride : undefined;
   return letterboxTransform(sourceWidth, sourceHeight, width, height, stride, input.letterboxAlign);
 }
@@ -115,7 +180,8 @@ export function toTensor(
   expectKind("toTensor: options", options, "an object of options");
   checkPicture(picture);
   const transform = inputTransform(picture.width, picture.height, input, options);
-  return { tensor: normalize(place(picture, transform, input.letterboxColor), input), transform };
+  const placed = place(picture, transform, input.letterboxColor, input.antialias);
+  return { tensor: normalize(placed, input), transform };
 }
 
 /** `(level − mean)·norm` of an RGB picture in the model's channel order, as float32 planes `[channels, height, width]`. */

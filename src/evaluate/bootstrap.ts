@@ -3,17 +3,16 @@
  * pictures, drawn from those measured with replacement; how far the difference scatters says what other pictures might give.
  */
 import { Random } from "../base/random.ts";
+import { cocoThresholds } from "./coco-ap.ts";
 import {
+  allAreas,
   type ClassCells,
-  cocoThresholds,
-  type DetectionRow,
-  type GroundTruth,
-  groupByClass,
-  type ImageId,
-  matchAll,
+  listDetections,
+  matchClass,
   precisionRecall,
   truePositive,
-} from "./coco-ap.ts";
+} from "./matching.ts";
+import type { ImageId } from "./rows.ts";
 
 /** A difference in AP and the interval that chance explains. */
 export interface Change {
@@ -24,29 +23,29 @@ export interface Change {
   high: number;
 }
 
-const maxDetections = 100;
 /** Draws: as many as this many looks at a detection allow, within limits. */
 const mostLooks = 1e8;
 const [leastDraws, mostDraws] = [50, 1000];
 
 /**
- * The difference in AP between two sets of detections of the same `images` pictures, with its 95 % interval. The same input
- * gives the same draws. Undefined below two pictures, or without objects.
+ * The difference in AP between two sets of detections of the same `images` pictures, compared with the same objects, with its 95 %
+ * interval. The same input gives the same draws. Undefined below two pictures, or without objects.
  */
 export function apChange(
-  groundTruth: readonly GroundTruth[],
-  first: readonly DetectionRow[],
-  second: readonly DetectionRow[],
+  first: readonly ClassCells[],
+  second: readonly ClassCells[],
   images: number,
 ): Change | undefined {
   const numbers = new Map<ImageId, number>();
-  for (const { image } of groundTruth) if (!numbers.has(image)) numbers.set(image, numbers.size);
-  if (images < 2 || numbers.size === 0) return undefined;
-  for (const rows of [first, second])
-    for (const { image } of rows) if (!numbers.has(image)) numbers.set(image, numbers.size);
-  const sides = [first, second].map((rows) =>
-    groupByClass(groundTruth, rows, maxDetections).map((cells) => curveOf(cells, numbers)),
-  );
+  let objects = 0;
+  for (const { cells } of [...first, ...second]) {
+    for (const { image, crowds } of cells) {
+      if (!numbers.has(image)) numbers.set(image, numbers.size);
+      objects += crowds.length;
+    }
+  }
+  if (images < 2 || objects === 0) return undefined;
+  const sides = [first, second].map((classes) => classes.map((each) => curveOf(each, numbers)));
   const difference = (times: Float64Array): number =>
     averagePrecision(sides[1], times) - averagePrecision(sides[0], times);
   const value = difference(new Float64Array(images).fill(1));
@@ -75,10 +74,11 @@ interface Curve {
 }
 
 function curveOf({ cells }: ClassCells, numbers: ReadonlyMap<ImageId, number>): Curve {
-  const { states, order } = matchAll(cells, cocoThresholds);
-  const images = cells.flatMap(({ found }) => found.map(({ image }) => numbers.get(image)!));
-  const objects = cells.flatMap(({ truth }) =>
-    truth.filter(({ crowd }) => !crowd).map(({ image }) => numbers.get(image)!),
+  const { areas, order } = listDetections(cells);
+  const { states } = matchClass(cells, areas, allAreas, cocoThresholds);
+  const images = cells.flatMap(({ image, scores }) => Array<number>(scores.length).fill(numbers.get(image)!));
+  const objects = cells.flatMap(({ image, ignored }) =>
+    Array<number>(ignored.filter((each) => !each).length).fill(numbers.get(image)!),
   );
   const lengths = Array.from(
     cocoThresholds,

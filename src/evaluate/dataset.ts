@@ -3,7 +3,7 @@ import * as z from "zod/mini";
 import { expectKind } from "../base/arguments.ts";
 import { FormatError, inContext } from "../base/errors.ts";
 import { brief, counted, quote } from "../base/text.ts";
-import type { GroundTruth, ImageId } from "./coco-ap.ts";
+import type { GroundTruth, ImageId } from "./rows.ts";
 
 /** How label files are read. */
 export interface YoloLabelOptions {

@@ -2,14 +2,22 @@
  * How far a model's detections are from those of a reference model: far less noisy than the difference of two APs,
  * because every object that the reference sees is a truth with exactly known box and class.
  */
-import { type DetectionRow, evaluateCoco, type GroundTruth, type ImageId } from "./coco-ap.ts";
+import type { Point } from "../detect/detect.ts";
+import { evaluateClasses, type Measure, similarityOf } from "./coco-ap.ts";
+import { byImage, Comparison, type PictureCell } from "./matching.ts";
+import type { DetectionRow, GroundTruth, ImageId } from "./rows.ts";
+import { usualSigmas } from "./similarity.ts";
 
 export interface FidelityOptions {
+  /** What is compared; default `box`. */
+  measure?: Measure;
+  /** Spread of each key point; default COCO's for 17 points, else 1 / their number. */
+  sigmas?: readonly number[];
   /** Reference detections with at least this score are the truth; default 0.25. */
   truthScore?: number;
   /** Detections of the candidate that count, per image and class; default 300. */
   maxDets?: number;
-  /** Overlap from which a candidate's box is the same object, for the score change; default 0.5. */
+  /** Overlap (or similarity of key points) from which a candidate's is the same object, for the score change; default 0.5. */
   matchIou?: number;
 }
 
@@ -30,13 +38,13 @@ export interface ScoreChange {
   /** Mean of `(candidate − reference) / reference` over the matched objects; null if there are none. */
   change: number | null;
   matched: number;
-  /** Reference objects without a candidate box of the same class at `matchIou`; not part of `change`. */
+  /** Reference objects without a candidate of the same class at `matchIou`; not part of `change`. */
   missing: number;
 }
 
 /** How far the detections of one model are those of another. */
 export interface Fidelity {
-  /** COCO AP50-95, 0..1, of the candidate with the reference's detections as truth; −1 without any truth. */
+  /** COCO AP50-95 by the measure, 0..1, of the candidate with the reference's detections as truth; −1 without any truth. */
   fidelity: number;
   /** Reference detections that are the truth. */
   objects: number;
@@ -54,24 +62,100 @@ export function fidelity(
   candidate: readonly DetectionRow[],
   options: FidelityOptions = {},
 ): Fidelity {
-  const { truthScore = 0.25, maxDets = 300, matchIou = 0.5 } = options;
-  const objects = reference.filter((row) => row.score >= truthScore);
-  const truth: GroundTruth[] = objects.map(({ image, category, box }) => ({ image, category, box }));
-  const { pairs, missing } = matchScores(objects, candidate, matchIou);
-  const changeOf = (size?: SizeClass): ScoreChange => {
-    const of = pairs.filter((pair) => !size || pair.size === size);
-    const sum = of.reduce((total, pair) => total + (pair.candidate - pair.reference) / pair.reference, 0);
-    const lost = missing.filter((row) => !size || sizeOf(row) === size);
-    return { change: of.length ? sum / of.length : null, matched: of.length, missing: lost.length };
-  };
+  const points = reference[0]?.points?.length ?? 0;
+  const tally = new FidelityTally({ sigmas: usualSigmas(points), ...options });
+  const [first, second] = [byImage(reference), byImage(candidate)];
+  for (const image of new Set([...first.keys(), ...second.keys()])) {
+    tally.add(image, first.get(image) ?? [], second.get(image) ?? []);
+  }
+  return tally.result();
+}
+
+/** Parts of an object's box that its key points are taken to fill, where no outline says it: as ultralytics has it. */
+export const pointsArea = 0.53;
+/** Score from which a key point of the reference counts, if any of the object has it. */
+const leastPointScore = 0.5;
+
+/** Fidelity over pictures that come one after another; keeps no masks. */
+export class FidelityTally {
+  private readonly comparison: Comparison;
+  private readonly options: Required<Omit<FidelityOptions, "sigmas" | "maxDets">>;
+  private readonly pairs: ScorePair[] = [];
+  private readonly missing: SizeClass[] = [];
+  private readonly maxDets: number;
+
+  constructor(options: FidelityOptions = {}) {
+    const { measure = "box", truthScore = 0.25, matchIou = 0.5, maxDets = 300, sigmas } = options;
+    this.options = { measure, truthScore, matchIou };
+    this.maxDets = maxDets;
+    this.comparison = new Comparison(similarityOf(measure, sigmas), maxDets);
+  }
+
+  /** Adds a picture; all rows are of it. */
+  add(image: ImageId, reference: readonly DetectionRow[], candidate: readonly DetectionRow[]): void {
+    const objects = reference.filter((row) => row.score >= this.options.truthScore);
+    const truth = objects.map((row) => truthOf(row, this.options.measure));
+    const best = new Map<GroundTruth, number>();
+    for (const cell of this.comparison.add(image, truth, candidate)) this.match(cell, best);
+    for (const [i, row] of objects.entries()) {
+      const [size, candidateScore] = [sizeOf(row), best.get(truth[i])];
+      if (candidateScore === undefined) this.missing.push(size);
+      else {
+        const { category, score } = row;
+        this.pairs.push({ image, category, size, reference: score, candidate: candidateScore });
+      }
+    }
+  }
+
+  /**
+   * The score of each object's most alike candidate of the same class, if they are at least `matchIou` alike; the better scored of equals.
+   * Objects choose independently: two may choose the same box.
+   */
+  private match({ truth, found, cell }: PictureCell, best: Map<GroundTruth, number>): void {
+    for (const [g, object] of truth.entries()) {
+      let greatest = this.options.matchIou;
+      for (const [d, { score }] of found.entries()) {
+        const overlap = cell.overlaps[d * truth.length + g];
+        if (overlap < greatest || (overlap === greatest && best.has(object))) continue;
+        greatest = overlap;
+        best.set(object, score);
+      }
+    }
+  }
+
+  result(): Fidelity {
+    const { pairs, missing, maxDets } = this;
+    const { measure } = this.options;
+    const changeOf = (size?: SizeClass): ScoreChange => {
+      const of = pairs.filter((pair) => !size || pair.size === size);
+      const sum = of.reduce((total, pair) => total + (pair.candidate - pair.reference) / pair.reference, 0);
+      const lost = missing.filter((each) => !size || each === size);
+      return { change: of.length ? sum / of.length : null, matched: of.length, missing: lost.length };
+    };
+    return {
+      fidelity: evaluateClasses(this.comparison.classes(), { measure, maxDets: [maxDets] }).AP,
+      objects: pairs.length + missing.length,
+      all: changeOf(),
+      small: changeOf("small"),
+      medium: changeOf("medium"),
+      large: changeOf("large"),
+      pairs,
+    };
+  }
+}
+
+function truthOf(
+  { image, category, box, mask, corners, points }: DetectionRow,
+  measure: Measure,
+): GroundTruth {
+  const object = { image, category, box, mask, corners };
+  if (measure !== "points" || !points) return object;
+  const isSure = ({ score = 1 }: Point) => score >= leastPointScore;
+  const any = points.some(isSure);
   return {
-    fidelity: evaluateCoco(truth, candidate, { maxDets: [maxDets] }).AP,
-    objects: objects.length,
-    all: changeOf(),
-    small: changeOf("small"),
-    medium: changeOf("medium"),
-    large: changeOf("large"),
-    pairs,
+    ...object,
+    area: box.width * box.height * pointsArea,
+    points: points.map((point) => ({ x: point.x, y: point.y, labelled: !any || isSure(point) })),
   };
 }
 
@@ -79,58 +163,4 @@ export function fidelity(
 function sizeOf({ box }: DetectionRow): SizeClass {
   const area = box.width * box.height;
   return area < 32 ** 2 ? "small" : area < 96 ** 2 ? "medium" : "large";
-}
-
-/**
- * For each object the candidate's box of the same image and class with the greatest IoU, if that is at least `matchIou`;
- * the better scored of equals. Objects choose independently: two may choose the same box.
- */
-function matchScores(
-  objects: readonly DetectionRow[],
-  candidate: readonly DetectionRow[],
-  matchIou: number,
-): { pairs: ScorePair[]; missing: DetectionRow[] } {
-  const cells = new Map<string, DetectionRow[]>();
-  const keyOf = (row: DetectionRow) => `${row.category} ${row.image}`;
-  for (const row of candidate) {
-    const cell = cells.get(keyOf(row));
-    if (cell) cell.push(row);
-    else cells.set(keyOf(row), [row]);
-  }
-  const pairs: ScorePair[] = [];
-  const missing: DetectionRow[] = [];
-  for (const object of objects) {
-    const best = bestOverlap(object, cells.get(keyOf(object)) ?? [], matchIou);
-    if (!best) {
-      missing.push(object);
-      continue;
-    }
-    const { image, category, score } = object;
-    pairs.push({ image, category, size: sizeOf(object), reference: score, candidate: best.score });
-  }
-  return { pairs, missing };
-}
-
-function bestOverlap(
-  object: DetectionRow,
-  rivals: readonly DetectionRow[],
-  least: number,
-): DetectionRow | undefined {
-  let best: DetectionRow | undefined;
-  let greatest = least;
-  for (const rival of rivals) {
-    const iou = overlap(object.box, rival.box);
-    if (iou > greatest || (iou === greatest && (!best || rival.score > best.score))) {
-      best = rival;
-      greatest = iou;
-    }
-  }
-  return best;
-}
-
-function overlap(a: DetectionRow["box"], b: DetectionRow["box"]): number {
-  const width = Math.min(a.x + a.width, b.x + b.width) - Math.max(a.x, b.x);
-  const height = Math.min(a.y + a.height, b.y + b.height) - Math.max(a.y, b.y);
-  if (!(width > 0 && height > 0)) return 0;
-  return (width * height) / (a.width * a.height + b.width * b.height - width * height);
 }

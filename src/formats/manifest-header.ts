@@ -35,12 +35,14 @@ export function manifestHeader(manifest: Manifest): string {
 }
 
 function inputLines(input: Manifest["input"], pixelNumber: number): string[] {
-  const resize =
-    input.resize === "letterbox"
-      ? `// Keep the aspect: scale by min(width / w, height / h), ${input.letterboxAlign === "corner" ? "put it at the left top" : "center"}, fill the border with letterbox_color.`
-      : "// Stretch to width x height.";
+  const resize = {
+    letterbox: `// Keep the aspect: scale by min(width / w, height / h), ${input.letterboxAlign === "corner" ? "put it at the left top" : "center"}, fill the border with letterbox_color.`,
+    stretch: "// Stretch to width x height.",
+    crop: "// Keep the aspect: scale by max(width / w, height / h), cut out the middle.",
+  };
   return [
-    resize,
+    resize[input.resize],
+    ...(input.antialias ? ["// Shrink by averaging over all pixels, as Pillow's BILINEAR does."] : []),
     constant("char* const", "input_blob", quote(input.blob)),
     constant("int", "input_width", String(input.width)),
     constant("int", "input_height", String(input.height)),

@@ -38,6 +38,22 @@ export const families = {
   yolov5,
   ultralytics: { ...yolov5, title: "YOLOv8" },
   yolov6: { ...yolov5, title: "YOLOv6" },
+  "ultralytics-cls": {
+    ...{
+      title: "YOLOv8 to 26 that sort pictures",
+      side: 224,
+      words: "RGB divided by 255, the middle cut out",
+    },
+    ...{ pixel: "RGB", ...unit, resize: "crop", antialias: true, letterboxColor: 114 },
+  },
+  "yolov5-cls": {
+    ...{ title: "YOLOv5 that sorts pictures", side: 224 },
+    words: "RGB less ImageNet's mean over its deviation, the middle cut out",
+    pixel: "RGB",
+    mean: nanodet.mean.toReversed(),
+    norm: inverse(58.395, 57.12, 57.375),
+    ...{ resize: "crop", letterboxColor: 114 },
+  },
   yolox: {
     ...{ title: "YOLOX", side: 640, words: "BGR with levels 0 to 255 at the left top of a grey letterbox" },
     ...{ pixel: "BGR", mean: each(0), norm: each(1), ...greyBox, letterboxAlign: "corner" },

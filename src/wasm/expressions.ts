@@ -94,6 +94,8 @@ export const i32x4 = {
   convert_to_f32x4_s: unary(words, "f32x4.convert_i32x4_s"),
   trunc_sat_f32x4_s: unary(floats, "i32x4.trunc_sat_f32x4_s"),
   relaxed_trunc_f32x4_s: unary(floats, "i32x4.relaxed_trunc_f32x4_s"),
+  /** a where the mask is ones, b where it is zeros; by bits or by lanes, as the machine likes. */
+  relaxed_laneselect: ternary(words, "i32x4.relaxed_laneselect"),
   /** Shifts every lane by the same number of bits. */
   shl:
     (a: Operand, bits: number): Expression =>
@@ -116,6 +118,7 @@ export const i16x8 = {
 export const i8x16 = {
   add: binary(bytes, "i8x16.add"),
   max_s: binary(bytes, "i8x16.max_s"),
+  min_s: binary(bytes, "i8x16.min_s"),
   max_u: binary(bytes, "i8x16.max_u"),
   narrow_i16x8_s: binary(halves, "i8x16.narrow_i16x8_s"),
 } as const;

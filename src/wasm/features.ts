@@ -5,6 +5,7 @@
 import { UnsupportedError } from "../base/errors.ts";
 import { classifyDot, type DotMode, dotCorpus } from "./_dot.ts";
 import { classifyMadd, type MaddMode, maddCorpus } from "./_madd.ts";
+import { isSelectedBySign, selectCorpus } from "./_select.ts";
 import type { Func } from "./function.ts";
 import { addTo, forRange } from "./helpers.ts";
 import { Module } from "./module.ts";
@@ -24,6 +25,8 @@ export interface Features {
   /** The same of `i16x8.relaxed_dot_i8x16_i7x16_s`; `none` also where `dot` is better anyway. */
   readonly pairDot: DotMode;
   readonly madd: MaddMode;
+  /** `i32x4.relaxed_laneselect` takes a lane of its first operand where the mask is negative, else of its second, as on x86. */
+  readonly signSelect: boolean;
 }
 
 /**
@@ -182,6 +185,16 @@ export function probeMadd(): MaddMode {
   return modes[0] === modes[1] ? modes[0] : "none";
 }
 
+function probeSignSelect(): boolean {
+  if (!probeRelaxedSimd()) return false;
+  const corpus = selectCorpus();
+  const runs = runTernary((f) => f.op("i32x4.relaxed_laneselect"), corpus.inputs);
+  return isSelectedBySign(
+    corpus,
+    map(runs, (bytes) => new Int32Array(bytes)),
+  );
+}
+
 function* map<T, U>(items: Iterable<T>, change: (item: T) => U): Generator<U> {
   for (const item of items) yield change(item);
 }
@@ -220,6 +233,7 @@ export function features(): Features {
     // Asked for only where the planner would use it.
     pairDot: dot === "saturating" || dot === "i7" ? probePairDot() : "none",
     madd: probeMadd(),
+    signSelect: probeSignSelect(),
   });
   return known;
 }

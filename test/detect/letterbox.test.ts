@@ -4,6 +4,7 @@ import sharp from "sharp";
 import { describe, expect, test } from "vitest";
 import { InputError, UsageError } from "../../src/base/errors.ts";
 import {
+  cropTransform,
   letterboxTransform,
   normalize,
   place,
@@ -126,6 +127,47 @@ describe("letterbox", () => {
       expect(placed.data.filter((level) => level === 114).length).toBe(64 * 64 * 3 - inside);
       expect(inside).toBe(Math.round(t.scaleX * w) * Math.round(t.scaleY * h) * 3);
     }
+  });
+});
+
+describe("the middle of a picture", () => {
+  const goldens: { source: [number, number]; size: number; pillow: string; opencv: string }[] = JSON.parse(
+    readFileSync(new URL("data/crop.json", import.meta.url), "utf8"),
+  );
+  const cropped = (source: [number, number], size: number, antialias: boolean, channels: 3 | 4 = 3) => {
+    const t = cropTransform(...source, size, size, antialias);
+    return place(formulaPicture(...source, channels), t, 114, antialias).data;
+  };
+
+  test.each(goldens)("$source to $size as torchvision with Pillow", ({ source, size, pillow }) => {
+    const expected = new Uint8Array(Buffer.from(pillow, "base64"));
+    expect(cropped(source, size, true)).toEqual(expected);
+    expect(cropped(source, size, true, 4)).toEqual(expected);
+  });
+
+  test.each(goldens)("$source to $size as YOLOv5 with OpenCV", ({ source, size, opencv }) => {
+    const expected = new Uint8Array(Buffer.from(opencv, "base64"));
+    const found = cropped(source, size, false);
+    // Weights that lie between two 11-bit ones are rounded otherwise (resize.ts).
+    expect(Math.max(...found.map((level, i) => Math.abs(level - expected[i])))).toBeLessThanOrEqual(1);
+  });
+
+  test("points of the cut are those of the picture", () => {
+    for (const antialias of [false, true]) {
+      const t = cropTransform(90, 47, 32, 32, antialias);
+      expect([t.padX < 0, t.padY === 0]).toEqual([true, true]);
+      const [x, y] = toSource(t, 16, 16);
+      expect(Math.abs(x - 45)).toBeLessThanOrEqual(0.75);
+      expect(y).toBeCloseTo(23.5, 9);
+      expect(toInput(t, x, y)).toEqual([16, 16].map((v) => expect.closeTo(v, 9)));
+    }
+  });
+
+  test("a letterbox may be averaged too", () => {
+    const picture = formulaPicture(90, 47);
+    const { tensor } = toTensor(picture, { ...input, width: 32, height: 32, antialias: true });
+    expect(new Set(tensor.data.slice(0, 32)).size).toBe(1); // border
+    expect(new Set(tensor.data.slice(32 * 16, 32 * 17)).size).toBeGreaterThan(16);
   });
 });
 

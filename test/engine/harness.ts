@@ -17,6 +17,7 @@ const tiles = { f32: tile(4, 2), relaxed: tile(4, 2), pairs: tile(3, 2), i16: ti
 const base: PlanTarget = {
   relaxed: false,
   fusedMadd: false,
+  signSelect: false,
   dot: "i16",
   pairTop: 0,
   threads: 1,
@@ -35,6 +36,7 @@ const relaxed: PlanTarget = {
   ...base,
   relaxed: true,
   fusedMadd: found.madd === "fused",
+  signSelect: found.signSelect,
   tiles: { ...tiles, f32: tile(6, 2) },
 };
 

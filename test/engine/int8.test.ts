@@ -524,6 +524,52 @@ it("behind Swish the dot product of pairs is used where it takes unsigned bytes"
   }
 });
 
+/** Bounds of clips before bytes are stored: beyond their range, inside, one-sided, on one side of 0, the wrong way round. */
+const clips = [
+  "-0.5,3.4e38",
+  "-3.4e38,0.4",
+  "-5.0,0.4",
+  "-0.4,0.3",
+  "0.2,0.9",
+  "-0.9,-0.2",
+  "-9.0,9.0",
+  "0.5,-0.5",
+];
+
+describeNetworks(
+  "clips at the end",
+  clips.flatMap((bounds): Network[] => {
+    const a = conv("a", "x", "p", 13, `1=3 4=1 8=2 9=3 -23310=2,${bounds}`);
+    const halves =
+      "Crop k 1 1 p q -23309=1,0 -23310=1,9 -23311=1,0\nCrop l 1 1 p r -23309=1,4 -23310=1,-233 -23311=1,0";
+    const readers = `${conv("d", "q", "y", 6, "1=3 4=1 8=2")}\n${conv("e", "r", "z", 30, "1=1 8=2")}`;
+    return [
+      { title: `${bounds}, one reader`, text: `${a}\n${conv("d", "p", "y", 6, "1=3 4=1 8=2")}` },
+      { title: `${bounds}, scales by channel`, text: `${a}\n${halves}\n${readers}` },
+      {
+        title: `${bounds}, depthwise`,
+        text: `${depthwise("a", "x", "p", 5, `1=3 4=1 8=1 9=3 -23310=2,${bounds}`)}\n${conv("d", "p", "y", 6, "1=1 8=2")}`,
+      },
+      {
+        title: `${bounds}, maximum, int8 and float readers`,
+        text: `${a}\nPooling f 1 1 p q 0=0 1=3 2=2 3=1\n${conv("d", "q", "y", 6, "1=3 4=1 8=2")}\n${depthwise("e", "q", "z", 13, "1=3 4=1")}`,
+        exact: false,
+      },
+    ];
+  }),
+);
+
+it("results that are too large for integers saturate", async () => {
+  const text = `${conv("a", "x", "p", 13, "1=3 4=1 8=102")}\n${conv("d", "p", "y", 6, "1=3 4=1 8=2")}`;
+  for (const factor of [1e3, 1e7, 2e8]) {
+    const graph = graphOf(text, { x: [5, 7, 9] });
+    const { top_scale: scale } = graph.node("a")!.weights;
+    scale.data[0] = factor;
+    graph.node("d")!.weights.bottom_scale = scale;
+    await checkMachines(graph, randomInputs({ x: [5, 7, 9] }), { outputs: ["p", "y"] });
+  }
+});
+
 const parts = `${conv("a", "x", "p", 5, "1=1 8=2 9=1")}\n${conv("b", "x", "q", 3, "1=1 8=2")}\n${conv("c", "x", "r", 12, "1=3 4=1 8=2 9=1")}`;
 const requantizedParts = parts.replaceAll("8=2", "8=102");
 

@@ -1,10 +1,18 @@
 /** The paired bootstrap against the evaluator that agrees with pycocotools, run on the drawn pictures one by one. */
 import { describe, expect, it } from "vitest";
 import { Random } from "../../src/base/random.ts";
-import { apChange } from "../../src/evaluate/bootstrap.ts";
-import { type DetectionRow, evaluateCoco, type GroundTruth } from "../../src/evaluate/coco-ap.ts";
+import { apChange as changeOf } from "../../src/evaluate/bootstrap.ts";
+import { evaluateCoco } from "../../src/evaluate/coco-ap.ts";
+import { compareRows } from "../../src/evaluate/matching.ts";
+import type { DetectionRow, GroundTruth } from "../../src/evaluate/rows.ts";
+import { boxSimilarity } from "../../src/evaluate/similarity.ts";
 
 const images = 12;
+
+const apChange = (truth: GroundTruth[], first: DetectionRow[], second: DetectionRow[], count: number) => {
+  const [a, b] = [first, second].map((rows) => compareRows(truth, rows, boxSimilarity, 100).classes());
+  return changeOf(a, b, count);
+};
 
 /** Objects of three classes, some of them crowds, and detections near most of them. */
 function scene(seed: number): { truth: GroundTruth[]; found: (noise: number) => DetectionRow[] } {

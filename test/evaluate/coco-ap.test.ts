@@ -1,12 +1,8 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { UsageError } from "../../src/base/errors.ts";
-import {
-  type CocoResult,
-  type DetectionRow,
-  evaluateCoco,
-  type GroundTruth,
-} from "../../src/evaluate/coco-ap.ts";
+import { type CocoResult, evaluateCoco } from "../../src/evaluate/coco-ap.ts";
+import type { DetectionRow, GroundTruth } from "../../src/evaluate/rows.ts";
 
 interface Case {
   name: string;

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { Random } from "../../src/base/random.ts";
-import type { DetectionRow } from "../../src/evaluate/coco-ap.ts";
 import { fidelity } from "../../src/evaluate/fidelity.ts";
+import type { DetectionRow } from "../../src/evaluate/rows.ts";
 
 /** Boxes apart from each other on a grid, so that each has one possible partner. */
 function detections(seed: number): DetectionRow[] {

@@ -54,9 +54,9 @@ export class Goldens {
 }
 
 /** Machines for which a kernel's instructions are compared: without and with relaxed instructions. */
-const kernelTargets: readonly Pick<PlanTarget, "relaxed" | "fusedMadd" | "emulateDot">[] = [
-  { relaxed: false, fusedMadd: false, emulateDot: "unsigned" },
-  { relaxed: true, fusedMadd: true },
+const kernelTargets: readonly Pick<PlanTarget, "relaxed" | "fusedMadd" | "signSelect" | "emulateDot">[] = [
+  { relaxed: false, fusedMadd: false, signSelect: false, emulateDot: "unsigned" },
+  { relaxed: true, fusedMadd: true, signSelect: true },
 ];
 const codes = new Map<string, Uint8Array[]>();
 

@@ -23,6 +23,7 @@ const relaxed: PlanTarget = {
   ...plain,
   relaxed: true,
   fusedMadd: true,
+  signSelect: true,
   tiles: { ...plain.tiles, f32: { pixels: 6, vectors: 2 }, pairs: { pixels: 4, vectors: 2 } },
 };
 const machines: Readonly<Record<string, PlanTarget>> = {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { classifyDot, type DotMode, dotCorpus } from "../../src/wasm/_dot.ts";
 import { classifyMadd, maddCorpus } from "../../src/wasm/_madd.ts";
+import { isSelectedBySign, selectCorpus } from "../../src/wasm/_select.ts";
 import { features, probeDot, probeMadd } from "../../src/wasm/index.ts";
 
 const signed = (x: number): number => (x << 24) >> 24;
@@ -84,6 +85,22 @@ describe("multiply-add modes", () => {
       const product = Math.fround(operands[at] * operands[at + 4]);
       expect(Math.fround((negate ? -product : product) + operands[at + 8])).toBe(value);
     });
+  });
+});
+
+describe("selection of lanes", () => {
+  const corpus = selectCorpus();
+  it("by sign, as on x86", () => {
+    expect(isSelectedBySign(corpus, [corpus.bySign])).toBe(true);
+  });
+  it("by bits, as on Arm, is another, and so is one wrong lane", () => {
+    const words = new Int32Array(corpus.inputs.buffer);
+    const byBits = corpus.bySign.map((_, i) => {
+      const [a, b, mask] = [0, 4, 8].map((part) => words[(i >> 2) * 12 + (i & 3) + part]);
+      return (a & mask) | (b & ~mask);
+    });
+    expect(isSelectedBySign(corpus, [byBits])).toBe(false);
+    expect(isSelectedBySign(corpus, [corpus.bySign, corpus.bySign.with(3, 0)])).toBe(false);
   });
 });
 

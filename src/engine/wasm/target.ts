@@ -69,6 +69,7 @@ export function detectTarget(threads = 1, wide = false): PlanTarget {
   return {
     relaxed: found.relaxedSimd,
     fusedMadd: found.madd === "fused",
+    signSelect: found.signSelect,
     dot,
     threads,
     pairTop: pairTop(found.pairDot),

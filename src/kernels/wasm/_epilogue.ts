@@ -29,6 +29,8 @@ export interface EpilogueSpec {
   readonly roundOnce: boolean;
   /** i32 only: the accumulators begin at a correction vector instead of 0. */
   readonly correction: boolean;
+  /** Results times the scale of any store are known to fit 32 bits as integers. */
+  readonly fits: boolean;
   readonly steps: readonly EpilogueStep[];
   readonly stores: readonly StoreSpec[];
 }
@@ -87,12 +89,9 @@ export function emitEpilogue(
   values: readonly (readonly Local[])[],
 ): void {
   const groups = values[0].length;
-  // ReLU costs nothing where only bytes are stored: it is their lower limit.
-  const isReluLast = isRelu(spec.steps.at(-1)) && spec.stores.every((store) => store.dtype === "i8");
-  const steps = isReluLast ? spec.steps.slice(0, -1) : spec.steps;
   for (let group = 0; group < groups; group++) {
     if (spec.accumulator === "i32") emitDequantize(f, target, spec, at, group, values);
-    values.forEach((pixel, p) => emitSteps(f, target, steps, at, p, group, pixel[group]));
+    values.forEach((pixel, p) => emitSteps(f, target, spec.steps, at, p, group, pixel[group]));
   }
   spec.stores.forEach(({ dtype, pixelBytes }, i) => {
     if (dtype === "i8") {
@@ -130,9 +129,6 @@ function emitDequantize(
   }
 }
 
-const isRelu = (step: EpilogueStep | undefined): boolean =>
-  step?.kind === "activation" && step.activation.kind === "relu";
-
 function emitSteps(
   f: Func,
   target: Target,
@@ -152,10 +148,10 @@ function emitSteps(
 }
 
 /**
- * q = clamp(trunc(x·s + copysign(0.5, x·s)), −127, 127), stored as bytes: rounding half away from zero; behind ReLU
- * clamp(trunc(x·s + 0.5), 0, 127), which is the same of all that is not negative, and 0 of the rest. The upper clamp is
- * done in float so that truncation cannot overflow upwards; downwards every lowering saturates to −128 or below, which
- * the narrowing and the final max turn into −127.
+ * q = clamp(trunc(x·s + copysign(0.5, x·s)), least, most), stored as bytes: rounding half away from zero; where nothing below 0
+ * is stored clamp(trunc(x·s + 0.5), …), which is the same of all that is not negative. Bytes are clamped, many at once. Before
+ * that narrowing saturates, and truncation does downwards, in every lowering; upwards it may not, so that floats which could be
+ * too large are cut off first.
  */
 function emitQuantizedStore(
   f: Func,
@@ -165,61 +161,87 @@ function emitQuantizedStore(
   index: number,
   values: readonly (readonly Local[])[],
 ): void {
-  const { pixelBytes, zeroPoint } = spec.stores[index];
+  const store = spec.stores[index];
+  const { pixelBytes } = store;
   const scaled = temp(f, "scaled");
-  const isPositive = lowestAfter(spec.steps) >= 0;
+  const isPositive = store.least >= 0 || lowestAfter(spec.steps) >= 0;
   const scales = values[0].map((_, group) => {
     const scale = temp(f, `requantize${group}`);
     set(f, scale, constantVector(spec, at.constants, `requantize${index}`, group));
     return scale;
   });
-  const quantize = (v: Local, scale: Local, name: string): Local => {
+  const quantize = (v: Local, scale: Local): Expression => {
     const product = f32x4.mul(v, scale);
-    const signedHalf = v128.or(v128.and(scaled, -2147483648), f32x4.of(0.5));
+    const signedHalf = target.signSelect
+      ? i32x4.relaxed_laneselect(f32x4.of(-0.5), f32x4.of(0.5), scaled)
+      : v128.or(v128.and(scaled, -2147483648), f32x4.of(0.5));
     const rounded = isPositive ? f32x4.add(product, 0.5) : f32x4.add(tee(scaled, product), signedHalf);
-    const top = f32x4.pmin(rounded, 127);
-    const q = temp(f, name);
-    set(f, q, target.relaxed ? i32x4.relaxed_trunc_f32x4_s(top) : i32x4.trunc_sat_f32x4_s(top));
-    return q;
+    const safe = spec.fits ? rounded : f32x4.pmin(rounded, 127);
+    return target.relaxed ? i32x4.relaxed_trunc_f32x4_s(safe) : i32x4.trunc_sat_f32x4_s(safe);
   };
-  // Pixels of four bytes lie side by side: the whole tile is stored at once.
-  const isOneRun = pixelBytes === 4 && values[0].length === 1;
-  const runs = isOneRun ? [values.map(([v]) => v)] : values;
-  runs.forEach((run, r) => {
-    const quantized = run.map((v, i) => quantize(v, scales[isOneRun ? 0 : i], `q${i}`));
-    const least = isRelu(spec.steps.at(-1)) ? 0 : -127;
-    emitByteStore(f, at.outputs[index], r * pixelBytes, quantized, zeroPoint, least);
-  });
+  const pixels = values.map((pixel) => pixel.map((v, group) => quantize(v, scales[group])));
+  // Pixels of four bytes lie side by side: the whole tile is one run.
+  const runs = pixelBytes === 4 && scales.length === 1 ? [pixels.flat()] : pixels;
+  const parts = runs.flatMap((run, r) =>
+    Array.from({ length: Math.ceil(run.length / 4) }, (_, i) => ({
+      offset: r * pixelBytes + i * 16,
+      groups: run.slice(i * 4, i * 4 + 4),
+    })),
+  );
+  for (const vector of sharedVectors(parts)) emitByteStore(f, at.outputs[index], vector, store);
 }
 
-/** Narrows up to four i32x4 to bytes, at least `least`, adds the zero point and stores 4 bytes for each. */
+/** Up to four groups of four bytes that lie side by side. */
+interface ByteRun {
+  readonly offset: number;
+  readonly groups: readonly Expression[];
+}
+
+/** Runs of one or two groups share the 16 bytes of a vector with others of their length. */
+function sharedVectors(runs: readonly ByteRun[]): ByteRun[][] {
+  const vectors: ByteRun[][] = [];
+  for (const run of runs) {
+    const last = vectors.at(-1);
+    const length = run.groups.length;
+    const fits = length < 3 && last?.[0].groups.length === length && (last.length + 1) * length <= 4;
+    if (fits) last.push(run);
+    else vectors.push([run]);
+  }
+  return vectors;
+}
+
+/** Narrows up to four i32x4 to bytes, clamps them, adds the zero point and stores them, run by run. */
 function emitByteStore(
   f: Func,
   address: Local,
-  offset: number,
-  groups: readonly Local[],
-  zeroPoint: number,
-  least: number,
+  runs: readonly ByteRun[],
+  { least, most, zeroPoint }: StoreSpec,
 ): void {
   const bytes = temp(f, "bytes");
-  for (let g = 0; g < groups.length; g += 4) {
-    const part = groups.slice(g, g + 4);
-    const pick = (i: number): Local => part[Math.min(i, part.length - 1)];
-    const low = i16x8.narrow_i32x4_s(pick(0), pick(1));
-    const high = part.length > 2 ? i16x8.narrow_i32x4_s(pick(2), pick(3)) : pick(0);
-    const clamped = i8x16.max_s(i8x16.narrow_i16x8_s(low, high), least);
-    set(f, bytes, zeroPoint ? i8x16.add(clamped, (zeroPoint << 24) >> 24) : clamped);
-    const storeLane = (op: "v128.store32_lane" | "v128.store64_lane", at: number, lane: number): void => {
-      f.get(address);
-      f.get(bytes);
-      f.op(op, { offset: offset + g * 4 + at, lane });
-    };
-    if (part.length === 1) storeLane("v128.store32_lane", 0, 0);
-    if (part.length === 2) storeLane("v128.store64_lane", 0, 0);
-    if (part.length === 3) {
-      storeLane("v128.store64_lane", 0, 0);
-      storeLane("v128.store32_lane", 8, 2);
+  const groups = runs.flatMap((run) => run.groups);
+  const pair = (first: number): Expression => {
+    if (first + 1 < groups.length) return i16x8.narrow_i32x4_s(groups[first], groups[first + 1]);
+    const only = temp(f, "q");
+    return i16x8.narrow_i32x4_s(tee(only, groups[first]), only);
+  };
+  const low = temp(f, "low");
+  let narrowed =
+    groups.length > 2 ? i8x16.narrow_i16x8_s(pair(0), pair(2)) : i8x16.narrow_i16x8_s(tee(low, pair(0)), low);
+  if (least > -128) narrowed = i8x16.max_s(narrowed, least);
+  if (most < 127) narrowed = i8x16.min_s(narrowed, most);
+  set(f, bytes, zeroPoint ? i8x16.add(narrowed, (zeroPoint << 24) >> 24) : narrowed);
+  const storeLane = (op: "v128.store32_lane" | "v128.store64_lane", offset: number, lane: number): void => {
+    f.get(address);
+    f.get(bytes);
+    f.op(op, { offset, lane });
+  };
+  runs.forEach(({ offset, groups: { length } }, r) => {
+    if (length === 1) storeLane("v128.store32_lane", offset, r);
+    if (length === 2) storeLane("v128.store64_lane", offset, r);
+    if (length === 3) {
+      storeLane("v128.store64_lane", offset, 0);
+      storeLane("v128.store32_lane", offset + 8, 2);
     }
-    if (part.length === 4) store(f, address, bytes, offset + g * 4);
-  }
+    if (length === 4) store(f, address, bytes, offset);
+  });
 }

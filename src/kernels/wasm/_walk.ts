@@ -13,7 +13,7 @@ export interface WalkPointer {
 
 /**
  * For rows [begin, end), pixels [0, width) and channel vectors in steps of `step`: calls `body` with the addresses of each
- * pointer and the number of vectors to handle (`step`, or 1 each for the rest).
+ * pointer and the number of vectors to handle (`step`, and what is left).
  */
 export function walk(
   f: Func,
@@ -50,7 +50,7 @@ export function walk(
       else if (blocks > 1) {
         forRange(f, temp(f, "walkBlock", "i32"), i32.of(0), i32.of(blocks), 1, () => forward(step));
       }
-      for (let rest = 0; rest < size.vectors % step; rest++) forward(1);
+      if (size.vectors % step > 0) forward(size.vectors % step);
     });
   });
 }

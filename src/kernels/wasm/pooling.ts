@@ -1,5 +1,5 @@
 /** Max and average pooling over pictures; windows are clipped to the input, no border is needed. */
-import { type Expression, f32x4, i8x16, i32, select, set, tee, v128 } from "../../wasm/expressions.ts";
+import { type Expression, f32x4, i8x16, i32, select, set, store, tee, v128 } from "../../wasm/expressions.ts";
 import { addTo, type Func, type FuncRef, forRange, type Local, type Module } from "../../wasm/index.ts";
 import { type EpilogueSpec, emitEpilogue } from "./_epilogue.ts";
 import { epiloguePointers, kernelParams } from "./_params.ts";
@@ -35,6 +35,11 @@ export interface PoolingSpec {
   readonly epilogue: EpilogueSpec;
 }
 
+/** Vectors of channels that are reduced together. */
+const blockVectors = 4;
+/** Columns of wider windows are looped over. */
+const mostUnrolled = 9;
+
 /** Emits `(input, constants, out0…, begin, end)` for output rows [begin, end). */
 export function emitPooling(m: Module, name: string, spec: PoolingSpec, target: Target): FuncRef {
   const params = kernelParams(["input", "constants"], spec.epilogue.stores);
@@ -60,22 +65,21 @@ export function emitPooling(m: Module, name: string, spec: PoolingSpec, target: 
       set(f, channel, 0);
       if (spec.operator === "average") set(f, divisor, cells(spec, window));
     };
-    const step = spec.input === "i8" ? 4 : 1;
+    const lanes = spec.input === "f32" ? 4 : 16;
     const pointers = epiloguePointers(f, spec.epilogue);
     const body = ([constants, ...outputs]: readonly Local[], vectors: number): void => {
-      const value = temp(f, "value");
-      reduceWindow(f, spec, window, channel, value);
-      if (spec.input === "i8") {
-        f.get(outputs[0]);
-        f.get(value);
-        if (vectors === 4) f.op("v128.store");
-        else f.op("v128.store32_lane", { lane: 0 });
-      } else {
-        if (spec.operator === "average") set(f, value, f32x4.div(value, divisor));
-        emitEpilogue(f, target, spec.epilogue, { constants, outputs }, [[value]]);
+      const count = Math.ceil((vectors * 4) / lanes);
+      const values = Array.from({ length: count }, (_, i) => temp(f, `value${i}`));
+      reduceWindow(f, spec, window, channel, values);
+      if (spec.input === "i8")
+        values.forEach((value, i) => storeBytes(f, outputs[0], value, i * 16, vectors - i * 4));
+      else {
+        if (spec.operator === "average") for (const value of values) set(f, value, f32x4.div(value, divisor));
+        emitEpilogue(f, target, spec.epilogue, { constants, outputs }, [values]);
       }
       addTo(f, channel, vectors * 4 * size);
     };
+    const step = (blockVectors * lanes) / 4;
     walk(f, { width: spec.width, vectors: spec.vectors, step }, pointers, body, atPixel);
   });
 }
@@ -110,28 +114,62 @@ function cells({ divisor, kernelH, kernelW }: PoolingSpec, { y0, y1, x0, x1 }: W
   };
 }
 
-/** value = reduction of the window's vectors at byte offset `channel`. */
-function reduceWindow(f: Func, spec: PoolingSpec, window: Window, channel: Local, value: Local): void {
-  const [ky, kx, a] = [temp(f, "ky", "i32"), temp(f, "kx", "i32"), temp(f, "a", "i32")];
-  const x = v128.load(a);
-  let start = f32x4.of(0);
-  let next = f32x4.add(value, x);
-  if (spec.operator === "max" && spec.input === "f32") {
-    start = f32x4.of(-3.4028234663852886e38);
-    next = f32x4.pmax(value, x);
-  } else if (spec.operator === "max") {
-    const lowest = spec.zeroPoint ? Math.max(0, spec.zeroPoint - 127) : -127;
-    start = () => f.i8x16(lowest);
-    next = spec.zeroPoint ? i8x16.max_u(value, x) : i8x16.max_s(value, x);
+/** Stores the first bytes of a vector, four for each of `groups`, at most all. */
+function storeBytes(f: Func, address: Local, value: Local, offset: number, groups: number): void {
+  const lane = (op: "v128.store32_lane" | "v128.store64_lane", at: number, index: number): void => {
+    f.get(address);
+    f.get(value);
+    f.op(op, { offset: offset + at, lane: index });
+  };
+  if (groups >= 4) {
+    store(f, address, value, offset);
+    return;
   }
-  set(f, value, start);
-  forRange(f, ky, window.y0, window.y1, 1, () => {
+  if (groups >= 2) lane("v128.store64_lane", 0, 0);
+  if (groups !== 2) lane("v128.store32_lane", groups === 3 ? 8 : 0, groups - 1);
+}
+
+/** values = reductions of the window's vectors at byte offset `channel` and behind it. */
+function reduceWindow(
+  f: Func,
+  spec: PoolingSpec,
+  { x0, x1, y0, y1 }: Window,
+  channel: Local,
+  values: readonly Local[],
+): void {
+  const [ky, kx, a] = [temp(f, "ky", "i32"), temp(f, "kx", "i32"), temp(f, "a", "i32")];
+  const { start, next } = reduction(spec);
+  for (const value of values) set(f, value, start);
+  const takeColumn = (offset: number): void =>
+    values.forEach((value, i) => set(f, value, next(value, v128.load(a, offset + i * 16))));
+  forRange(f, ky, y0, y1, 1, () => {
     const row = i32.add(f.params.input, i32.mul(ky, spec.rowBytes));
-    const pixel = i32.add(row, i32.mul(window.x0, spec.pixelBytes));
+    const pixel = i32.add(row, i32.mul(x0, spec.pixelBytes));
     set(f, a, i32.add(pixel, channel));
-    forRange(f, kx, window.x0, window.x1, 1, () => {
-      set(f, value, next);
-      addTo(f, a, spec.pixelBytes);
+    const takeEach = (): void =>
+      forRange(f, kx, x0, x1, 1, () => {
+        takeColumn(0);
+        addTo(f, a, spec.pixelBytes);
+      });
+    if (spec.kernelW > mostUnrolled) {
+      takeEach();
+      return;
+    }
+    // Nearly all windows have all of their columns.
+    i32.lt_s(i32.sub(x1, x0), spec.kernelW)(f);
+    f.if(takeEach, () => {
+      for (let column = 0; column < spec.kernelW; column++) takeColumn(column * spec.pixelBytes);
     });
   });
+}
+
+/** What a reduction begins with, and how it goes on. */
+function reduction({ operator, input, zeroPoint }: PoolingSpec): {
+  start: Expression;
+  next: (value: Local, x: Expression) => Expression;
+} {
+  if (operator === "average") return { start: f32x4.of(0), next: f32x4.add };
+  if (input === "f32") return { start: f32x4.of(-3.4028234663852886e38), next: f32x4.pmax };
+  const lowest = zeroPoint ? Math.max(0, zeroPoint - 127) : -127;
+  return { start: (f) => f.i8x16(lowest), next: zeroPoint ? i8x16.max_u : i8x16.max_s };
 }

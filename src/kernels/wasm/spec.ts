@@ -15,6 +15,9 @@ export interface StoreSpec {
   readonly rowBytes: number;
   /** i8 only: stored as q + zeroPoint in an unsigned byte, for dot products that take one unsigned operand. */
   readonly zeroPoint: number;
+  /** i8 only: smaller and larger integers become these. */
+  readonly least: number;
+  readonly most: number;
 }
 
 /** Done to each result before it is stored, in this order. */
@@ -31,6 +34,8 @@ export interface Target {
   readonly relaxed: boolean;
   /** `f32x4.relaxed_madd` rounds once. */
   readonly fusedMadd: boolean;
+  /** `i32x4.relaxed_laneselect` goes by the sign of the mask. */
+  readonly signSelect: boolean;
   /**
    * Does relaxed dot products in exact instructions, as a machine of this kind would: so plans for other machines can be
    * tested. `signed` and `unsigned` name the range of the second operand; `i7` ignores its uppermost bit.

@@ -7,7 +7,7 @@ import {
 import type { ConvolutionStep } from "../../steps.ts";
 import type { Representation } from "../../values.ts";
 import { hasPadding } from "../../windows.ts";
-import { epilogueOf, packEpilogue } from "../epilogue.ts";
+import { epilogueOf, largestOf, packEpilogue } from "../epilogue.ts";
 import type { KernelCall } from "../records.ts";
 import { floatOf, origin, widenBorder, writeBytes } from "../representations.ts";
 import type { PlanTarget } from "../target.ts";
@@ -63,6 +63,7 @@ function callFor(
   const epilogue = epilogueOf(step.fused, output.representations, int8 ? "i32" : "f32", {
     correction: runs.some((run) => run.representation.zeroPoint > 0),
     roundOnce: int8 !== undefined && step.roundOnce,
+    largest: largestOf(step),
   });
   const outputVectors = output.slotCount / 4;
   const tile = chooseTile(target.tiles[dot], width, outputVectors);

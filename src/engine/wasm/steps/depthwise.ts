@@ -1,7 +1,7 @@
 import { type DepthwiseSpec, depthwiseBlock, emitDepthwise } from "../../../kernels/wasm/index.ts";
 import type { DepthwiseStep } from "../../steps.ts";
 import type { Representation } from "../../values.ts";
-import { epilogueOf, packEpilogue } from "../epilogue.ts";
+import { epilogueOf, largestOf, packEpilogue } from "../epilogue.ts";
 import { floatOf, origin, slotsOf, widenBorder, windowOrigin, writeBytes } from "../representations.ts";
 import { callOverRows, type StepKind, sizeOf } from "./kind.ts";
 
@@ -16,7 +16,9 @@ export const depthwise: StepKind<DepthwiseStep, DepthwiseSpec> = {
   plan: (step, { data, lowestOf }) => {
     const { kind, nodes, input, output, int8, x, y } = step;
     const source = int8 ? input.find("i8", int8.inputScale, 0) : floatOf(input);
-    const epilogue = epilogueOf(step.fused, output.representations, int8 ? "i32" : "f32");
+    const epilogue = epilogueOf(step.fused, output.representations, int8 ? "i32" : "f32", {
+      largest: largestOf(step),
+    });
     const weights = data.add(packWeights(step, source));
     const spec: DepthwiseSpec = {
       kind,
