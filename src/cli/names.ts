@@ -21,6 +21,10 @@ export const modelOptions = {
   ...factOptions,
   ...inputOptions,
   keepDecode: flag("--keep-decode", "keep the decoding of boxes that is in the graph"),
+  endToEnd: flag(
+    "--end2end",
+    "of YOLOv10 and 26 checkpoints: the branches that give one box an object, without suppression",
+  ),
   ...nameOptions,
 };
 

@@ -74,10 +74,10 @@ export function parseNumbers(text: string): number[] {
 }
 
 type Facts = OptionsOf<typeof factOptions> &
-  OptionsOf<typeof inputOptions> & { readonly keepDecode?: boolean };
+  OptionsOf<typeof inputOptions> & { readonly keepDecode?: boolean; readonly endToEnd?: boolean };
 
 export async function knownFacts(options: Facts): Promise<OpenOptions> {
-  const { anchors, labels, size, family, keepDecode } = options;
+  const { anchors, labels, size, family, keepDecode, endToEnd } = options;
   const { mean, norm, pixel, resize, antialias, letterboxAlign } = options;
   const preprocessing = Object.fromEntries(
     Object.entries({ mean, norm, pixel, resize, antialias, letterboxAlign }).filter(
@@ -85,7 +85,7 @@ export async function knownFacts(options: Facts): Promise<OpenOptions> {
     ),
   );
   return {
-    ...{ anchors, size, family, keepDecode },
+    ...{ anchors, size, family, keepDecode, endToEnd },
     labels: labels === undefined ? undefined : await readLabels(labels),
     ...(Object.keys(preprocessing).length && { preprocessing }),
   };

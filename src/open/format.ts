@@ -12,6 +12,11 @@ export interface OpenOptions extends KnownFacts {
   keepSizes?: boolean;
   /** ONNX: keep the decoding of boxes that is in the graph; default: it is cut off, since it happens outside. */
   keepDecode?: boolean;
+  /**
+   * Checkpoints of YOLOv10 and 26: take the branches that give one box an object, so that none are dropped for overlapping; default
+   * false, those that give many.
+   */
+  endToEnd?: boolean;
 }
 
 /** A model that was read and is not ready to run yet. */

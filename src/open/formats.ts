@@ -1,6 +1,6 @@
 /** The formats that a model can be opened from, tried by file extension, then by content. */
 
-import { FormatError, InputError } from "../base/errors.ts";
+import { FormatError, InputError, UsageError } from "../base/errors.ts";
 import { brief } from "../base/text.ts";
 import { isBinaryParam } from "../formats/ncnn/index.ts";
 import type { OpenedModel, Opener, OpenOptions } from "./format.ts";
@@ -13,6 +13,8 @@ interface ModelFormat {
   readonly extensions: readonly string[];
   /** Whether bytes look like this format; asked only when the extension is nobody's. */
   matches(bytes: Uint8Array): boolean;
+  /** Files may hold branches to choose from (`endToEnd`). */
+  readonly hasBranches?: true;
   /** The reader; those of training frameworks are fetched when they are needed, so that a page without them stays small. */
   opener(): Promise<Opener>;
 }
@@ -34,6 +36,7 @@ const formats: readonly ModelFormat[] = [
   {
     name: "PyTorch checkpoint",
     extensions: ["pt", "pth"],
+    hasBranches: true,
     matches: (bytes) => startsWith(bytes, "PK\x03\x04"),
     opener: async () => (await import("./torch.ts")).openTorch,
   },
@@ -62,6 +65,11 @@ export async function openModel(
   const bytes = await requireFile(folder, name, "so no model can be read from it");
   const file = { name, bytes };
   const format = formatOf(file, folder);
+  if (options.endToEnd && !format.hasBranches) {
+    throw new UsageError(
+      `${folder.describe(name)}: end2end chooses among the branches of a checkpoint, and this is ${format.name}: leave it out`,
+    );
+  }
   const open = await format.opener();
   const opened = await open(file, folder, options);
   return { format: format.name, ...opened };

@@ -3,7 +3,6 @@ import { UsageError } from "../base/errors.ts";
 import { version } from "../base/version.ts";
 import { readTorch, type TorchModel, torchInputBlob } from "../formats/torch/index.ts";
 import { preprocessingOf } from "../heads/families.ts";
-import { strideOf } from "../heads/index.ts";
 import type { Manifest } from "../heads/manifest.ts";
 import { defaultSize } from "./facts.ts";
 import { type Opener, sha256 } from "./format.ts";
@@ -11,7 +10,7 @@ import { type NamedBytes, splitName } from "./source.ts";
 import { asTold } from "./told.ts";
 
 export const openTorch: Opener = async (file, folder, options) => {
-  const model = readTorch(file.bytes, folder.describe(file.name));
+  const model = readTorch(file.bytes, folder.describe(file.name), { endToEnd: options.endToEnd });
   if (options.anchors || options.labels) {
     throw new UsageError(
       `${file.name} holds its anchors and class names; --anchors and --labels are for files that do not`,
@@ -31,8 +30,9 @@ export const openTorch: Opener = async (file, folder, options) => {
 
 function torchManifest(model: TorchModel, file: NamedBytes): Manifest {
   const { stem } = splitName(file.name);
-  const stride = Math.max(1, ...model.heads.map(strideOf));
-  const side = model.input.size ?? defaultSize;
+  const { stride } = model.input;
+  // As these frameworks do with a size that is none of the network's.
+  const side = Math.ceil((model.input.size ?? defaultSize) / stride) * stride;
   const channels = model.input.channels === 1 ? 1 : 3;
   return {
     version: 1,

@@ -22,6 +22,21 @@ export const binary = (
 export const add = (b: NetworkBuilder, m: TorchModule, x: string, y: string): string =>
   binary(b, m, "add", "add", [x, y]);
 
+/** With a number as the second operand. */
+export const binaryNumber = (
+  b: NetworkBuilder,
+  m: TorchModule,
+  op: (typeof binaryOpTypes)[number],
+  part: string,
+  input: string,
+  number: number,
+): string =>
+  b.layer(m, "BinaryOp", m.at(part), [input], {
+    op_type: binaryOpTypes.indexOf(op),
+    with_scalar: 1,
+    b: number,
+  });
+
 export const shuffle = (b: NetworkBuilder, m: TorchModule, x: string): string =>
   b.layer(m, "ShuffleChannel", m.at("shuffle"), [x], { group: 2 });
 
@@ -68,12 +83,18 @@ const spp: Emitter = (b, m, [x]) => {
   return b.chain(m, ["cv2"], concat(b, m, [y, ...pooled]));
 };
 
+/** Pools one after the other, of which the end sees all. Of YOLO26 on, their number and an addition are attributes. */
 const sppf: Emitter = (b, m, [x]) => {
   m.expectChildren(["cv1", "cv2", "m"]);
   const parts = [b.chain(m, ["cv1"], x)];
-  for (let i = 0; i < 3; i++) parts.push(b.chain(m, ["m"], parts[i]));
-  return b.chain(m, ["cv2"], concat(b, m, parts));
+  const pools = m.has("n") ? m.integer("n", 1) : 3;
+  if (pools > mostPools) m.unsupported(`${pools} pools, expected at most ${mostPools}`);
+  for (let i = 0; i < pools; i++) parts.push(b.chain(m, ["m"], parts[i]));
+  const y = b.chain(m, ["cv2"], concat(b, m, parts));
+  return m.flag("add") ? add(b, m, y, x) : y;
 };
+
+const mostPools = 16;
 
 const concatenation: Emitter = (b, m, inputs) => {
   if (m.integer("d") !== 1)

@@ -14,6 +14,8 @@ const maxModules = 50_000;
 
 export class NetworkBuilder {
   readonly graph = new Graph();
+  /** Of a module with several outputs, by the blob that stands for them. */
+  readonly parts = new Map<string, readonly string[]>();
   private readonly emitters: ReadonlyMap<string, Emitter>;
   private readonly names = new Set<string>();
   private readonly swapped = new Map<string, { module: TorchModule; source: string; blob?: string }>();
@@ -86,7 +88,7 @@ export class NetworkBuilder {
       type,
       name: blobs[0],
       inputs: sources,
-      outputs: blobs,
+      outputs: [...blobs],
       params: rounded,
       weights: stored,
     });
@@ -116,6 +118,14 @@ export class NetworkBuilder {
       swap.blob = this.layer(module, "Concat", module.at("order"), [a, c, b, d]);
     }
     return swap.blob;
+  }
+
+  /** Gives a blob that was just made, and nothing reads yet, another name: the layer keeps its own. */
+  rename(blob: string, wanted: string): string {
+    const name = this.freeName(wanted);
+    const node = this.graph.nodes.findLast(({ outputs }) => outputs.includes(blob))!;
+    node.outputs = node.outputs.map((output) => (output === blob ? name : output));
+    return name;
   }
 
   private freeName(wanted: string): string {

@@ -12,15 +12,26 @@ export interface Framework {
   /** Whether a model is its own. Throws UnsupportedError for one that is, but is of a kind that cannot be converted. */
   claims(root: TorchModule): boolean;
   /** Appends the layers of the model and says what decoding needs. */
-  emit(b: NetworkBuilder, root: TorchModule): Network;
+  emit(b: NetworkBuilder, root: TorchModule, options: TorchOptions): Network;
   /** Training size in pixels, where the checkpoint says it. `checkpoint` is what the model lay in. */
   trainingSize(root: TorchModule, checkpoint: PyDict | undefined): PyValue | undefined;
+}
+
+/** What a caller may choose. */
+export interface TorchOptions {
+  /**
+   * Of models that have been trained both ways, as YOLOv10 and 26: the branches that give one box an object, so that none are dropped
+   * for overlapping; default false, those that give many. Throws UnsupportedError where the model has none.
+   */
+  endToEnd?: boolean;
 }
 
 export interface Network {
   /** In the order of the levels; all of one kind. */
   heads: Head[];
   classes: number;
+  /** Input sizes must be multiples of it, in pixels: mostly the largest stride of a head. */
+  stride: number;
   /** Whose pre-processing it has. */
   family: FamilyName;
 }

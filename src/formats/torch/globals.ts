@@ -68,8 +68,19 @@ const table: ReadonlyMap<string, Global> = new Map<string, Global>([
 ]);
 
 /** Modules (Python files) of which every class may occur as a record. Which of them can be converted is decided later. */
-const modulePattern =
-  /^(torch\.nn\.modules\.[a-z_]+|torch\.nn\.parallel\.(data_parallel|distributed)|torch\.distributed\.algorithms\.join|models\.(common|yolo|experimental)|utils\.activations)\.[A-Za-z_]\w*$/;
+const moduleFiles = [
+  "torch\\.nn\\.modules\\.[a-z_]+",
+  "torch\\.nn\\.parallel\\.(data_parallel|distributed)",
+  "torch\\.distributed\\.algorithms\\.join",
+  // YOLOv5 and those that took its files over.
+  "models\\.(common|yolo|experimental)",
+  "utils\\.activations",
+  // Since 8.0.90 modules are a folder; options and losses stay in a model that is being trained.
+  "ultralytics\\.nn\\.(tasks|modules)(\\.[a-z_]+)?",
+  "ultralytics\\.(yolo\\.)?utils(\\.[a-z_]+)?",
+  "ultralytics\\.yolo\\.v8(\\.[a-z_]+)*",
+];
+const modulePattern = new RegExp(`^(${moduleFiles.join("|")})\\.[A-Za-z_]\\w*$`);
 
 const maxNameLength = 128;
 
@@ -98,7 +109,7 @@ const otherPackages = [
 export function refusal(module: string, shown: string): string {
   const [top] = module.split(".");
   if (top === "ultralytics") {
-    return `a checkpoint of the ultralytics package, YOLOv8 or later (it holds ${shown}), of which the structure is not read: export it, yolo export model=FILE.pt format=onnx, and convert that`;
+    return `a checkpoint of the ultralytics package with something that is not read (${shown}): export it, yolo export model=FILE.pt format=onnx, and convert that`;
   }
   if (module.startsWith("torch._dynamo")) {
     return `the model was saved as torch.compile wrapped it (it holds ${shown}): save the model inside, torch.save({"model": model._orig_mod}, "model.pt")`;

@@ -6,20 +6,20 @@
  */
 import { FormatError, inContext, UnsupportedError } from "../../base/errors.ts";
 import type { FamilyName } from "../../heads/families.ts";
-import { headProblem, strideOf } from "../../heads/index.ts";
+import { headProblem } from "../../heads/index.ts";
 import type { Head } from "../../heads/manifest.ts";
 import { type Graph, inferShapes, verify } from "../../ir/graph.ts";
 import { formatShape } from "../../ir/tensor.ts";
 import { ops } from "../../ops/index.ts";
 import { TorchArchive } from "./archive.ts";
 import { NetworkBuilder } from "./builder.ts";
-import { type Network, torchInputBlob } from "./framework.ts";
+import { type Network, type TorchOptions, torchInputBlob } from "./framework.ts";
 import { frameworks } from "./frameworks.ts";
 import { layerEmitters } from "./layers.ts";
 import { isModule, TorchModule } from "./module.ts";
 import { describe, type PyDict, type PyObject, PyTensor, type PyValue } from "./values.ts";
 
-export { torchInputBlob } from "./framework.ts";
+export { type TorchOptions, torchInputBlob } from "./framework.ts";
 
 export interface TorchModel {
   /** Raw layers as the modules have them; nothing folded. Input blob `images`, output blobs `output0`, `output1`, … */
@@ -27,6 +27,8 @@ export interface TorchModel {
   input: {
     /** Colour channels of the input blob. */
     channels: number;
+    /** Sizes must be multiples of it, in pixels. */
+    stride: number;
     /** Training size in pixels, where the checkpoint says it. */
     size?: number;
   };
@@ -64,12 +66,12 @@ const maxWrappers = 8;
  * Reads a checkpoint. Throws FormatError for bytes that are not one or contradict themselves, UnsupportedError for what
  * is recognised but not convertible (TorchScript, weights without structure, unknown classes, names not allowed).
  */
-export function readTorch(bytes: Uint8Array, fileName: string): TorchModel {
+export function readTorch(bytes: Uint8Array, fileName: string, options: TorchOptions = {}): TorchModel {
   const archive = new TorchArchive(bytes, fileName);
-  return inContext(fileName, () => buildModel(archive));
+  return inContext(fileName, () => buildModel(archive, options));
 }
 
-function buildModel(archive: TorchArchive): TorchModel {
+function buildModel(archive: TorchArchive, options: TorchOptions): TorchModel {
   const { object, part, checkpoint } = findModel(archive.root);
   const root = new TorchModule(unwrap(object), "", archive);
   const framework = frameworks.find(({ claims }) => claims(root));
@@ -78,11 +80,16 @@ function buildModel(archive: TorchArchive): TorchModel {
   const graph = builder.graph;
   const channels = inputChannels(root);
   graph.add({ type: "Input", name: torchInputBlob, outputs: [torchInputBlob] });
-  const network = framework?.emit(builder, root) ?? emitPlain(builder, root);
+  const network = framework?.emit(builder, root, options) ?? emitPlain(builder, root);
+  if (options.endToEnd && !network.heads.some((head) => "oneToOne" in head && head.oneToOne)) {
+    throw new UnsupportedError(
+      "end2end was asked for, but the model has no branches that give one box an object, as YOLOv10 and 26 do: leave it out",
+    );
+  }
   check(graph, channels, network);
   return {
     graph,
-    input: { channels, ...sizeOf(framework?.trainingSize(root, checkpoint)) },
+    input: { channels, stride: network.stride, ...sizeOf(framework?.trainingSize(root, checkpoint)) },
     heads: network.heads,
     family: network.family,
     labels: readLabels(root, network.classes),
@@ -93,7 +100,7 @@ function buildModel(archive: TorchArchive): TorchModel {
 /** A module of nobody's model: what it computes, and nothing about boxes. */
 function emitPlain(b: NetworkBuilder, root: TorchModule): Network {
   b.emit(root, torchInputBlob);
-  return { heads: [], classes: 0, family: "yolov5" };
+  return { heads: [], classes: 0, stride: 1, family: "yolov5" };
 }
 
 /** The module to convert: `ckpt["ema"]` before `ckpt["model"]`, as YOLOv5's attempt_load does, or the object itself. */
@@ -153,7 +160,7 @@ function stateDictIn(root: PyDict): PyDict | undefined {
 
 function inputChannels(root: TorchModule): number {
   const yaml = root.attribute("yaml");
-  const channels = yaml instanceof Map ? (yaml.get("ch") ?? 3) : 3;
+  const channels = yaml instanceof Map ? (yaml.get("ch") ?? yaml.get("channels") ?? 3) : 3;
   if (channels === 1 || channels === 3) return channels;
   return root.unsupported(`${describe(channels)} input channels, expected 3 (RGB) or 1`);
 }
@@ -195,9 +202,9 @@ function readProvenance(root: TorchModule, checkpoint: PyDict | undefined) {
 }
 
 /** Shapes must fit everywhere, and every head's grid must be the input divided by its stride. */
-function check(graph: Graph, channels: number, { heads, classes }: Network): void {
+function check(graph: Graph, channels: number, { heads, classes, stride }: Network): void {
   verify(graph, ops);
-  const size = 2 * Math.max(32, ...heads.map(strideOf));
+  const size = 2 * Math.max(32, stride);
   const shapes = inferShapes(graph, ops, { [torchInputBlob]: [channels, size, size] });
   for (const node of graph.nodes) {
     const shape = node.type === "InnerProduct" ? shapes.get(node.inputs[0]) : undefined;

@@ -94,7 +94,7 @@ function swapQuarters(m: TorchModule, shape: readonly number[], data: Float32Arr
 }
 
 /** ConvTranspose2d: PyTorch has the weights as `[in, out/groups, kh, kw]`, ncnn as `[out, in/groups, kh, kw]`. */
-const transposedConvolution: Emitter = (b, m, [x]) => {
+export const transposedConvolution: Emitter = (b, m, [x]) => {
   const { shape, data } = m.tensor("weight", 4);
   const [numInput, outPerGroup, kernelH, kernelW] = shape;
   const groups = m.integer("groups", 1);

@@ -67,6 +67,13 @@ export class TorchModule {
       return value;
     return this.fail(`attribute ${name} is ${describe(value)}, expected a whole number of at least ${least}`);
   }
+  /** A list of whole numbers. */
+  integers(name: string, least = 0): number[] {
+    const value = this.state.get(name);
+    if (!Array.isArray(value))
+      return this.fail(`attribute ${name} is ${describe(value)}, expected a list of numbers`);
+    return value.map((item) => this.checkInteger(name, item, least));
+  }
   number(name: string): number {
     const value = this.state.get(name);
     if (typeof value === "number" && Number.isFinite(value)) return value;

@@ -88,7 +88,7 @@ describe("fixtures", () => {
       yaml: "fixture.yaml",
       date: "2023-01-02T03:04:05.678901",
     });
-    expect(model.input).toEqual({ channels: 3, size: 96 });
+    expect(model.input).toEqual({ channels: 3, stride: 32, size: 96 });
     expect(model.labels).toEqual(["cat", "dog"]);
     expect(model.heads).toEqual([
       { kind: "yolov5", blob: "output0", stride: 8, anchors: [10, 13, 16, 30, 33, 23] },

@@ -51,7 +51,7 @@ export function emitDetect(
     const blob = b.layer(m, "Permute", `output${i}`, [cells], { order_type: 1 });
     return { kind: "yolov5" as const, blob, stride: checkStride(m, strides[i]), anchors: anchors[i] };
   });
-  return { heads, classes, family: "yolov5" };
+  return { heads, classes, stride: Math.max(...strides), family: "yolov5" };
 }
 
 /** binary16 keeps 11 bits; anchors went through it once or, divided by the stride, twice. */
