@@ -74,7 +74,9 @@ const moduleFiles = [
   "torch\\.distributed\\.algorithms\\.join",
   // YOLOv5 and those that took its files over.
   "models\\.(common|yolo|experimental)",
-  "utils\\.activations",
+  "utils\\.(activations|augmentations)",
+  // What a network that sorts pictures was fed with.
+  "torchvision\\.transforms\\.transforms",
   // Since 8.0.90 modules are a folder; options and losses stay in a model that is being trained.
   "ultralytics\\.nn\\.(tasks|modules)(\\.[a-z_]+)?",
   "ultralytics\\.(yolo\\.)?utils(\\.[a-z_]+)?",

@@ -116,6 +116,7 @@ const common: Record<string, Emitter> = {
   LC_SEModule: squeezeExcite,
   Light_C3: lightC3,
   MBConvBlock: mbConvBlock,
+  Proto: chained("cv1", "upsample", "cv2", "cv3"),
   RepVGGBlock: repVgg,
   SEBlock: seBlock,
   Shuffle_Block: shuffleBlock,

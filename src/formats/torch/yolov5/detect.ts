@@ -1,57 +1,71 @@
 /**
- * The Detect module: per level a 1×1 convolution, whose channels are split into anchors.
- * Source: ultralytics/yolov5 v5.0 and v7.0 models/yolo.py (`Detect`).
+ * The Detect module: per level a 1×1 convolution, whose channels are split into anchors; and Segment, which has masks too.
+ * Source: ultralytics/yolov5 v5.0 and v7.0 models/yolo.py (`Detect`, `Segment`).
  */
 import { FormatError } from "../../../base/errors.ts";
+import type { Yolov5Head } from "../../../heads/manifest.ts";
 import type { NetworkBuilder } from "../builder.ts";
 import { checkStride, type Network } from "../framework.ts";
 import { emitConvolution } from "../layers.ts";
 import type { TorchModule } from "../module.ts";
 import type { PyValue } from "../values.ts";
 
-export const detectClass = "models.yolo.Detect";
-/** Modules behind Detect that only post-process. */
-export const nmsClass = "models.common.NMS";
-
 const maxLevels = 8;
 
-/** Appends the convolution of a level. */
-type EmitLevel = (b: NetworkBuilder, convolution: TorchModule, x: string, level: number) => string;
+/** What a head has beside Detect's. */
+export interface DetectParts {
+  /** Its sub-modules; default the convolutions `m` alone. */
+  readonly children?: readonly string[];
+  /** Mask coefficients of a box. */
+  readonly masks?: number;
+  /** Appends the convolution of a level. */
+  readonly emitLevel?: (b: NetworkBuilder, convolution: TorchModule, x: string, level: number) => string;
+}
 
-/**
- * Appends the head of every level and returns what decoding needs. `yamlAnchors` is the model's `yaml["anchors"]`; `parts` and `emitLevel`
- * are of heads that have more than the convolutions `m`.
- */
+/** Appends the head of every level and returns what decoding needs. `yamlAnchors` is the model's `yaml["anchors"]`. */
 export function emitDetect(
   b: NetworkBuilder,
   m: TorchModule,
   inputs: readonly string[],
   yamlAnchors: PyValue | undefined,
-  parts: readonly string[] = ["m"],
-  emitLevel: EmitLevel = (_, convolution, x) => emitConvolution(b, convolution, x),
-): Network {
-  m.expectChildren(parts);
+  { children = ["m"], masks = 0, emitLevel }: DetectParts = {},
+): Omit<Network, "heads"> & { heads: Yolov5Head[] } {
+  m.expectChildren(children);
   const levels = m.integer("nl", 1);
   const anchorCount = m.integer("na", 1);
   const values = m.integer("no", 6);
   const classes = m.integer("nc", 1);
-  if (values !== classes + 5)
-    m.unsupported(`${values} values per anchor for ${classes} classes, expected ${classes + 5}`);
+  const expected = 5 + classes + masks;
+  if (values !== expected)
+    m.unsupported(`${values} values per anchor for ${classes} classes, expected ${expected}`);
   const convolutions = m.child("m").children();
   if (levels > maxLevels || convolutions.length !== levels || inputs.length !== levels) {
     m.fail(`${levels} levels with ${convolutions.length} convolutions and ${inputs.length} inputs`);
   }
   const strides = m.vector("stride", levels);
   const anchors = readAnchors(m, levels, anchorCount, strides, yamlAnchors);
-  const heads = convolutions.map(([, convolution], i) => {
-    const raw = emitLevel(b, convolution, inputs[i], i);
+  const heads = convolutions.map(([, convolution], i): Yolov5Head => {
+    const raw = emitLevel?.(b, convolution, inputs[i], i) ?? emitConvolution(b, convolution, inputs[i]);
     const split = { w: -1, h: values, c: anchorCount };
     const cells = b.layer(m, "Reshape", m.at(`reshape${i}`), [raw], split);
     // Order 1 of ncnn's Permute: (w, h, c) of the result are (h, w, c) of the source.
     const blob = b.layer(m, "Permute", `output${i}`, [cells], { order_type: 1 });
-    return { kind: "yolov5" as const, blob, stride: checkStride(m, strides[i]), anchors: anchors[i] };
+    return { kind: "yolov5", blob, stride: checkStride(m, strides[i]), anchors: anchors[i] };
   });
   return { heads, classes, stride: Math.max(...strides), family: "yolov5" };
+}
+
+/** Boxes with coefficients of their masks, and the prototypes, which are made from the finest level. */
+export function emitSegment(
+  b: NetworkBuilder,
+  m: TorchModule,
+  inputs: readonly string[],
+  yamlAnchors: PyValue | undefined,
+): Network {
+  const count = m.integer("nm", 1);
+  const network = emitDetect(b, m, inputs, yamlAnchors, { children: ["m", "proto"], masks: count });
+  const prototypes = b.emit(m.child("proto"), inputs[0]);
+  return { ...network, heads: network.heads.map((head) => ({ ...head, mask: { prototypes, count } })) };
 }
 
 /** binary16 keeps 11 bits; anchors went through it once or, divided by the stride, twice. */

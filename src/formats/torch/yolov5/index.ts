@@ -1,58 +1,83 @@
 /**
- * Models of YOLOv5 3.0 to 7.0 and YOLOv5-Lite.
- * Source: ultralytics/yolov5 v7.0 models/yolo.py, train.py (checkpoint keys).
+ * Models of YOLOv5 3.0 to 7.0, its tasks included, and YOLOv5-Lite.
+ * Source: ultralytics/yolov5 v7.0 models/yolo.py, train.py and classify/train.py (checkpoint keys, `transforms`).
  */
 import { UnsupportedError } from "../../../base/errors.ts";
-import { emitLayers, type Framework } from "../framework.ts";
+import type { NetworkBuilder } from "../builder.ts";
+import { emitLayers, type Framework, type Network } from "../framework.ts";
 import type { TorchModule } from "../module.ts";
-import type { PyDict, PyValue } from "../values.ts";
+import { type PyDict, PyObject, type PyValue } from "../values.ts";
 import { blockEmitters } from "./blocks.ts";
-import { detectClass, emitDetect, nmsClass } from "./detect.ts";
+import { emitClassify } from "./classify.ts";
+import { emitDetect, emitSegment } from "./detect.ts";
 
-const classes = new Set(["models.yolo.Model", "models.yolo.DetectionModel"]);
-
-/** Models and last modules that are no detector's, or another family's. */
-const otherKinds: ReadonlyMap<string, string> = new Map([
-  ["models.yolo.SegmentationModel", "a segmentation model"],
-  ["models.yolo.Segment", "a segmentation model"],
-  ["models.yolo.ClassificationModel", "a classification model"],
-  ["models.common.Classify", "a classification model"],
-  ...["DDetect", "DualDetect", "DualDDetect", "TripleDetect", "TripleDDetect"].map(
-    (name) => [`models.yolo.${name}`, "a YOLOv9 model"] as const,
+const classes = new Set(
+  ["Model", "DetectionModel", "SegmentationModel", "ClassificationModel"].map(
+    (name) => `models.yolo.${name}`,
   ),
+);
+
+export const detectClass = "models.yolo.Detect";
+/** Modules behind Detect that only post-process. */
+export const nmsClass = "models.common.NMS";
+
+type EmitHead = (
+  b: NetworkBuilder,
+  m: TorchModule,
+  inputs: readonly string[],
+  yamlAnchors: PyValue | undefined,
+) => Network;
+
+const heads: ReadonlyMap<string, EmitHead> = new Map([
+  [detectClass, (b, m, inputs, anchors) => emitDetect(b, m, inputs, anchors)],
+  ["models.yolo.Segment", emitSegment],
+  ["models.common.Classify", emitClassify],
 ]);
 
 export const yolov5: Framework = {
   emitters: blockEmitters,
   claims(root) {
-    refuseOtherKinds(root);
-    return classes.has(root.className);
+    if (!classes.has(root.className)) return false;
+    refuseOthers(root);
+    return true;
   },
-  emit(b, root) {
-    const yaml = root.attribute("yaml");
-    const anchors = yaml instanceof Map ? yaml.get("anchors") : undefined;
-    return emitLayers(b, root, {
-      is: ({ className }) => className === detectClass,
+  emit: (b, root) =>
+    emitLayers(b, root, {
+      is: ({ className }) => heads.has(className),
       after: [nmsClass],
-      emit: (layer, inputs) => emitDetect(b, layer, inputs, anchors),
-    });
-  },
-  trainingSize,
+      emit: (layer, inputs) => heads.get(layer.className)!(b, layer, inputs, anchorsOf(root)),
+    }),
+  trainingSize: (root, checkpoint) => trainingSize(root, checkpoint) ?? cutSize(root),
 };
+
+export function anchorsOf(root: TorchModule): PyValue | undefined {
+  const yaml = root.attribute("yaml");
+  return yaml instanceof Map ? yaml.get("anchors") : undefined;
+}
 
 export function trainingSize(_: TorchModule, checkpoint: PyDict | undefined): PyValue | undefined {
   const options = checkpoint?.get("opt");
   return options instanceof Map ? (options.get("imgsz") ?? options.get("img_size")) : undefined;
 }
 
-function refuseOtherKinds(root: TorchModule): void {
+/** Height of the CenterCrop that a network that sorts pictures is stored with. */
+function cutSize(root: TorchModule): PyValue | undefined {
+  const attribute = (object: PyValue | undefined, name: string): PyValue | undefined =>
+    object instanceof PyObject && object.state instanceof Map ? object.state.get(name) : undefined;
+  const steps = attribute(root.attribute("transforms"), "transforms");
+  const cut = Array.isArray(steps)
+    ? steps.find((step) => step instanceof PyObject && step.className === "utils.augmentations.CenterCrop")
+    : undefined;
+  return attribute(cut, "h");
+}
+
+/** Heads of projects that have taken over the class of the model. */
+function refuseOthers(root: TorchModule): void {
   const layers = root.optionalChild("model")?.children() ?? [];
-  const names = [root.className, ...layers.slice(-1).map(([, layer]) => layer.className)];
-  for (const className of names) {
-    const kind = otherKinds.get(className);
-    if (!kind) continue;
+  const last = layers.at(-1)?.[1].className ?? "";
+  if (/^models\.yolo\.(Dual|Triple)?D?Detect$/.test(last) && last !== detectClass) {
     throw new UnsupportedError(
-      `the checkpoint holds ${kind} (${className}); of checkpoints only YOLOv5 detectors are read: export it to ONNX in the project that trained it and convert that`,
+      `the checkpoint holds a YOLOv9 model of its authors (${last}), which is not read; of YOLOv9 those of the ultralytics package are: export it to ONNX in the project that trained it and convert that`,
     );
   }
 }

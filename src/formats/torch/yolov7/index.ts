@@ -4,13 +4,12 @@
  * Source: WongKinYiu/yolov7 models/yolo.py at a207844.
  */
 import { UnsupportedError } from "../../../base/errors.ts";
-import type { NetworkBuilder } from "../builder.ts";
 import { emitLayers, type Framework } from "../framework.ts";
 import { emitConvolution } from "../layers.ts";
 import type { TorchModule } from "../module.ts";
 import { PyObject } from "../values.ts";
-import { detectClass, emitDetect, nmsClass } from "../yolov5/detect.ts";
-import { trainingSize } from "../yolov5/index.ts";
+import { type DetectParts, emitDetect } from "../yolov5/detect.ts";
+import { anchorsOf, detectClass, nmsClass, trainingSize } from "../yolov5/index.ts";
 import { blockEmitters, ownClasses } from "./blocks.ts";
 
 const implicitClasses = new Set(["models.yolo.IDetect", "models.yolo.IAuxDetect"]);
@@ -33,20 +32,21 @@ export const yolov7: Framework = {
     }
     return classes.some((name) => ownClasses.has(name) || implicitClasses.has(name));
   },
-  emit(b, root) {
-    const yaml = root.attribute("yaml");
-    const anchors = yaml instanceof Map ? yaml.get("anchors") : undefined;
-    return emitLayers(b, root, {
+  emit: (b, root) =>
+    emitLayers(b, root, {
       is: ({ className }) => className === detectClass || implicitClasses.has(className),
       // The auxiliary heads of IAuxDetect read as many blobs more.
       inputs: (layer) => (implicitClasses.has(layer.className) ? layer.integer("nl", 1) : undefined),
       after: [nmsClass],
       emit: (layer, inputs) =>
-        implicitClasses.has(layer.className)
-          ? emitDetect(b, layer, inputs, anchors, ["m", "ia", "im", "m2?"], implicitConvolution(layer))
-          : emitDetect(b, layer, inputs, anchors),
-    });
-  },
+        emitDetect(
+          b,
+          layer,
+          inputs,
+          anchorsOf(root),
+          implicitClasses.has(layer.className) ? implicit(layer) : {},
+        ),
+    }),
   trainingSize,
 };
 
@@ -54,10 +54,10 @@ export const yolov7: Framework = {
  * The convolution of a level with what the head has learnt beside: `im·(W·(x + ia) + bias)`. After fuse(), which replaces
  * `forward`, the weights hold that already.
  */
-function implicitConvolution(head: TorchModule) {
+function implicit(head: TorchModule): DetectParts {
   const forward = head.attribute("forward");
   const isFused = forward instanceof PyObject && forward.className.endsWith(".fuseforward");
-  return (b: NetworkBuilder, m: TorchModule, x: string, level: number): string => {
+  const emitLevel: DetectParts["emitLevel"] = (b, m, x, level) => {
     if (isFused) return emitConvolution(b, m, x);
     const { shape, data } = m.tensor("weight", 4);
     const [outputs, inputs] = shape;
@@ -66,8 +66,8 @@ function implicitConvolution(head: TorchModule) {
         `weights of shape [${shape}] in ${m.integer("groups", 1)} groups behind ImplicitA, expected 1x1 in one group`,
       );
     }
-    const added = implicit(head, "ia", level, inputs);
-    const factor = implicit(head, "im", level, outputs);
+    const added = learnt(head, "ia", level, inputs);
+    const factor = learnt(head, "im", level, outputs);
     const own = m.vector("bias", outputs);
     const weight = new Float32Array(m.pay(data.length));
     const bias = Float32Array.from({ length: outputs }, (_, k) => {
@@ -78,10 +78,11 @@ function implicitConvolution(head: TorchModule) {
     for (let at = 0; at < data.length; at++) weight[at] = data[at] * factor[Math.floor(at / inputs)];
     return emitConvolution(b, m, x, { weight, bias });
   };
+  return { children: ["m", "ia", "im", "m2?"], emitLevel };
 }
 
 /** The values of ImplicitA or ImplicitM, one a channel. */
-function implicit(head: TorchModule, part: "ia" | "im", level: number, channels: number): Float32Array {
+function learnt(head: TorchModule, part: "ia" | "im", level: number, channels: number): Float32Array {
   const m = head.child(part).child(`${level}`);
   const { shape, data } = m.tensor("implicit");
   return data.length === channels
