@@ -30,17 +30,18 @@ export { backendNames, type Profile, type StepProfile } from "./engine/session.t
 export {
   type CocoImage,
   type CocoInstances,
+  type CocoTruth,
+  cocoObject,
   matchCategories,
   parseCocoInstances,
-  parseYoloLabels,
-  type YoloLabelOptions,
 } from "./evaluate/dataset.ts";
 export { type DatasetYaml, parseDatasetYaml } from "./evaluate/dataset-yaml.ts";
+export { parseYoloLabels, type YoloLabelOptions } from "./evaluate/yolo-labels.ts";
 export { printParam, readNcnn, writeWeights } from "./formats/ncnn/index.ts";
 export type { Dim } from "./formats/onnx/model.ts";
 export { parseTable, printedScales, printTable } from "./formats/table.ts";
 export { describeFamily, type FamilyName, familyNames } from "./heads/families.ts";
-export { blobsOf, describeHead } from "./heads/index.ts";
+export { blobsOf, describeHead, pointCountOf, taskOf } from "./heads/index.ts";
 export { describeResize, inputDifferences } from "./heads/input.ts";
 export { formatShape } from "./ir/tensor.ts";
 export { hasOwnLabels } from "./open/assume.ts";

@@ -5,7 +5,7 @@ import { Random } from "../../src/base/random.ts";
 import { type Box, postprocess } from "../../src/detect/detect.ts";
 import { letterboxTransform } from "../../src/detect/letterbox.ts";
 import { nms } from "../../src/detect/nms.ts";
-import { parseYoloLabels } from "../../src/evaluate/dataset.ts";
+import { parseYoloLabels } from "../../src/evaluate/yolo-labels.ts";
 import { parseDatasetYaml } from "../../src/evaluate/dataset-yaml.ts";
 import { Candidates } from "../../src/heads/candidates.ts";
 import { decodeHead, type Yolov5Head } from "../../src/heads/index.ts";

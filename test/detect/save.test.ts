@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Detection } from "../../src/detect/detect.ts";
 import { coco91, cocoRows, distinctNames, imageId, yoloText } from "../../src/detect/save.ts";
-import { parseYoloLabels } from "../../src/evaluate/dataset.ts";
+import { parseYoloLabels } from "../../src/evaluate/yolo-labels.ts";
 
 const detections: Detection[] = [
   { label: "tv", classId: 62, score: 0.87654321, box: { x: 6.12345, y: 100, width: 150.5, height: 50 } },

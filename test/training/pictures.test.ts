@@ -5,7 +5,7 @@ import sharp from "sharp";
 import { describe, expect, test } from "vitest";
 import { InputError } from "../../src/base/errors.ts";
 import { Random } from "../../src/base/random.ts";
-import { parseYoloLabels } from "../../src/evaluate/dataset.ts";
+import { parseYoloLabels } from "../../src/evaluate/yolo-labels.ts";
 import { parseDatasetYaml } from "../../src/evaluate/dataset-yaml.ts";
 import { type Code, randomCode } from "../../training/pictures/codes.ts";
 import { writeDataset } from "../../training/pictures/dataset.ts";
