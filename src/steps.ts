@@ -12,6 +12,7 @@ export { type BudgetInput, type BudgetResult, keepWithinBudget } from "./deploy/
 export { type CalibratedModel, calibratedFiles, openCalibrated } from "./deploy/calibrated.ts";
 export { Guard, type GuardOptions, guardEntries } from "./deploy/guard.ts";
 export { detectionFocus, detectionImportance } from "./deploy/importance.ts";
+export { measureOf } from "./deploy/measure.ts";
 export { mergePartials, partialNote } from "./deploy/partial.ts";
 export { stageTitles } from "./deploy/progress.ts";
 export {

@@ -5,8 +5,8 @@ import { FormatError, inContext } from "../base/errors.ts";
 import { brief, quote } from "../base/text.ts";
 import { type Mask, maskArea, maskFromCounts, maskFromOutlines, maskFromString } from "../detect/mask.ts";
 import { polygonArea } from "../detect/polygon.ts";
-import type { Task } from "../heads/manifest.ts";
 import type { GroundTruth } from "./rows.ts";
+import type { Measure } from "./similarity.ts";
 import { around } from "./yolo-labels.ts";
 
 /** A picture of a COCO instances file. */
@@ -134,22 +134,22 @@ const runsSchema = z.object({
 });
 
 /**
- * The object as a task compares it, in a picture of `size`: with its mask (`segment`), or with corners (`obb`, which are the only outline of four
+ * The object as a measure compares it, in a picture of `size`: with its mask, or with corners (which are the only outline of four
  * points). Throws FormatError that names the annotation where the file does not say them, or says them for another size.
  */
 export function cocoObject(
   object: CocoTruth,
-  task: Task,
+  measure: Measure,
   size: { width: number; height: number },
 ): GroundTruth {
   expectKind("cocoObject: object", object, "an object");
   expectKind("cocoObject: size", size, "an object");
   const { annotation, segmentation, ...truth } = object;
-  if (task === "segment") {
+  if (measure === "mask") {
     const mask = inContext(`annotations.${annotation}.segmentation`, () => maskOf(segmentation, size));
     return { ...truth, mask, area: truth.area ?? maskArea(mask) };
   }
-  if (task === "obb") {
+  if (measure === "corners") {
     const outlines = z.safeParse(outlinesSchema, segmentation);
     if (!outlines.success || outlines.data.length !== 1 || outlines.data[0].length !== 8) {
       throw new FormatError(

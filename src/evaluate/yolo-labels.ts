@@ -1,18 +1,18 @@
-/** Labelled objects of a picture from a YOLO label file, by the task that the labels are for. */
-import { expectKind } from "../base/arguments.ts";
+/** Labelled objects of a picture from a YOLO label file, by what it is compared by. */
+import { described, expectKind } from "../base/arguments.ts";
 import { FormatError, inContext, UsageError } from "../base/errors.ts";
 import { brief, counted } from "../base/text.ts";
 import { maskArea, maskFromOutlines } from "../detect/mask.ts";
 import { polygonArea } from "../detect/polygon.ts";
-import type { Task } from "../heads/manifest.ts";
 import type { GroundTruth, ImageId, TruePoint } from "./rows.ts";
+import type { Measure } from "./similarity.ts";
 
 /** How label files are read. */
 export interface YoloLabelOptions {
-  /** What the objects are to be: boxes, outlines (`segment`), boxes with key points (`pose`) or turned boxes (`obb`). Default `detect`. */
-  task?: Exclude<Task, "classify">;
+  /** What the objects are compared by: boxes, outlines (`mask`), boxes with key points or turned boxes (`corners`). Default `box`. */
+  measure?: Measure;
   /**
-   * Key points behind each box, for `pose`; for `detect` they are passed over. Where `values` (numbers for each point: x, y and whether
+   * Key points behind each box, for `points`; for `box` they are passed over. Where `values` (numbers for each point: x, y and whether
    * it is labelled) is missing, the length of a line tells, and lines of boxes alone are fine too.
    */
   keypoints?: { readonly count: number; readonly values?: 2 | 3 };
@@ -30,12 +30,12 @@ type Shape = Omit<GroundTruth, "image" | "category"> & { readonly isScored?: boo
 type Reader = (values: Values, size: Size, options: YoloLabelOptions) => Shape;
 
 /**
- * Objects of one picture from its YOLO label file, in pixels of the picture; lines hold fractions of its `size`. By task:
+ * Objects of one picture from its YOLO label file, in pixels of the picture; lines hold fractions of its `size`. By measure:
  *
- * - `detect`: `class cx cy w h`, or `class x y x y x y …`, an outline, of which the bounding box is taken;
- * - `segment`: an outline of at least three points, whose pixels are the mask;
- * - `pose`: a box and `x y` or `x y v` of each key point; v above 0, or without v a place that is not negative, is a labelled one;
- * - `obb`: `class x y x y x y x y`, the corners of a turned box.
+ * - `box`: `class cx cy w h`, or `class x y x y x y …`, an outline, of which the bounding box is taken;
+ * - `mask`: an outline of at least three points, whose pixels are the mask;
+ * - `points`: a box and `x y` or `x y v` of each key point; v above 0, or without v a place that is not negative, is a labelled one;
+ * - `corners`: `class x y x y x y x y`, the corners of a turned box.
  *
  * The same line counts once, as YOLOv5 has it. Boxes and outlines up to one pixel outside are clipped to 0..1; corners and
  * key points may be a hundredth outside, as ultralytics has it. A score as sixth value of a box is left out. Throws FormatError with
@@ -51,8 +51,13 @@ export function parseYoloLabels(
   expectKind("parseYoloLabels: text", text, "a string");
   expectKind("parseYoloLabels: size", size, "an object");
   expectKind("parseYoloLabels: options", options, "an object of options");
-  const read = Object.hasOwn(readers, options.task ?? "detect") && readers[options.task ?? "detect"];
-  if (!read) throw new UsageError(`parseYoloLabels: task ${brief(String(options.task))} has no label files`);
+  const { measure = "box", onNote } = options;
+  if (!Object.hasOwn(readers, measure)) {
+    throw new UsageError(
+      `parseYoloLabels: measure is ${described(measure)}, expected one of ${Object.keys(readers).join(", ")}`,
+    );
+  }
+  const read = readers[measure];
   const rows = new Map<string, GroundTruth>();
   let [scores, twice] = [0, 0];
   text.split(/\r\n|\r|\n/).forEach((line, i) => {
@@ -67,7 +72,6 @@ export function parseYoloLabels(
     if (rows.has(key)) twice++;
     else rows.set(key, { image, category, ...shape });
   });
-  const { onNote } = options;
   if (scores)
     onNote?.(`${where}: the sixth value of ${counted(scores, "line")} is taken for a score and ignored`);
   if (twice) onNote?.(`${where}: ${counted(twice, "line")} said again what another says, and counted once`);
@@ -134,8 +138,8 @@ class Values {
 
 const countOf = ({ length }: Values): string => `found ${length + 1} values`;
 
-const readers: { readonly [T in NonNullable<YoloLabelOptions["task"]>]: Reader } = {
-  detect(values, size, { keypoints }) {
+const readers: { readonly [M in Measure]: Reader } = {
+  box(values, size, { keypoints }) {
     const { length } = values;
     if (keypoints && length === 4 + keypoints.count * (keypoints.values ?? Number.NaN)) {
       return { box: boxOf(values.clipped(0, 4, size), size) };
@@ -149,7 +153,7 @@ const readers: { readonly [T in NonNullable<YoloLabelOptions["task"]>]: Reader }
     return readBox(values, size);
   },
 
-  segment(values, size) {
+  mask(values, size) {
     const { length } = values;
     if (length < 6 || length % 2) {
       const kind = length === 4 || length === 5 ? " (a box)" : "";
@@ -162,7 +166,7 @@ const readers: { readonly [T in NonNullable<YoloLabelOptions["task"]>]: Reader }
     return { box: around(outline), area: maskArea(mask), mask };
   },
 
-  pose(values, size, { keypoints }) {
+  points(values, size, { keypoints }) {
     if (!keypoints)
       throw new UsageError("parseYoloLabels: keypoints: expected how many key points an object has");
     const { count } = keypoints;
@@ -179,7 +183,7 @@ const readers: { readonly [T in NonNullable<YoloLabelOptions["task"]>]: Reader }
     return { box: boxOf(values.clipped(0, 4, size), size), points: readPoints(values, count, step, size) };
   },
 
-  obb(values, size) {
+  corners(values, size) {
     if (values.length !== 8) {
       throw new FormatError(
         `${countOf(values)}, expected 9: a class and the four corners of a turned box, "class x y x y x y x y"`,

@@ -19,6 +19,7 @@ import {
   cocoObject,
   type DatasetYaml,
   matchCategories,
+  measureOf,
   parseCocoInstances,
   parseDatasetYaml,
   parseYoloLabels,
@@ -294,9 +295,9 @@ async function yoloDataset(
     );
   }
   const idOf = idsBelow(where);
-  const { task, count, keypoints = { count }, onWarning: onNote } = options;
+  const { count, keypoints = { count }, onWarning: onNote } = options;
   const labelling: YoloLabelOptions = {
-    ...{ task: task === "classify" ? undefined : task, onNote },
+    ...{ measure: measureOf(options.heads ?? []), onNote },
     keypoints: keypoints.count ? keypoints : undefined,
   };
   const load = async (file: string, labelFile: string): Promise<EvaluationItem> => {
@@ -364,6 +365,7 @@ async function openCoco(file: string, options: Telling): Promise<Dataset> {
     const category = classes.get(row.category);
     if (category !== undefined) truths.get(row.image)?.push({ ...row, category });
   }
+  const measure = measureOf(options.heads ?? []);
   const load = async ({ id, fileName, ...size }: CocoInstances["images"][number]) => {
     const name = path.join(folder, fileName);
     const item = { id, ...sized(await readPicture(name)) };
@@ -373,7 +375,7 @@ async function openCoco(file: string, options: Telling): Promise<Dataset> {
         `${name}: ${item.width}x${item.height} pixels, but ${file} has boxes for ${width}x${height}`,
       );
     }
-    const objectOf = (row: CocoTruth) => inContext(file, () => cocoObject(row, options.task, item));
+    const objectOf = (row: CocoTruth) => inContext(file, () => cocoObject(row, measure, item));
     return { ...item, truth: truths.get(id)?.map(objectOf) };
   };
   const entries = images.map((image) => ({ name: image.fileName, read: () => load(image) }));
