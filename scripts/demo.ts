@@ -9,6 +9,7 @@ import { existsSync, readdirSync, rmSync } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { drawDetections, listPictures, load, type Picture, readPicture, writePicture } from "ncnnkit/node";
+import { scaledDetection } from "ncnnkit/steps";
 import { writeDataset } from "../training/pictures/dataset.ts";
 
 const { values } = parseArgs({
@@ -93,10 +94,7 @@ async function compare(pictures: readonly string[], folder: string, int8Folder: 
     const drawn: Picture[] = [];
     for (const model of models) {
       const detections = await model.detect(picture, { size });
-      const moved = detections.map(({ box, ...rest }) => ({
-        ...rest,
-        box: { x: box.x * 2, y: box.y * 2, width: box.width * 2, height: box.height * 2 },
-      }));
+      const moved = detections.map((each) => scaledDetection(each, picture, large));
       drawn.push(drawDetections(large, moved));
     }
     await writePicture(path.join(folder, path.basename(file)), sideBySide(drawn[0], drawn[1], 8));

@@ -13,13 +13,14 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import {
   convert,
-  type Detection,
   deploy,
   type EvaluationEntry,
   evaluateModels,
+  isObject,
   load,
   type Model,
   modelFiles,
+  type ObjectDetection,
   type OpenedModel,
   open,
   openDataset,
@@ -126,7 +127,7 @@ async function benchmarkModels(folder: string): Promise<Subject[]> {
   );
 }
 
-const cornersOf = ({ classId, score, box: { x, y, width, height } }: Detection): Row => [
+const cornersOf = ({ classId, score, box: { x, y, width, height } }: ObjectDetection): Row => [
   ...[classId, score, x, y, x + width, y + height],
 ];
 
@@ -170,7 +171,7 @@ class Comparison {
 
 async function boxesOf(model: Model, file: string, { confidence, iou, size }: Subject): Promise<Row[]> {
   const options = { confidence: confidence - slack, iou, maxDetections: 10_000, size };
-  return (await model.detect(await readPicture(file), options)).map(cornersOf);
+  return (await model.detect(await readPicture(file), options)).filter(isObject).map(cornersOf);
 }
 
 /** Boxes of `model` against the reference of the subject, or against those of another model. */

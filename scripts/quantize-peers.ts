@@ -15,6 +15,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { type EvaluationItem, readEntries } from "../src/deploy/evaluate.ts";
 import { evaluationOptions, postprocess } from "../src/detect/detect.ts";
+import { isObject } from "../src/detect/detection.ts";
 import { type Transform, toTensor } from "../src/detect/letterbox.ts";
 import { evaluateCoco } from "../src/evaluate/coco-ap.ts";
 import { fidelity } from "../src/evaluate/fidelity.ts";
@@ -96,7 +97,9 @@ function detections({ heads, labels, pictures }: Index, folder: string): Detecti
   return pictures.flatMap(({ name, transform }) => {
     const arrays = blobsOf(heads).map((blob, i) => [blob, readArray(path.join(folder, `${name}.${i}.npy`))]);
     const found = postprocess(Object.fromEntries(arrays), { heads, labels }, transform, evaluationOptions);
-    return found.map(({ classId, score, box }) => ({ image: name, category: classId, score, box }));
+    return found
+      .filter(isObject)
+      .map(({ classId, score, box }) => ({ image: name, category: classId, score, box }));
   });
 }
 

@@ -10,7 +10,7 @@
  */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Detection, type OpenedModel, open, readPicture } from "../src/node.ts";
+import { isObject, type ObjectDetection, type OpenedModel, open, readPicture } from "../src/node.ts";
 import { convert } from "../src/open/convert.ts";
 import { type Model, startModel } from "../src/open/model.ts";
 
@@ -52,7 +52,7 @@ function overlapOf([, , ax, ay, ar, ab]: Row, [, , bx, by, br, bb]: Row): number
   return common / ((ar - ax) * (ab - ay) + (br - bx) * (bb - by) - common);
 }
 
-const rowOf = ({ classId, score, box: { x, y, width, height } }: Detection): Row => [
+const rowOf = ({ classId, score, box: { x, y, width, height } }: ObjectDetection): Row => [
   classId,
   score,
   x,
@@ -98,7 +98,7 @@ async function check(
       maxDetections: 10000,
       size,
     });
-    parts.push(compare(rows, found.map(rowOf)));
+    parts.push(compare(rows, found.filter(isObject).map(rowOf)));
   }
   const sum = (pick: (part: Comparison) => number): number => parts.reduce((a, part) => a + pick(part), 0);
   return {

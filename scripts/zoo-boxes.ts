@@ -8,6 +8,7 @@
  */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { isObject } from "../src/detect/detection.ts";
 import { parseParam, printParam, writeWeights } from "../src/formats/ncnn/index.ts";
 import { zoo } from "../src/zoo/index.ts";
 import { runNetwork } from "../test/zoo/_boxes.ts";
@@ -38,9 +39,11 @@ for (const { name, size, build } of zoo.filter((network) => pattern.test(network
       shape,
       values: [...data],
     }));
-    const boxes = detections.map(({ classId, score, box: { x, y, width, height } }) => [
-      ...[classId, score, x, y, x + width, y + height],
-    ]);
+    const boxes = detections
+      .filter(isObject)
+      .map(({ classId, score, box: { x, y, width, height } }) => [
+        ...[classId, score, x, y, x + width, y + height],
+      ]);
     index.push({ name, seed, size, input: blob, shape: input.shape, outputs: found, boxes });
     console.log(`${name}: seed ${seed}, ${Object.keys(outputs).join(" ")}, ${boxes.length} boxes`);
     break;

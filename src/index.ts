@@ -33,10 +33,24 @@ export {
 export type { DeployOptions, DeployPictures } from "./deploy/job.ts";
 export type { DeployProgress, DeployStage } from "./deploy/progress.ts";
 export { quantizeModel } from "./deploy/quantize.ts";
-export type { Box, Detection, DetectOptions, Point } from "./detect/detect.ts";
+export type { DetectOptions } from "./detect/detect.ts";
+export {
+  type Box,
+  type ClassifiedPicture,
+  type DetectedObject,
+  type Detection,
+  isObject,
+  type ObjectDetection,
+  type OrientedObject,
+  type Point,
+  type PosedObject,
+  type SegmentedObject,
+} from "./detect/detection.ts";
 export { type DrawOptions, drawDetections } from "./detect/draw.ts";
 export type { InputOptions, Transform } from "./detect/letterbox.ts";
+export type { Mask } from "./detect/mask.ts";
 export type { Picture } from "./detect/picture.ts";
+export type { RotatedBox } from "./detect/rotated.ts";
 export type { BackendName as Backend, Session, SessionOptions } from "./engine/session.ts";
 export type { Change } from "./evaluate/bootstrap.ts";
 export type { ClassResult, CocoResult } from "./evaluate/coco-ap.ts";

@@ -1,4 +1,6 @@
-/** Boxes and labels over the picture, sharp at any size of the stage. */
+/** What was found over the picture, sharp at any size of the stage. */
+import { isObject, type Mask, type Point } from "../src/index.ts";
+import { cornersOf, leastShown, limbsOf } from "../src/steps.ts";
 import type { ShownBox } from "./protocol.ts";
 
 export interface Shown {
@@ -9,8 +11,8 @@ export interface Shown {
   mirrored: boolean;
 }
 
-/** Points that are seen less surely are not drawn. */
-const leastShown = 0.5;
+/** How much of the colour of a mask is seen, 0..255. */
+const maskOpacity = 115;
 
 /** A frame shown as it is; taking it costs nothing, since it is handed on and not copied. */
 export class Still {
@@ -32,6 +34,8 @@ export class Still {
 export class Overlay {
   private readonly canvas: HTMLCanvasElement;
   private shown: Shown | undefined;
+  /** All masks of what is shown, in pixels of the picture. */
+  private masks: HTMLCanvasElement | undefined;
 
   constructor(canvas: HTMLCanvasElement) {
     this.canvas = canvas;
@@ -40,6 +44,7 @@ export class Overlay {
 
   show(shown: Shown | undefined): void {
     this.shown = shown;
+    this.masks = shown && masksOf(shown);
     this.draw();
   }
 
@@ -59,26 +64,102 @@ export class Overlay {
     context.lineWidth = Math.max(2 * ratio, 1.5);
     context.font = `600 ${12 * ratio}px system-ui, sans-serif`;
     context.textBaseline = "middle";
-    const placed = shown.boxes.map((found) => {
+    const across = (x: number): number => left + (shown.mirrored ? shown.width - x : x) * scale;
+    const down = (y: number): number => top + y * scale;
+    if (this.masks) {
+      context.save();
+      context.translate(across(0), top);
+      context.scale(shown.mirrored ? -scale : scale, scale);
+      context.drawImage(this.masks, 0, 0);
+      context.restore();
+    }
+    const plates: Place[] = [];
+    const placed = shown.boxes.filter(isObject).map((found) => {
       const { box } = found;
-      const x = left + (shown.mirrored ? shown.width - box.x - box.width : box.x) * scale;
-      const place = { x, y: top + box.y * scale, width: box.width * scale, height: box.height * scale };
+      const x = across(shown.mirrored ? box.x + box.width : box.x);
+      const place = { x, y: down(box.y), width: box.width * scale, height: box.height * scale };
       context.strokeStyle = found.color;
-      context.strokeRect(place.x, place.y, place.width, place.height);
       context.fillStyle = found.color;
+      if (found.task === "obb") strokeCorners(context, cornersOf(found.rotated), across, down);
+      else context.strokeRect(place.x, place.y, place.width, place.height);
       const radius = Math.min(2.5 * ratio, Math.max(place.width / 16, 1));
-      for (const { x: across, y: down, score = 1 } of found.points ?? []) {
-        if (score < leastShown) continue;
-        const from = shown.mirrored ? shown.width - across : across;
-        context.beginPath();
-        context.arc(left + from * scale, top + down * scale, radius, 0, 2 * Math.PI);
-        context.fill();
-      }
+      if (found.task === "pose") drawPose(context, found.points, radius, across, down);
       return { found, place };
     });
     // Best first; a label that would cover a better one is left out.
-    const plates: Place[] = [];
     for (const { found, place } of placed) drawLabel(context, found, place, ratio, plates);
+    // Classes of the whole picture, one below the other.
+    const corner = { x: left + 8 * ratio, width: 0, height: 0 };
+    shown.boxes
+      .filter((found) => !isObject(found))
+      .forEach((found, i) => {
+        drawLabel(context, found, { ...corner, y: top + (26 + 22 * i) * ratio }, ratio, plates);
+      });
+  }
+}
+
+/** A place of the picture on the canvas. */
+type Along = (value: number) => number;
+
+function strokeCorners(
+  context: CanvasRenderingContext2D,
+  corners: readonly number[],
+  across: Along,
+  down: Along,
+): void {
+  context.beginPath();
+  for (let i = 0; i < corners.length; i += 2) context.lineTo(across(corners[i]), down(corners[i + 1]));
+  context.closePath();
+  context.stroke();
+}
+
+/** Points as dots, and the lines between them where it is known which belong together. */
+function drawPose(
+  context: CanvasRenderingContext2D,
+  points: readonly Point[],
+  radius: number,
+  across: Along,
+  down: Along,
+): void {
+  const isSeen = ({ score = 1 }: Point): boolean => score >= leastShown;
+  for (const [from, to] of limbsOf(points.length)) {
+    const [a, b] = [points[from], points[to]];
+    if (!isSeen(a) || !isSeen(b)) continue;
+    context.beginPath();
+    context.moveTo(across(a.x), down(a.y));
+    context.lineTo(across(b.x), down(b.y));
+    context.stroke();
+  }
+  for (const { x, y } of points.filter(isSeen)) {
+    context.beginPath();
+    context.arc(across(x), down(y), radius, 0, 2 * Math.PI);
+    context.fill();
+  }
+}
+
+/** A picture of all masks, the best on top; nothing where there are none. */
+function masksOf({ boxes, width, height }: Shown): HTMLCanvasElement | undefined {
+  const segments = boxes.flatMap((found) => (found.task === "segment" ? [found] : []));
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [width, height];
+  const context = segments.length ? canvas.getContext("2d") : null;
+  if (!context) return undefined;
+  const image = context.createImageData(width, height);
+  const pixels = new Uint32Array(image.data.buffer);
+  for (const { mask, color } of segments.reverse()) {
+    const [red, green, blue] = (color.match(/\d+/g) ?? []).map(Number);
+    fillMask(pixels, mask, new Uint32Array(Uint8Array.of(red, green, blue, maskOpacity).buffer)[0]);
+  }
+  context.putImageData(image, 0, 0);
+  return canvas;
+}
+
+function fillMask(pixels: Uint32Array, { size: [height, width], counts }: Mask, value: number): void {
+  for (let i = 1, at = counts[0]; i < counts.length; i += 2) {
+    for (const end = at + counts[i]; at < end; at++) {
+      pixels[(at % height) * width + Math.floor(at / height)] = value;
+    }
+    at += counts[i + 1] ?? 0;
   }
 }
 

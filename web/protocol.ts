@@ -6,9 +6,7 @@ import type { FamilyName } from "../src/steps.ts";
 export type Precision = "fp32" | "int8";
 
 /** A detection with the colour of its class, as CSS. */
-export interface ShownBox extends Detection {
-  color: string;
-}
+export type ShownBox = Detection & { color: string };
 
 export interface ModelFacts {
   id: number;

@@ -1,5 +1,6 @@
 /** What was found and how long it took, as texts and numbers. */
 
+import { type Box, isObject } from "../src/index.ts";
 import { Chart } from "./chart.ts";
 import { anElement, byId, make } from "./dom.ts";
 import type { DetectReply, Milliseconds, ShownBox } from "./protocol.ts";
@@ -7,6 +8,9 @@ import type { DetectReply, Milliseconds, ShownBox } from "./protocol.ts";
 /** Numbers that change with every frame cannot be read. */
 const numbersEvery = 250;
 const rateWindow = 2000;
+
+/** Where the class of a whole picture is. */
+const nowhere: Partial<Box> = {};
 
 const short = (value: number): string => value.toFixed(value < 100 ? 1 : 0);
 
@@ -86,8 +90,10 @@ export class Results {
   private writeTable(): void {
     if (!this.table.open) return;
     anElement("rows").replaceChildren(
-      ...this.boxes.map(({ label, score, box }) => {
-        const values = [box.x, box.y, box.width, box.height].map((value) => value.toFixed(1));
+      ...this.boxes.map((found) => {
+        const { label, score } = found;
+        const { x, y, width, height } = isObject(found) ? found.box : nowhere;
+        const values = [x, y, width, height].map((value) => value?.toFixed(1) ?? "–");
         return make("tr", {}, ...[label, score.toFixed(3), ...values].map((text) => make("td", {}, text)));
       }),
     );

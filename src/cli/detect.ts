@@ -1,7 +1,14 @@
-/** `ncnnkit detect`: boxes on pictures. */
+/** `ncnnkit detect`: what is on pictures. */
 import { counted, visible } from "../base/text.ts";
 import { expandPaths, type FoundFile } from "../node/paths.ts";
-import { inFilePixels, type ResultNames, resultNames, resultRows, writeResult } from "../node/results.ts";
+import {
+  dotaFiles,
+  inFilePixels,
+  type ResultNames,
+  resultNames,
+  resultRows,
+  writeResult,
+} from "../node/results.ts";
 import {
   type Detection,
   type FilePicture,
@@ -11,7 +18,7 @@ import {
   UsageError,
   writeFiles,
 } from "../node.ts";
-import type { CocoRow, Model } from "../steps.ts";
+import { type CocoRow, cornersOf, type Model, maskText, taskOf } from "../steps.ts";
 import { choice, command, flag, type OptionsOf, option } from "./command.ts";
 import { loadNamed, modelOptions, warnAssumptions } from "./names.ts";
 import { engineOptions, jsonOption, numberIn } from "./options.ts";
@@ -19,8 +26,9 @@ import { startProgress } from "./progress.ts";
 import { printJson, type Terminal, warn } from "./terminal.ts";
 
 const notes = `
-Prints a line per box: label, score, and x, y, width, height in pixels of the picture. Landmarks, where the model has
-some, are drawn as dots and are in --json and --save.
+Prints a line per object: label, score, and x, y, width, height in pixels of the picture. Turned boxes are their middle,
+width, height and angle in degrees, clockwise. Of a model that sorts pictures a line is a class and its score. Masks,
+key points and corners are drawn, and are in --json and --save.
 
 Examples:
   ncnnkit detect yolov5ss.pt photo.jpg --out out/
@@ -32,15 +40,20 @@ function parseClasses(text: string): (string | number)[] {
 }
 
 const options = {
-  out: option("--out <dir>", "write the pictures with their boxes here"),
-  save: choice("--save <format>", "also write boxes to --out: YOLO text files, or COCO results", [
-    "txt",
-    "coco",
-  ]),
+  out: option("--out <dir>", "write the pictures with what was found here"),
+  save: choice(
+    "--save <format>",
+    "also write it to --out: YOLO text files, COCO results, DOTA's files of turned boxes",
+    ["txt", "coco", "dota"],
+  ),
   ...jsonOption,
-  confidence: option("--conf <p>", "least score", numberIn(0, 1), 0.25),
+  confidence: option("--conf <p>", "least score (default: 0.25; for classes of pictures 0)", numberIn(0, 1)),
   iou: option("--iou <p>", "overlap above which the weaker box goes", numberIn(0, 1), 0.45),
-  maxDetections: option("--max-det <n>", "most boxes per picture", numberIn(0, 100_000, true), 300),
+  maxDetections: option(
+    "--max-det <n>",
+    "most objects per picture (default: 300), or classes (default: 5)",
+    numberIn(0, 100_000, true),
+  ),
   classes: option("--classes <list>", "only these classes: names or numbers, comma between", parseClasses),
   rectangle: flag("--rect", "pad to the next multiple of the stride only: faster on oblong pictures"),
   agnostic: flag("--agnostic", "boxes of different classes suppress each other"),
@@ -91,9 +104,23 @@ async function run(
   try {
     warnAssumptions(modelFile, model, terminal);
     model.requireHeads();
+    checkSave(model, options);
     await detectAll(model, files, targets, options, terminal);
   } finally {
     model.close();
+  }
+}
+
+/** What has no form in the format is refused before anything is computed. */
+function checkSave({ manifest }: Model, { save }: Options): void {
+  const task = taskOf(manifest.heads);
+  if (save === "dota" && task !== "obb") {
+    throw new UsageError(
+      `--save dota is for models of turned boxes; ${manifest.name} is of the task "${task}": use txt${task === "classify" ? "" : " or coco"}`,
+    );
+  }
+  if (save === "coco" && task === "classify") {
+    throw new UsageError(`--save coco is for objects; ${manifest.name} sorts whole pictures: use txt`);
   }
 }
 
@@ -106,6 +133,7 @@ async function detectAll(
 ): Promise<void> {
   const results: Result[] = [];
   const rows: CocoRow[] = [];
+  const named: { name: string | number; detections: Detection[] }[] = [];
   const failed: { file: string; error: string }[] = [];
   const progress = startProgress(terminal);
   try {
@@ -122,7 +150,9 @@ async function detectAll(
         if (options.out && targets) {
           const { detections } = result;
           result.written = await writeResult(detections, picture, options.out, targets[i], options.save);
-          rows.push(...resultRows(detections, targets[i], model.manifest.labels));
+          if (options.save === "coco")
+            rows.push(...resultRows(detections, targets[i], model.manifest.labels));
+          named.push({ name: targets[i].imageId, detections });
         }
         if (!options.json) terminal.out(boxLines(result, files.length > 1));
       }
@@ -134,6 +164,9 @@ async function detectAll(
   if (!results.length) throw new InputError(`none of the ${files.length} pictures could be read`);
   if (options.out && options.save === "coco") {
     await writeFiles(options.out, { "detections.json": JSON.stringify(rows) });
+  }
+  if (options.out && options.save === "dota") {
+    await writeFiles(options.out, dotaFiles(named, model.manifest.labels));
   }
   if (options.json) printJson(terminal, toJson(model, results, failed));
   else terminal.err(`${closing(results, failed.length, options)}\n`);
@@ -171,14 +204,21 @@ async function detectOne(
   return { file: file.path, width, height, milliseconds, detections: inFile };
 }
 
-/** `label score x y width height` a line, with the file in front where there are several. */
+/** `label score` and where it is, a line each, with the file in front where there are several. */
 function boxLines({ file, detections }: Result, several: boolean): string {
   return detections
-    .map(({ label, score, box }) => {
-      const numbers = [box.x, box.y, box.width, box.height].map((value) => value.toFixed(1));
-      return `${several ? `${visible(file)}: ` : ""}${visible(label)} ${score.toFixed(3)} ${numbers.join(" ")}\n`;
+    .map((found) => {
+      const numbers = placeOf(found).map((value) => ` ${value.toFixed(1)}`);
+      const name = several ? `${visible(file)}: ` : "";
+      return `${name}${visible(found.label)} ${found.score.toFixed(3)}${numbers.join("")}\n`;
     })
     .join("");
+}
+
+function placeOf(found: Detection): number[] {
+  if (found.task === "classify") return [];
+  const { x, y, width, height } = found.task === "obb" ? found.rotated : found.box;
+  return [x, y, width, height, ...(found.task === "obb" ? [(found.rotated.angle * 180) / Math.PI] : [])];
 }
 
 const round = (value: number, digits: number): number => Number(value.toFixed(digits));
@@ -188,21 +228,11 @@ const rounded = (record: object, digits: number): Record<string, number> =>
 function toJson(model: Model, results: readonly Result[], failed: readonly unknown[]): unknown {
   const images = results.map((result) => ({
     ...result,
-    detections: result.detections.map(({ label, classId, score, box, points }) => ({
-      label,
-      classId,
-      score: round(score, 5),
-      box: rounded(box, 2),
-      ...(points && {
-        points: points.map(({ score: seen, ...place }) => ({
-          ...rounded(place, 2),
-          ...(seen !== undefined && { score: round(seen, 5) }),
-        })),
-      }),
-    })),
+    detections: result.detections.map(detectionJson),
   }));
   return {
     model: model.manifest.name,
+    task: taskOf(model.manifest.heads),
     backend: model.backend,
     images,
     failed,
@@ -210,11 +240,41 @@ function toJson(model: Model, results: readonly Result[], failed: readonly unkno
   };
 }
 
+function detectionJson(found: Detection): unknown {
+  const { task, label, classId, score } = found;
+  const json = { task, label, classId, score: round(score, 5) };
+  if (found.task === "classify") return json;
+  const withBox = { ...json, box: rounded(found.box, 2) };
+  switch (found.task) {
+    case "segment":
+      return { ...withBox, mask: maskText(found.mask) };
+    case "pose":
+      return {
+        ...withBox,
+        points: found.points.map(({ score: seen, ...place }) => ({
+          ...rounded(place, 2),
+          ...(seen !== undefined && { score: round(seen, 5) }),
+        })),
+      };
+    case "obb": {
+      const { angle, ...place } = found.rotated;
+      return {
+        ...withBox,
+        rotated: { ...rounded(place, 2), angle: round(angle, 5) },
+        corners: cornersOf(found.rotated).map((value) => round(value, 2)),
+      };
+    }
+    default:
+      return withBox;
+  }
+}
+
 function closing(results: readonly Result[], failed: number, { out }: Options): string {
-  const boxes = results.reduce((sum, { detections }) => sum + detections.length, 0);
+  const found = results.reduce((sum, { detections }) => sum + detections.length, 0);
+  const isSorted = results.some(({ detections }) => detections.some(({ task }) => task === "classify"));
   const time = results.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
   return [
-    `${counted(boxes, "box")} on ${counted(results.length, "picture")}`,
+    `${counted(found, isSorted ? "class" : "box")} on ${counted(results.length, "picture")}`,
     `${Math.round(time / results.length)} ms each`,
     ...(failed ? [`${counted(failed, "picture")} skipped`] : []),
     ...(out ? [`written to ${out}`] : []),

@@ -4,15 +4,17 @@
  */
 import { expectKind } from "../base/arguments.ts";
 import { GraphError, InputError, UsageError } from "../base/errors.ts";
-import { type Detection, evaluationOptions, postprocess } from "../detect/detect.ts";
+import { evaluationOptions, postprocess } from "../detect/detect.ts";
+import { type Detection, isObject, scaledDetection } from "../detect/detection.ts";
 import { toTensor } from "../detect/letterbox.ts";
 import type { Picture } from "../detect/picture.ts";
+import { cornersOf } from "../detect/rotated.ts";
 import { apChange, type Change } from "../evaluate/bootstrap.ts";
 import { type CocoResult, evaluateClasses } from "../evaluate/coco-ap.ts";
 import { type Fidelity, FidelityTally } from "../evaluate/fidelity.ts";
 import { Comparison } from "../evaluate/matching.ts";
 import type { DetectionRow, GroundTruth, ImageId } from "../evaluate/rows.ts";
-import { similarityOf } from "../evaluate/similarity.ts";
+import { boxSimilarity } from "../evaluate/similarity.ts";
 import { blobsOf } from "../heads/index.ts";
 import type { ModelInput } from "../heads/manifest.ts";
 import type { Tensor } from "../ir/tensor.ts";
@@ -200,7 +202,7 @@ const mostDetections = 100;
 class Run {
   readonly model: Model;
   private readonly rows: DetectionRow[] = [];
-  private readonly compared = new Comparison(similarityOf("box"), mostDetections);
+  private readonly compared = new Comparison(boxSimilarity, mostDetections);
   private readonly fidelity = new FidelityTally();
   private readonly sums: Milliseconds = { preprocess: 0, inference: 0, postprocess: 0 };
 
@@ -252,9 +254,8 @@ class Run {
     this.sums.preprocess += times[1] - times[0];
     this.sums.inference += times[2] - times[1];
     this.sums.postprocess += times[3] - times[2];
-    const sx = (item.width ?? picture.width) / picture.width;
-    const sy = (item.height ?? picture.height) / picture.height;
-    return detections.map((detection) => rowOf(id, detection, sx, sy));
+    const size = { width: item.width ?? picture.width, height: item.height ?? picture.height };
+    return detections.map((detection) => rowOf(id, scaledDetection(detection, picture, size)));
   }
 
   /** `first` is the model that this one is compared with. */
@@ -276,12 +277,20 @@ class Run {
   }
 }
 
-/** A detection as a row of a result, in another scale than the picture's where one is given. */
-export function rowOf(image: ImageId, { classId, score, box }: Detection, sx = 1, sy = 1): DetectionRow {
-  return {
-    image,
-    category: classId,
-    score,
-    box: { x: box.x * sx, y: box.y * sy, width: box.width * sx, height: box.height * sy },
-  };
+/** A detection as a row of a result. The box of a class of the whole picture is a square of 1. */
+export function rowOf(image: ImageId, detection: Detection): DetectionRow {
+  const { classId: category, score } = detection;
+  const row = { image, category, score };
+  if (!isObject(detection)) return { ...row, box: { x: 0, y: 0, width: 1, height: 1 } };
+  const found = { ...row, box: detection.box };
+  switch (detection.task) {
+    case "segment":
+      return { ...found, mask: detection.mask };
+    case "pose":
+      return { ...found, points: detection.points };
+    case "obb":
+      return { ...found, corners: cornersOf(detection.rotated) };
+    default:
+      return found;
+  }
 }

@@ -4,50 +4,26 @@ import { described, expectKind } from "../base/arguments.ts";
 import { UsageError } from "../base/errors.ts";
 import { brief } from "../base/text.ts";
 import { Candidates } from "../heads/candidates.ts";
-import { decodeHead, needsNms } from "../heads/index.ts";
+import { decodeHead, needsNms, taskOf } from "../heads/index.ts";
 import type { Manifest } from "../heads/manifest.ts";
 import type { Tensor } from "../ir/tensor.ts";
+import { maskAt } from "./_mask-at.ts";
+import type { Box, Detection, Point } from "./detection.ts";
 import { type Transform, toSource } from "./letterbox.ts";
-import { nms } from "./nms.ts";
+import { nms, rotatedAt } from "./nms.ts";
+import { cornersOf, type RotatedBox, scaledRotated } from "./rotated.ts";
 
-/** Left top corner and extent, in pixels of the original picture. */
-export interface Box {
-  x: number;
-  y: number;
-  width: number;
-  height: number;
-}
-
-/** A landmark or key point, in pixels of the original picture; it may lie outside of it. */
-export interface Point {
-  x: number;
-  y: number;
-  /** How surely it is seen, 0..1, where the model says so. */
-  score?: number;
-}
-
-/** One object that was found. */
-export interface Detection {
-  label: string;
-  /** Index of the label. */
-  classId: number;
-  /** objectness · class probability, 0..1. */
-  score: number;
-  /** Clipped to the picture. */
-  box: Box;
-  /** In the order of the model, as many for each object; missing where the model has none. */
-  points?: Point[];
-}
-
-/** Which boxes count. */
+/** What counts. */
 export interface DetectOptions {
-  /** Least score, 0..1; default 0.25. */
+  /** Least score, 0..1; default 0.25, for classes of pictures 0. */
   confidence?: number;
   /** Overlap above which the weaker of two boxes is dropped, 0..1; default 0.45. */
   iou?: number;
-  /** Most boxes per picture; default 300. */
+  /** Most boxes per picture; default 300. For classes of pictures the best so many; default 5. */
   maxDetections?: number;
-  /** Every class of a box that passes counts, as when YOLOv5 measures accuracy; default only the best. */
+  /**
+   * Every class of a box that passes counts, as when YOLOv5 measures accuracy; default only the best. Classes of pictures always do.
+   */
   multiLabel?: boolean;
   /** Boxes of different classes suppress each other; default no. */
   agnostic?: boolean;
@@ -79,10 +55,11 @@ export function postprocess(
   expectKind("postprocess: manifest.labels", manifest.labels, "a list");
   expectKind("postprocess: transform", transform, "an object");
   expectKind("postprocess: options", options, "an object of options");
+  const isSorting = manifest.heads.length > 0 && taskOf(manifest.heads) === "classify";
   const {
-    confidence = 0.25,
+    confidence = isSorting ? 0 : 0.25,
     iou = 0.45,
-    maxDetections = 300,
+    maxDetections = isSorting ? 5 : 300,
     multiLabel = false,
     agnostic = false,
   } = options;
@@ -102,39 +79,67 @@ export function postprocess(
   const { width, height } = transform;
   const allowed = allowedClasses(options.classes, labels);
   const candidates = new Candidates();
-  const decoding = { confidence, multiLabel, allowed, width, height };
+  const decoding = { confidence, multiLabel: multiLabel || isSorting, allowed, width, height };
   for (const head of heads) decodeHead(head, outputs, labels.length, decoding, candidates);
   const kept = nms(candidates, { iou: needsNms(heads) ? iou : 1, maxDetections, agnostic });
-  // A box that lies wholly in the border has nothing left after clipping.
-  return kept
-    .map((i) => detectionAt(candidates, i, labels, transform))
-    .filter(({ box }) => box.width > 0 && box.height > 0);
+  return kept.flatMap((i) => detectionAt(candidates, i, labels, transform, isSorting) ?? []);
 }
 
+/** Nothing for a box that lies wholly in the border, and for a mask without pixels. */
 function detectionAt(
-  { boxes, scores, classes, parts }: Candidates,
+  candidates: Candidates,
   i: number,
   labels: readonly string[],
   transform: Transform,
-): Detection {
-  const clamp = (value: number, limit: number) => Math.min(Math.max(value, 0), limit);
-  const [x0, y0] = toSource(transform, boxes[i * 4], boxes[i * 4 + 1]);
-  const [x1, y1] = toSource(transform, boxes[i * 4 + 2], boxes[i * 4 + 3]);
-  const x = clamp(x0, transform.sourceWidth);
-  const y = clamp(y0, transform.sourceHeight);
-  const width = clamp(x1, transform.sourceWidth) - x;
-  const height = clamp(y1, transform.sourceHeight) - y;
+  isSorting: boolean,
+): Detection | undefined {
+  const { boxes, scores, classes, parts } = candidates;
   const found = { label: labels[classes[i]], classId: classes[i], score: scores[i] };
-  const box = { x, y, width, height };
-  const points = parts[i]?.points;
-  return points ? { ...found, box, points: pointsAt(points, transform) } : { ...found, box };
+  if (isSorting) return { task: "classify", ...found };
+  const { points, mask, angle } = parts[i] ?? {};
+  const [x0, y0, x1, y1] = boxes.subarray(i * 4, i * 4 + 4);
+  const rotated = angle === undefined ? undefined : rotatedInSource(rotatedAt(candidates, i), transform);
+  const corners = rotated
+    ? cornersOf(rotated)
+    : [...toSource(transform, x0, y0), ...toSource(transform, x1, y1)];
+  const box = boxAbout(corners, transform);
+  if (!(box.width > 0 && box.height > 0)) return undefined;
+  if (rotated) return { task: "obb", ...found, box, rotated };
+  if (points) return { task: "pose", ...found, box, points: pointsAt(points, transform) };
+  if (!mask) return { task: "detect", ...found, box };
+  const pixels = maskAt(mask, box, transform);
+  return pixels.counts.length > 1 ? { task: "segment", ...found, box, mask: pixels } : undefined;
+}
+
+const clamp = (value: number, limit: number): number => Math.min(Math.max(value, 0), limit);
+
+/** The least box about corners `x y x y …`, clipped to the picture. */
+function boxAbout(corners: ArrayLike<number>, { sourceWidth, sourceHeight }: Transform): Box {
+  let [left, top, right, bottom] = [sourceWidth, sourceHeight, 0, 0];
+  for (let i = 0; i < corners.length; i += 2) {
+    const [x, y] = [clamp(corners[i], sourceWidth), clamp(corners[i + 1], sourceHeight)];
+    [left, top, right, bottom] = [
+      Math.min(left, x),
+      Math.min(top, y),
+      Math.max(right, x),
+      Math.max(bottom, y),
+    ];
+  }
+  return { x: left, y: top, width: right - left, height: bottom - top };
+}
+
+function rotatedInSource(box: RotatedBox, transform: Transform): RotatedBox {
+  const [x, y] = toSource(transform, box.x, box.y);
+  return { ...scaledRotated(box, 1 / transform.scaleX, 1 / transform.scaleY), x, y };
 }
 
 function pointsAt(points: Float64Array, transform: Transform): Point[] {
+  const { sourceWidth, sourceHeight } = transform;
   return Array.from({ length: points.length / 3 }, (_, i) => {
     const [x, y] = toSource(transform, points[3 * i], points[3 * i + 1]);
     const score = points[3 * i + 2];
-    return Number.isNaN(score) ? { x, y } : { x, y, score };
+    if (Number.isNaN(score)) return { x, y };
+    return { x: clamp(x, sourceWidth), y: clamp(y, sourceHeight), score };
   });
 }
 

@@ -1,22 +1,29 @@
 /** Draws detections into a picture with plain pixels, so that Node and browser give the same result. */
 import { expectKind } from "../base/arguments.ts";
+import { type Color, fillDot, fillRect, strokeBox, strokeLine, strokePolygon, tint } from "./_canvas.ts";
 import { glyphHeight, glyphRows, glyphWidth } from "./_font.ts";
-import type { Detection } from "./detect.ts";
+import { type Detection, isObject, type Point } from "./detection.ts";
 import { checkPicture, type Picture } from "./picture.ts";
+import { cornersOf } from "./rotated.ts";
+import { leastShown, limbsOf } from "./skeleton.ts";
 
-/** How boxes are drawn. */
+/** How detections are drawn. */
 export interface DrawOptions {
   /** Line width in pixels; by default grows with the picture. */
   lineWidth?: number;
   /** Pixels per pixel of the 5x7 font, 0 for no text; by default grows with the picture. */
   textScale?: number;
-  /** Text of a box; default `person 0.87`. Characters beyond ASCII become `?`. */
+  /** Text of a detection; default `person 0.87`. Characters beyond ASCII become `?`. */
   text?(detection: Detection): string;
 }
 
-type Color = readonly [red: number, green: number, blue: number];
+/** How much of the colour of a mask is seen on the picture. */
+const maskOpacity = 0.45;
 
-/** An RGBA copy of the picture with a box, its points and a label for each detection, the best on top. */
+/**
+ * An RGBA copy of the picture with what was found, the best on top: boxes (as they are turned), masks, points and skeletons, each
+ * with a label; classes of the picture as lines of text at the left top.
+ */
 export function drawDetections(
   picture: Picture,
   detections: readonly Detection[],
@@ -30,19 +37,40 @@ export function drawDetections(
   const lineWidth = options.lineWidth ?? Math.max(Math.round(side * 0.003), 2);
   const scale = options.textScale ?? Math.max(Math.round(side / 350), 1);
   const text = options.text ?? (({ label, score }) => `${label} ${score.toFixed(2)}`);
-  for (const detection of [...detections].sort((a, b) => a.score - b.score)) {
-    const color = classColor(detection.classId);
-    const x0 = Math.round(detection.box.x);
-    const y0 = Math.round(detection.box.y);
-    const x1 = Math.round(detection.box.x + detection.box.width);
-    const y1 = Math.round(detection.box.y + detection.box.height);
-    strokeBox(canvas, x0, y0, x1, y1, lineWidth, color);
-    for (const { x, y, score = 1 } of detection.points ?? []) {
-      if (score >= leastShown) fillDot(canvas, x, y, dotRadius(lineWidth, detection.box.width), color);
-    }
-    if (scale > 0) drawLabel(canvas, text(detection), x0, y0, scale, color);
+  const ordered = [...detections].sort((a, b) => a.score - b.score);
+  for (const found of ordered) {
+    if (found.task === "segment") tint(canvas, found.mask, classColor(found.classId), maskOpacity);
   }
+  for (const found of ordered.filter(isObject)) {
+    const color = classColor(found.classId);
+    const x0 = Math.round(found.box.x);
+    const y0 = Math.round(found.box.y);
+    const x1 = Math.round(found.box.x + found.box.width);
+    const y1 = Math.round(found.box.y + found.box.height);
+    if (found.task === "obb") strokePolygon(canvas, cornersOf(found.rotated), lineWidth, color);
+    else strokeBox(canvas, x0, y0, x1, y1, lineWidth, color);
+    if (found.task === "pose") drawPose(canvas, found.points, dotRadius(lineWidth, found.box.width), color);
+    if (scale > 0) drawLabel(canvas, text(found), x0, y0, scale, color);
+  }
+  // Lines of classes, the best first.
+  ordered
+    .filter((found) => !isObject(found))
+    .reverse()
+    .forEach((found, i) => {
+      const top = (i * (glyphHeight + 3) + 1) * scale;
+      if (scale > 0) drawPlate(canvas, text(found), scale, top, scale, classColor(found.classId));
+    });
   return canvas;
+}
+
+/** Points as dots, and the lines between them where it is known which belong together. */
+function drawPose(canvas: Picture, points: readonly Point[], radius: number, color: Color): void {
+  const isSeen = ({ score = 1 }: Point): boolean => score >= leastShown;
+  for (const [from, to] of limbsOf(points.length)) {
+    const [a, b] = [points[from], points[to]];
+    if (isSeen(a) && isSeen(b)) strokeLine(canvas, [a.x, a.y], [b.x, b.y], radius, color);
+  }
+  for (const point of points) if (isSeen(point)) fillDot(canvas, point.x, point.y, radius, color);
 }
 
 function toRgba(picture: Picture): Picture & { data: Uint8ClampedArray<ArrayBuffer>; channels: 4 } {
@@ -61,60 +89,22 @@ function toRgba(picture: Picture): Picture & { data: Uint8ClampedArray<ArrayBuff
   return { width, height, channels: 4, data };
 }
 
-/** Fills `[x0, x1) x [y0, y1)`, as much of it as lies in the picture. */
-function fillRect(canvas: Picture, x0: number, y0: number, x1: number, y1: number, [r, g, b]: Color): void {
-  const { width, height, data } = canvas;
-  const left = Math.max(x0, 0);
-  const right = Math.min(x1, width);
-  for (let y = Math.max(y0, 0); y < Math.min(y1, height); y++) {
-    for (let x = left, i = (y * width + left) * 4; x < right; x++, i += 4) {
-      data[i] = r;
-      data[i + 1] = g;
-      data[i + 2] = b;
-      data[i + 3] = 255;
-    }
-  }
-}
-
-function strokeBox(
-  canvas: Picture,
-  x0: number,
-  y0: number,
-  x1: number,
-  y1: number,
-  line: number,
-  color: Color,
-): void {
-  fillRect(canvas, x0, y0, x1, y0 + line, color);
-  fillRect(canvas, x0, y1 - line, x1, y1, color);
-  fillRect(canvas, x0, y0, x0 + line, y1, color);
-  fillRect(canvas, x1 - line, y0, x1, y1, color);
-}
-
-/** Points that are seen less surely are not drawn. */
-const leastShown = 0.5;
-
 /** Small beside a small box. */
 const dotRadius = (lineWidth: number, width: number): number =>
   Math.min(Math.max(lineWidth, 1.5), Math.max(width / 16, 1));
 
-/** A disc about the point, a plain pixel at least. */
-function fillDot(canvas: Picture, x: number, y: number, radius: number, color: Color): void {
-  const first = Math.max(Math.floor(y - radius), 0);
-  const last = Math.min(Math.ceil(y + radius), canvas.height);
-  for (let row = first; row < last; row++) {
-    const half = Math.sqrt(Math.max(radius ** 2 - (row + 0.5 - y) ** 2, 0));
-    fillRect(canvas, Math.round(x - half), row, Math.round(x + half), row + 1, color);
-  }
-}
-
 /** Text on a plate above the point, or below it where there is no room above, moved into the picture. */
 function drawLabel(canvas: Picture, text: string, x: number, y: number, scale: number, color: Color): void {
+  const plateHeight = (glyphHeight + 2) * scale;
+  drawPlate(canvas, text, x, y >= plateHeight ? y - plateHeight : Math.max(y, 0), scale, color);
+}
+
+/** Text on a plate whose left top corner is at the point, moved to the left where it must. */
+function drawPlate(canvas: Picture, text: string, x: number, top: number, scale: number, color: Color): void {
   const characters = Array.from(text);
   const plateWidth = (characters.length * (glyphWidth + 1) + 1) * scale;
   const plateHeight = (glyphHeight + 2) * scale;
   const left = Math.max(Math.min(x, canvas.width - plateWidth), 0);
-  const top = y >= plateHeight ? y - plateHeight : Math.max(y, 0);
   fillRect(canvas, left, top, left + plateWidth, top + plateHeight, color);
   const ink = readableOn(color);
   characters.forEach((character, i) => {

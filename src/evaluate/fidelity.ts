@@ -2,11 +2,11 @@
  * How far a model's detections are from those of a reference model: far less noisy than the difference of two APs,
  * because every object that the reference sees is a truth with exactly known box and class.
  */
-import type { Point } from "../detect/detect.ts";
-import { evaluateClasses } from "./coco-ap.ts";
+import type { Point } from "../detect/detection.ts";
+import { evaluateClasses, type Measure, similarityOf } from "./coco-ap.ts";
 import { byImage, Comparison, type PictureCell } from "./matching.ts";
 import type { DetectionRow, GroundTruth, ImageId } from "./rows.ts";
-import { type Measure, similarityOf, usualSigmas } from "./similarity.ts";
+import { usualSigmas } from "./similarity.ts";
 
 export interface FidelityOptions {
   /** What is compared; default `box`. */

@@ -1,5 +1,5 @@
 /** Labelled objects and detections as evaluation takes them. */
-import type { Box, Point } from "../detect/detect.ts";
+import type { Box, Point } from "../detect/detection.ts";
 import type { Mask } from "../detect/mask.ts";
 
 /** Images are named by number or by string; both sides must use the same. */

@@ -2,7 +2,17 @@
 import path from "node:path";
 import { counted, fileSafe } from "../base/text.ts";
 import { type Detection, drawDetections, UsageError } from "../index.ts";
-import { type CocoRow, cocoLabels, cocoRows, distinctNames, imageId, sameName, yoloText } from "../steps.ts";
+import {
+  type CocoRow,
+  cocoLabels,
+  cocoRows,
+  distinctNames,
+  dotaTexts,
+  imageId,
+  sameName,
+  scaledDetection,
+  yoloText,
+} from "../steps.ts";
 import { labelFileOf } from "./dataset.ts";
 import { realPath } from "./files.ts";
 import type { FoundFile } from "./paths.ts";
@@ -21,8 +31,8 @@ export interface ResultNames {
   imageId: number | string;
 }
 
-/** What is written beside the pictures with their boxes: a YOLO text file each, or one file of COCO results. */
-export type ResultFormat = "txt" | "coco";
+/** What is written beside the pictures: a YOLO text file each, one file of COCO results, or DOTA's files, one a class. */
+export type ResultFormat = "txt" | "coco" | "dota";
 
 /**
  * Where each picture goes below `out`: under its own name, with a number added where two would meet. What is named after a
@@ -42,11 +52,11 @@ export function resultNames(
   const shortIds = files.map(({ name }) => imageId(withoutExtension(path.basename(name))));
   const texts = distinctNames(stems, names);
   const ids = distinctNames(shortIds, names);
-  const [given, wanted] = format === "coco" ? [ids, shortIds] : [texts, stems];
+  const [given, wanted] = format === "txt" ? [texts, stems] : [ids, shortIds];
   const shared = given.filter((name, i) => name !== wanted[i]).length;
   if (format && shared) {
     const instead =
-      format === "coco" ? "the image_id of those is their path" : "theirs are called like a.jpg.txt";
+      format === "txt" ? "theirs are called like a.jpg.txt" : "the image_id of those is their path";
     onWarning(`${counted(shared, "picture")} would share a name with another; ${instead}`);
   }
   const complete = targets.map((target, i) => ({ ...target, text: `${texts[i]}.txt`, imageId: ids[i] }));
@@ -93,18 +103,15 @@ function keepInputs(
   }
 }
 
-/** Boxes found in a picture, in pixels of its file: a large picture is shrunk while it is read. */
+/** What was found in a picture, in pixels of its file: a large picture is shrunk while it is read. */
 export function inFilePixels(detections: readonly Detection[], picture: FilePicture): Detection[] {
-  return scaled(detections, picture.fileWidth / picture.width, picture.fileHeight / picture.height);
+  return detections.map((each) => scaledDetection(each, picture, fileSize(picture)));
 }
 
-function scaled(detections: readonly Detection[], sx: number, sy: number): Detection[] {
-  return detections.map(({ box, points, ...rest }) => ({
-    ...rest,
-    box: { x: box.x * sx, y: box.y * sy, width: box.width * sx, height: box.height * sy },
-    ...(points && { points: points.map((point) => ({ ...point, x: point.x * sx, y: point.y * sy })) }),
-  }));
-}
+const fileSize = ({ fileWidth, fileHeight }: FilePicture): { width: number; height: number } => ({
+  width: fileWidth,
+  height: fileHeight,
+});
 
 /** Writes the picture with its boxes, given in pixels of the file, and with `txt` the YOLO text file; gives the picture's path. */
 export async function writeResult(
@@ -114,13 +121,14 @@ export async function writeResult(
   names: ResultNames,
   format: ResultFormat | undefined,
 ): Promise<string> {
-  const { width, height, fileWidth, fileHeight } = picture;
+  const { width, height } = fileSize(picture);
   const target = path.join(out, names.picture);
-  const drawn = drawDetections(picture, scaled(detections, width / fileWidth, height / fileHeight));
+  const inPicture = detections.map((each) => scaledDetection(each, fileSize(picture), picture));
+  const drawn = drawDetections(picture, inPicture);
   const files: Record<string, Uint8Array | string> = {
     [path.basename(target)]: await encodePicture(drawn, target),
   };
-  if (format === "txt") files[path.posix.basename(names.text)] = yoloText(detections, fileWidth, fileHeight);
+  if (format === "txt") files[path.posix.basename(names.text)] = yoloText(detections, width, height);
   await writeFiles(path.dirname(target), files);
   return target;
 }
@@ -133,4 +141,18 @@ export function resultRows(
 ): CocoRow[] {
   const isCoco = labels.length === cocoLabels.length && labels.every((label, i) => label === cocoLabels[i]);
   return cocoRows(detections, names.imageId, { coco91: isCoco, fileName: names.name });
+}
+
+/** DOTA's files of turned boxes by name: `Task1_plane.txt`, one for every class. */
+export function dotaFiles(
+  pictures: Parameters<typeof dotaTexts>[0],
+  labels: readonly string[],
+): Record<string, string> {
+  const texts = [...dotaTexts(pictures, labels)];
+  const names = texts.map(([label]) => fileSafe(label.replaceAll(/[\s/\\]+/g, "-")));
+  const distinct = distinctNames(
+    names,
+    names.map((name, i) => `${name}-${i}`),
+  );
+  return Object.fromEntries(texts.map(([, text], i) => [`Task1_${distinct[i]}.txt`, text]));
 }

@@ -3,7 +3,8 @@
 import { expectKind } from "../base/arguments.ts";
 import { InputError, UnsupportedError, withContext } from "../base/errors.ts";
 import { brief } from "../base/text.ts";
-import { type Detection, type DetectOptions, postprocess } from "../detect/detect.ts";
+import { type DetectOptions, postprocess } from "../detect/detect.ts";
+import type { Detection } from "../detect/detection.ts";
 import { toTensor } from "../detect/letterbox.ts";
 import type { Picture } from "../detect/picture.ts";
 import { type BackendName, createSession, type Session, type SessionOptions } from "../engine/session.ts";

@@ -46,7 +46,6 @@ function torchManifest(model: TorchModel, file: NamedBytes): Manifest {
       stride,
       channels,
       ...preprocessingOf(model.family, channels),
-      ...model.levels,
     },
     heads: model.heads,
     labels: model.labels,

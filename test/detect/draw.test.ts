@@ -1,11 +1,12 @@
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { glyphRows } from "../../src/detect/_font.ts";
-import type { Detection } from "../../src/detect/detect.ts";
+import type { DetectedObject, PosedObject } from "../../src/detect/detection.ts";
 import { classColor, drawDetections } from "../../src/detect/draw.ts";
 import type { Picture } from "../../src/detect/picture.ts";
 
-const at = (x: number, y: number, width: number, height: number, classId = 0): Detection => ({
+const at = (x: number, y: number, width: number, height: number, classId = 0): DetectedObject => ({
+  task: "detect",
   label: "cat",
   classId,
   score: 0.5,
@@ -34,8 +35,9 @@ function show(picture: Picture, [r, g, b]: readonly number[]): string {
 
 describe("drawDetections", () => {
   test("points are dots; one that is hardly seen is left out", () => {
-    const face: Detection = {
+    const face: PosedObject = {
       ...at(1, 1, 14, 12),
+      task: "pose",
       points: [
         { x: 5, y: 5 },
         { x: 10, y: 5, score: 0.9 },

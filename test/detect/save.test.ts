@@ -1,11 +1,17 @@
 import { expect, test } from "vitest";
-import type { Detection } from "../../src/detect/detect.ts";
+import type { DetectedObject, Detection } from "../../src/detect/detection.ts";
 import { coco91, cocoRows, distinctNames, imageId, yoloText } from "../../src/detect/save.ts";
-import { parseYoloLabels } from "../../src/evaluate/yolo-labels.ts";
+import { parseYoloLabels } from "../../src/evaluate/dataset.ts";
 
-const detections: Detection[] = [
-  { label: "tv", classId: 62, score: 0.87654321, box: { x: 6.12345, y: 100, width: 150.5, height: 50 } },
-  { label: "person", classId: 0, score: 0.25, box: { x: 0, y: 0, width: 640, height: 400 } },
+const detections: DetectedObject[] = [
+  {
+    task: "detect",
+    label: "tv",
+    classId: 62,
+    score: 0.87654321,
+    box: { x: 6.12345, y: 100, width: 150.5, height: 50 },
+  },
+  { task: "detect", label: "person", classId: 0, score: 0.25, box: { x: 0, y: 0, width: 640, height: 400 } },
 ];
 
 test("YOLO lines are fractions with six digits, and are read back as labels", () => {
@@ -22,12 +28,12 @@ test("YOLO lines are fractions with six digits, and are read back as labels", ()
 test("points", () => {
   const box = { x: 10, y: 20, width: 20, height: 20 };
   const face = { label: "face", classId: 0, score: 0.5, box };
-  const plain: Detection = { ...face, points: [{ x: 12.34567, y: -2 }] };
-  const seen: Detection = { ...face, points: [{ x: 20, y: 30, score: 0.75 }] };
+  const plain: Detection = { ...face, task: "pose", points: [{ x: 12.34567, y: -2 }] };
+  const seen: Detection = { ...face, task: "pose", points: [{ x: 20, y: 30, score: 0.75 }] };
   expect(yoloText([plain, seen], 100, 100)).toBe(
     "0 0.2 0.3 0.2 0.2 0.123457 -0.02 0.5\n0 0.2 0.3 0.2 0.2 0.2 0.3 0.75 0.5\n",
   );
-  expect(cocoRows([plain, seen, face], 1).map((row) => row.keypoints)).toEqual([
+  expect(cocoRows([plain, seen, { ...face, task: "detect" }], 1).map((row) => row.keypoints)).toEqual([
     ...[[12.346, -2, 1], [20, 30, 0.75], undefined],
   ]);
 });

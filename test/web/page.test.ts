@@ -5,7 +5,7 @@ import { unzipSync } from "fflate";
 import type { Page } from "playwright-core";
 import sharp from "sharp";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { load, readPicture } from "../../src/node.ts";
+import { isObject, load, readPicture } from "../../src/node.ts";
 import { generatePicture } from "../../training/pictures/index.ts";
 import { run, temporaryFolder } from "../cli/_run.ts";
 import { dataPath, describeDataIf } from "../data.ts";
@@ -218,7 +218,10 @@ describeDataIf(canRun, "the page", () => {
     const stem = "int8/yolov5ss-int8";
     const [param, bin, manifest] = [".param", ".bin", ".json"].map((end) => file(stem + end));
     const model = await load({ param, bin, manifest });
-    expectSame(shown.boxes, await model.detect(await readPicture(picture)), { iou: 0.99, score: 0.002 });
+    expectSame(shown.boxes, (await model.detect(await readPicture(picture))).filter(isObject), {
+      iou: 0.99,
+      score: 0.002,
+    });
     model.close();
     await page.context().close();
   });

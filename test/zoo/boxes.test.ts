@@ -1,6 +1,7 @@
 /** Detection layers of the benchmark's networks against native ncnn with the same weights (scripts/zoo-boxes.ts and .py). */
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { isObject } from "../../src/index.ts";
 import { zoo } from "../../src/zoo/index.ts";
 import { runNetwork } from "./_boxes.ts";
 
@@ -35,11 +36,13 @@ describe("rows and boxes are native ncnn's", () => {
     const [{ data, shape }] = Object.values(outputs);
     const found = Array.from({ length: shape[0] }, (_, i) => [...data.subarray(6 * i, 6 * i + 6)] as Row);
     expectSame(found, rows, 1e-3);
-    const boxes = detections.map(
-      ({ classId, score, box: { x, y, width, height } }): Row => [
-        ...([classId + 1, score, x, y, x + width, y + height] as const),
-      ],
-    );
+    const boxes = detections
+      .filter(isObject)
+      .map(
+        ({ classId, score, box: { x, y, width, height } }): Row => [
+          ...([classId + 1, score, x, y, x + width, y + height] as const),
+        ],
+      );
     const clipped = rows.map(([label, score, ...corners]) => [
       ...[label, score, ...corners.map((corner) => size * Math.min(Math.max(corner, 0), 1))],
     ]);

@@ -36,8 +36,6 @@ export interface TorchModel {
   heads: Head[];
   /** Whose pre-processing it has. */
   family: FamilyName;
-  /** `value = (level − mean)·norm` for each channel, where the model says it otherwise than its family. */
-  levels?: { mean: number[]; norm: number[] };
   /** Class names by class number. */
   labels: string[];
   provenance: {
@@ -94,7 +92,6 @@ function buildModel(archive: TorchArchive, options: TorchOptions): TorchModel {
     input: { channels, stride: network.stride, ...sizeOf(framework?.trainingSize(root, checkpoint)) },
     heads: network.heads,
     family: network.family,
-    ...(network.levels && { levels: network.levels }),
     labels: readLabels(root, network.classes),
     provenance: { className: root.className, part, ...readProvenance(root, checkpoint) },
   };

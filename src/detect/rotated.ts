@@ -1,0 +1,76 @@
+/** Boxes that are turned about their middle. */
+
+/** Middle and extent in pixels. */
+export interface RotatedBox {
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+  /** Radians from the x axis towards the y axis, which points down. */
+  angle: number;
+}
+
+/** `x y` of its corners, clockwise as seen, from the one that is left top before the box is turned. */
+export function cornersOf({ x, y, width, height, angle }: RotatedBox): number[] {
+  const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
+  const corner = (across: number, down: number): number[] => [
+    x + (across * width * cos - down * height * sin) / 2,
+    y + (across * width * sin + down * height * cos) / 2,
+  ];
+  return [corner(-1, -1), corner(1, -1), corner(1, 1), corner(-1, 1)].flat();
+}
+
+/** The box where x and y are `sx` and `sy` times as large; its sides stay sides where they differ, which may not be at right angles. */
+export function scaledRotated(
+  { x, y, width, height, angle }: RotatedBox,
+  sx: number,
+  sy: number,
+): RotatedBox {
+  if (sx === sy) return { x: x * sx, y: y * sx, width: width * sx, height: height * sx, angle };
+  const side = (length: number, direction: number): [number, number] => [
+    length * Math.cos(direction) * sx,
+    length * Math.sin(direction) * sy,
+  ];
+  const [across, down] = [side(width, angle), side(height, angle + Math.PI / 2)];
+  const turn = width > 0 ? Math.atan2(across[1], across[0]) : angle;
+  return {
+    ...{ x: x * sx, y: y * sy, width: Math.hypot(...across), height: Math.hypot(...down) },
+    // Whole turns as they were.
+    angle: turn + 2 * Math.PI * Math.round((angle - turn) / (2 * Math.PI)),
+  };
+}
+
+/** A box as a normal distribution: its covariance `[[a, c], [c, b]]`. */
+export interface Spread {
+  readonly x: number;
+  readonly y: number;
+  readonly a: number;
+  readonly b: number;
+  readonly c: number;
+}
+
+export function spreadOf({ x, y, width, height, angle }: RotatedBox): Spread {
+  const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
+  const [across, down] = [width ** 2 / 12, height ** 2 / 12];
+  const c = (across - down) * cos * sin;
+  return { x, y, a: across * cos ** 2 + down * sin ** 2, b: across * sin ** 2 + down * cos ** 2, c };
+}
+
+/** Keeps quotients of nothing finite. */
+const epsilon = 1e-7;
+
+/**
+ * How much two turned boxes are alike, 0..1: one minus the Hellinger distance of their normal distributions (ProbIoU, arXiv
+ * 2106.06072), by which ultralytics drops overlapping ones.
+ */
+export function probiou(p: Spread, q: Spread): number {
+  const [a, b, c] = [p.a + q.a, p.b + q.b, p.c + q.c];
+  const [dx, dy] = [q.x - p.x, p.y - q.y];
+  const determinant = a * b - c ** 2;
+  const apart =
+    (a * dy ** 2 + b * dx ** 2) / (determinant + epsilon) / 4 + (c * dx * dy) / (determinant + epsilon) / 2;
+  const own = ({ a, b, c }: Spread): number => Math.max(a * b - c ** 2, 0);
+  const form = Math.log(determinant / (4 * Math.sqrt(own(p) * own(q)) + epsilon) + epsilon) / 2;
+  const distance = Math.min(Math.max(apart + form, epsilon), 100);
+  return 1 - Math.sqrt(1 - Math.exp(-distance) + epsilon);
+}
