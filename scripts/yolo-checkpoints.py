@@ -56,6 +56,8 @@ def seeded(model, seed):
             m.bias.data = uniform(m.bias, -0.3, 0.3)
             m.running_mean.data = uniform(m.running_mean, -0.3, 0.3)
             m.running_var.data = uniform(m.running_var, 0.5, 1.5)
+            # Nothing reads it, and each tensor is a file in the archive.
+            m.num_batches_tracked = None
         elif hasattr(m, "implicit"):
             m.implicit.data += uniform(m.implicit, -0.3, 0.3)
         elif isinstance(getattr(m, "alpha", None), nn.Parameter):
@@ -100,8 +102,10 @@ def write(name, checkpoint, raw, found):
     if folder is None:
         return
     folder.mkdir(parents=True, exist_ok=True)
-    torch.save(checkpoint, folder / f"{name}.pt")
-    rezip(folder / f"{name}.pt")
+    # The name is in every entry of the archive.
+    torch.save(checkpoint, folder / "m.pt")
+    rezip(folder / "m.pt")
+    (folder / "m.pt").rename(folder / f"{name}.pt")
     (folder / f"{name}.f32").write_bytes(b"".join(x.detach().float().numpy().tobytes() for x in raw))
     (folder / f"{name}.json").write_text(json.dumps(found, separators=(",", ":")) + "\n")
     counts = ", ".join(f"{len(v)} {k}" for k, v in found.items())
@@ -365,10 +369,16 @@ def v6_last(model):
 def v6_write(name, model, size, save=lambda m: {"model": m, "ema": None, "epoch": 3}):
     from yolov6.utils.nms import non_max_suppression
 
+    if hasattr(model.detect, "proj_conv"):
+        model.detect.proj_conv.weight.data = torch.arange(model.detect.reg_max + 1.0).view(1, -1, 1, 1)
     x = tensor_of(size).float()
     has_bins = getattr(model.detect, "use_dfl", False)
-    for part, deviation, shift in zip(v6_last(model), (1.5, 1.0, 1.0), (-1.0, 0.0 if has_bins else 1.5, 1.0)):
+    for part, deviation, shift in zip(v6_last(model), (1.5, 4.0 if has_bins else 0.5, 1.0), (-1.0, 0.0 if has_bins else 2.0, 1.0)):
         spread(part, watch(model, part, x), deviation, shift)
+    if has_bins:
+        # Small boxes: the far bins are less likely.
+        for m in model.detect.reg_preds:
+            m.bias.data -= 0.6 * torch.arange(model.detect.reg_max + 1.0).repeat(4)
     ours = as_saved(model)
     decoded = ours(tensor_of(size))
     decoded = decoded[0] if isinstance(decoded, list) else decoded
@@ -378,12 +388,12 @@ def v6_write(name, model, size, save=lambda m: {"model": m, "ema": None, "epoch"
 
 
 def v6_settings(backbone, neck, head, **more):
-    channels = {"out_channels": [128] * 5, "num_repeats": [1, 1, 2, 1, 1]}
+    channels = {"out_channels": [128] * 5, "num_repeats": [1, 1, 1, 1, 1]}
     return Settings(
         model={
             **{"depth_multiple": 1.0, "width_multiple": 0.0625},
             "backbone": {**channels, **backbone},
-            "neck": {"out_channels": [128] * 6, "num_repeats": [1, 1, 2, 1], **neck},
+            "neck": {"out_channels": [128] * 6, "num_repeats": [1, 1, 1, 1], **neck},
             "head": {"num_layers": 3, "anchors": 3, "anchors_init": [[10, 13, 19, 19, 33, 23]] * 3, **head},
         },
         **{"training_mode": "repvgg", **more},
@@ -398,7 +408,7 @@ def yolov6(checkout):
     plain = {"use_dfl": False, "reg_max": 0}
     bins = {"use_dfl": True, "reg_max": 16}
     # N and S: three anchors beside, which only training uses.
-    cfg = v6_settings({"type": "EfficientRep", "fuse_P2": True, "cspsppf": True}, {"type": "RepBiFPANNeck"}, plain)
+    cfg = v6_settings({"type": "EfficientRep", "fuse_P2": True, "cspsppf": True, "num_repeats": [1, 1, 2, 1, 1]}, {"type": "RepBiFPANNeck"}, plain)
     older = not (Path(checkout) / "yolov6/models/heads/effidehead_lite.py").exists()
     model = seeded(yolo.build_model(cfg, 2, "cpu", fuse_ab=True), 6)
     v6_write("v6-030" if older else "v6", model, 64)
@@ -407,7 +417,7 @@ def yolov6(checkout):
     # M and L: stacks of blocks that are merged later, bins, and a network beside for quantization.
     csp = {"csp_e": 0.5}
     cfg = v6_settings(
-        {"type": "CSPBepBackbone", "fuse_P2": True, **csp}, {"type": "CSPRepBiFPANNeck", **csp}, bins, training_mode="qarepvggv2"
+        {"type": "CSPBepBackbone", "fuse_P2": True, "num_repeats": [1, 1, 4, 1, 1], **csp}, {"type": "CSPRepBiFPANNeck", **csp}, bins, training_mode="qarepvggv2"
     )
     model = seeded(yolo.build_model(cfg, 2, "cpu"), 7)
     v6_write("v6-csp", model, 64, lambda m: {"model": m, "ema": m, "updates": 4, "optimizer": None, "epoch": 5, "results": None})

@@ -129,6 +129,9 @@ function decode(reader: ByteReader, { type, count }: PyStorage): Float32Array {
       return Float32Array.from(reader.u16Array(count, "bfloat16 values"), (bits) => bitsToF32(bits * 65536));
     case "float64":
       return Float32Array.from({ length: count }, () => reader.f64("float64 value"));
+    // Strides of YOLOv6.
+    case "int64":
+      return Float32Array.from({ length: count }, () => Number(reader.i64("int64 value")));
     default:
       throw new UnsupportedError(
         `${reader.what}: weights of type ${storageTypes[type].dtype} are not supported, expected a float type`,

@@ -77,6 +77,8 @@ const moduleFiles = [
   "utils\\.(activations|augmentations)",
   // What a network that sorts pictures was fed with.
   "torchvision\\.transforms\\.transforms",
+  "yolov6\\.layers\\.common",
+  "yolov6\\.models\\.(yolo|yolo_lite|efficientrep|reppan|effidehead|heads\\.[a-z_]+)",
   // Since 8.0.90 modules are a folder; options and losses stay in a model that is being trained.
   "ultralytics\\.nn\\.(tasks|modules)(\\.[a-z_]+)?",
   "ultralytics\\.(yolo\\.)?utils(\\.[a-z_]+)?",

@@ -70,7 +70,7 @@ async function expectBoxes(model: Model, name: string, size: number): Promise<vo
   }
 }
 
-const detectors = ["v5-seg", "v7", "v7-fused", "v7-aux"];
+const detectors = ["v5-seg", "v6", "v6-csp", "v6-lite", "v6-010", "v7", "v7-fused", "v7-aux"];
 
 describe.each(detectors)("%s", (name) => {
   it("has PyTorch's raw outputs, before and after optimising", () => {
