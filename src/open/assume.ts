@@ -172,7 +172,9 @@ export function hasOwnLabels(
   return !assumptions.includes(cocoAssumed) && !manifest.labels.every(isNumber);
 }
 
-function labelsFor(count: number, known: KnownFacts["labels"], assumptions: string[]): string[] {
+/** Names of `count` classes of a file that has none: as told, else COCO's where they can be; what is assumed is added. */
+export function labelsFor(count: number, known: KnownFacts["labels"], assumptions: string[]): string[] {
+  if (count === 0) return [];
   if (known) {
     if (known.length === count) return [...known];
     throw new UsageError(

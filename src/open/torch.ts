@@ -4,6 +4,7 @@ import { version } from "../base/version.ts";
 import { readTorch, type TorchModel, torchInputBlob } from "../formats/torch/index.ts";
 import { preprocessingOf } from "../heads/families.ts";
 import type { Manifest } from "../heads/manifest.ts";
+import { labelsFor } from "./assume.ts";
 import { defaultSize } from "./facts.ts";
 import { type Opener, sha256 } from "./format.ts";
 import { type NamedBytes, splitName } from "./source.ts";
@@ -11,24 +12,26 @@ import { asTold } from "./told.ts";
 
 export const openTorch: Opener = async (file, folder, options) => {
   const model = readTorch(file.bytes, folder.describe(file.name), { endToEnd: options.endToEnd });
-  if (options.anchors || options.labels) {
+  if (options.anchors || (options.labels && model.labels)) {
     throw new UsageError(
       `${file.name} holds its anchors and class names; --anchors and --labels are for files that do not`,
     );
   }
-  const { manifest, assumptions } = asTold(torchManifest(model, file), options);
+  const assumed: string[] = [];
+  const labels = model.labels ?? labelsFor(model.classes, options.labels, assumed);
+  const { manifest, assumptions } = asTold(torchManifest(model, labels, file), options);
   manifest.provenance.sha256 = await sha256(file.bytes);
   return {
     graph: model.graph,
     manifest,
-    assumptions,
+    assumptions: [...assumed, ...assumptions],
     toldBy: "the modules of the checkpoint",
     raw: true,
     hasWeights: true,
   };
 };
 
-function torchManifest(model: TorchModel, file: NamedBytes): Manifest {
+function torchManifest(model: TorchModel, labels: string[], file: NamedBytes): Manifest {
   const { stem } = splitName(file.name);
   const { stride } = model.input;
   // As these frameworks do with a size that is none of the network's.
@@ -48,7 +51,7 @@ function torchManifest(model: TorchModel, file: NamedBytes): Manifest {
       ...preprocessingOf(model.family, channels),
     },
     heads: model.heads,
-    labels: model.labels,
+    labels,
     provenance: { tool: `ncnnkit ${version}`, source: file.name, passes: [], checkpoint: model.provenance },
   };
 }

@@ -36,8 +36,9 @@ export interface TorchModel {
   heads: Head[];
   /** Whose pre-processing it has. */
   family: FamilyName;
-  /** Class names by class number. */
-  labels: string[];
+  classes: number;
+  /** Class names by class number, where the checkpoint has them. */
+  labels?: string[];
   provenance: {
     /** Class of the model, `models.yolo.Model`. */
     className: string;
@@ -92,7 +93,7 @@ function buildModel(archive: TorchArchive, options: TorchOptions): TorchModel {
     input: { channels, stride: network.stride, ...sizeOf(framework?.trainingSize(root, checkpoint)) },
     heads: network.heads,
     family: network.family,
-    labels: readLabels(root, network.classes),
+    ...readLabels(root, network.classes),
     provenance: { className: root.className, part, ...readProvenance(root, checkpoint) },
   };
 }
@@ -171,15 +172,16 @@ function sizeOf(value: PyValue | undefined): { size?: number } {
 }
 
 /** `names` is a list, or since 6.2 a dict from class number. */
-function readLabels(root: TorchModule, classes: number): string[] {
+function readLabels(root: TorchModule, classes: number): { classes: number; labels?: string[] } {
   const names = root.attribute("names");
-  if (names === undefined || names === null) return Array.from({ length: classes }, (_, i) => `${i}`);
+  if (names === undefined || names === null) return { classes };
   const list = names instanceof Map ? Array.from({ length: names.size }, (_, i) => names.get(i)) : names;
   if (!Array.isArray(list)) return root.fail(`names is ${describe(names)}, expected class names`);
   if (list.length !== classes) root.fail(`${list.length} class names for ${classes} classes`);
-  return list.map(
+  const labels = list.map(
     (name, i) => labelText(name) ?? root.fail(`the name of class ${i} is ${describe(name)}, expected text`),
   );
+  return { classes, labels };
 }
 
 /** A class name as YOLOv5 prints it: without quotes, YAML reads 0, yes and ~ as a number, a boolean and nothing. */

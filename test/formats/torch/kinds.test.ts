@@ -193,7 +193,7 @@ it("a module that reads from nowhere is refused", () => {
 });
 
 describeData("real checkpoints of these kinds", () => {
-  const labels = (name: string): string[] => readTorch(dataBytes(name), name).labels;
+  const labels = (name: string): string[] | undefined => readTorch(dataBytes(name), name).labels;
   it("names, paths and a helmet detector", () => {
     expect(labels("trials/names-int/names-int.pt")).toEqual([..."0123456789"]);
     expect(labels("trials/names-int/names-bool.pt")).toEqual(["True", "False"]);

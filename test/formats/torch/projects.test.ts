@@ -5,7 +5,7 @@ import { describe, expect, it, test } from "vitest";
 import { runReference } from "../../../src/engine/reference/index.ts";
 import { readTorch } from "../../../src/formats/torch/index.ts";
 import { blobsOf } from "../../../src/heads/index.ts";
-import { isObject, load, type Model, type Picture } from "../../../src/index.ts";
+import { isObject, load, type Model, open, type Picture } from "../../../src/index.ts";
 import { optimize, runPasses } from "../../../src/passes/index.ts";
 
 const file = (name: string): Uint8Array =>
@@ -107,6 +107,22 @@ test("v5-cls: the middle of a picture is sorted as the authors' code sorts it", 
   expect(found.length).toBe(5);
   for (const { classId, score } of found) expect(Math.abs(score - probabilities[classId])).toBeLessThan(1e-4);
   await model.close();
+});
+
+test("YOLOv6: bins where the boxes are made of them; names are asked for", async () => {
+  expect(read("v6-csp").heads[0]).toEqual({
+    ...{ kind: "distances", scores: "scores0", boxes: "boxes0", stride: 8, bins: 17, point: 0.5 },
+  });
+  expect(read("v6-lite").heads.map((head) => "bins" in head && [head.stride, head.bins])).toEqual(
+    [8, 16, 32, 64].map((stride) => [stride, 1]),
+  );
+  expect(read("v6-010").heads.map(({ kind }) => kind)).toEqual(["yolox", "yolox", "yolox"]);
+  const source = [{ name: "v6.pt", bytes: file("v6.pt") }];
+  const unnamed = await open(source);
+  expect(unnamed.assumptions).toEqual(["the names of the 2 classes are not known; give them with --labels"]);
+  const named = await open(source, { labels: ["cat", "dog"] });
+  expect([named.manifest.labels, named.assumptions]).toEqual([["cat", "dog"], []]);
+  await expect(open(source, { labels: ["cat"] })).rejects.toThrow(/found 1 names.*have 2 classes/);
 });
 
 test("YOLOv7: facts", () => {

@@ -155,8 +155,8 @@ describeData("real checkpoints", () => {
     expect(model.heads).toEqual(
       anchors.map((values, i) => ({ kind: "yolov5", blob: `output${i}`, stride: 8 << i, anchors: values })),
     );
-    expect(model.labels.length).toBe(80);
-    expect([model.labels[0], model.labels[79]]).toEqual(["person", "toothbrush"]);
+    expect(model.labels?.length).toBe(80);
+    expect([model.labels?.[0], model.labels?.[79]]).toEqual(["person", "toothbrush"]);
     expect(model.provenance).toEqual({
       className: "models.yolo.Model",
       part: "model",
