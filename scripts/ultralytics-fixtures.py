@@ -5,8 +5,8 @@
     python3 scripts/ultralytics-fixtures.py FOLDER NAME...     full-size ones, NAME as in yolo11n-seg (a yaml of the package)
 
 NAME.pt is binary16. NAME.f32 holds, in float64 arithmetic rounded to float32, the outputs of the head's last convolutions for `picture()`:
-level by level scores, boxes and, where the task has them, mask coefficients, angles or points; then the prototypes; or, of a classifier,
-the logits. Of models with one2one branches their outputs follow. BatchNorm statistics are far from trivial.
+level by level scores, boxes and, where the task has them, mask coefficients, angles or points, with the prototypes behind the first level;
+or, of a classifier, the logits. Of models with one2one branches their outputs follow. BatchNorm statistics are far from trivial.
 """
 
 import copy
@@ -17,6 +17,7 @@ from pathlib import Path
 
 import torch
 from torch import nn
+from ultralytics.data.augment import classify_transforms
 from ultralytics.nn import tasks
 from ultralytics.nn.modules import block, conv, head
 from ultralytics.nn.tasks import yaml_model_load
@@ -73,6 +74,10 @@ def small(name, least=lambda module: 8):
             continue
         fewer = lambda c, module=module: [fewer(each) for each in c] if isinstance(c, list) else max(c // 32, least(module))
         for at in [0, *more_channels.get(module, [])]:
+            if module in ("Segment", "Segment26"):
+                args[1:] = [4, 8]
+            if module in ("Pose", "Pose26"):
+                yaml["kpt_shape"] = [2, 3] if module == "Pose" else [3, 2]
             if args and (isinstance(args[at], list) or (isinstance(args[at], int) and args[at] > 8)):
                 args[at] = fewer(args[at])
     return yaml
@@ -82,6 +87,11 @@ def build(yaml, task):
     torch.manual_seed(7)
     model = MODELS[task](yaml, ch=3, nc=len(CLASSES), verbose=False)
     model.names = dict(CLASSES)
+    if task == "classify":
+        # 1280 in all sizes.
+        last = model.model[-1]
+        last.conv, last.linear = conv.Conv(last.conv.conv.in_channels, 16), nn.Linear(16, len(CLASSES))
+        model.transforms = classify_transforms(96, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     model.args = {"task": task, "imgsz": 96, "model": "small.yaml"}
     return model
 
@@ -131,8 +141,8 @@ def last_layers(m, prefix):
             found.append(part("cv4_kpts")[i])
         elif part("cv4") is not None:
             found.append(part("cv4")[i][-1])
-    if isinstance(m, head.Segment):
-        found.append(m.proto)
+        if isinstance(m, head.Segment) and i == 0:
+            found.append(m.proto)
     return found
 
 
@@ -200,14 +210,17 @@ def fixtures():
     """Name: (yaml, task, what is saved)."""
     bare = lambda model: {"model": model, "date": "2026-01-02T03:04:05", "version": "8.4.190"}
     ema = lambda model: {**bare(None), "ema": model}
-    yield "v5n", small("yolov5n"), "detect", bare
-    yield "v8n", small("yolov8n"), "detect", trained
+    yield "v5n", small("yolov5n"), "detect", trained
+    yield "v8n", small("yolov8n"), "detect", bare
     yield "v9t", small("yolov9t"), "detect", ema
     yield "v9e", small("yolov9e"), "detect", bare
     yield "v10n", small("yolov10n"), "detect", bare
     yield "11n", small("yolo11n"), "detect", bare
     yield "12n", small("yolo12n", lambda module: 64 if module == "A2C2f" else 8), "detect", bare
     yield "26n", small("yolo26n"), "detect", bare
+    for version in ["yolov8", "yolo26"]:
+        for end, task in {"seg": "segment", "pose": "pose", "obb": "obb", "cls": "classify"}.items():
+            yield f"{version.removeprefix('yolo')}n-{end}", small(f"{version}n-{end}"), task, bare
 
 
 def save(name, model, checkpoint, folder, is_small):

@@ -12,6 +12,7 @@ export { type BudgetInput, type BudgetResult, keepWithinBudget } from "./deploy/
 export { type CalibratedModel, calibratedFiles, openCalibrated } from "./deploy/calibrated.ts";
 export { Guard, type GuardOptions, guardEntries } from "./deploy/guard.ts";
 export { detectionFocus, detectionImportance } from "./deploy/importance.ts";
+export { measureOf } from "./deploy/measure.ts";
 export { mergePartials, partialNote } from "./deploy/partial.ts";
 export { stageTitles } from "./deploy/progress.ts";
 export {
@@ -42,17 +43,18 @@ export { backendNames, type Profile, type StepProfile } from "./engine/session.t
 export {
   type CocoImage,
   type CocoInstances,
+  type CocoTruth,
+  cocoObject,
   matchCategories,
   parseCocoInstances,
-  parseYoloLabels,
-  type YoloLabelOptions,
 } from "./evaluate/dataset.ts";
 export { type DatasetYaml, parseDatasetYaml } from "./evaluate/dataset-yaml.ts";
+export { parseYoloLabels, type YoloLabelOptions } from "./evaluate/yolo-labels.ts";
 export { printParam, readNcnn, writeWeights } from "./formats/ncnn/index.ts";
 export type { Dim } from "./formats/onnx/model.ts";
 export { parseTable, printedScales, printTable } from "./formats/table.ts";
 export { describeFamily, type FamilyName, familyNames } from "./heads/families.ts";
-export { blobsOf, describeHead, taskOf } from "./heads/index.ts";
+export { blobsOf, describeHead, pointCountOf, taskOf } from "./heads/index.ts";
 export { describeResize, inputDifferences } from "./heads/input.ts";
 export { formatShape } from "./ir/tensor.ts";
 export { hasOwnLabels } from "./open/assume.ts";

@@ -14,7 +14,7 @@ import { type CocoResult, evaluateClasses } from "../evaluate/coco-ap.ts";
 import { type Fidelity, FidelityTally } from "../evaluate/fidelity.ts";
 import { Comparison } from "../evaluate/matching.ts";
 import type { DetectionRow, GroundTruth, ImageId } from "../evaluate/rows.ts";
-import { boxSimilarity } from "../evaluate/similarity.ts";
+import { similarityOf } from "../evaluate/similarity.ts";
 import { blobsOf } from "../heads/index.ts";
 import type { ModelInput } from "../heads/manifest.ts";
 import type { Tensor } from "../ir/tensor.ts";
@@ -202,7 +202,7 @@ const mostDetections = 100;
 class Run {
   readonly model: Model;
   private readonly rows: DetectionRow[] = [];
-  private readonly compared = new Comparison(boxSimilarity, mostDetections);
+  private readonly compared = new Comparison(similarityOf("box"), mostDetections);
   private readonly fidelity = new FidelityTally();
   private readonly sums: Milliseconds = { preprocess: 0, inference: 0, postprocess: 0 };
 

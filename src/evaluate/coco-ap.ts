@@ -14,17 +14,7 @@ import {
   precisionRecall,
 } from "./matching.ts";
 import type { DetectionRow, GroundTruth } from "./rows.ts";
-import {
-  boxSimilarity,
-  cornersSimilarity,
-  maskSimilarity,
-  pointsSimilarity,
-  type Similarity,
-  usualSigmas,
-} from "./similarity.ts";
-
-/** What of an object is compared: overlap of boxes, of masks or of turned boxes, or key points (OKS). */
-export type Measure = "box" | "mask" | "corners" | "points";
+import { type Measure, similarityOf, usualSigmas } from "./similarity.ts";
 
 export interface CocoOptions {
   /** What is compared; default `box`. */
@@ -82,12 +72,6 @@ export const cocoThresholds = Float64Array.from({ length: 10 }, (_, i) =>
 /** `[1, 10, 100]`, or COCO's limit for key points. */
 export const usualLimits = (measure: Measure): readonly number[] =>
   measure === "points" ? [20] : [1, 10, 100];
-
-/** What compares by the measure; `sigmas` are those of `points`. */
-export function similarityOf(measure: Measure, sigmas: readonly number[] = []): Similarity {
-  if (measure === "points") return pointsSimilarity(sigmas);
-  return { box: boxSimilarity, mask: maskSimilarity, corners: cornersSimilarity }[measure];
-}
 
 /** Scores detections against the truth. Any image or class that occurs on either side counts. */
 export function evaluateCoco(

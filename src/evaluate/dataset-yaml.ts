@@ -12,8 +12,10 @@ export interface DatasetYaml {
   test: string[];
   /** Class names by class number; empty where the file has none. */
   names: string[];
-  /** Values of the key points behind each box in the label files of a pose dataset (`kpt_shape`); 0 for others. */
-  keypointValues: number;
+  /** Key points behind each box in the label files of a pose dataset (`kpt_shape`): how many, and numbers for each. */
+  keypoints?: { count: number; values: 2 | 3 };
+  /** Spread of each key point in parts of the object's size (`kpt_oks_sigmas`). */
+  sigmas?: number[];
 }
 
 /** 10 000 names fit; time and memory grow with the length, to half a second. */
@@ -23,7 +25,7 @@ const maxAliases = 100;
 
 /**
  * Reads the part of a dataset yaml that is needed here: `path`, `train`, `val` (or `validation`), `test` (a string or a
- * list), `names` (a list or a map by class number), `nc` and `kpt_shape`. Every value is text as it is written: a class may be called
+ * list), `names` (a list or a map by class number), `nc`, `kpt_shape` and `kpt_oks_sigmas`. Every value is text as it is written: a class may be called
  * `no` or `1.0`. Other keys are passed over. Throws FormatError for what is no YAML, for tags, for keys that are there twice,
  * and for names that do not agree with `nc`.
  */
@@ -41,24 +43,32 @@ export function parseDatasetYaml(text: string, where: string): DatasetYaml {
     throw new FormatError(`${where}: nc is ${quote(count)}, but there are ${names.length} names`);
   }
   return {
-    ...{ path, names, keypointValues: keypointValues(paths("kpt_shape"), where) },
+    ...{ path, names, ...posePoints(paths("kpt_shape"), paths("kpt_oks_sigmas"), where) },
     ...{ train: paths("train"), val: paths("val", "validation"), test: paths("test") },
   };
 }
 
 /** `[17, 3]`: 17 points of x, y and whether it is seen. */
-function keypointValues(shape: readonly string[], where: string): number {
-  if (shape.length === 0) return 0;
-  const [points, values] = shape.map(Number);
-  if (
-    shape.length === 2 &&
-    Number.isSafeInteger(points) &&
-    points > 0 &&
-    points < 10_000 &&
-    (values === 2 || values === 3)
-  )
-    return points * values;
-  throw new FormatError(`${where}: kpt_shape: found ${quote(shape.join(", "))}, expected [points, 2 or 3]`);
+function posePoints(
+  shape: readonly string[],
+  spreads: readonly string[],
+  where: string,
+): Pick<DatasetYaml, "keypoints" | "sigmas"> {
+  if (shape.length === 0) return {};
+  const [count, values] = shape.map(Number);
+  const isCount = Number.isSafeInteger(count) && count > 0 && count < 10_000;
+  if (shape.length !== 2 || !isCount || (values !== 2 && values !== 3)) {
+    throw new FormatError(`${where}: kpt_shape: found ${quote(shape.join(", "))}, expected [points, 2 or 3]`);
+  }
+  const keypoints = { count, values } as const;
+  if (!spreads.length) return { keypoints };
+  const sigmas = spreads.map(Number);
+  if (sigmas.length !== count || !sigmas.every((sigma) => sigma > 0 && sigma <= 1)) {
+    throw new FormatError(
+      `${where}: kpt_oks_sigmas: found ${quote(spreads.join(", "))}, expected ${count} numbers above 0, at most 1`,
+    );
+  }
+  return { keypoints, sigmas };
 }
 
 /** The keys of the file, and their values as text. */

@@ -1,100 +1,13 @@
-/** Ground truth from the text of label files: YOLO label files and COCO `instances_*.json`. */
+/** Ground truth from COCO `instances_*.json` and `person_keypoints_*.json`, and which class of a model is which of a dataset. */
 import * as z from "zod/mini";
 import { expectKind } from "../base/arguments.ts";
 import { FormatError, inContext } from "../base/errors.ts";
-import { brief, counted, quote } from "../base/text.ts";
-import type { GroundTruth, ImageId } from "./rows.ts";
-
-/** How label files are read. */
-export interface YoloLabelOptions {
-  /** Told of what was left out: a score behind a box, lines that are there twice. */
-  onNote?: (message: string) => void;
-  /** Lines of a box and this many values of key points, which are passed over, are known by their length. Default 0. */
-  keypointValues?: number;
-}
-
-/**
- * Objects of one picture from its YOLO label file: `class cx cy w h` a line, fractions of the picture of
- * `size.width` x `size.height` pixels; or `class x y x y x y …`, an outline, of which the bounding box is taken. As YOLOv5 has
- * it, the same box of the same class counts once. Values up to one pixel outside are clipped to 0..1; a score as sixth value
- * is left out. Throws FormatError with the line.
- */
-export function parseYoloLabels(
-  text: string,
-  where: string,
-  image: ImageId,
-  size: { width: number; height: number },
-  options: YoloLabelOptions = {},
-): GroundTruth[] {
-  expectKind("parseYoloLabels: text", text, "a string");
-  expectKind("parseYoloLabels: size", size, "an object");
-  expectKind("parseYoloLabels: options", options, "an object of options");
-  const { onNote, keypointValues = 0 } = options;
-  const rows = new Map<string, GroundTruth>();
-  let [scores, twice] = [0, 0];
-  text.split(/\r\n|\r|\n/).forEach((line, i) => {
-    const words = line.trim().split(/\s+/);
-    if (words[0] === "") return;
-    if (keypointValues && words.length === 5 + keypointValues) words.length = 5;
-    const { category, fractions, scored } = inContext(`${where}: line ${i + 1}`, () => parseRow(words, size));
-    if (scored) scores++;
-    const box = fractionBox(fractions, size);
-    const key = [category, box.x, box.y, box.width, box.height].map(Math.fround).join(" ");
-    if (rows.has(key)) twice++;
-    else rows.set(key, { image, category, box });
-  });
-  if (scores)
-    onNote?.(`${where}: the sixth value of ${counted(scores, "line")} is taken for a score and ignored`);
-  if (twice) onNote?.(`${where}: ${counted(twice, "line")} said again what another says, and counted once`);
-  return [...rows.values()];
-}
-
-const decimal = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?$/i;
-
-function parseRow(
-  words: readonly string[],
-  size: { width: number; height: number },
-): { category: number; fractions: number[]; scored: boolean } {
-  const fail = (problem: string): never => {
-    throw new FormatError(problem);
-  };
-  const values = words.map((word) => (decimal.test(word) ? Number(word) : Number.NaN));
-  const { length } = values;
-  if (length < 5 || (length > 6 && length % 2 === 0)) {
-    fail(`found ${length} values, expected "class cx cy w h", or a class and at least 3 points`);
-  }
-  const [category, ...fractions] = values;
-  if (!Number.isSafeInteger(category) || category < 0)
-    fail(`class ${brief(words[0])}: expected a whole number from 0`);
-  const scored = length === 6;
-  if (scored && !(values[5] >= 0 && values[5] <= 1)) {
-    fail(`found ${brief(words[5])} as sixth value, expected nothing, or a score from 0 to 1`);
-  }
-  const inside = fractions.slice(0, scored ? 4 : undefined).map((value, i) => {
-    const pixel = 1 / (i % 2 ? size.height : size.width);
-    if (value >= -pixel && value <= 1 + pixel) return Math.min(Math.max(value, 0), 1);
-    return fail(
-      `found ${brief(words[i + 1])}, expected fractions of the picture's size, from 0 to 1 (a pixel outside is clipped)`,
-    );
-  });
-  return { category, fractions: inside, scored };
-}
-
-function fractionBox(fractions: number[], size: { width: number; height: number }): GroundTruth["box"] {
-  let [cx, cy, w, h] = fractions;
-  if (fractions.length > 4) {
-    const xs = fractions.filter((_, i) => i % 2 === 0);
-    const ys = fractions.filter((_, i) => i % 2 === 1);
-    [w, h] = [Math.max(...xs) - Math.min(...xs), Math.max(...ys) - Math.min(...ys)];
-    [cx, cy] = [Math.min(...xs) + w / 2, Math.min(...ys) + h / 2];
-  }
-  return {
-    x: (cx - w / 2) * size.width,
-    y: (cy - h / 2) * size.height,
-    width: w * size.width,
-    height: h * size.height,
-  };
-}
+import { brief, quote } from "../base/text.ts";
+import { type Mask, maskArea, maskFromCounts, maskFromOutlines, maskFromString } from "../detect/mask.ts";
+import { polygonArea } from "../detect/polygon.ts";
+import type { GroundTruth } from "./rows.ts";
+import type { Measure } from "./similarity.ts";
+import { around } from "./yolo-labels.ts";
 
 /** A picture of a COCO instances file. */
 export interface CocoImage {
@@ -105,13 +18,23 @@ export interface CocoImage {
   width?: number;
   height?: number;
 }
+/** An object of a COCO file, whose mask is yet to be made. */
+export interface CocoTruth extends GroundTruth {
+  /** As in the file: outlines, or run lengths. */
+  segmentation?: unknown;
+  /** Number of the annotation in the file. */
+  annotation: number;
+}
 /** A COCO instances file. */
 export interface CocoInstances {
   images: CocoImage[];
   /** Categories in the file's order; ids have gaps (COCO's 80 classes go up to 90). */
   categories: { id: number; name: string }[];
-  /** `category` is the file's id. Annotations of images or categories that are not in the file are left out. */
-  groundTruth: GroundTruth[];
+  /**
+   * `category` is the file's id. Annotations of images or categories that are not in the file are left out. Key points are there where
+   * the annotation has some.
+   */
+  groundTruth: CocoTruth[];
   /** How many annotations were left out. */
   leftOut: number;
 }
@@ -131,6 +54,9 @@ const instancesSchema = z.object({
       bbox: z.tuple([z.number(), z.number(), z.number().check(z.gte(0)), z.number().check(z.gte(0))]),
       area: z.optional(z.number()),
       iscrowd: z.optional(z.union([z.literal(0), z.literal(1), z.boolean()])),
+      keypoints: z.optional(z.array(z.number())),
+      // Looked at where masks are asked for.
+      segmentation: z.optional(z.unknown()),
     }),
   ),
 });
@@ -159,25 +85,100 @@ export function parseCocoInstances(text: string, where: string): CocoInstances {
   const { images, categories, annotations } = result.data;
   const known = distinctIds(images, `${where}: images`);
   const classes = distinctIds(categories, `${where}: categories`);
-  const mine = annotations.filter((row) => known.has(row.image_id) && classes.has(row.category_id));
+  const groundTruth = annotations
+    .map((row, annotation) => ({ row, annotation }))
+    .filter(({ row }) => known.has(row.image_id) && classes.has(row.category_id))
+    .map(({ row, annotation }) => truthOf(row, annotation, where));
   return {
     images: images.map(({ id, file_name, width, height }, i) => ({
       ...{ id, width, height },
       fileName: insidePath(file_name, `${where}: images.${i}.file_name`),
     })),
     categories,
-    leftOut: annotations.length - mine.length,
-    groundTruth: mine.map((row) => {
-      const [x, y, width, height] = row.bbox;
-      return {
-        image: row.image_id,
-        category: row.category_id,
-        box: { x, y, width, height },
-        area: row.area,
-        crowd: Boolean(row.iscrowd),
-      };
-    }),
+    leftOut: annotations.length - groundTruth.length,
+    groundTruth,
   };
+}
+
+type Annotation = z.infer<typeof instancesSchema>["annotations"][number];
+
+function truthOf({ bbox, keypoints, ...row }: Annotation, annotation: number, where: string): CocoTruth {
+  const [x, y, width, height] = bbox;
+  if (keypoints && keypoints.length % 3) {
+    throw new FormatError(
+      `${where}: annotations.${annotation}.keypoints: found ${keypoints.length} numbers, expected x, y and v of each key point`,
+    );
+  }
+  const truth: CocoTruth = {
+    image: row.image_id,
+    category: row.category_id,
+    box: { x, y, width, height },
+    area: row.area,
+    crowd: Boolean(row.iscrowd),
+    annotation,
+  };
+  if (row.segmentation !== undefined) truth.segmentation = row.segmentation;
+  if (keypoints?.length) {
+    truth.points = Array.from({ length: keypoints.length / 3 }, (_, i) => ({
+      ...{ x: keypoints[3 * i], y: keypoints[3 * i + 1] },
+      labelled: keypoints[3 * i + 2] > 0,
+    }));
+  }
+  return truth;
+}
+
+const outlinesSchema = z.array(z.array(z.number())).check(z.minLength(1));
+const runsSchema = z.object({
+  size: z.tuple([z.int(), z.int()]),
+  counts: z.union([z.string(), z.array(z.number())]),
+});
+
+/**
+ * The object as a measure compares it, in a picture of `size`: with its mask, or with corners (which are the only outline of four
+ * points). Throws FormatError that names the annotation where the file does not say them, or says them for another size.
+ */
+export function cocoObject(
+  object: CocoTruth,
+  measure: Measure,
+  size: { width: number; height: number },
+): GroundTruth {
+  expectKind("cocoObject: object", object, "an object");
+  expectKind("cocoObject: size", size, "an object");
+  const { annotation, segmentation, ...truth } = object;
+  if (measure === "mask") {
+    const mask = inContext(`annotations.${annotation}.segmentation`, () => maskOf(segmentation, size));
+    return { ...truth, mask, area: truth.area ?? maskArea(mask) };
+  }
+  if (measure === "corners") {
+    const outlines = z.safeParse(outlinesSchema, segmentation);
+    if (!outlines.success || outlines.data.length !== 1 || outlines.data[0].length !== 8) {
+      throw new FormatError(
+        `annotations.${annotation}.segmentation: expected one outline of four points, the corners of a turned box`,
+      );
+    }
+    const [corners] = outlines.data;
+    return { ...truth, corners, box: around(corners), area: polygonArea(corners) };
+  }
+  return truth;
+}
+
+function maskOf(segmentation: unknown, size: { width: number; height: number }): Mask {
+  const outlines = z.safeParse(outlinesSchema, segmentation);
+  if (outlines.success) return maskFromOutlines(outlines.data, size);
+  const runs = z.safeParse(runsSchema, segmentation);
+  if (!runs.success) {
+    throw new FormatError(
+      "is missing or wrong; expected outlines [[x, y, x, y, …], …] or run lengths { size: [height, width], counts }",
+    );
+  }
+  const { counts } = runs.data;
+  const [height, width] = runs.data.size;
+  if (width !== size.width || height !== size.height) {
+    throw new FormatError(
+      `run lengths for ${width}x${height} pixels, but the picture has ${size.width}x${size.height}`,
+    );
+  }
+  return typeof counts === "string" ? maskFromString(counts, size) : maskFromCounts(counts, size);
 }
 
 function distinctIds(items: readonly { id: number }[], where: string): Set<number> {

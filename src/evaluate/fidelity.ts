@@ -3,10 +3,10 @@
  * because every object that the reference sees is a truth with exactly known box and class.
  */
 import type { Point } from "../detect/detection.ts";
-import { evaluateClasses, type Measure, similarityOf } from "./coco-ap.ts";
+import { evaluateClasses } from "./coco-ap.ts";
 import { byImage, Comparison, type PictureCell } from "./matching.ts";
 import type { DetectionRow, GroundTruth, ImageId } from "./rows.ts";
-import { usualSigmas } from "./similarity.ts";
+import { type Measure, similarityOf, usualSigmas } from "./similarity.ts";
 
 export interface FidelityOptions {
   /** What is compared; default `box`. */

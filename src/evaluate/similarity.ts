@@ -4,6 +4,9 @@ import { maskIou } from "../detect/mask.ts";
 import { polygonIou } from "../detect/polygon.ts";
 import type { DetectionRow, GroundTruth, ImageId, TruePoint } from "./rows.ts";
 
+/** What of an object is compared: overlap of boxes, of masks or of turned boxes, or key points (OKS). */
+export type Measure = "box" | "mask" | "corners" | "points";
+
 /** A measure between detections and labelled objects. */
 export interface Similarity {
   /** 0..1; where the object is a crowd, the share of the detection that lies in it. */
@@ -13,7 +16,7 @@ export interface Similarity {
 }
 
 /** Intersection over union of boxes. */
-export const boxSimilarity: Similarity = {
+const boxSimilarity: Similarity = {
   between({ box: a }, { box: b, crowd }) {
     const width = Math.min(a.x + a.width, b.x + b.width) - Math.max(a.x, b.x);
     const height = Math.min(a.y + a.height, b.y + b.height) - Math.max(a.y, b.y);
@@ -25,12 +28,12 @@ export const boxSimilarity: Similarity = {
 };
 
 /** Intersection over union of masks. Throws UsageError where one is missing. */
-export const maskSimilarity: Similarity = {
+const maskSimilarity: Similarity = {
   between: (found, truth) => maskIou(needed(found, "mask"), needed(truth, "mask"), truth.crowd),
 };
 
 /** Intersection over union of turned boxes as polygons. Throws UsageError where corners are missing. */
-export const cornersSimilarity: Similarity = {
+const cornersSimilarity: Similarity = {
   between: (found, truth) => polygonIou(needed(found, "corners"), needed(truth, "corners")),
 };
 
@@ -49,7 +52,7 @@ export function usualSigmas(points: number): readonly number[] {
  * COCO's object key point similarity: the mean over the labelled points of `exp(−distance² / (8 σ² area))`. Of an object without
  * labelled points the distances are those to twice its box, and it is ignored. Throws UsageError where the numbers of points differ.
  */
-export function pointsSimilarity(sigmas: readonly number[]): Similarity {
+function pointsSimilarity(sigmas: readonly number[]): Similarity {
   const variances = sigmas.map((sigma) => (2 * sigma) ** 2);
   return {
     between(found, truth) {
@@ -84,6 +87,12 @@ function squaredOutside({ x, y }: Place, box: GroundTruth["box"]): number {
   const outside = (value: number, start: number, extent: number): number =>
     Math.max(0, start - extent - value) + Math.max(0, value - (start + 2 * extent));
   return outside(x, box.x, box.width) ** 2 + outside(y, box.y, box.height) ** 2;
+}
+
+/** What compares by the measure; `sigmas` are those of `points`. */
+export function similarityOf(measure: Measure, sigmas: readonly number[] = []): Similarity {
+  if (measure === "points") return pointsSimilarity(sigmas);
+  return { box: boxSimilarity, mask: maskSimilarity, corners: cornersSimilarity }[measure];
 }
 
 const shown = (image: ImageId): string => JSON.stringify(image);

@@ -59,12 +59,20 @@ export type Task = "detect" | "segment" | "pose" | "obb" | "classify";
 /** The task of a model by its heads; `detect` where nothing tells otherwise. */
 export function taskOf(heads: readonly Head[]): Task {
   expectKind("taskOf: heads", heads, "a list");
+  for (const head of heads) expectKind("taskOf: heads[i]", head, "a head ({ kind, … })");
   const has = (part: "mask" | "angle" | "points"): boolean =>
     heads.some(
       (head) => part in head && Object.entries(head).some(([name, value]) => name === part && value),
     );
   if (heads.some(({ kind }) => kind === "classes")) return "classify";
   return has("mask") ? "segment" : has("angle") ? "obb" : has("points") ? "pose" : "detect";
+}
+
+/** Points of every object that the heads find; 0 where they have none. */
+export function pointCountOf(heads: readonly Head[]): number {
+  expectKind("pointCountOf: heads", heads, "a list");
+  for (const head of heads) expectKind("pointCountOf: heads[i]", head, "a head ({ kind, … })");
+  return Math.max(0, ...heads.map((head) => ("points" in head && head.points?.count) || 0));
 }
 
 /** By the name in the manifest. Every member of `Head` must be here, and every part of its kind. */

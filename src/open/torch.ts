@@ -49,6 +49,7 @@ function torchManifest(model: TorchModel, labels: string[], file: NamedBytes): M
       stride,
       channels,
       ...preprocessingOf(model.family, channels),
+      ...model.levels,
     },
     heads: model.heads,
     labels,

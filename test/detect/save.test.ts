@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { DetectedObject, Detection } from "../../src/detect/detection.ts";
 import { coco91, cocoRows, distinctNames, imageId, yoloText } from "../../src/detect/save.ts";
-import { parseYoloLabels } from "../../src/evaluate/dataset.ts";
+import { parseYoloLabels } from "../../src/evaluate/yolo-labels.ts";
 
 const detections: DetectedObject[] = [
   {

@@ -5,12 +5,12 @@ import { apChange as changeOf } from "../../src/evaluate/bootstrap.ts";
 import { evaluateCoco } from "../../src/evaluate/coco-ap.ts";
 import { compareRows } from "../../src/evaluate/matching.ts";
 import type { DetectionRow, GroundTruth } from "../../src/evaluate/rows.ts";
-import { boxSimilarity } from "../../src/evaluate/similarity.ts";
+import { similarityOf } from "../../src/evaluate/similarity.ts";
 
 const images = 12;
 
 const apChange = (truth: GroundTruth[], first: DetectionRow[], second: DetectionRow[], count: number) => {
-  const [a, b] = [first, second].map((rows) => compareRows(truth, rows, boxSimilarity, 100).classes());
+  const [a, b] = [first, second].map((rows) => compareRows(truth, rows, similarityOf("box"), 100).classes());
   return changeOf(a, b, count);
 };
 

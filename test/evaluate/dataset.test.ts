@@ -1,8 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { FormatError } from "../../src/base/errors.ts";
-import { matchCategories, parseCocoInstances, parseYoloLabels } from "../../src/evaluate/dataset.ts";
+import { matchCategories, parseCocoInstances } from "../../src/evaluate/dataset.ts";
 import { parseDatasetYaml } from "../../src/evaluate/dataset-yaml.ts";
+import { parseYoloLabels } from "../../src/evaluate/yolo-labels.ts";
 import { dataFiles, dataText, testData } from "../data.ts";
 
 const size = { width: 200, height: 100 };
@@ -70,11 +71,11 @@ describe("YOLO labels", () => {
   });
 
   test("key points of a pose dataset are no outline", () => {
-    const { keypointValues } = parseDatasetYaml("names: [x]\nkpt_shape: [2, 2]\n", "d.yaml");
-    expect(keypointValues).toBe(4);
+    const { keypoints } = parseDatasetYaml("names: [x]\nkpt_shape: [2, 2]\n", "d.yaml");
+    expect(keypoints).toEqual({ count: 2, values: 2 });
     const read = (options: object) =>
       parseYoloLabels("0 0.5 0.5 0.2 0.2 0.1 0.1 0 0", "a.txt", "a", size, options)[0].box;
-    expect(read({ keypointValues })).toEqual({ x: 80, y: 40, width: 40, height: 20 });
+    expect(read({ keypoints })).toEqual({ x: 80, y: 40, width: 40, height: 20 });
     expect(read({})).toEqual({ x: 0, y: 0, width: 100, height: 50 });
   });
 
@@ -107,7 +108,7 @@ describe("COCO instances", () => {
     const result = parseCocoInstances(JSON.stringify(instances()), "i.json");
     expect(result.images).toEqual([{ id: 7, fileName: "7.jpg", width: 640, height: 480 }]);
     const box = { x: 1, y: 2, width: 3, height: 4 };
-    expect(result.groundTruth).toEqual([
+    expect(result.groundTruth).toMatchObject([
       { image: 7, category: 18, box, area: 9.5, crowd: true },
       { image: 7, category: 1, box, area: undefined, crowd: false },
     ]);
@@ -191,7 +192,6 @@ describe("dataset yaml", () => {
     val: ["b", "c d"],
     test: [],
     names: ["x", "y z", "it's"],
-    keypointValues: 0,
   };
   test.each([
     ["block map", "path: ../data\ntrain: a\nval:\n  - b\n  - c d\nnames:\n  0: x\n  1: y z\n  2: it's\n"],
@@ -222,7 +222,7 @@ describe("dataset yaml", () => {
       "null",
     ]);
     expect(parseDatasetYaml("names: {1: yes, 00: 'off'}\n", "d.yaml").names).toEqual(["off", "yes"]);
-    const none = { path: undefined, train: ["a"], val: [], test: [], names: [], keypointValues: 0 };
+    const none = { path: undefined, train: ["a"], val: [], test: [], names: [] };
     expect(parseDatasetYaml("train: a\nval: ~\nnc: 2\n", "d.yaml")).toEqual(none);
   });
 
@@ -232,6 +232,11 @@ describe("dataset yaml", () => {
     ["names: [[x]]\n", "expected a word"],
     ["names: !!python/object:os.system [x]\n", "line 1: Unresolved tag"],
     ["names: [x]\nkpt_shape: [17, 4]\n", 'kpt_shape: found "17, 4"'],
+    [
+      "names: [x]\nkpt_shape: [2, 3]\nkpt_oks_sigmas: [0.1]\n",
+      'kpt_oks_sigmas: found "0.1", expected 2 numbers',
+    ],
+    ["names: [x]\nkpt_shape: [2, 3]\nkpt_oks_sigmas: [0.1, x]\n", "expected 2 numbers above 0"],
     ["names: [x]\nnames: [y]\n", '"names" is there twice'],
     ["names: {1: x, 0: y, 01: z}\n", "class 1 is there twice"],
     ["names: [x]\nnc: 2\n", 'nc is "2", but there are 1 names'],

@@ -4,11 +4,11 @@ import { describe, expect, test } from "vitest";
 import { UsageError } from "../../src/base/errors.ts";
 import { type Mask, maskFromCounts, maskFromOutlines, maskFromString } from "../../src/detect/mask.ts";
 import { polygonArea, polygonIou } from "../../src/detect/polygon.ts";
-import { evaluateCoco, evaluateDota, type Measure } from "../../src/evaluate/coco-ap.ts";
+import { evaluateCoco, evaluateDota } from "../../src/evaluate/coco-ap.ts";
 import { fidelity } from "../../src/evaluate/fidelity.ts";
 import { compareRows } from "../../src/evaluate/matching.ts";
 import type { DetectionRow, GroundTruth } from "../../src/evaluate/rows.ts";
-import { cornersSimilarity } from "../../src/evaluate/similarity.ts";
+import { type Measure, similarityOf } from "../../src/evaluate/similarity.ts";
 
 interface Row {
   image_id: number;
@@ -96,7 +96,7 @@ describe.each(cases)("$measure: $name", ({ measure, stats, sigmas, dota, truth, 
     if (measure === "points") expect(result.APs).toBe(-1);
   });
   test.runIf(dota)("DOTA's task 1", () => {
-    const result = evaluateDota(compareRows(objects, rows, cornersSimilarity, 300).classes());
+    const result = evaluateDota(compareRows(objects, rows, similarityOf("corners"), 300).classes());
     expect(result.perClass.map(({ category }) => category)).toEqual(dota!.map(([category]) => category));
     for (const [i, [, AP]] of dota!.entries()) expect(result.perClass[i].AP).toBeCloseTo(AP, 12);
     const mean = dota!.reduce((sum, [, AP]) => sum + AP, 0) / dota!.length;

@@ -34,6 +34,8 @@ export interface Network {
   stride: number;
   /** Whose pre-processing it has. */
   family: FamilyName;
+  /** `value = (level − mean)·norm` for each channel, where the model says it otherwise than its family. */
+  levels?: { mean: number[]; norm: number[] };
 }
 
 /** The graph's input. */

@@ -36,6 +36,8 @@ const pass: Global = { kind: "function", call: ([value = null]) => value };
 /** Methods that YOLOv5's `fuse()` stores in a module's `forward` attribute. */
 const forwardNames = new Set(["forward", "fuseforward", "forward_fuse", "fusevggforward"]);
 
+const enumeration = "torchvision.transforms.functional.InterpolationMode";
+
 const table: ReadonlyMap<string, Global> = new Map<string, Global>([
   ["torch._utils._rebuild_tensor_v2", { kind: "function", call: rebuildTensor }],
   ["torch._utils._rebuild_parameter", pass],
@@ -43,6 +45,7 @@ const table: ReadonlyMap<string, Global> = new Map<string, Global>([
   ["torch.device", record],
   ["collections.OrderedDict", { kind: "function", call: emptyDict }],
   ["builtins.set", { kind: "function", call: makeSet }],
+  [enumeration, record],
   ["builtins.getattr", { kind: "function", call: boundForward }],
   ["_codecs.encode", record],
   ["numpy.dtype", record],
@@ -82,6 +85,10 @@ const moduleFiles = [
   // Since 8.0.90 modules are a folder; options and losses stay in a model that is being trained.
   "ultralytics\\.nn\\.(tasks|modules)(\\.[a-z_]+)?",
   "ultralytics\\.(yolo\\.)?utils(\\.[a-z_]+)?",
+  // How a classifier's pictures are prepared.
+  "torchvision\\.transforms\\.transforms",
+  "ultralytics\\.data\\.augment",
+  "ultralytics\\.yolo\\.data\\.augment",
   "ultralytics\\.yolo\\.v8(\\.[a-z_]+)*",
 ];
 const modulePattern = new RegExp(`^(${moduleFiles.join("|")})\\.[A-Za-z_]\\w*$`);
@@ -134,8 +141,11 @@ function makeSet([items = []]: readonly PyValue[]): PyValue {
   return new PySet(items);
 }
 
-/** Of a module, or of a class, as Segment keeps Detect's. */
+/** Of a module, or of a class, as Segment keeps Detect's; and of one enumeration, its members. */
 function boundForward([object, method]: readonly PyValue[]): PyValue {
+  if (object instanceof PyGlobal && object.name === enumeration && typeof method === "string") {
+    return new PyObject(enumeration, [method]);
+  }
   const isClass = object instanceof PyGlobal && modulePattern.test(object.name);
   const className = isClass ? object.name : object instanceof PyObject ? object.className : undefined;
   if (className === undefined || typeof method !== "string" || !forwardNames.has(method)) {

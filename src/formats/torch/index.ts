@@ -36,6 +36,8 @@ export interface TorchModel {
   heads: Head[];
   /** Whose pre-processing it has. */
   family: FamilyName;
+  /** `value = (level − mean)·norm` for each channel, where the model says it otherwise than its family. */
+  levels?: { mean: number[]; norm: number[] };
   classes: number;
   /** Class names by class number, where the checkpoint has them. */
   labels?: string[];
@@ -93,6 +95,7 @@ function buildModel(archive: TorchArchive, options: TorchOptions): TorchModel {
     input: { channels, stride: network.stride, ...sizeOf(framework?.trainingSize(root, checkpoint)) },
     heads: network.heads,
     family: network.family,
+    ...(network.levels && { levels: network.levels }),
     ...readLabels(root, network.classes),
     provenance: { className: root.className, part, ...readProvenance(root, checkpoint) },
   };

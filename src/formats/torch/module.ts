@@ -74,6 +74,23 @@ export class TorchModule {
       return this.fail(`attribute ${name} is ${describe(value)}, expected a list of numbers`);
     return value.map((item) => this.checkInteger(name, item, least));
   }
+  /** A list or a tensor of numbers. */
+  numbers(name: string): number[] {
+    const value = this.state.get(name);
+    if (value instanceof PyTensor) return Array.from(this.archive.values(value));
+    if (Array.isArray(value) && value.every((item) => typeof item === "number" && Number.isFinite(item))) {
+      return value as number[];
+    }
+    return this.fail(`attribute ${name} is ${describe(value)}, expected numbers`);
+  }
+  /** The objects in the list `list` of an attribute that is an object itself; none where it is not there. */
+  objects(name: string, list: string): TorchModule[] {
+    const value = this.state.get(name);
+    const items = value instanceof PyObject && value.state instanceof Map ? value.state.get(list) : undefined;
+    return (Array.isArray(items) ? items : [])
+      .filter((item) => item instanceof PyObject && item.state instanceof Map)
+      .map((item, i) => new TorchModule(item, this.at(`${name}.${i}`), this.archive));
+  }
   number(name: string): number {
     const value = this.state.get(name);
     if (typeof value === "number" && Number.isFinite(value)) return value;

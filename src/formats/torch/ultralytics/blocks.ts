@@ -132,6 +132,22 @@ const resNetBlock: Emitter = (b, m, [x]) => {
   return b.layer(m, "ReLU", m.at("relu"), [add(b, m, y, b.chain(m, ["shortcut"], x))]);
 };
 
+/** The prototypes of masks, YOLO26: all levels are brought to the finest and added first. What serves training only is left out. */
+const proto26: Emitter = (b, m, inputs) => {
+  m.expectChildren(["cv1", "upsample", "cv2", "cv3", "feat_refine", "feat_fuse", "semseg?"]);
+  const levels = m.child("feat_refine").children();
+  if (levels.length !== inputs.length - 1) {
+    m.fail(`feat_refine has ${levels.length} convolutions for ${inputs.length} levels, expected one less`);
+  }
+  const features = levels.reduce((sum, [, refine], i) => {
+    const scale = 2 ** (i + 1);
+    const params = { resize_type: resizeTypes.nearest, height_scale: scale, width_scale: scale };
+    const larger = b.layer(m, "Interp", m.at(`resize${i}`), [b.emit(refine, inputs[i + 1])], params);
+    return add(b, m, sum, larger);
+  }, inputs[0]);
+  return b.chain(m, ["feat_fuse", "cv1", "upsample", "cv2", "cv3"], features);
+};
+
 const emitters: Record<string, Emitter> = {
   ...commonBlocks,
   A2C2f: a2c2f,
@@ -159,6 +175,8 @@ const emitters: Record<string, Emitter> = {
   ELAN1: elan,
   PSA: psa,
   PSABlock: psaBlock,
+  Proto: chained("cv1", "upsample", "cv2", "cv3"),
+  Proto26: proto26,
   RepBottleneck: commonBlocks.Bottleneck,
   RepCSP: commonBlocks.C3,
   RepConv: repConv,

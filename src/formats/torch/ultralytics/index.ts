@@ -6,7 +6,8 @@ import { UnsupportedError } from "../../../base/errors.ts";
 import { emitLayers, type Framework } from "../framework.ts";
 import { type PyDict, PyObject, type PyValue } from "../values.ts";
 import { blockEmitters, modulePaths } from "./blocks.ts";
-import { emitDetect } from "./heads.ts";
+import { emitClassify } from "./classify.ts";
+import { detectTasks, emitDetect } from "./heads.ts";
 
 const modelPath = "ultralytics.nn.tasks.";
 
@@ -21,9 +22,10 @@ const otherModels: Readonly<Record<string, string>> = {
   Ensemble: "several models in one",
 };
 
-const namesOf = (...classes: string[]): ReadonlySet<string> =>
+const namesOf = (classes: readonly string[]): ReadonlySet<string> =>
   new Set(classes.flatMap((name) => modulePaths.map((path) => path + name)));
-const detectClasses = namesOf("Detect", "v10Detect");
+const detectClasses = namesOf(Object.keys(detectTasks));
+const classifyClasses = namesOf(["Classify"]);
 
 export const ultralytics: Framework = {
   emitters: blockEmitters,
@@ -39,8 +41,11 @@ export const ultralytics: Framework = {
   },
   emit(b, root, { endToEnd = false }) {
     return emitLayers(b, root, {
-      is: ({ className }) => detectClasses.has(className),
-      emit: (layer, inputs) => emitDetect(b, layer, inputs, endToEnd),
+      is: ({ className }) => detectClasses.has(className) || classifyClasses.has(className),
+      emit: (layer, inputs) =>
+        classifyClasses.has(layer.className)
+          ? emitClassify(b, root, layer, inputs)
+          : emitDetect(b, layer, inputs, endToEnd),
     });
   },
   trainingSize(root, checkpoint) {
