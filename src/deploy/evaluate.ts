@@ -4,22 +4,21 @@
  */
 import { expectKind } from "../base/arguments.ts";
 import { GraphError, InputError, UsageError } from "../base/errors.ts";
-import { evaluationOptions, postprocess } from "../detect/detect.ts";
+import { postprocess } from "../detect/detect.ts";
 import { type Detection, isObject, scaledDetection } from "../detect/detection.ts";
 import { toTensor } from "../detect/letterbox.ts";
 import type { Picture } from "../detect/picture.ts";
 import { cornersOf } from "../detect/rotated.ts";
-import { apChange, type Change } from "../evaluate/bootstrap.ts";
-import { type CocoResult, evaluateClasses } from "../evaluate/coco-ap.ts";
-import { type Fidelity, FidelityTally } from "../evaluate/fidelity.ts";
-import { Comparison } from "../evaluate/matching.ts";
+import type { Accuracy } from "../evaluate/accuracy.ts";
+import type { Change } from "../evaluate/bootstrap.ts";
+import type { Fidelity } from "../evaluate/fidelity.ts";
 import type { DetectionRow, GroundTruth, ImageId } from "../evaluate/rows.ts";
-import { similarityOf } from "../evaluate/similarity.ts";
-import { blobsOf } from "../heads/index.ts";
-import type { ModelInput } from "../heads/manifest.ts";
+import { blobsOf, taskOf } from "../heads/index.ts";
+import type { ModelInput, Task } from "../heads/manifest.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { bothSides, type KnownFacts } from "../open/facts.ts";
 import type { Model } from "../open/model.ts";
+import { type AccuracyTally, type AgreementTally, type Measuring, measuring } from "./measure.ts";
 
 /** One picture of an evaluation. */
 export interface EvaluationItem {
@@ -66,6 +65,8 @@ export async function* readEntries(
 export interface EvaluateOptions {
   /** Input size in pixels; default: that of the first model's manifest, for all models. */
   size?: KnownFacts["size"];
+  /** Spread of each key point, in parts of the object's size; default COCO's for 17 points, else 1 / their number. */
+  sigmas?: readonly number[];
   /** Told after every picture. */
   onProgress?: (done: number) => void;
   signal?: AbortSignal;
@@ -78,16 +79,14 @@ export interface Milliseconds {
   postprocess: number;
 }
 
-/** One model of an evaluation. */
-export interface ModelEvaluation {
+/** One model of an evaluation; figures against the ground truth are missing when no picture came with its objects. */
+export interface ModelEvaluation extends Accuracy {
   /** Name in the manifest. */
   model: string;
   milliseconds: Milliseconds;
-  /** Everything that it found, above score 0.001. */
+  /** Everything that it found, above score 0.001; without masks, which are large. */
   detections: DetectionRow[];
-  /** Against the ground truth, fractions 0..1; missing when no picture came with its objects. */
-  coco?: CocoResult;
-  /** AP minus the first model's, with the interval that chance explains; missing for the first and without labels. */
+  /** AP (or top-1) minus the first model's, with the interval that chance explains; missing for the first and without labels. */
   apChange?: Change;
   /** Against the first model's detections; missing for the first. */
   fidelity?: Fidelity;
@@ -95,8 +94,9 @@ export interface ModelEvaluation {
 
 /** What `evaluateModels` measured. */
 export interface Evaluation {
+  task: Task;
   images: number;
-  /** Labelled objects, crowd regions left out; missing without labels. */
+  /** Labelled objects (or pictures with a class), crowd regions left out; missing without labels. */
   objects?: number;
   width: number;
   height: number;
@@ -129,7 +129,7 @@ export async function evaluateModels(
   if (!first) throw new UsageError("no model to evaluate");
   for (const model of models) checkClasses(first, model);
   const { width, height } = bothSides(options.size) ?? first.manifest.input;
-  const runs = models.map((model) => new Run(model));
+  const runs = models.map((model) => new Run(model, measuring(first.manifest, options.sigmas)));
   const ids = new Set<string>();
   let objects: number | undefined;
   let images = 0;
@@ -149,7 +149,7 @@ export async function evaluateModels(
   if (images === 0) throw new InputError("no picture to evaluate on");
   const labelled = objects !== undefined;
   return {
-    ...{ images, objects, width, height },
+    ...{ task: taskOf(first.manifest.heads), images, objects, width, height },
     labels: first.manifest.labels,
     models: runs.map((run, i) => run.result(images, labelled, i > 0 ? runs[0] : undefined)),
   };
@@ -183,6 +183,12 @@ function checkIds({ id, truth = [] }: EvaluationItem, ids: Set<string>): void {
 
 function checkClasses(first: Model, other: Model): void {
   other.requireHeads();
+  const [task, theirs] = [first, other].map(({ manifest }) => taskOf(manifest.heads));
+  if (task !== theirs) {
+    throw new UsageError(
+      `${first.manifest.name} and ${other.manifest.name} are of different tasks (${task} and ${theirs}), so they cannot be compared`,
+    );
+  }
   const [a, b] = [first.manifest.labels, other.manifest.labels];
   const at = a.length === b.length ? a.findIndex((label, i) => label !== b[i]) : -1;
   if (a.length === b.length && at < 0) return;
@@ -191,23 +197,24 @@ function checkClasses(first: Model, other: Model): void {
       ? `${a.length} and ${b.length} of them`
       : `class ${at} is "${a[at]}" and "${b[at]}"`;
   throw new UsageError(
-    `${first.manifest.name} and ${other.manifest.name} have different classes (${difference}), so their boxes cannot be compared`,
+    `${first.manifest.name} and ${other.manifest.name} have different classes (${difference}), so they cannot be compared`,
   );
 }
-
-/** Detections of a class in a picture that AP takes. */
-const mostDetections = 100;
 
 /** One model's way through the pictures. */
 class Run {
   readonly model: Model;
+  private readonly measuring: Measuring;
+  private readonly accuracy: AccuracyTally;
+  private readonly agreement: AgreementTally;
   private readonly rows: DetectionRow[] = [];
-  private readonly compared = new Comparison(similarityOf("box"), mostDetections);
-  private readonly fidelity = new FidelityTally();
   private readonly sums: Milliseconds = { preprocess: 0, inference: 0, postprocess: 0 };
 
-  constructor(model: Model) {
+  constructor(model: Model, how: Measuring) {
     this.model = model;
+    this.measuring = how;
+    this.accuracy = how.accuracy();
+    this.agreement = how.agreement();
   }
 
   /** Planning and compiling are not part of the time of the first picture. */
@@ -224,9 +231,9 @@ class Run {
     reference?: readonly DetectionRow[],
   ): Promise<readonly DetectionRow[]> {
     const rows = await this.find(item, width, height);
-    this.rows.push(...rows);
-    this.compared.add(item.id, item.truth ?? [], rows);
-    if (reference) this.fidelity.add(item.id, reference, rows);
+    for (const { mask: _, ...row } of rows) this.rows.push(row);
+    this.accuracy.add(item.id, item.truth ?? [], rows);
+    if (reference) this.agreement.add(item.id, reference, rows);
     return rows;
   }
 
@@ -249,7 +256,7 @@ class Run {
         `${this.model.manifest.name}: output "${blob}" of picture ${id} holds ${outputs[blob].data[bad]}: the weights are broken, or the input is not what the model expects`,
       );
     }
-    const detections = postprocess(outputs, this.model.manifest, transform, evaluationOptions);
+    const detections = postprocess(outputs, this.model.manifest, transform, this.measuring.settings);
     times.push(performance.now());
     this.sums.preprocess += times[1] - times[0];
     this.sums.inference += times[2] - times[1];
@@ -261,7 +268,6 @@ class Run {
   /** `first` is the model that this one is compared with. */
   result(images: number, isLabelled: boolean, first?: Run): ModelEvaluation {
     const { preprocess, inference, postprocess } = this.sums;
-    const classes = this.compared.classes();
     return {
       model: this.model.manifest.name,
       milliseconds: {
@@ -270,9 +276,9 @@ class Run {
         postprocess: postprocess / images,
       },
       detections: this.rows,
-      coco: isLabelled ? evaluateClasses(classes) : undefined,
-      apChange: isLabelled && first ? apChange(first.compared.classes(), classes, images) : undefined,
-      fidelity: first && this.fidelity.result(),
+      ...(isLabelled && this.accuracy.result()),
+      apChange: isLabelled && first ? this.accuracy.changeFrom(first.accuracy, images) : undefined,
+      fidelity: first && this.agreement.result(),
     };
   }
 }
@@ -288,8 +294,10 @@ export function rowOf(image: ImageId, detection: Detection): DetectionRow {
       return { ...found, mask: detection.mask };
     case "pose":
       return { ...found, points: detection.points };
-    case "obb":
-      return { ...found, corners: cornersOf(detection.rotated) };
+    case "obb": {
+      const { rotated } = detection;
+      return { ...found, corners: cornersOf(rotated), area: rotated.width * rotated.height };
+    }
     default:
       return found;
   }

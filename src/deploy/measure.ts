@@ -1,10 +1,16 @@
-/** By what the results of each task are compared. */
+/** How each task is measured: what is compared, with which settings, and what is counted. */
 import { expectKind } from "../base/arguments.ts";
-import type { Measure } from "../evaluate/similarity.ts";
-import { taskOf } from "../heads/index.ts";
-import type { Head, Task } from "../heads/manifest.ts";
+import { type DetectOptions, evaluationOptions } from "../detect/detect.ts";
+import { type Accuracy, ObjectAccuracy } from "../evaluate/accuracy.ts";
+import type { Change } from "../evaluate/bootstrap.ts";
+import { ClassAccuracy, ClassAgreement } from "../evaluate/classes.ts";
+import { type Fidelity, FidelityTally } from "../evaluate/fidelity.ts";
+import type { DetectionRow, GroundTruth, ImageId } from "../evaluate/rows.ts";
+import { type Measure, usualSigmas } from "../evaluate/similarity.ts";
+import { pointCountOf, taskOf } from "../heads/index.ts";
+import type { Head, Manifest, Task } from "../heads/manifest.ts";
 
-/** Classes of pictures are rows whose box is the picture. */
+/** Pictures that are sorted have a label each, and no objects. */
 const measures: { readonly [T in Task]: Measure } = {
   detect: "box",
   segment: "mask",
@@ -17,4 +23,47 @@ const measures: { readonly [T in Task]: Measure } = {
 export function measureOf(heads: readonly Head[]): Measure {
   expectKind("measureOf: heads", heads, "a list");
   return measures[taskOf(heads)];
+}
+
+/** Collects how right a model is. */
+export interface AccuracyTally {
+  add(image: ImageId, truth: readonly GroundTruth[], found: readonly DetectionRow[]): void;
+  result(): Accuracy;
+  /** The headline figure less that of the first model; undefined where there is too little to tell. */
+  changeFrom(first: this, images: number): Change | undefined;
+}
+
+/** Collects how near a model is to another. */
+export interface AgreementTally {
+  add(image: ImageId, reference: readonly DetectionRow[], candidate: readonly DetectionRow[]): void;
+  result(): Fidelity;
+}
+
+/** How a model is measured. */
+export interface Measuring {
+  /** What is taken of its outputs. */
+  readonly settings: DetectOptions;
+  accuracy(): AccuracyTally;
+  agreement(): AgreementTally;
+}
+
+/** `sigmas`: spread of each key point; default COCO's for 17 points, else 1 / their number. */
+export function measuring(
+  { heads, labels }: Pick<Manifest, "heads" | "labels">,
+  sigmas: readonly number[] = usualSigmas(pointCountOf(heads)),
+): Measuring {
+  if (taskOf(heads) === "classify") {
+    return {
+      // The right class may be a hardly likely one.
+      settings: { confidence: 0, maxDetections: labels.length },
+      accuracy: () => new ClassAccuracy(),
+      agreement: () => new ClassAgreement(),
+    };
+  }
+  const measure = measureOf(heads);
+  return {
+    settings: evaluationOptions,
+    accuracy: () => new ObjectAccuracy(measure, sigmas),
+    agreement: () => new FidelityTally({ measure, sigmas }),
+  };
 }

@@ -50,7 +50,17 @@ export function apChange(
     averagePrecision(sides[1], times) - averagePrecision(sides[0], times);
   const value = difference(new Float64Array(images).fill(1));
   const looks = sides.flat().reduce((sum, { lengths }) => lengths.reduce((a, b) => a + b, sum), 1);
-  const draws = Math.min(mostDraws, Math.max(leastDraws, Math.floor(mostLooks / looks)));
+  return changeOf(difference, value, images, Math.max(leastDraws, Math.floor(mostLooks / looks)));
+}
+
+/** The same of a difference whose pictures count as often as `times` says, which is `value` where each counts once. */
+export function changeOf(
+  difference: (times: Float64Array) => number,
+  value: number,
+  images: number,
+  most = mostDraws,
+): Change {
+  const draws = Math.min(mostDraws, most);
   const random = new Random(1);
   const differences = Float64Array.from({ length: draws }, () => {
     const times = new Float64Array(images);

@@ -21,7 +21,10 @@ export interface CocoOptions {
   measure?: Measure;
   /** Spread of each key point, in parts of the object's size; default COCO's for 17 points, else 1 / their number. */
   sigmas?: readonly number[];
-  /** Ascending limits of detections per image and class; default [1, 10, 100], and [20] for key points. AP uses the last. */
+  /**
+   * Ascending limits of detections per image and class; default [1, 10, 100], [20] for key points, and [1, 10, 300] for turned boxes, of
+   * which aerial pictures have many. AP uses the last.
+   */
   maxDets?: readonly number[];
   /** Overlaps at which a detection counts as found; default 0.50:0.05:0.95. */
   iouThresholds?: readonly number[];
@@ -69,9 +72,14 @@ export const cocoThresholds = Float64Array.from({ length: 10 }, (_, i) =>
   i === 9 ? 0.95 : 0.5 + i * ((0.95 - 0.5) / 9),
 );
 
-/** `[1, 10, 100]`, or COCO's limit for key points. */
-export const usualLimits = (measure: Measure): readonly number[] =>
-  measure === "points" ? [20] : [1, 10, 100];
+const limitsOf: { readonly [M in Measure]: readonly number[] } = {
+  box: [1, 10, 100],
+  mask: [1, 10, 100],
+  points: [20],
+  corners: [1, 10, 300],
+};
+/** The limits of detections by which a measure is taken. */
+export const usualLimits = (measure: Measure): readonly number[] => limitsOf[measure];
 
 /** Scores detections against the truth. Any image or class that occurs on either side counts. */
 export function evaluateCoco(

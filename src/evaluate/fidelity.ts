@@ -46,6 +46,8 @@ export interface ScoreChange {
 export interface Fidelity {
   /** COCO AP50-95 by the measure, 0..1, of the candidate with the reference's detections as truth; −1 without any truth. */
   fidelity: number;
+  /** The same of the boxes, where objects are compared by key points. */
+  boxes?: number;
   /** Reference detections that are the truth. */
   objects: number;
   all: ScoreChange;
@@ -83,12 +85,14 @@ export class FidelityTally {
   private readonly pairs: ScorePair[] = [];
   private readonly missing: SizeClass[] = [];
   private readonly maxDets: number;
+  private readonly boxes: Comparison | undefined;
 
   constructor(options: FidelityOptions = {}) {
     const { measure = "box", truthScore = 0.25, matchIou = 0.5, maxDets = 300, sigmas } = options;
     this.options = { measure, truthScore, matchIou };
     this.maxDets = maxDets;
     this.comparison = new Comparison(similarityOf(measure, sigmas), maxDets);
+    if (measure === "points") this.boxes = new Comparison(similarityOf("box"), maxDets);
   }
 
   /** Adds a picture; all rows are of it. */
@@ -97,6 +101,7 @@ export class FidelityTally {
     const truth = objects.map((row) => truthOf(row, this.options.measure));
     const best = new Map<GroundTruth, number>();
     for (const cell of this.comparison.add(image, truth, candidate)) this.match(cell, best);
+    this.boxes?.add(image, truth, candidate);
     for (const [i, row] of objects.entries()) {
       const [size, candidateScore] = [sizeOf(row), best.get(truth[i])];
       if (candidateScore === undefined) this.missing.push(size);
@@ -126,6 +131,7 @@ export class FidelityTally {
   result(): Fidelity {
     const { pairs, missing, maxDets } = this;
     const { measure } = this.options;
+    const limits = { maxDets: [maxDets] };
     const changeOf = (size?: SizeClass): ScoreChange => {
       const of = pairs.filter((pair) => !size || pair.size === size);
       const sum = of.reduce((total, pair) => total + (pair.candidate - pair.reference) / pair.reference, 0);
@@ -133,7 +139,8 @@ export class FidelityTally {
       return { change: of.length ? sum / of.length : null, matched: of.length, missing: lost.length };
     };
     return {
-      fidelity: evaluateClasses(this.comparison.classes(), { measure, maxDets: [maxDets] }).AP,
+      fidelity: evaluateClasses(this.comparison.classes(), { measure, ...limits }).AP,
+      ...(this.boxes && { boxes: evaluateClasses(this.boxes.classes(), limits).AP }),
       objects: pairs.length + missing.length,
       all: changeOf(),
       small: changeOf("small"),

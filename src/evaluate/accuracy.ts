@@ -1,0 +1,82 @@
+/** What is measured of a model against the labels of pictures that come one after another. */
+import { UsageError } from "../base/errors.ts";
+import { apChange, type Change } from "./bootstrap.ts";
+import { type CocoResult, type DotaResult, evaluateClasses, evaluateDota, usualLimits } from "./coco-ap.ts";
+import { type ClassCells, Comparison } from "./matching.ts";
+import type { DetectionRow, GroundTruth, ImageId } from "./rows.ts";
+import { type Measure, similarityOf } from "./similarity.ts";
+
+/** How often the right class is the first, or among the first five: shares of the pictures, 0..1; −1 without any. */
+export interface TopResult {
+  top1: number;
+  top5: number;
+}
+
+/** Against the ground truth, fractions 0..1. */
+export interface Accuracy {
+  /** What `coco` compares; missing where pictures are sorted into classes. */
+  measure?: Measure;
+  /** COCO's figures by the measure of the task: boxes, masks, key points (OKS) or turned boxes as polygons. */
+  coco?: CocoResult;
+  /** Of the boxes of objects that are measured by masks or key points. */
+  boxes?: CocoResult;
+  /** Of turned boxes: DOTA's task 1. */
+  dota?: DotaResult;
+  /** Where pictures are sorted into classes. */
+  top?: TopResult;
+}
+
+/** Collects pictures of one model. */
+export class ObjectAccuracy {
+  private readonly measure: Measure;
+  private readonly main: Comparison;
+  private readonly boxes: Comparison | undefined;
+  /** Whether objects have key points; face detectors are also measured on pictures that have none. */
+  private hasPoints: boolean | undefined;
+
+  constructor(measure: Measure, sigmas: readonly number[]) {
+    const limit = (of: Measure) => usualLimits(of)[usualLimits(of).length - 1];
+    this.measure = measure;
+    this.main = new Comparison(similarityOf(measure, sigmas), limit(measure));
+    if (measure === "mask" || measure === "points")
+      this.boxes = new Comparison(similarityOf("box"), limit("box"));
+  }
+
+  /** Adds a picture; all rows are of it. Throws UsageError where only some objects have key points. */
+  add(image: ImageId, truth: readonly GroundTruth[], found: readonly DetectionRow[]): void {
+    if (this.measure === "points") this.checkPoints(image, truth);
+    if (this.measure !== "points" || this.hasPoints !== false) this.main.add(image, truth, found);
+    this.boxes?.add(image, truth, found);
+  }
+
+  private checkPoints(image: ImageId, truth: readonly GroundTruth[]): void {
+    for (const { points } of truth) {
+      this.hasPoints ??= points !== undefined;
+      if (this.hasPoints === (points !== undefined)) continue;
+      throw new UsageError(
+        `picture ${JSON.stringify(image)}: an object with${points ? "" : "out"} key points, unlike those before it`,
+      );
+    }
+  }
+
+  /** The classes that AP is of, and what compares them. */
+  private headline(): { measure: Measure; classes: ClassCells[] } {
+    if (this.boxes && this.hasPoints === false) return { measure: "box", classes: this.boxes.classes() };
+    return { measure: this.measure, classes: this.main.classes() };
+  }
+
+  result(): Accuracy {
+    const { measure, classes } = this.headline();
+    return {
+      measure,
+      coco: evaluateClasses(classes, { measure }),
+      ...(this.boxes && measure !== "box" && { boxes: evaluateClasses(this.boxes.classes()) }),
+      ...(measure === "corners" && { dota: evaluateDota(classes) }),
+    };
+  }
+
+  /** AP less that of another model, on the same `images` pictures. */
+  changeFrom(first: this, images: number): Change | undefined {
+    return apChange(first.headline().classes, this.headline().classes, images);
+  }
+}

@@ -1,0 +1,68 @@
+/** Models that sort pictures: how often the right class is the first or among the first five, and how often two models agree. */
+
+import type { Accuracy } from "./accuracy.ts";
+import { type Change, changeOf } from "./bootstrap.ts";
+import type { Fidelity, ScoreChange, ScorePair } from "./fidelity.ts";
+import type { DetectionRow, GroundTruth, ImageId } from "./rows.ts";
+
+const bestFirst = (rows: readonly DetectionRow[]): DetectionRow[] =>
+  rows.toSorted((a, b) => b.score - a.score);
+
+/** Collects pictures of one model: each with the one class that it is labelled with, and the scores of all classes. */
+export class ClassAccuracy {
+  /** Place of the right class of each picture, 0 the first. */
+  private readonly ranks: number[] = [];
+
+  /** Adds a picture; of equal scores those first that come first. Nothing without a label. */
+  add(_image: ImageId, [truth]: readonly GroundTruth[], found: readonly DetectionRow[]): void {
+    if (!truth) return;
+    const rank = bestFirst(found).findIndex(({ category }) => category === truth.category);
+    this.ranks.push(rank < 0 ? Number.POSITIVE_INFINITY : rank);
+  }
+
+  result(): Accuracy {
+    const within = (places: number) =>
+      this.ranks.length ? this.ranks.filter((rank) => rank < places).length / this.ranks.length : -1;
+    return { top: { top1: within(1), top5: within(5) } };
+  }
+
+  /** Top-1 less that of another model, on the same pictures. */
+  changeFrom(first: this): Change | undefined {
+    const differences = this.ranks.map((rank, i) => Number(rank === 0) - Number(first.ranks[i] === 0));
+    const count = differences.length;
+    if (count < 2) return undefined;
+    const mean = (times: Float64Array) =>
+      differences.reduce((sum, each, i) => sum + each * times[i], 0) / count;
+    return changeOf(mean, mean(new Float64Array(count).fill(1)), count);
+  }
+}
+
+/**
+ * How often two models put a picture into the same class, as `Fidelity`: its objects are the pictures, and a score change is that of the
+ * reference's class in pictures on which they agree.
+ */
+export class ClassAgreement {
+  private readonly pairs: ScorePair[] = [];
+  private missing = 0;
+
+  add(image: ImageId, reference: readonly DetectionRow[], candidate: readonly DetectionRow[]): void {
+    const [first] = bestFirst(reference);
+    const [second] = bestFirst(candidate);
+    if (!first) return;
+    const { category, score } = first;
+    if (second?.category !== category) this.missing++;
+    else this.pairs.push({ image, category, size: "large", reference: score, candidate: second.score });
+  }
+
+  result(): Fidelity {
+    const { pairs, missing } = this;
+    const objects = pairs.length + missing;
+    const sum = pairs.reduce((total, pair) => total + (pair.candidate - pair.reference) / pair.reference, 0);
+    const none: ScoreChange = { change: null, matched: 0, missing: 0 };
+    return {
+      ...{ objects, pairs, small: none, medium: none, large: none },
+      fidelity: objects ? pairs.length / objects : -1,
+      all: { change: pairs.length ? sum / pairs.length : null, matched: pairs.length, missing },
+    };
+  }
+}
