@@ -49,6 +49,7 @@ export {
   parseCocoInstances,
 } from "./evaluate/dataset.ts";
 export { type DatasetYaml, parseDatasetYaml } from "./evaluate/dataset-yaml.ts";
+export { type Measure, usualSigmas } from "./evaluate/similarity.ts";
 export { parseYoloLabels, type YoloLabelOptions } from "./evaluate/yolo-labels.ts";
 export { printParam, readNcnn, writeWeights } from "./formats/ncnn/index.ts";
 export type { Dim } from "./formats/onnx/model.ts";

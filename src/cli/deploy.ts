@@ -79,7 +79,7 @@ async function run([file]: [string], options: Options, terminal: Terminal): Prom
   checkReplaceable(out);
   warnAssumptions(file, opened, terminal);
   requireHeads(opened);
-  const { labels } = opened.manifest;
+  const { labels, heads } = opened.manifest;
   const told = startProgress(terminal, { stages: true });
   const onWarning = told.warn;
   const all = await openPictures(options.calib, { onWarning });
@@ -91,14 +91,14 @@ async function run([file]: [string], options: Options, terminal: Terminal): Prom
     options.eval === undefined
       ? undefined
       : await openDataset(options.eval, {
-          ...{ labels, labelsKnown: hasOwnLabels(opened.manifest, opened.assumptions), onWarning },
+          ...{ labels, heads, labelsKnown: hasOwnLabels(opened.manifest, opened.assumptions), onWarning },
           images: options.images,
           limit: options.evalLimit,
           labelsOptional: true,
         });
   if (evaluation) opened = { ...opened, manifest: { ...opened.manifest, labels: [...evaluation.labels] } };
   if (evaluation && !evaluation.labelled) {
-    warn(terminal, `${options.eval}: no label files, so there is no AP, only fidelity`);
+    warn(terminal, `${options.eval}: no labels, so there is only fidelity`);
   }
   if (calibration.length < 32) {
     warn(
@@ -114,6 +114,7 @@ async function run([file]: [string], options: Options, terminal: Terminal): Prom
       {
         name: options.name,
         size: options.size,
+        sigmas: evaluation?.sigmas,
         method: options.method,
         threads: options.threads,
         keepFloat: options.keepFloat,
@@ -156,8 +157,9 @@ function report(
   }
   const rows = data.variants.map((variant) => [
     variant.name,
-    percent(variant.coco?.AP),
-    percent(variant.coco?.AP50),
+    ...(data.task === "classify"
+      ? [percent(variant.top?.top1), percent(variant.top?.top5)]
+      : [percent(variant.coco?.AP), percent(variant.coco?.AP50)]),
     variant.fidelity === undefined ? "" : percent(variant.fidelity),
     ...(["small", "medium", "large"] as const).map((size) =>
       variant.scoreChange ? change(variant.scoreChange[size].change) : "",
@@ -166,7 +168,8 @@ function report(
     `${(data.variants[0].milliseconds / variant.milliseconds).toFixed(2)}×`,
     `${(variant.bytes / 2 ** 20).toFixed(2)} MiB`,
   ]);
-  const heads = ["", "AP", "AP50", "fidelity", "small", "medium", "large", "time", "speed", "size"];
+  const accuracy = data.task === "classify" ? ["top-1", "top-5"] : ["AP", "AP50"];
+  const heads = ["", ...accuracy, "fidelity", "small", "medium", "large", "time", "speed", "size"];
   terminal.out(figures([heads, ...rows]));
   const kept = record.keptFloat.length;
   terminal.err(

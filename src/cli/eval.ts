@@ -1,6 +1,8 @@
 /** `ncnnkit eval`: accuracy and speed of models on labelled pictures. */
 import { counted } from "../base/text.ts";
 import {
+  type CocoResult,
+  type Dataset,
   type Evaluation,
   evaluateModels,
   InputError,
@@ -8,7 +10,14 @@ import {
   openDataset,
   readEntries,
 } from "../node.ts";
-import { hasOwnLabels, inputDifferences, type Model } from "../steps.ts";
+import {
+  hasOwnLabels,
+  inputDifferences,
+  type Measure,
+  type Model,
+  pointCountOf,
+  usualSigmas,
+} from "../steps.ts";
 import { choice, command, flag, type OptionsOf, option, required } from "./command.ts";
 import { change, figures, percent } from "./figures.ts";
 import { loadNamed, modelOptions, warnAssumptions } from "./names.ts";
@@ -17,23 +26,35 @@ import { startProgress } from "./progress.ts";
 import { printJson, type Terminal, warn } from "./terminal.ts";
 
 const notes = `
-AP, recall and fidelity are printed times 100. Fidelity is the AP of a model when the detections of the first model (score at
-least 0.25) are taken for the truth; score change is that of the objects that both find, by size (small < 32² px ≤ medium
-< 96² px ≤ large). "AP change, 95 %" is where the difference in AP lies for 95 of 100 draws of as many pictures (bootstrap): an
-interval with 0 in it may be chance. Settings are those of YOLOv5's validation: scores from 0.001, IoU 0.6 suppression, 300 boxes.
+What is measured follows from the model: boxes; masks (segment) and their boxes; key points by COCO's OKS (pose) and
+their boxes; turned boxes as polygons (obb), with DOTA's task 1 beside; or the right class among the first and the first
+five (classify). The labels have to be of that kind: docs/datasets.md.
+
+AP, recall, top-1 and fidelity are printed times 100. Fidelity is the AP of a model when the detections of the first model
+(score at least 0.25) are taken for the truth, of classes of pictures how often the two agree; score change is that of the
+objects that both find, by size (small < 32² px ≤ medium < 96² px ≤ large). "change, 95 %" is where the difference in AP
+lies for 95 of 100 draws of as many pictures (bootstrap): an interval with 0 in it may be chance. Settings are those of
+YOLOv5's validation: scores from 0.001, IoU 0.6 suppression, 300 boxes.
 
 Examples:
   ncnnkit eval yolov5ss.param --data coco/coco.yaml --size 640
   ncnnkit eval fp16/yolov5ss.json int8/yolov5ss.json --data coco/images/val2017 --json
-  ncnnkit eval yolov5ss.pt --data annotations/instances_val2017.json --images val2017 --limit 500`;
+  ncnnkit eval yolov5ss.pt --data annotations/instances_val2017.json --images val2017 --limit 500
+  ncnnkit eval yolo11n-seg.pt --data annotations/instances_val2017.json --images val2017 --limit 500
+  ncnnkit eval yolo11n-cls.pt --data imagenet --limit 1000`;
 
 const options = {
   data: required(
     "--data <path>",
-    "dataset .yaml, COCO instances .json, or a folder of pictures with YOLO labels",
+    "dataset .yaml, COCO .json, a folder of pictures with YOLO labels, or with a folder for each class",
   ),
   images: option("--images <dir>", "folder of the pictures, where the data does not lead to it"),
-  split: choice("--split <name>", "part of a dataset yaml", ["train", "val", "test"], "val"),
+  split: choice(
+    "--split <name>",
+    "part of a dataset yaml or of a folder of classes",
+    ["train", "val", "test"],
+    "val",
+  ),
   limit: option("--limit <n>", "pictures at most", numberIn(1, 1e7, true)),
   perClass: flag("--per-class", "also the AP of every class"),
   ...jsonOption,
@@ -44,7 +65,7 @@ type Options = OptionsOf<typeof options>;
 
 export const evaluate = command({
   name: "eval",
-  about: "measure models on labelled pictures: COCO AP, fidelity to the first model, speed",
+  about: "measure models on labelled pictures: AP or top-1, fidelity to the first model, speed",
   arguments: [["<models...>", "anything that detect takes; the further ones are compared with the first"]],
   options,
   notes,
@@ -79,16 +100,16 @@ async function measure(
 ): Promise<void> {
   const { images, split, limit } = options;
   const [first] = models;
-  const { labels } = first.manifest;
+  const { labels, heads } = first.manifest;
   const progress = startProgress(terminal);
   const dataset = await openDataset(options.data, {
-    ...{ labels, images, split, limit },
+    ...{ labels, heads, images, split, limit },
     labelsKnown: hasOwnLabels(first.manifest, first.assumptions),
     labelsOptional: models.length > 1,
     onWarning: progress.warn,
   });
   if (!dataset.labelled) {
-    warn(terminal, `${options.data}: no label files, so there is no AP, only fidelity to ${files[0]}`);
+    warn(terminal, `${options.data}: no labels, so there is only fidelity to ${files[0]}`);
   }
   const skipped: string[] = [];
   const skip = (message: string): void => {
@@ -100,6 +121,7 @@ async function measure(
     progress.step("evaluating", 0, dataset.entries.length);
     const measured = await evaluateModels(models, readEntries(dataset.entries, skip, progress.warn), {
       size: options.size,
+      sigmas: dataset.sigmas,
       onProgress: (done) => progress.step("evaluating", done + skipped.length, dataset.entries.length),
     });
     result = { ...measured, labels: dataset.labels };
@@ -111,8 +133,29 @@ async function measure(
   } finally {
     progress.stop();
   }
+  warnMeasure(result, first, dataset, options.data, terminal);
   if (options.json) printJson(terminal, toJson(result, files, skipped));
   else terminal.out(describe(result, names(files, result), skipped.length, options.perClass));
+}
+
+/** What was measured otherwise than people may think. */
+function warnMeasure(
+  { task, objects, models }: Evaluation,
+  { manifest }: Model,
+  { sigmas }: Dataset,
+  data: string,
+  terminal: Terminal,
+): void {
+  if (task !== "pose" || !objects) return;
+  const count = pointCountOf(manifest.heads);
+  if (models[0].measure === "box") {
+    warn(terminal, `${data}: no key points in these labels, so boxes are measured`);
+  } else if (!sigmas && usualSigmas(count).every((sigma) => sigma === 1 / count)) {
+    warn(
+      terminal,
+      `nothing says how exactly each of the ${count} key points can be placed: 1/${count} of the object's size is taken, as ultralytics does; kpt_oks_sigmas in the dataset yaml tells otherwise`,
+    );
+  }
 }
 
 /** Short names that tell the models apart. */
@@ -128,30 +171,52 @@ const interval = (range: ModelEvaluation["apChange"]): string =>
     : "–";
 
 function describe(result: Evaluation, labels: string[], skipped: number, perClass?: boolean): string {
-  const { models, images, objects, width, height } = result;
+  const { task, models, images, objects, width, height } = result;
   const parts = [`${counted(images, "picture")} at ${width}x${height}`];
-  if (objects !== undefined) parts.push(counted(objects, "object"));
+  if (objects !== undefined) parts.push(counted(objects, task === "classify" ? "label" : "object"));
   if (skipped) parts.push(`${counted(skipped, "picture")} skipped`);
   const blocks = [`${parts.join(", ")}\n`];
-  if (objects !== undefined) blocks.push(accuracyTable(models, labels));
+  if (objects !== undefined) blocks.push(...accuracyTables(models, labels));
   if (models.length > 1) blocks.push(fidelityTable(models, labels));
   blocks.push(timeTable(models, labels));
-  if (perClass && objects !== undefined) blocks.push(classTable(result, labels));
+  if (perClass && models[0].coco) blocks.push(classTable(result, labels));
   return blocks.join("\n");
 }
 
-function accuracyTable(models: readonly ModelEvaluation[], labels: string[]): string {
-  const columns = ["AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100"] as const;
-  return figures([
-    ["accuracy", ...columns],
-    ...models.map(({ coco }, i) => [labels[i], ...columns.map((column) => percent(coco?.[column]))]),
-  ]);
+/** What each measure is called, and its columns. */
+const accuracyColumns: {
+  readonly [M in Measure]: { title: string; columns: readonly (keyof Omit<CocoResult, "perClass">)[] };
+} = {
+  box: { title: "boxes", columns: ["AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100"] },
+  mask: { title: "masks", columns: ["AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100"] },
+  points: { title: "key points", columns: ["AP", "AP50", "AP75", "APm", "APl", "AR", "AR50", "AR75"] },
+  corners: { title: "turned boxes", columns: ["AP", "AP50", "AP75", "APs", "APm", "APl", "AR"] },
+};
+
+function accuracyTables(models: readonly ModelEvaluation[], labels: string[]): string[] {
+  const [{ measure, boxes, top }] = models;
+  if (top) {
+    const rows = models.map(({ top: each }, i) => [labels[i], percent(each?.top1), percent(each?.top5)]);
+    return [figures([["classes", "top-1", "top-5"], ...rows])];
+  }
+  const cocoTable = (of: Measure, result: (model: ModelEvaluation) => CocoResult | undefined): string => {
+    const { title, columns } = accuracyColumns[of];
+    const dota = of === "corners" ? ["DOTA"] : [];
+    const rows = models.map((model, i) => [
+      labels[i],
+      ...dota.map(() => percent(model.dota?.AP)),
+      ...columns.map((column) => percent(result(model)?.[column])),
+    ]);
+    return figures([[title, ...dota, ...columns], ...rows]);
+  };
+  const tables = measure ? [cocoTable(measure, ({ coco }) => coco)] : [];
+  return boxes ? [...tables, cocoTable("box", (model) => model.boxes)] : tables;
 }
 
 function fidelityTable(models: readonly ModelEvaluation[], labels: string[]): string {
   return figures([
     [
-      ...["against the first", "AP change, 95 %", "fidelity", "objects", "lost"],
+      ...["against the first", "change, 95 %", "fidelity", "objects", "lost"],
       ...["score change", "small", "medium", "large"],
     ],
     ...models.flatMap(({ fidelity: f, apChange }, i) =>
@@ -172,7 +237,7 @@ function fidelityTable(models: readonly ModelEvaluation[], labels: string[]): st
 
 function timeTable(models: readonly ModelEvaluation[], labels: string[]): string {
   return figures([
-    ["milliseconds a picture", "preparing", "inference", "boxes"],
+    ["milliseconds a picture", "preparing", "inference", "results"],
     ...models.map(({ milliseconds: ms }, i) => [
       labels[i],
       ...[ms.preprocess, ms.inference, ms.postprocess].map((value) => value.toFixed(1)),
@@ -197,18 +262,19 @@ function classTable({ models, labels: classes }: Evaluation, labels: string[]): 
 }
 
 function toJson(result: Evaluation, files: readonly string[], skipped: readonly string[]): unknown {
+  const named = <C extends { category: number }, R extends { perClass: C[] }>(each: R) => ({
+    ...each,
+    perClass: each.perClass.map((row) => ({ label: result.labels[row.category], ...row })),
+  });
   return {
     ...result,
     labels: undefined,
     skipped,
-    models: result.models.map(({ model, milliseconds, coco, fidelity }, i) => ({
-      model,
-      file: files[i],
-      milliseconds,
-      coco: coco && {
-        ...coco,
-        perClass: coco.perClass.map((each) => ({ label: result.labels[each.category], ...each })),
-      },
+    models: result.models.map(({ detections: _, model: name, fidelity, ...model }, i) => ({
+      ...{ model: name, file: files[i], ...model },
+      coco: model.coco && named(model.coco),
+      boxes: model.boxes && named(model.boxes),
+      dota: model.dota && named(model.dota),
       // The list of all pairs is long; the report plots it.
       fidelity: fidelity && { ...fidelity, pairs: undefined },
     })),

@@ -185,7 +185,13 @@ async function startGuard(
     given?.ap === undefined
       ? { entries: spread(await openPictures(images ?? source, { onWarning }), limit) }
       : await openDataset(source, {
-          ...{ labels: manifest.labels, limit, onWarning, labelsKnown: hasOwnLabels(manifest) },
+          ...{
+            labels: manifest.labels,
+            heads: manifest.heads,
+            limit,
+            onWarning,
+            labelsKnown: hasOwnLabels(manifest),
+          },
           ...(options.data !== undefined && { images }),
         });
   const items = (entries: readonly EvaluationEntry[]): AsyncIterable<EvaluationItem> =>

@@ -21,6 +21,7 @@ import {
   sensitivity,
 } from "../quantize/index.ts";
 import { type EvaluationItem, evaluateModels } from "./evaluate.ts";
+import { headline } from "./measure.ts";
 
 /** What layers that stay float may cost; each limit that is given must hold. */
 export interface Budget {
@@ -240,7 +241,7 @@ async function apLosses(
       const model = new Model({ manifest: input.manifest, assumptions: [] }, session);
       const { models } = await evaluateModels([model], items(), { size: input.size });
       input.onProgress?.("accuracy", ++step);
-      return models[0].coco?.AP ?? -1;
+      return headline(models[0]) ?? -1;
     } finally {
       session.close();
     }

@@ -5,18 +5,18 @@
 import { expectKind } from "../base/arguments.ts";
 import { InputError } from "../base/errors.ts";
 import { spread } from "../base/maths.ts";
-import { evaluationOptions, postprocess } from "../detect/detect.ts";
+import { postprocess } from "../detect/detect.ts";
 import { toTensor } from "../detect/letterbox.ts";
 import { createSession, type Session } from "../engine/session.ts";
-import { fidelity } from "../evaluate/fidelity.ts";
 import type { DetectionRow } from "../evaluate/rows.ts";
-import { blobsOf, headValues } from "../heads/index.ts";
+import { blobsOf, headValues, taskOf } from "../heads/index.ts";
 import type { GuardFigures, Manifest } from "../heads/manifest.ts";
 import type { Graph } from "../ir/graph.ts";
 import { sameShape, type Tensor } from "../ir/tensor.ts";
 import { bothSides, type KnownFacts } from "../open/facts.ts";
 import { type EvaluationEntry, type EvaluationItem, rowOf } from "./evaluate.ts";
 import { PartLikeness } from "./likeness.ts";
+import { measuring } from "./measure.ts";
 
 /**
  * Below these an int8 network does not do what the float one does. On trained networks, what people would call broken lies at or below
@@ -119,7 +119,7 @@ export class Guard {
     const inHeads = new Set(blobsOf(heads));
     const ofParts = new Map<string, PartLikeness>();
     const ofOutputs = new Map<string, PartLikeness>();
-    const rows: DetectionRow[] = [];
+    const rows: DetectionRow[][] = [];
     const session = await createSession(graph, { threads: this.options.threads });
     try {
       for (const [i, { input, outputs: float, toRows }] of this.samples.entries()) {
@@ -132,7 +132,7 @@ export class Guard {
           if (!inHeads.has(blob) && sameShape(value.shape, int8[blob].shape))
             get(ofOutputs, blob).add(blob, value, int8[blob]);
         }
-        rows.push(...toRows(int8));
+        rows.push(toRows(int8));
         this.options.onProgress?.(i + 1);
       }
     } finally {
@@ -142,12 +142,19 @@ export class Guard {
     return { parts: results(ofParts), outputs: results(ofOutputs), ...this.agreement(rows) };
   }
 
-  private agreement(rows: readonly DetectionRow[]): Pick<GuardFigures, "fidelity" | "found"> {
+  /** Of the results of each sample. */
+  private agreement(rows: readonly DetectionRow[][]): Pick<GuardFigures, "fidelity" | "found"> {
     if ((this.objects ?? 0) < leastObjects) return {};
-    const reference = this.samples.flatMap((sample) => sample.rows);
-    const result = fidelity(reference, rows);
-    const kept = result.pairs.filter((pair) => pair.candidate >= objectScore / 2).length;
-    return { fidelity: result.fidelity, found: kept / result.objects };
+    const tally = measuring(this.manifest).agreement();
+    const isSorting = taskOf(this.manifest.heads) === "classify";
+    for (const [i, sample] of this.samples.entries()) {
+      // Where the float network is not sure of the class of a picture, nothing is lost by another.
+      if (sample.objects || !isSorting) tally.add(i, sample.rows, rows[i]);
+    }
+    const { fidelity, boxes = fidelity, pairs, objects } = tally.result();
+    const kept = pairs.filter((pair) => pair.candidate >= objectScore / 2).length;
+    // Key points may be right in boxes that are wrong.
+    return { fidelity: Math.min(fidelity, boxes), found: kept / objects };
   }
 }
 
@@ -171,6 +178,7 @@ async function chooseSamples(
   { size, signal }: GuardOptions,
 ): Promise<Sample[]> {
   const { input, heads } = manifest;
+  const { settings } = measuring(manifest);
   const blobs = [...new Set([...blobsOf(heads), ...session.graph.outputs])];
   const [seen, empty]: Sample[][] = [[], []];
   let most = guardPictures;
@@ -182,10 +190,11 @@ async function chooseSamples(
     const outputs = await session.run(inputs, blobs);
     const toRows = (of: Blobs): DetectionRow[] =>
       heads.length
-        ? postprocess(of, manifest, transform, evaluationOptions).map((found) => rowOf(item.id, found))
+        ? postprocess(of, manifest, transform, settings).map((found) => rowOf(item.id, found))
         : [];
     const rows = toRows(outputs);
-    const objects = rows.filter(({ score }) => score >= objectScore).length;
+    const sure = rows.filter(({ score }) => score >= objectScore).length;
+    const objects = taskOf(heads) === "classify" ? Math.min(sure, 1) : sure;
     (objects || !heads.length ? seen : empty).push({ input: inputs, outputs, rows, toRows, objects });
     const bytes = Object.values(outputs).reduce(
       (sum, { data }) => sum + data.byteLength,

@@ -35,6 +35,8 @@ export interface DeployOptions {
   /** How scales are chosen; default `auto`. */
   method?: Method;
   threads?: number;
+  /** Spread of each key point, for poses; default COCO's for 17 points, else 1 / their number. */
+  sigmas?: readonly number[];
   /** Layers that stay float in any case. */
   keepFloat?: readonly string[];
   /**

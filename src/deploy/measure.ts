@@ -39,6 +39,9 @@ export interface AgreementTally {
   result(): Fidelity;
 }
 
+/** The one figure that a model is known by: AP, or top-1 where it sorts pictures; undefined without labels. */
+export const headline = ({ coco, top }: Accuracy): number | undefined => coco?.AP ?? top?.top1;
+
 /** How a model is measured. */
 export interface Measuring {
   /** What is taken of its outputs. */

@@ -20,7 +20,7 @@ export function reportData(job: Job, bytes: readonly number[]): ReportData {
     tool: `ncnnkit ${version}`,
     size: job.size,
     measuredOn: job.measuredOn(measured.images),
-    images: measured.images,
+    ...{ task: measured.task, images: measured.images },
     objects: measured.objects,
     calibration: { method: calibrated.method, images: calibrated.images },
     machine: `${machine}, ${counted(threads, "thread")}`,
@@ -45,16 +45,19 @@ export function reportData(job: Job, bytes: readonly number[]): ReportData {
 
 function variantOf(
   name: string,
-  { coco, apChange, fidelity }: Evaluation["models"][number],
+  { coco, boxes, dota, top, apChange, fidelity }: Evaluation["models"][number],
   milliseconds: number,
   bytes: number,
 ): ReportVariant {
   return {
     ...{ name, milliseconds, bytes },
     coco: coco && {
-      ...{ AP: coco.AP, AP50: coco.AP50, AP75: coco.AP75, AR100: coco.AR100 },
+      ...{ AP: coco.AP, AP50: coco.AP50, AP75: coco.AP75, AR: coco.AR },
       ...{ APs: coco.APs, APm: coco.APm, APl: coco.APl },
     },
+    ...(boxes && { boxes: boxes.AP }),
+    ...(dota && { dota: dota.AP }),
+    ...(top && { top: { top1: top.top1, top5: top.top5 } }),
     ...(apChange && { apChange: { low: apChange.low, high: apChange.high } }),
     fidelity: fidelity?.fidelity,
     scoreChange: fidelity && {

@@ -1,4 +1,5 @@
 /** How alike a detection and a labelled object are: what average precision is measured by, for each task. */
+import { described } from "../base/arguments.ts";
 import { UsageError } from "../base/errors.ts";
 import { maskIou } from "../detect/mask.ts";
 import { polygonIou } from "../detect/polygon.ts";
@@ -45,6 +46,9 @@ const cocoSigmas: readonly number[] = [
 
 /** The spreads that are taken where nothing says them: COCO's for its 17 points, else as ultralytics has it. */
 export function usualSigmas(points: number): readonly number[] {
+  if (!(Number.isInteger(points) && points >= 0 && points < 10_000)) {
+    throw new UsageError(`usualSigmas: points is ${described(points)}, expected a number of key points`);
+  }
   return points === cocoSigmas.length ? cocoSigmas : Array<number>(points).fill(1 / points);
 }
 

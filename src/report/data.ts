@@ -9,6 +9,9 @@ export interface ReportImage {
 /** COCO's sizes of objects: small below 32² pixels, large from 96² on. */
 export type ObjectSize = "small" | "medium" | "large";
 
+/** What the model is for: boxes, masks, key points, turned boxes, or classes of pictures. */
+export type ReportTask = "detect" | "segment" | "pose" | "obb" | "classify";
+
 /** One form of the model: fp32, fp16 or int8. Fractions are 0..1. */
 export interface ReportVariant {
   readonly name: string;
@@ -19,17 +22,23 @@ export interface ReportVariant {
     readonly APs: number;
     readonly APm: number;
     readonly APl: number;
-    readonly AR100: number;
+    readonly AR: number;
   };
+  /** AP50-95 of the boxes, where `coco` is of masks or key points. */
+  readonly boxes?: number;
+  /** Of turned boxes, by DOTA's task 1. */
+  readonly dota?: number;
+  /** Share of the pictures whose class is the first, or among the first five. */
+  readonly top?: { readonly top1: number; readonly top5: number };
   /** Against the first variant; missing for it. */
   readonly fidelity?: number;
   /** Mean relative score change of objects that the first variant finds; null where there are none. */
   readonly scoreChange?: Readonly<
     Record<ObjectSize | "all", { change: number | null; matched: number; missing: number }>
   >;
-  /** Milliseconds of one inference, median. */
-  /** Where the difference in AP to the first variant lies for 95 of 100 draws of pictures, fractions. */
+  /** Where the difference in AP (or top-1) to the first variant lies for 95 of 100 draws of pictures, fractions. */
   readonly apChange?: { readonly low: number; readonly high: number };
+  /** Of one inference, median. */
   readonly milliseconds: number;
   /** Bytes of `.param` and `.bin`. */
   readonly bytes: number;
@@ -101,6 +110,7 @@ export interface ReportData {
   readonly size: { readonly width: number; readonly height: number };
   /** What accuracy was measured on, a sentence. */
   readonly measuredOn: string;
+  readonly task: ReportTask;
   readonly images: number;
   /** Labelled objects; missing without ground truth. */
   readonly objects?: number;

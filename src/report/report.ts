@@ -14,11 +14,11 @@ import {
 } from "./charts.ts";
 import type {
   ReportData,
-  ReportExample,
   ReportFigures,
   ReportGuard,
   ReportLayer,
   ReportLikeness,
+  ReportTask,
   ReportVariant,
 } from "./data.ts";
 import { dataUri, html, type Insert, Markup } from "./html.ts";
@@ -44,7 +44,7 @@ ${scores(data)}
 ${speed(data)}
 ${guard(data.guard)}
 ${layers(data)}
-${examples(data.examples)}
+${examples(data)}
 ${origin(data)}
 </main></body></html>
 `;
@@ -69,22 +69,33 @@ const changeText = (value: number | null | undefined): string =>
   value === null || value === undefined ? "–" : `${signed(100 * value, 1)} %`;
 const times = (ratio: number, digits: number): string =>
   Number.isFinite(ratio) ? ratio.toFixed(digits) : "–";
+/** What the results of a task are called, and its headline figure. */
+const words: { readonly [T in ReportTask]: { one: string; many: string; figure: string } } = {
+  detect: { one: "box", many: "boxes", figure: "AP50-95" },
+  segment: { one: "object", many: "masks", figure: "mask AP50-95" },
+  pose: { one: "object", many: "key points", figure: "key point AP" },
+  obb: { one: "box", many: "turned boxes", figure: "AP50-95" },
+  classify: { one: "class", many: "classes", figure: "top-1" },
+};
+const headline = ({ coco, top }: ReportVariant): number | undefined => coco?.AP ?? top?.top1;
 const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(bytes < 10 * 2 ** 20 ? 2 : 1)} MiB`;
 
 function heading(data: ReportData): Markup {
   const { name, date, tool, size, images } = data;
   const [from, to] = [first(data), last(data)];
-  const loss = from.coco && to.coco ? to.coco.AP - from.coco.AP : undefined;
+  const { many, figure } = words[data.task];
+  const [before, after] = [headline(from), headline(to)];
+  const loss = before !== undefined && after !== undefined ? after - before : undefined;
   const faster = from.milliseconds / to.milliseconds;
   const smaller = from.bytes / to.bytes;
   const notes = [...data.assumptions.map((text) => `Assumed: ${text}.`), ...data.notes];
   const kept = data.layers.filter((layer) => layer.keptFloat).length;
   const cost =
     loss === undefined
-      ? `reproduces ${points(to.fidelity)} % of what the ${from.name} model detects`
+      ? `reproduces ${points(to.fidelity)} % of what the ${from.name} model finds`
       : loss >= -0.0005
-        ? `loses no AP on the pictures measured`
-        : `costs ${(-100 * loss).toFixed(1)} AP`;
+        ? `loses no ${data.task === "classify" ? figure : "AP"} on the pictures measured`
+        : `costs ${(-100 * loss).toFixed(1)} ${data.task === "classify" ? `points of ${figure}` : "AP"}`;
   return html`<h1>${name}: ${from.name} to ${to.name}</h1>
 <p class="lead">The ${to.name} model ${cost}, runs ${times(faster, 1)} times as fast and is ${times(smaller, 1)} times smaller: ${counted(images, "picture")} at ${size.width}×${size.height}.</p>
 <p class="meta">${date} · ${tool}</p>
@@ -96,9 +107,9 @@ ${
         `of ${data.layers.length} layers in int8`,
         kept ? `${kept} stay float` : "none stays float",
       )
-    : tile(signed(100 * loss, 1), "AP50-95", `${points(to.coco?.AP)} after ${points(from.coco?.AP)}`)
+    : tile(signed(100 * loss, 1), figure, `${points(after)} after ${points(before)}`)
 }
-${tile(points(to.fidelity), "fidelity", "100 would be the same boxes")}
+${tile(points(to.fidelity), "fidelity", `100 would be the same ${many}`)}
 ${tile(`${times(faster, 2)}×`, "speed", `${to.milliseconds.toFixed(1)} ms after ${from.milliseconds.toFixed(1)} ms`)}
 ${tile(`${times(smaller, 1)}×`, "smaller", `${mebibytes(to.bytes)} after ${mebibytes(from.bytes)}`)}
 </ul>${notes.length > 0 && html`<ul class="notes soft">${notes.map((note) => html`<li>${note}</li>`)}</ul>`}`;
@@ -116,37 +127,65 @@ function dataTable(heads: readonly Insert[], rows: readonly (readonly Insert[])[
   )}</tbody></table></div>`;
 }
 
-function accuracy(data: ReportData): Markup {
-  const { variants, measuredOn } = data;
-  const columns = ["AP", "AP50", "AP75", "APs", "APm", "APl", "AR100"] as const;
+/** Figures against the labels: their heads, and what is shown of a variant. Empty without labels. */
+function accuracyColumns({ variants: [{ coco, boxes, dota, top }] }: ReportData): {
+  head: string;
+  of: (variant: ReportVariant) => number | undefined;
+}[] {
+  if (top) {
+    return [
+      { head: "top-1", of: (variant) => variant.top?.top1 },
+      { head: "top-5", of: (variant) => variant.top?.top5 },
+    ];
+  }
   const heads = {
-    AP: "AP50-95",
-    AP50: "AP50",
-    AP75: "AP75",
-    APs: "small",
-    APm: "medium",
-    APl: "large",
-    AR100: "recall",
+    ...{ AP: "AP50-95", AP50: "AP50", AP75: "AP75" },
+    ...{ APs: "small", APm: "medium", APl: "large", AR: "recall" },
   };
-  const base = first(data).coco;
-  const shown = base ? columns : [];
+  const columns = ["AP", "AP50", "AP75", "APs", "APm", "APl", "AR"] as const;
+  return [
+    ...(dota === undefined ? [] : [{ head: "DOTA", of: (variant: ReportVariant) => variant.dota }]),
+    ...(coco ? columns : []).map((column) => ({
+      head: heads[column],
+      of: (variant: ReportVariant) => variant.coco?.[column],
+    })),
+    ...(boxes === undefined ? [] : [{ head: "boxes", of: (variant: ReportVariant) => variant.boxes }]),
+  ];
+}
+
+/** What the figures of a task are. */
+const accuracyTexts: { readonly [T in ReportTask]: string } = {
+  detect: "Average precision against the labels, times 100, as COCO computes it",
+  segment:
+    "Average precision of masks, and of boxes in the last column, against the labels, times 100, as COCO computes it",
+  pose: "Average precision of key points (OKS), and of boxes in the last column, against the labels, times 100, as COCO computes it",
+  obb: "Average precision of turned boxes against the labels, times 100: DOTA's task 1 first, then as COCO computes it, with polygons",
+  classify: "How often the labelled class is the first or among the first five, times 100",
+};
+
+function accuracy(data: ReportData): Markup {
+  const { task, variants, measuredOn } = data;
+  const columns = accuracyColumns(data);
   const rows = variants.map((variant) => [
     variant.name,
     variant.fidelity === undefined ? "" : points(variant.fidelity),
-    ...shown.map((column) =>
-      withDifference(variant.coco?.[column], variant === variants[0] ? undefined : base?.[column]),
+    ...columns.map(({ of }) =>
+      withDifference(of(variant), variant === variants[0] ? undefined : of(variants[0])),
     ),
   ]);
+  const known = columns.length
+    ? `${accuracyTexts[task]}; the difference to the first row is behind it.`
+    : `There were no labels, so ${task === "classify" ? "accuracy" : "average precision"} is not known.`;
+  const fidelity =
+    task === "classify"
+      ? `Fidelity is how often a model says the same class as the ${variants[0].name} model: a finer measure of what quantization changed.`
+      : `Fidelity is the average precision when the ${words[task].many} of the ${variants[0].name} model (score at least 0.25) are taken for the truth: a finer measure of what quantization changed.`;
   return html`<h2>Accuracy</h2>
-<p>${measuredOn}${
-    base
-      ? " Average precision against the labels, times 100, as COCO computes it; the difference to the first row is behind it. "
-      : " There were no labels, so average precision is not known. "
-  }Fidelity is the average precision when the boxes of the ${variants[0].name} model (score at least 0.25) are taken for the truth: a finer measure of what quantization changed.${chance(data)}</p>
-${dataTable(["", "fidelity", ...shown.map((column) => heads[column])], rows)}`;
+<p>${measuredOn} ${known} ${fidelity}${chance(data)}</p>
+${dataTable(["", "fidelity", ...columns.map(({ head }) => head)], rows)}`;
 }
 
-/** How much of the difference in AP may be chance. */
+/** How much of the difference may be chance. */
 function chance(data: ReportData): string {
   const range = last(data).apChange;
   if (!range) return "";
@@ -165,18 +204,22 @@ function scores(data: ReportData): Markup {
   const [from, to] = [first(data), last(data)];
   const change = to.scoreChange;
   if (!change) return html``;
-  const rows = sizes.map((size) => [
+  const isSorting = data.task === "classify";
+  const rows = (isSorting ? [] : sizes).map((size) => [
     html`<svg class="legend" viewBox="0 0 16 14" aria-hidden="true">${mark(size, 8, 7, 5)}</svg>${sizeTexts[size]}`,
     changeText(change[size].change),
     String(change[size].matched),
     String(change[size].missing),
   ]);
   rows.push(["all", changeText(change.all.change), String(change.all.matched), String(change.all.missing)]);
-  return html`<h2>Scores by object size</h2>
-<p>Each mark is an object that both models find. On the dashed line both give it the same score; within the grey band the score
-changes by less than a tenth. Bad scales show as a cloud below the line, most often of one size only.</p>
+  const marks = isSorting
+    ? "Each mark is a picture that both models put into the same class"
+    : "Each mark is an object that both models find";
+  return html`<h2>Scores${isSorting ? "" : " by object size"}</h2>
+<p>${marks}. On the dashed line both give it the same score; within the grey band the score
+changes by less than a tenth. Bad scales show as a cloud below the line${isSorting ? "" : ", most often of one size only"}.</p>
 <div class="two">${scoreScatter(data.pairs, from.name, to.name)}
-${dataTable(["objects", "score change", "found", "lost"], rows, `mean relative change from ${from.name} to ${to.name}`)}</div>`;
+${dataTable([isSorting ? "pictures" : "objects", "score change", "found", "lost"], rows, `mean relative change from ${from.name} to ${to.name}`)}</div>`;
 }
 
 function speed(data: ReportData): Markup {
@@ -264,19 +307,23 @@ function keptFloat(kept: readonly ReportLayer[], total: number): Markup {
   )}</tbody></table></div>`;
 }
 
-function examples(list: readonly ReportExample[]): Markup {
+function examples({ task, examples: list }: ReportData): Markup {
   if (!list.length) return html``;
+  const { one, many } = words[task];
+  const count = (of: number): string =>
+    task === "classify"
+      ? ""
+      : `, ${of} ${of === 1 ? one : task === "detect" || task === "obb" ? "boxes" : "objects"}`;
+  const shown = task === "classify" ? "The likeliest classes." : "Those with score 0.25 or more.";
   return html`<h2>Pictures</h2>
-<p>Boxes with score 0.25 or more. Where the models differ most comes first.</p>
+<p>${shown} Where the models differ most comes first.</p>
 ${list.map(
   (
     each,
-  ) => html`<figure class="pair"><div><span>fp32, ${boxes(each.floatCount)}</span><img alt="${each.name} with the boxes of the float model" src="${dataUri(each.float)}"></div>
-<div><span>int8, ${boxes(each.int8Count)}</span><img alt="${each.name} with the boxes of the int8 model" src="${dataUri(each.int8)}"></div><figcaption>${each.name}</figcaption></figure>`,
+  ) => html`<figure class="pair"><div><span>fp32${count(each.floatCount)}</span><img alt="${each.name} with the ${many} of the float model" src="${dataUri(each.float)}"></div>
+<div><span>int8${count(each.int8Count)}</span><img alt="${each.name} with the ${many} of the int8 model" src="${dataUri(each.int8)}"></div><figcaption>${each.name}</figcaption></figure>`,
 )}`;
 }
-
-const boxes = (count: number): string => `${count} ${count === 1 ? "box" : "boxes"}`;
 
 function origin(data: ReportData): Markup {
   return html`<h2>Where it comes from</h2>

@@ -12,14 +12,14 @@ const picture = { type: "image/png", bytes: Uint8Array.from({ length: 50_000 }, 
 function example(change: Partial<ReportData> = {}, name = "net"): ReportData {
   const random = new Random(3);
   const counts = { change: -0.012, matched: 40, missing: 2 };
-  const coco = { AP: 0.357, AP50: 0.55, AP75: 0.37, APs: 0.12, APm: -1, APl: 0.51, AR100: 0.44 };
+  const coco = { AP: 0.357, AP50: 0.55, AP75: 0.37, APs: 0.12, APm: -1, APl: 0.51, AR: 0.44 };
   return {
     name,
     date: "2026-01-02 03:04 UTC",
     tool: "ncnnkit 0.1.0",
     size: { width: 640, height: 640 },
     measuredOn: `Measured on 64 pictures ${name}.`,
-    images: 64,
+    ...{ task: "detect", images: 64 },
     objects: 461,
     calibration: { method: "auto", images: 128 },
     machine: name,
@@ -208,4 +208,32 @@ test("ticks are round and inside; texts are short", () => {
   ]);
   expect(abbreviate("abcdefghij", 5)).toBe("ab…ij");
   expect(abbreviate("😀😀😀😀", 4)).toBe("😀😀😀😀");
+});
+
+test("each task has its own figures and words", () => {
+  const variants = example().variants;
+  const page = (change: Partial<ReportData>): string => renderReport(example(change));
+  const masks = page({ task: "segment", variants: variants.map((each) => ({ ...each, boxes: 0.41 })) });
+  for (const text of ["Average precision of masks", '<th scope="col">boxes</th>', "41.0", "the same masks"]) {
+    expect(masks).toContain(text);
+  }
+  const turned = page({ task: "obb", variants: variants.map((each) => ({ ...each, dota: 0.72 })) });
+  for (const text of ['<th scope="col">DOTA</th>', "72.0", "task 1 first"]) expect(turned).toContain(text);
+  const sorted = page({
+    task: "classify",
+    variants: variants.map(({ coco: _, ...each }, i) => ({
+      ...each,
+      top: { top1: 0.7 - i / 100, top5: 0.9 },
+    })),
+  });
+  for (const text of [
+    "costs 2.0 points of top-1",
+    "68.0 after 70.0",
+    '<th scope="col">top-5</th>',
+    "How often",
+  ]) {
+    expect(sorted).toContain(text);
+  }
+  expect(sorted).not.toContain("below 32² px");
+  expect(sorted).not.toContain("AP50-95");
 });

@@ -1,6 +1,7 @@
 /** Accuracy of the three models on pictures that calibration did not see, as far as there are some. */
 import type { QuantizationRecord } from "../../heads/manifest.ts";
 import { type Evaluation, evaluateModels } from "../evaluate.ts";
+import { headline } from "../measure.ts";
 import type { Stage } from "../stage.ts";
 
 export const evaluate: Stage = {
@@ -9,6 +10,7 @@ export const evaluate: Stage = {
     const { float, half, int8 } = job.models;
     job.measured = await evaluateModels([float, half, int8], job.items(job.evaluation), {
       size: job.size,
+      sigmas: job.options.sigmas,
       signal: job.options.signal,
       onProgress: (done) => job.progress("evaluate", done, job.evaluation.length),
     });
@@ -19,9 +21,10 @@ export const evaluate: Stage = {
 function accuracyRecord({ images, models }: Evaluation): QuantizationRecord["accuracy"] {
   const [float, , int8] = models;
   const fidelity = int8.fidelity;
+  const [apFloat, ap] = [float, int8].map(headline);
   return {
     images,
-    ...(float.coco && int8.coco && { ap: int8.coco.AP, apFloat: float.coco.AP }),
+    ...(ap !== undefined && apFloat !== undefined && { ap, apFloat }),
     ...(fidelity && {
       fidelity: fidelity.fidelity,
       scoreChange: {
