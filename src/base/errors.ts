@@ -17,9 +17,16 @@ export class NcnnkitError extends Error {
     this.problem = message;
   }
 
-  /** Puts a place in front, once: rules that run inside each other may each name the place where they are. */
+  /** Puts a place in front, once: rules that run inside each other may each name the place where they are, as may the problem. */
   addWhere(place: string): void {
     if (this.where[0] === place) return;
+    if (
+      this.where.length === 0 &&
+      /^[:/]/.test(this.problem.slice(place.length)) &&
+      this.problem.startsWith(place)
+    ) {
+      return;
+    }
     (this as { where: readonly string[] }).where = [place, ...this.where];
     this.message = printed([...this.where, this.problem].join(": "));
   }

@@ -46,22 +46,13 @@ function pickSmall<T>(items: readonly T[], random: Random): T {
   return items[Math.floor(random.next() ** 2 * items.length)];
 }
 
-const torch: FuzzReader = {
-  name: "pt",
-  share: 100,
+/** Checkpoints of these names, the smallest first; pickles of the first `taken` are changed opcode by opcode. */
+const checkpoints = (name: string, share: number, names: readonly string[], taken: number): FuzzReader => ({
+  name,
+  share,
   prepare: async () => {
-    const names = [
-      "lite-g-deploy",
-      "lite-g-fused",
-      "plain",
-      "state-dict",
-      "torchscript",
-      "legacy",
-      "lite-g-branches",
-      "v5",
-    ];
-    const files = names.map((name) => data("formats/torch", `${name}.pt`));
-    const archives = files.slice(0, 3).map(unpack);
+    const files = names.map((each) => data("formats/torch", `${each}.pt`));
+    const archives = files.slice(0, taken).map(unpack);
     const make = (random: Random): Uint8Array => {
       const kind = random.int(0, 9);
       const bytes = pickSmall(files, random);
@@ -91,7 +82,21 @@ const torch: FuzzReader = {
       };
     };
   },
-};
+});
+
+const torch = checkpoints(
+  "pt",
+  100,
+  ["lite-g-deploy", "lite-g-fused", "plain", "state-dict", "torchscript", "legacy", "lite-g-branches", "v5"],
+  3,
+);
+
+const ultralytics = checkpoints(
+  "ultralytics",
+  40,
+  ["v8n-cls", "26n-cls", "v8n-obb", "v8n-pose", "v8n-seg", "11n"].map((name) => `ultralytics/${name}`),
+  6,
+);
 
 /** A checkpoint taken apart, so that its pickle can be changed and the checksums be right. */
 function unpack(bytes: Uint8Array): {
@@ -419,6 +424,7 @@ const foreign: FuzzReader = {
 
 export const modelReaders: readonly FuzzReader[] = [
   torch,
+  ultralytics,
   pickle,
   onnx,
   metadata,

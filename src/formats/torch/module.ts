@@ -11,6 +11,9 @@ export interface TensorValues {
   readonly data: Float32Array;
 }
 
+const listClasses: ReadonlySet<string> = new Set(
+  ["ModuleList", "Sequential"].map((name) => `torch.nn.modules.container.${name}`),
+);
 /** Names of sub-modules become blob names, which must be single words in a `.param` file. */
 const childName = /^[A-Za-z0-9_-]{1,64}$/;
 const maxPathLength = 256;
@@ -126,6 +129,12 @@ export class TorchModule {
       if (value !== null) result.push([name, new TorchModule(value, this.childPath(name), this.archive)]);
     }
     return result;
+  }
+  /** The modules in the list of modules `name`, in order. */
+  list(name: string): TorchModule[] {
+    const list = this.child(name);
+    if (!listClasses.has(list.className)) list.unsupported("expected a list of modules here");
+    return list.children().map(([, module]) => module);
   }
   optionalChild(name: string): TorchModule | undefined {
     const value = this.table("_modules").get(name) ?? undefined;

@@ -114,7 +114,7 @@ export const halfChain: Emitter = (b, m, [x]) => {
 export const a2c2f: Emitter = (b, m, [x]) => {
   m.expectChildren(["cv1", "cv2", "m"]);
   const parts = [b.chain(m, ["cv1"], x)];
-  for (const [, block] of m.child("m").children()) parts.push(b.emit(block, parts.at(-1)!));
+  for (const block of m.list("m")) parts.push(b.emit(block, parts.at(-1)!));
   const y = b.chain(m, ["cv2"], concat(b, m, parts));
   const gamma = m.optionalTensor("gamma")?.data;
   if (!gamma) return y;

@@ -15,14 +15,14 @@ import { a2c2f, aBlock, areaAttention, attention, halfChain, psa, psaBlock } fro
 const c2f: Emitter = (b, m, [x]) => {
   m.expectChildren(["cv1", "cv2", "m"]);
   const parts = halves(b, m, b.chain(m, ["cv1"], x));
-  for (const [, block] of m.child("m").children()) parts.push(b.emit(block, parts.at(-1)!));
+  for (const block of m.list("m")) parts.push(b.emit(block, parts.at(-1)!));
   return b.chain(m, ["cv2"], concat(b, m, parts));
 };
 
 const c3f: Emitter = (b, m, [x]) => {
   m.expectChildren(["cv1", "cv2", "cv3", "m"]);
   const parts = [b.chain(m, ["cv2"], x), b.chain(m, ["cv1"], x)];
-  for (const [, block] of m.child("m").children()) parts.push(b.emit(block, parts.at(-1)!));
+  for (const block of m.list("m")) parts.push(b.emit(block, parts.at(-1)!));
   return b.chain(m, ["cv3"], concat(b, m, parts));
 };
 
@@ -135,11 +135,11 @@ const resNetBlock: Emitter = (b, m, [x]) => {
 /** The prototypes of masks, YOLO26: all levels are brought to the finest and added first. What serves training only is left out. */
 const proto26: Emitter = (b, m, inputs) => {
   m.expectChildren(["cv1", "upsample", "cv2", "cv3", "feat_refine", "feat_fuse", "semseg?"]);
-  const levels = m.child("feat_refine").children();
+  const levels = m.list("feat_refine");
   if (levels.length !== inputs.length - 1) {
     m.fail(`feat_refine has ${levels.length} convolutions for ${inputs.length} levels, expected one less`);
   }
-  const features = levels.reduce((sum, [, refine], i) => {
+  const features = levels.reduce((sum, refine, i) => {
     const scale = 2 ** (i + 1);
     const params = { resize_type: resizeTypes.nearest, height_scale: scale, width_scale: scale };
     const larger = b.layer(m, "Interp", m.at(`resize${i}`), [b.emit(refine, inputs[i + 1])], params);

@@ -83,6 +83,7 @@ export const detectTasks: Readonly<Record<string, Task>> = {
 /** Where the branches of a level are in two parts: the second reads the first. */
 const firstParts: Readonly<Record<string, string>> = { cv4_kpts: "cv4" };
 
+const convolution = "torch.nn.modules.conv.Conv2d";
 const maxLevels = 8;
 const maxBins = 64;
 
@@ -142,11 +143,16 @@ function emitBranch(
   input: string,
   channels: number,
 ): string {
-  const branchOf = (part: string): TorchModule => m.child(`${assignment}${part}`).child(`${level}`);
+  const branchOf = (part: string): TorchModule => {
+    const branches = m.list(`${assignment}${part}`);
+    return (
+      branches[level] ?? m.fail(`${branches.length} branches in ${assignment}${part}, expected one a level`)
+    );
+  };
   const source = Object.hasOwn(firstParts, name) ? b.emit(branchOf(firstParts[name]), input) : input;
   const branch = branchOf(name);
-  const last = branch.className.endsWith(".Conv2d") ? branch : branch.children().at(-1)?.[1];
-  if (last?.className !== "torch.nn.modules.conv.Conv2d") {
+  const last = branch.className === convolution ? branch : branch.children().at(-1)?.[1];
+  if (last?.className !== convolution) {
     return branch.unsupported("a branch of the head that does not end in a convolution");
   }
   const made = last.tensor("weight", 4).shape[0];
