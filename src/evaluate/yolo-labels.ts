@@ -24,7 +24,7 @@ interface Size {
   readonly width: number;
   readonly height: number;
 }
-/** What one line says, without its class; `extra` says that a score stood behind it. */
+/** What one line says, without its class; whether a score stood behind it. */
 type Shape = Omit<GroundTruth, "image" | "category"> & { readonly isScored?: boolean };
 /** The numbers behind the class. */
 type Reader = (values: Values, size: Size, options: YoloLabelOptions) => Shape;
@@ -37,8 +37,8 @@ type Reader = (values: Values, size: Size, options: YoloLabelOptions) => Shape;
  * - `points`: a box and `x y` or `x y v` of each key point; v above 0, or without v a place that is not negative, is a labelled one;
  * - `corners`: `class x y x y x y x y`, the corners of a turned box.
  *
- * The same line counts once, as YOLOv5 has it. Boxes and outlines up to one pixel outside are clipped to 0..1; corners and
- * key points may be a hundredth outside, as ultralytics has it. A score as sixth value of a box is left out. Throws FormatError with
+ * The same line counts once, as YOLOv5 has it. Boxes and outlines up to one pixel outside are clipped to 0..1; key points may be a hundredth
+ * outside, as ultralytics has it, and corners as far as the picture is large. A score at the end of a line is left out, but not behind an outline. Throws FormatError with
  * the line.
  */
 export function parseYoloLabels(
@@ -73,7 +73,7 @@ export function parseYoloLabels(
     else rows.set(key, { image, category, ...shape });
   });
   if (scores)
-    onNote?.(`${where}: the sixth value of ${counted(scores, "line")} is taken for a score and ignored`);
+    onNote?.(`${where}: the last value of ${counted(scores, "line")} is taken for a score and ignored`);
   if (twice) onNote?.(`${where}: ${counted(twice, "line")} said again what another says, and counted once`);
   return [...rows.values()];
 }
@@ -108,6 +108,14 @@ class Values {
     return decimal.test(this.words[i + 1]) ? Number(this.words[i + 1]) : Number.NaN;
   }
 
+  /** Whether a score stands behind as many numbers as a line may have, and is none of another length. */
+  scoredAs(lengths: readonly number[]): boolean {
+    const { length } = this;
+    if (lengths.includes(length) || !lengths.includes(length - 1)) return false;
+    if (this.at(length - 1) >= 0 && this.at(length - 1) <= 1) return true;
+    return this.fail(length - 1, " as last value, expected nothing, or a score from 0 to 1");
+  }
+
   fail(i: number, expected: string): never {
     throw new FormatError(`found ${brief(this.words[i + 1])}${expected}`);
   }
@@ -119,9 +127,9 @@ class Values {
     );
   }
 
-  /** The same as they are, up to a hundredth outside. */
-  near(from: number, to: number): number[] {
-    return this.fractions(from, to, () => 0.01, "a hundredth");
+  /** The same as they are, up to `slack` outside. */
+  near(from: number, to: number, slack: number, allowed: string): number[] {
+    return this.fractions(from, to, () => slack, allowed);
   }
 
   private fractions(from: number, to: number, slack: (i: number) => number, allowed: string): number[] {
@@ -171,7 +179,8 @@ const readers: { readonly [M in Measure]: Reader } = {
       throw new UsageError("parseYoloLabels: keypoints: expected how many key points an object has");
     const { count } = keypoints;
     const lengths = keypoints.values ? [keypoints.values] : ([2, 3] as const);
-    const step = lengths.find((each) => values.length === 4 + each * count);
+    const scored = values.scoredAs(lengths.map((each) => 4 + each * count));
+    const step = lengths.find((each) => values.length - Number(scored) === 4 + each * count);
     if (!step && !keypoints.values && (values.length === 4 || values.length === 5))
       return readBox(values, size);
     if (!step) {
@@ -180,25 +189,24 @@ const readers: { readonly [M in Measure]: Reader } = {
         `${countOf(values)}, expected ${numbers}: a class, a box and ${count} key points`,
       );
     }
-    return { box: boxOf(values.clipped(0, 4, size), size), points: readPoints(values, count, step, size) };
+    const box = boxOf(values.clipped(0, 4, size), size);
+    return { box, points: readPoints(values, count, step, size), isScored: scored };
   },
 
   corners(values, size) {
-    if (values.length !== 8) {
+    const isScored = values.scoredAs([8]);
+    if (values.length - Number(isScored) !== 8) {
       throw new FormatError(
         `${countOf(values)}, expected 9: a class and the four corners of a turned box, "class x y x y x y x y"`,
       );
     }
-    const corners = scaled(values.near(0, 8), size);
-    return { box: around(corners), area: polygonArea(corners), corners };
+    const corners = scaled(values.near(0, 8, 1, "as much again"), size);
+    return { box: around(corners), area: polygonArea(corners), corners, isScored };
   },
 };
 
 function readBox(values: Values, size: Size): Shape {
-  const isScored = values.length === 5;
-  if (isScored && !(values.at(4) >= 0 && values.at(4) <= 1)) {
-    values.fail(4, " as sixth value, expected nothing, or a score from 0 to 1");
-  }
+  const isScored = values.scoredAs([4]);
   return { box: boxOf(values.clipped(0, 4, size), size), isScored };
 }
 
@@ -210,7 +218,7 @@ function readPoints(values: Values, count: number, step: 2 | 3, size: Size): Tru
       values.fail(at + 2, ", expected 0, 1 or 2 behind a key point: whether it is labelled and seen");
     // A point that is not labelled may be anywhere.
     if (seen === 0) return { x: 0, y: 0, labelled: false };
-    const [x, y] = scaled(values.near(at, at + 2), size);
+    const [x, y] = scaled(values.near(at, at + 2, 0.01, "a hundredth"), size);
     return { x, y, labelled: true };
   });
 }

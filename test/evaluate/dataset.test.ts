@@ -30,7 +30,7 @@ describe("YOLO labels", () => {
 
   test.each([
     ["1 0.5 0.5 0.2", "line 1: found 4 values"],
-    ["1 0.5 0.5 0.2 0.2 1.1", "line 1: found 1.1 as sixth value"],
+    ["1 0.5 0.5 0.2 0.2 1.1", "line 1: found 1.1 as last value"],
     ["1 0.5 0.5 0.2 0.2 0.1 0.2 0.3", "line 1: found 8 values"],
     ["0 0.5 0.5 0.2 0.2\n1.5 0.5 0.5 0.2 0.2", "line 2: class 1.5"],
     ["1 0.5 0.5 0.2 1.2", "found 1.2, expected fractions"],
@@ -65,7 +65,7 @@ describe("YOLO labels", () => {
     expect(read("0 0.5 0.5 0.2 0.2 0.93\n1 0.5 0.5 0.2 0.2 1")).toHaveLength(2);
     expect(read("0 0.5 0.5 0.2 0.2\n0 .5 5e-1 0.20000000001 0.2\n1 0.5 0.5 0.2 0.2")).toHaveLength(2);
     expect(notes).toEqual([
-      "a.txt: the sixth value of 2 lines is taken for a score and ignored",
+      "a.txt: the last value of 2 lines is taken for a score and ignored",
       "a.txt: 1 line said again what another says, and counted once",
     ]);
   });

@@ -59,7 +59,7 @@ describe("YOLO lines", () => {
     ["mask", "0 0.1 0.1 0.9 0.1 0.5 1.9", "found 1.9, expected fractions"],
     ["corners", "0 0.5 0.5 0.2 0.2", "found 5 values, expected 9: a class and the four corners"],
     ["corners", "0 0.5 0.5 0.2 0.2 0.7", "found 6 values, expected 9"],
-    ["corners", "0 0.1 0.1 0.9 0.1 0.9 0.9 0.1 1.02", "found 1.02, expected fractions"],
+    ["corners", "0 0.1 0.1 0.9 0.1 0.9 0.9 0.1 2.02", "found 2.02, expected fractions"],
     [
       "points",
       "0 0.5 0.5 0.2 0.2 0.1 0.2 0.3",
@@ -72,6 +72,19 @@ describe("YOLO lines", () => {
     const reading = () => read(`\n${line}`, { measure, keypoints: { count: 2 } });
     expect(reading).toThrow(FormatError);
     expect(reading).toThrow(`a.txt: line 2: ${message}`);
+  });
+
+  test("a score at the end is left out, with a word", () => {
+    const notes: string[] = [];
+    const onNote = (note: string) => notes.push(note);
+    const turned = "1 0.1 0.2 0.2 0.1 0.3 0.2 0.2 0.4";
+    const plain = read(turned, { measure: "corners" });
+    expect(read(`${turned} 0.93`, { measure: "corners", onNote })).toEqual(plain);
+    const pose = "0 0.5 0.5 0.2 0.2 0.1 0.2 2 0.3 0.4 1";
+    const options = { measure: "points", keypoints: { count: 2 }, onNote } as const;
+    expect(read(`${pose} 0.5`, options)).toEqual(read(pose, options));
+    expect(notes).toEqual(Array(2).fill("a.txt: the last value of 1 line is taken for a score and ignored"));
+    expect(() => read(`${turned} 1.5`, { measure: "corners" })).toThrow("found 1.5 as last value");
   });
 
   test("a dataset that promises key points has them", () => {
