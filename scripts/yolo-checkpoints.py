@@ -31,8 +31,8 @@ OVERLAP = 0.45
 
 def picture(size):
     """uint8 RGB, size x size x 3, easy to make in any language."""
-    i = np.arange(3 * size * size, dtype=np.int64)
-    return ((i * i * 31 + i * 17) % 251).astype(np.uint8).reshape(size, size, 3)
+    y, x, c = np.ogrid[:size, :size, :3]
+    return ((7 * x * x + 13 * y * y + 5 * x * y) // 32 + 60 * c).astype(np.uint8)
 
 
 def tensor_of(size, mean=(0, 0, 0), deviation=(1, 1, 1)):
@@ -149,7 +149,7 @@ def yolov5(checkout):
     from models.yolo import ClassificationModel, DetectionModel, SegmentationModel
     from utils.augmentations import classify_transforms
     from utils.general import non_max_suppression
-    from utils.segment.general import process_mask
+    from utils.segment.general import process_mask_upsample
 
     seg = {
         **{"nc": 3, "depth_multiple": 0.33, "width_multiple": 0.0625, "anchors": ANCHORS[:2]},
@@ -167,17 +167,25 @@ def yolov5(checkout):
     seeded(model, 1)
     head = model.model[-1]
     spread(head.m, watch(model, head.m, tensor_of(size).float()), 1.5, 0.2)
-    spread([head.proto.cv3.bn], watch(model, [head.proto.cv3.bn], tensor_of(size).float()), 2.0)
+    # Prototypes of which each is above and below 0, so that masks have a shape.
+    last = head.proto.cv3
+    y = watch(model, [last.conv], tensor_of(160).float())[0]
+    last.bn.running_mean.data, last.bn.running_var.data = y.mean((0, 2, 3)), y.var((0, 2, 3))
+    last.bn.weight.data, last.bn.bias.data = last.bn.weight * 0 + 1.5, last.bn.bias * 0
+    for m in head.m:
+        m.bias.data.view(head.na, -1)[:, -head.nm :] -= m.bias.data.view(head.na, -1)[:, -head.nm :].mean(1, keepdim=True) + 0.2
     ours = as_saved(model)
-    with torch.no_grad():
-        decoded, protos, raw = ours(tensor_of(size))
-    rows = non_max_suppression(decoded, CONFIDENCE, OVERLAP, nm=4, max_det=60)[0]
-    masks = process_mask(protos[0].float(), rows[:, 6:].float(), rows[:, :4].float(), (size, size), upsample=True)
+    raw, prototypes = ours(tensor_of(size))[2], ours(tensor_of(size))[1]
+    large = 160
+    decoded, protos, _ = ours(tensor_of(large))
+    rows = non_max_suppression(decoded, CONFIDENCE, OVERLAP, nm=4)[0]
+    masks = process_mask_upsample(protos[0].float(), rows[:, 6:].float(), rows[:, :4].float(), (large, large))
+    found = {"boxes": boxes_of(rows, large), "masks": [rle(m) for m in masks]}
     checkpoint = {
         **{"epoch": 2, "best_fitness": np.array([0.1]), "model": None, "ema": deepcopy(model).half()},
         **{"updates": 30, "optimizer": None, "opt": {"imgsz": size}, "git": None, "date": "2023-01-02T03:04:05.678901"},
     }
-    write("v5-seg", checkpoint, [*map(planes, raw), protos[0]], {"boxes": boxes_of(rows, size), "masks": [rle(m) for m in masks]})
+    write("v5-seg", checkpoint, [*map(planes, raw), prototypes[0]], found)
 
     size = 32
     base = DetectionModel({**seg, "head": [[-1, 1, "Conv", [64, 1, 1]], [[-1], 1, "Detect", ["nc", ANCHORS[:1]]]]})

@@ -3,6 +3,7 @@
  * sum is brought to the picture bilinearly (over a grid so fine that the border of the letterbox ends between two of its cells), and is
  * cut to the box there. Only what lies in the box is computed.
  */
+import { sigmoid } from "../base/maths.ts";
 import type { CandidateMask } from "../heads/candidates.ts";
 import type { Box } from "./detection.ts";
 import type { Transform } from "./letterbox.ts";
@@ -54,8 +55,12 @@ function resample(
   }
 }
 
-/** `Σ coefficients·prototypes` of the cells that two axes read. */
-function sums({ coefficients, prototypes }: CandidateMask, columns: Axis, rows: Axis): Float64Array {
+/** `Σ coefficients·prototypes` of the cells that two axes read, or how far its sigmoid is above a half. */
+function sums(
+  { coefficients, prototypes, probabilities }: CandidateMask,
+  columns: Axis,
+  rows: Axis,
+): Float64Array {
   const [, height, width] = prototypes.shape;
   const out = new Float64Array(columns.length * rows.length);
   for (const [k, coefficient] of coefficients.entries()) {
@@ -64,6 +69,7 @@ function sums({ coefficients, prototypes }: CandidateMask, columns: Axis, rows: 
       for (let x = 0; x < columns.length; x++) out[o++] += coefficient * prototypes.data[at++];
     }
   }
+  if (probabilities) for (let i = 0; i < out.length; i++) out[i] = sigmoid(out[i]) - 0.5;
   return out;
 }
 

@@ -133,6 +133,8 @@ export const boxes = defineHead<BoxesHead>({
           mask: {
             coefficients: Float64Array.from({ length: mask.count }, (_, i) => value(columns.mask + i)),
             prototypes: outputs[head.scores ? 2 : 1],
+            // Boxes with objectness and a mask are YOLOv5's.
+            ...(head.objectness && { probabilities: true }),
           },
         }),
         ...(angle && { angle: value(columns.angle) }),

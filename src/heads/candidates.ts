@@ -7,6 +7,8 @@ export interface CandidateMask {
   readonly coefficients: Float64Array;
   /** `[count, height, width]`, a grid of the input. */
   readonly prototypes: Tensor;
+  /** Between cells probabilities are interpolated, as YOLOv5 does, and not the sums of which they are the sigmoid. */
+  readonly probabilities?: boolean;
 }
 
 /** What a box has besides. */

@@ -70,7 +70,7 @@ export const yolov5 = defineHead<Yolov5Head>({
       if (!head.mask) return undefined;
       const first = at + 5 + classes;
       const coefficients = Float64Array.from(data.subarray(first, first + head.mask.count));
-      return { mask: { coefficients, prototypes } };
+      return { mask: { coefficients, prototypes, probabilities: true } };
     };
     const gridWidth = Math.ceil(options.width / head.stride);
     const [anchors, cells, values] = shape;
