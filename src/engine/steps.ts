@@ -11,6 +11,8 @@ import type { WindowAxes } from "./windows.ts";
 export type FusedStep =
   | { readonly kind: "activation"; readonly activation: Activation }
   | { readonly kind: "scalar"; readonly operator: BinaryOperator; readonly value: number }
+  /** x·factor + bias, rounded once, with one of each for every channel. */
+  | { readonly kind: "scale"; readonly factor: Float32Array; readonly bias: Float32Array }
   | { readonly kind: "residual"; readonly value: Value };
 
 interface StepBase {

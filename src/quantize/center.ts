@@ -2,19 +2,20 @@
  * Centring: moves the values of a blob so that they lie around zero. ncnn's int8 is symmetric, so that what ReLU makes uses
  * half of the integers only; shifted by half its range it uses all. The shift goes into the bias of the convolution that makes
  * a channel (ReLU becomes a clip) and, since c·w is a constant, into the biases of those that read it. Behind activations that
- * are no clip (SiLU) a subtraction follows. The float function of the graph does not change, up to rounding.
+ * are no clip (SiLU) it goes into the bias of the Scale that equalization has put there, or a subtraction follows. The float function of the graph does not change, up to rounding.
  *
  * Where windows reach over the edge, zeros must be padded with what zero has become. Native ncnn pads int8 right only with
  * numbers that are not negative, so that such channels are negated too: x becomes c − x, and zero becomes c. Behind max pooling
  * they cannot be; depthwise layers, which are cheap, stay float there (`rewrite.ts`), and for others nothing is shifted.
  */
 import { type Activation, unbounded } from "../base/activation.ts";
-import { type Graph, inferShapes, type Node, opOf, paramsOf } from "../ir/graph.ts";
+import { type Graph, inferShapes, match, type Node, opOf, paramsOf } from "../ir/graph.ts";
 import type { Shape } from "../ir/tensor.ts";
 import { f32Weight, weightToFloat32 } from "../ir/weight.ts";
 import { activationTypes, fusedActivation } from "../ops/activations.ts";
 import { binaryOp, binaryOpTypes } from "../ops/binary-op.ts";
 import { ops } from "../ops/index.ts";
+import { scale } from "../ops/scale.ts";
 import { channelWeights } from "./channel-weights.ts";
 import { ChannelClasses, isScalable, movedChannels, type Passage, traceChannels } from "./channels.ts";
 import { quantizableLayers } from "./layers.ts";
@@ -36,7 +37,7 @@ class Centring {
   readonly channels: Map<string, number[]>;
   /** Convolutions whose windows reach over the edge. */
   private readonly paddedNodes = new Set<Node>();
-  /** Layers with an activation, by a channel that they make. */
+  /** Layers with an activation, or the Scale behind one, by a channel that they make. */
   readonly bent = new Map<number, Node>();
   private readonly padded: number[] = [];
   private readonly dense: number[] = [];
@@ -56,7 +57,8 @@ class Centring {
       return [made];
     }
     const op = opOf(node, ops);
-    if (op.activation?.(paramsOf(node, ops)) && inputs.length === 1) {
+    const isBent = match(node, scale)?.bias_term || op.activation?.(paramsOf(node, ops));
+    if (isBent && inputs.length === 1) {
       classes.pin(inputs[0]);
       const made = classes.fresh(outputShapes[0][0]);
       this.bend(node, made);
@@ -198,7 +200,7 @@ function shiftLayer(node: Node, input: readonly Shift[], output: readonly Shift[
   });
 }
 
-/** Shifts what an activation makes: by its bounds where it is a clip, else by a subtraction behind it. */
+/** Shifts what an activation makes: by its bounds where it is a clip, by the bias of its Scale, else by a subtraction behind it. */
 function shiftActivation(graph: Graph, node: Node, { sign, center }: Shift): void {
   const fused = isScalable(node) ? activationOf(node) : undefined;
   const bounds = fused && boundsOf(fused);
@@ -210,6 +212,13 @@ function shiftActivation(graph: Graph, node: Node, { sign, center }: Shift): voi
       activation_type: activationTypes.clip,
       activation_params: ends.sort((a, b) => a - b),
     });
+    return;
+  }
+  if (match(node, scale)) {
+    node.weights = {
+      scale: f32Weight(weightToFloat32(node.weights.scale).map((factor) => sign * factor)),
+      bias: f32Weight(weightToFloat32(node.weights.bias).map((bias) => sign * (bias - center))),
+    };
     return;
   }
   const [blob] = node.outputs;

@@ -2,15 +2,18 @@
  * Cross-layer equalization: gives the channels of a blob similar ranges, so that one scale a blob serves them all. A
  * channel's values are multiplied by a factor where they are made (weights and bias of the producing convolution) and
  * divided by it where they are read; what lies between must commute with that: ReLU, pooling, resizing, concatenation,
- * slices, shuffles. The float function of the graph does not change, up to rounding.
+ * slices, shuffles. Behind an activation that does not (SiLU, hard-swish), a Scale layer multiplies. The float function of the
+ * graph does not change, up to rounding. What has bounds (clip, sigmoid) has ranges that are alike: it is left alone.
  * After Nagel et al., "Data-free quantization through weight equalization and bias correction" (2019), with the ranges
  * of real activations, and channels followed through data movement.
  */
-import { type Graph, inferShapes, type Node, opOf, paramsOf } from "../ir/graph.ts";
+import type { Activation } from "../base/activation.ts";
+import { freeName, type Graph, inferShapes, type Node, opOf, paramsOf } from "../ir/graph.ts";
 import { type Shape, sameShape } from "../ir/tensor.ts";
 import { f32Weight, weightToFloat32 } from "../ir/weight.ts";
-import { activationTypes } from "../ops/activations.ts";
+import { activationTypes, fusedActivation } from "../ops/activations.ts";
 import { ops } from "../ops/index.ts";
+import { scale } from "../ops/scale.ts";
 import { ChannelClasses, isScalable, movedChannels, type Passage, traceChannels } from "./channels.ts";
 import type { ChannelRanges, Ranges } from "./ranges.ts";
 
@@ -19,18 +22,29 @@ const homogeneous: readonly number[] = [
   activationTypes.relu,
   activationTypes.leakyRelu,
 ];
-/** Channel classes of the outputs, or undefined where factors cannot pass. */
-function throughNode(passage: Passage, classes: ChannelClasses): number[][] | undefined {
+/** Activations whose values lie between two bounds. */
+const bounded: ReadonlySet<Activation["kind"]> = new Set(["clip", "sigmoid", "hardSigmoid", "tanh"]);
+
+/** Channel classes of the outputs, or undefined where factors cannot pass. Layers that must be followed by a Scale go to `bent`. */
+function throughNode(passage: Passage, classes: ChannelClasses, bent: Set<Node>): number[][] | undefined {
   const { node, inputs, inputShapes, outputShapes } = passage;
   const op = opOf(node, ops);
   if (isScalable(node)) {
     const p = paramsOf(node, ops);
     if (p.pad_value !== 0) classes.pin(inputs[0]);
     const made = classes.fresh(outputShapes[0][0]);
-    if (!homogeneous.includes(p.activation_type as number)) classes.pin(made);
+    const activation = fusedActivation(p as Parameters<typeof fusedActivation>[0]);
+    if (activation && bounded.has(activation.kind)) classes.pin(made);
+    else if (!homogeneous.includes(p.activation_type as number)) bent.add(node);
     return [made];
   }
   if (op.homogeneous) return inputs.length === 1 ? [inputs[0]] : undefined;
+  const activation = op.activation?.(paramsOf(node, ops));
+  if (activation && !bounded.has(activation.kind) && inputs.length === 1) {
+    classes.pin(inputs[0]);
+    bent.add(node);
+    return [classes.fresh(outputShapes[0][0])];
+  }
   if (op.moves) return movedChannels(passage);
   const arithmetic = op.arithmetic?.(paramsOf(node, ops));
   const isSum = arithmetic?.operator === "add" && arithmetic.scalar === undefined && inputs.length === 2;
@@ -62,8 +76,9 @@ export function equalize(
 ): { graph: Graph; ranges: Ranges; changed: number } {
   const out = graph.clone();
   const classes = new ChannelClasses();
+  const bent = new Set<Node>();
   const shapes = inferShapes(out, ops, inputShapes);
-  const channels = traceChannels(out, shapes, classes, (passage) => throughNode(passage, classes));
+  const channels = traceChannels(out, shapes, classes, (passage) => throughNode(passage, classes, bent));
   const convolutions = out.nodes.filter(isScalable);
   const widths = new Map<number, number>();
   const free = new Map<number, boolean>();
@@ -83,9 +98,30 @@ export function equalize(
   }
   const factorsOf = (blob: string): number[] =>
     channels.get(blob)!.map((id) => factors.get(classes.find(id)) ?? 1);
-  for (const node of convolutions) scaleWeights(node, factorsOf(node.inputs[0]), factorsOf(node.outputs[0]));
+  for (const node of convolutions) {
+    const output = factorsOf(node.outputs[0]);
+    scaleWeights(node, factorsOf(node.inputs[0]), bent.has(node) ? output.map(() => 1) : output);
+  }
+  for (const node of bent) scaleBehind(out, node, factorsOf(node.outputs[0]));
   const ranges = new Map([...seen].map(([blob, of]) => [blob, of.scaled(factorsOf(blob))]));
   return { graph: out, ranges, changed: factors.size };
+}
+
+/** Multiplies what a layer makes by a factor a channel. */
+function scaleBehind(graph: Graph, node: Node, factors: readonly number[]): void {
+  if (factors.every((factor) => factor === 1)) return;
+  const [blob] = node.outputs;
+  const taken = new Set(graph.nodes.flatMap(({ name, outputs }) => [name, ...outputs]));
+  const name = freeName(`${blob}_unscaled`, taken);
+  node.outputs[0] = name;
+  graph.nodes.splice(graph.nodes.indexOf(node) + 1, 0, {
+    type: scale.type,
+    name,
+    inputs: [name],
+    outputs: [blob],
+    params: { scale_data_size: factors.length, bias_term: 1 },
+    weights: { scale: f32Weight(factors), bias: f32Weight(factors.map(() => 0)) },
+  });
 }
 
 const channelThresholds = (of: ChannelRanges): number[] =>

@@ -339,6 +339,10 @@ describeNetworks("chains", [
     outputs: ["p", "q", "y"],
   },
   {
+    title: "a factor a channel between",
+    text: `${conv("a", "x", "p", 13, "1=3 4=1 8=2")}\nSwish s 1 1 p q\nScale f 1 1 q r 0=13 1=1\n${depthwise("b", "r", "t", 13, "1=3 4=1 8=1 9=1")}\nScale g 1 1 t u 0=13 1=1\nClip k 1 1 u v 0=-0.3 1=0.4\n${conv("c", "v", "y", 7, "1=1 8=2")}`,
+  },
+  {
     title: "requantized, depthwise",
     text: `${conv("a", "x", "p", 13, "1=1 8=102 9=1")}\n${depthwise("b", "p", "q", 13, "1=3 4=1 8=101")}\n${conv("c", "q", "y", 7, "1=1 8=2")}`,
   },

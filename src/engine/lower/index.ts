@@ -35,6 +35,7 @@ import { quantize, requantize } from "./quantize.ts";
 import { reduction } from "./reduction.ts";
 import { reference } from "./reference.ts";
 import { reshape } from "./reshape.ts";
+import { scale } from "./scale.ts";
 import { shuffleChannel } from "./shuffle-channel.ts";
 import { sliceChannels, sliceDense } from "./slice.ts";
 import { softmaxChannels, softmaxRows } from "./softmax.ts";
@@ -82,6 +83,7 @@ const rules: Readonly<Record<string, readonly Rule[]>> = {
   LayerNorm: [layerNorm],
   MultiHeadAttention: [multiHeadAttention],
   BatchNorm: [batchNorm],
+  Scale: [scale],
   LRN: [lrn],
   Padding: [padding],
   Deconvolution: [deconvolution],

@@ -14,6 +14,7 @@ import type { StaticData } from "./memory.ts";
 import { floatOf, slotsOf } from "./representations.ts";
 
 export function epilogueStep(done: FusedStep): EpilogueStep {
+  if (done.kind === "scale") return { kind: "scale" };
   if (done.kind !== "residual") return done;
   const { pixelBytes, rowBytes } = done.value.representations.length
     ? floatOf(done.value)
@@ -123,6 +124,8 @@ export function largestOf({
 }
 
 export interface EpilogueData {
+  /** What the spec's steps were made of. */
+  readonly fused?: readonly FusedStep[];
   readonly bias?: Float32Array;
   readonly int8?: Int8Scales;
   readonly correction?: Int32Array;
@@ -138,7 +141,7 @@ export function packEpilogue(
   data: StaticData,
   spec: EpilogueSpec,
   output: Value,
-  { bias, int8, correction, stores = output.representations }: EpilogueData = {},
+  { fused = [], bias, int8, correction, stores = output.representations }: EpilogueData = {},
   blockGroups = 1,
 ): number {
   const vectors = epilogueVectors(spec);
@@ -154,6 +157,8 @@ export function packEpilogue(
       if (vector === "bias") out[at] = bias?.[channel] ?? 0;
       else if (vector === "scale") out[at] = dequantizeScale(int8!.bottom, int8!.weight[channel]);
       else if (vector === "correction") integers[at] = correction![channel];
+      else if (vector.startsWith("factor")) out[at] = scaleOf(fused, vector).factor[channel];
+      else if (vector.startsWith("shift")) out[at] = scaleOf(fused, vector).bias[channel];
       else {
         const store = Number(vector.slice("requantize".length));
         out[at] = stores[store].scales![channel];
@@ -161,4 +166,11 @@ export function packEpilogue(
     });
   });
   return data.add(out);
+}
+
+/** The step that a vector `factorN` or `shiftN` belongs to. */
+function scaleOf(fused: readonly FusedStep[], vector: string): Extract<FusedStep, { kind: "scale" }> {
+  const step = fused[Number(/\d+/.exec(vector))];
+  if (step?.kind !== "scale") throw new Error(`${vector}: no such step`);
+  return step;
 }

@@ -35,14 +35,21 @@ export interface EpilogueSpec {
   readonly stores: readonly StoreSpec[];
 }
 
-export type EpilogueVector = "bias" | "scale" | "correction" | `requantize${number}`;
+export type EpilogueVector =
+  | "bias"
+  | "scale"
+  | "correction"
+  | `${"factor" | "shift" | "requantize"}${number}`;
 
-/** The constant vectors of a group of four channels, in memory order. `requantizeN` belongs to store N. */
+/** The constant vectors of a group of four channels, in memory order. `factorN` and `shiftN` belong to step N, `requantizeN` to store N. */
 export function epilogueVectors(spec: EpilogueSpec): EpilogueVector[] {
   const vectors: EpilogueVector[] = [];
   if (spec.accumulator === "i32") vectors.push("scale", "bias");
   if (spec.accumulator === "f32") vectors.push("bias");
   if (spec.correction) vectors.push("correction");
+  spec.steps.forEach(({ kind }, i) => {
+    if (kind === "scale") vectors.push(`factor${i}`, `shift${i}`);
+  });
   spec.stores.forEach((store, i) => {
     if (store.dtype === "i8") vectors.push(`requantize${i}`);
   });
@@ -91,7 +98,8 @@ export function emitEpilogue(
   const groups = values[0].length;
   for (let group = 0; group < groups; group++) {
     if (spec.accumulator === "i32") emitDequantize(f, target, spec, at, group, values);
-    values.forEach((pixel, p) => emitSteps(f, target, spec.steps, at, p, group, pixel[group]));
+    const constants = loadScales(f, spec, at.constants, group);
+    values.forEach((pixel, p) => emitSteps(f, target, spec.steps, constants, at, p, group, pixel[group]));
   }
   spec.stores.forEach(({ dtype, pixelBytes }, i) => {
     if (dtype === "i8") {
@@ -129,19 +137,35 @@ function emitDequantize(
   }
 }
 
+/** Factors and summands of the steps that have some, in locals. */
+function loadScales(f: Func, spec: EpilogueSpec, at: Local, group: number): Map<EpilogueVector, Local> {
+  const loaded = new Map<EpilogueVector, Local>();
+  spec.steps.forEach(({ kind }, i) => {
+    if (kind !== "scale") return;
+    for (const vector of [`factor${i}`, `shift${i}`] as const) {
+      loaded.set(vector, temp(f, vector));
+      set(f, temp(f, vector), constantVector(spec, at, vector, group));
+    }
+  });
+  return loaded;
+}
+
 function emitSteps(
   f: Func,
   target: Target,
   steps: readonly EpilogueStep[],
+  constants: ReadonlyMap<EpilogueVector, Local>,
   at: EpiloguePointers,
   pixel: number,
   group: number,
   v: Local,
 ): void {
-  for (const step of steps) {
+  for (const [i, step] of steps.entries()) {
     if (step.kind === "activation") emitActivation(f, target, step.activation, v);
     else if (step.kind === "scalar") set(f, v, arithmetic(step.operator, v, f32x4.of(step.value)));
-    else {
+    else if (step.kind === "scale") {
+      set(f, v, () => emitMaddOnce(f, target, v, constants.get(`factor${i}`)!, constants.get(`shift${i}`)!));
+    } else {
       set(f, v, f32x4.add(v, v128.load(at.residual!, pixel * step.pixelBytes + group * 16)));
     }
   }

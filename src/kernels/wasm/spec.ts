@@ -25,6 +25,8 @@ export type EpilogueStep =
   | { readonly kind: "activation"; readonly activation: Activation }
   /** Arithmetic with a number as the second operand. */
   | { readonly kind: "scalar"; readonly operator: BinaryOperator; readonly value: number }
+  /** x·factor + bias with a vector of each for every channel group, rounded once. */
+  | { readonly kind: "scale" }
   /** Adds a float32 picture of the same size; its strides in bytes. */
   | { readonly kind: "residual"; readonly pixelBytes: number; readonly rowBytes: number };
 

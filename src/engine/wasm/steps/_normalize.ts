@@ -24,7 +24,7 @@ export function planNormalized(
     rowBytes: source.rowBytes,
     epilogue,
   };
-  const constants = packEpilogue(data, epilogue, output);
+  const constants = packEpilogue(data, epilogue, output, { fused });
   const args = [origin(source), second, constants, ...output.representations.map(origin)];
   return {
     kind: what.kind,

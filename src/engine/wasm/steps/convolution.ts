@@ -82,7 +82,12 @@ function callFor(
   };
   needScratch(scratchBytes(spec));
   const { correction, segments } = packed;
-  const constants = packEpilogue(data, epilogue, output, { bias: step.bias, int8, correction });
+  const constants = packEpilogue(data, epilogue, output, {
+    fused: step.fused,
+    bias: step.bias,
+    int8,
+    correction,
+  });
   const args = [
     packed.table,
     packed.weights,

@@ -39,7 +39,7 @@ export const depthwise: StepKind<DepthwiseStep, DepthwiseSpec> = {
       tile: int8 ? 2 : 4,
       epilogue,
     };
-    const numbers = { bias: step.bias, int8 };
+    const numbers = { fused: step.fused, bias: step.bias, int8 };
     const constants = packEpilogue(data, epilogue, output, numbers, depthwiseBlock(spec) / 4);
     const residual = step.fused.find((done) => done.kind === "residual");
     const args = [

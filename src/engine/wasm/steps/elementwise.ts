@@ -27,7 +27,7 @@ export const elementwise: StepKind<ElementwiseStep, ElementwiseSpec> = {
     const args = [
       origin(source),
       b.kind === "value" ? origin(floatOf(b.value)) : 0,
-      packEpilogue(data, epilogue, output),
+      packEpilogue(data, epilogue, output, { fused }),
       ...output.representations.map(origin),
     ];
     return {
@@ -57,6 +57,12 @@ function operandOf(b: ElementwiseOperand): ElementwiseSpec["b"] {
 
 function describeFused(fused: readonly FusedStep[]): string {
   const nameOf = (done: FusedStep): string =>
-    done.kind === "activation" ? done.activation.kind : done.kind === "scalar" ? done.operator : "add";
+    done.kind === "activation"
+      ? done.activation.kind
+      : done.kind === "scalar"
+        ? done.operator
+        : done.kind === "scale"
+          ? "scale"
+          : "add";
   return fused.map(nameOf).join("+");
 }

@@ -46,7 +46,7 @@ export const pooling: StepKind<PoolingStep, PoolingSpec> = {
       divisor,
       epilogue,
     };
-    const constants = packEpilogue(data, epilogue, output);
+    const constants = packEpilogue(data, epilogue, output, { fused });
     const args = [origin(source), constants, ...output.representations.map(origin)];
     return {
       kind,

@@ -22,7 +22,7 @@ export const resize: StepKind<ResizeStep, ResizeSpec> = {
       origin(source),
       data.add(packTaps(rowTaps, source.rowBytes)),
       data.add(packTaps(columnTaps, source.pixelBytes)),
-      packEpilogue(data, epilogue, output),
+      packEpilogue(data, epilogue, output, { fused }),
       ...output.representations.map(origin),
     ];
     return {
