@@ -6,7 +6,7 @@
 
 NAME.pt is binary16. NAME.f32 holds, in float64 arithmetic rounded to float32, the outputs of the head's last convolutions for `picture()`:
 level by level scores, boxes and, where the task has them, mask coefficients, angles or points, with the prototypes behind the first level;
-or, of a classifier, the logits. Of models with one2one branches their outputs follow. BatchNorm statistics are far from trivial.
+or, of a classifier, the logits. Of models with one2one branches their outputs follow. NAME-fused are as the package's fuse() leaves them. BatchNorm statistics are far from trivial.
 """
 
 import copy
@@ -135,6 +135,8 @@ def last_layers(m, prefix):
     """The modules whose outputs are wanted, in order."""
     part = lambda name: getattr(m, prefix + name, None)
     found = []
+    if part("cv2") is None:
+        return found
     for i in range(m.nl):
         found += [part("cv3")[i][-1], part("cv2")[i][-1]]
         if part("cv4_kpts") is not None:
@@ -153,9 +155,7 @@ def outputs(model):
     if isinstance(last, head.Classify):
         wanted = [last.linear]
     else:
-        wanted = last_layers(last, "")
-        if getattr(last, "one2one_cv2", None) is not None:
-            wanted += last_layers(last, "one2one_")
+        wanted = [*last_layers(last, ""), *last_layers(last, "one2one_")]
     found = {}
     for m in wanted:
         m.register_forward_hook(lambda m, _, output: found.update({m: output}))
@@ -213,11 +213,13 @@ def fixtures():
     yield "v5n", small("yolov5n"), "detect", trained
     yield "v8n", small("yolov8n"), "detect", bare
     yield "v9t", small("yolov9t"), "detect", ema
+    yield "v9t-fused", small("yolov9t"), "detect", bare
     yield "v9e", small("yolov9e"), "detect", bare
     yield "v10n", small("yolov10n"), "detect", bare
     yield "11n", small("yolo11n"), "detect", bare
     yield "12n", small("yolo12n", lambda module: 64 if module == "A2C2f" else 8), "detect", bare
     yield "26n", small("yolo26n"), "detect", bare
+    yield "26n-fused", small("yolo26n"), "detect", bare
     for version in ["yolov8", "yolo26"]:
         for end, task in {"seg": "segment", "pose": "pose", "obb": "obb", "cls": "classify"}.items():
             yield f"{version.removeprefix('yolo')}n-{end}", small(f"{version}n-{end}"), task, bare
@@ -244,7 +246,12 @@ def main():
         return
     DATA.mkdir(parents=True, exist_ok=True)
     for name, yaml, task, checkpoint in fixtures():
-        save(name, seeded(build(yaml, task), 2), checkpoint, DATA, True)
+        model = seeded(build(yaml, task), 2)
+        if name.endswith("fused"):
+            # As predict() does it. In binary16 of few values folding would lose much.
+            model.end2end = True
+            model = model.float().fuse(verbose=False).half()
+        save(name, model, checkpoint, DATA, True)
 
 
 if __name__ == "__main__":

@@ -64,6 +64,10 @@ const table: ReadonlyMap<string, Global> = new Map<string, Global>([
   ["utils.downloads.attempt_download", constant],
   ["utils.google_utils.attempt_download", constant],
   ["argparse.Namespace", classRecord],
+  // Options that a model keeps while it is being trained.
+  ["types.SimpleNamespace", record],
+  ["ultralytics.utils.IterableSimpleNamespace", record],
+  ["ultralytics.yolo.utils.IterableSimpleNamespace", record],
   ...Object.keys(storageTypes).map((name): [string, Global] => [`torch.${name}`, constant]),
   ...["float32", "float16", "bfloat16", "float64", "int64", "int32", "int16", "int8", "uint8", "bool"].map(
     (name): [string, Global] => [`torch.${name}`, constant],

@@ -162,6 +162,18 @@ it.each(["pathlib", "pathlib._local"])("paths of %s in the options", (name) => {
   }
 });
 
+it.each(["ultralytics.utils", "ultralytics.yolo.utils", "types"])("options as a namespace of %s", (name) => {
+  const cls = name === "types" ? "SimpleNamespace" : "IterableSimpleNamespace";
+  const options: Write = (p) =>
+    p
+      .global(name, cls)
+      .op(")")
+      .op("R")
+      .add((q) => dict(q, { imgsz: int(96) }))
+      .op("b");
+  expect(read(2, (p) => dict(p, { model: detector(2, strings), args: options })).labels).toHaveLength(2);
+});
+
 it("other packages are named", () => {
   const foreign: Write = (p) => p.global("torchvision.models.resnet", "ResNet");
   expect(() => read(2, foreign)).toThrow(

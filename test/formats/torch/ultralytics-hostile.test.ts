@@ -280,6 +280,12 @@ describe("one clear error each", () => {
   });
 });
 
+it("options that a model keeps while it is being trained do no harm", () => {
+  const options = new PyObject("argparse.Namespace", null);
+  options.state = new Map<PyValue, PyValue>([["imgsz", 224]]);
+  expect(read("11n", set(undefined, { args: options })).input.size).toBe(224);
+});
+
 describe("models that are something else are refused with the reason", () => {
   it.each([
     ["RTDETRDetectionModel", /an RT-DETR model: its boxes come from a decoder of queries/],
