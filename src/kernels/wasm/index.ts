@@ -12,9 +12,11 @@ import type { PoolingSpec } from "./pooling.ts";
 import type { ResizeSpec } from "./resize.ts";
 import type { SoftmaxSpec } from "./softmax.ts";
 import type { StridedCopySpec } from "./strided-copy.ts";
+import type { WinogradSpec } from "./winograd.ts";
 
 export * from "./_convolution-spec.ts";
 export * from "./_epilogue.ts";
+export * from "./_winograd-matrices.ts";
 export * from "./attention.ts";
 export * from "./convolution.ts";
 export * from "./depthwise.ts";
@@ -28,9 +30,11 @@ export * from "./resize.ts";
 export * from "./softmax.ts";
 export * from "./spec.ts";
 export * from "./strided-copy.ts";
+export * from "./winograd.ts";
 
 export type KernelSpec =
   | ConvolutionSpec
+  | WinogradSpec
   | DepthwiseSpec
   | PoolingSpec
   | ElementwiseSpec

@@ -2,7 +2,9 @@ import {
   type ConvolutionSpec,
   type DotKind,
   emitConvolution,
+  emitWinograd,
   scratchBytes,
+  type WinogradSpec,
 } from "../../../kernels/wasm/index.ts";
 import type { ConvolutionStep } from "../../steps.ts";
 import type { Representation } from "../../values.ts";
@@ -13,46 +15,48 @@ import { floatOf, origin, widenBorder, writeBytes } from "../representations.ts"
 import type { PlanTarget } from "../target.ts";
 import { packConvolution } from "./_pack-convolution.ts";
 import { arrange, type InputRun, inputRuns } from "./_segments.ts";
+import { wholeTiles, winogradCall, winogradSize } from "./_winograd.ts";
 import type { Planning, StepKind } from "./kind.ts";
 
-export const convolution: StepKind<ConvolutionStep, ConvolutionSpec> = {
+export const convolution: StepKind<ConvolutionStep, ConvolutionSpec | WinogradSpec> = {
   kind: "convolution",
   quantizes: true,
   needs: (step, read) => {
     const { input, int8 } = step;
     read.channels(input.channels, { dtype: int8 ? "i8" : "f32", scale: int8?.inputScale ?? 0 });
-    for (const { value } of input.channels) widenBorder(value, step);
+    const size = winogradSize(step);
+    const axes = size ? wholeTiles(step, size) : step;
+    for (const { value } of input.channels) widenBorder(value, axes);
   },
   plan: (step, at) => {
     const { kind, nodes, input, output, int8, x, y, weight } = step;
     const runs = inputRuns(step);
-    const { spec, args, segments } = callFor(step, runs, at);
-    const rest = segments > 1 ? ` seg${segments}` : "";
-    const { tile, rows, width } = spec;
-    const call: KernelCall = {
-      spec,
-      args,
-      total: rows === 1 ? width : rows,
-      unit: rows === 1 ? tile.pixels : 1,
-    };
+    const { call, name, rest } = winogradCall(step, runs, at) ?? directCall(step, runs, at);
     return {
       kind,
       nodes,
-      label: `conv ${nameOf(spec)}${windowOf(step)} ${input.channels.length}>${output.channels} ${x.output}x${y.output}${rest}`,
+      label: `conv ${name}${windowOf(step)} ${input.channels.length}>${output.channels} ${x.output}x${y.output}${rest}`,
       macs: weight.length * y.output * x.output,
       bytes: weight.length * (int8 ? 1 : 4) + readBytes(runs) + writeBytes(output),
       calls: [call],
     };
   },
-  emit: emitConvolution,
+  emit: (m, name, spec, target) =>
+    spec.kind === "winograd" ? emitWinograd(m, name, spec, target) : emitConvolution(m, name, spec, target),
 };
 
-/** The kernel's spec and arguments, and how many segments of memory it sums over. */
-function callFor(
+/** A kernel call, and the step's label before and behind its sizes. */
+interface NamedCall {
+  readonly call: KernelCall;
+  readonly name: string;
+  readonly rest: string;
+}
+
+function directCall(
   step: ConvolutionStep,
   runs: readonly InputRun[],
   { data, target, needScratch }: Planning,
-): { spec: ConvolutionSpec; args: KernelCall["args"]; segments: number } {
+): NamedCall {
   const { output, int8, x, y } = step;
   const arrangement = arrange(step, runs, dotKind(step, runs, target));
   const { dot, chain } = arrangement;
@@ -96,7 +100,16 @@ function callFor(
     "scratch" as const,
     ...output.representations.map(origin),
   ];
-  return { spec, args, segments };
+  return {
+    call: {
+      spec,
+      args,
+      total: spec.rows === 1 ? width : spec.rows,
+      unit: spec.rows === 1 ? tile.pixels : 1,
+    },
+    name: nameOf(spec),
+    rest: segments > 1 ? ` seg${segments}` : "",
+  };
 }
 
 /** All pixels are one long row if no window hangs over a row's end and no picture has a border. */

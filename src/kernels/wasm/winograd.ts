@@ -1,0 +1,448 @@
+/**
+ * Dense 3×3 convolution of stride 1 in float32 by Winograd's minimal filtering: tiles of m×m outputs cost (m + 2)² products for each
+ * pair of channels instead of 9·m². Block of tiles by block of tiles, and all in a thread's own scratch memory:
+ *
+ * 1. every tile's (m + 2)² inputs are transformed, four channels at a time, to `[point][tile][input channel]`;
+ * 2. for each of the (m + 2)² points these are multiplied with the point's matrix of weights, by the kernel of 1×1 convolutions, to
+ *    `[point][tile][output channel]`;
+ * 3. every tile's m×m outputs are transformed back, and end as those of any convolution.
+ *
+ * The input has a border of zeros, wide enough for tiles that hang over. Weights: `[point]` of what the 1×1 kernel takes.
+ */
+import { address, type Expression, f32x4, i32, set, store, v128 } from "../../wasm/expressions.ts";
+import { addTo, type Func, type FuncRef, forRange, type Local, type Module } from "../../wasm/index.ts";
+import type { ConvolutionSpec } from "./_convolution-spec.ts";
+import { accumulatorStart, type EpilogueSpec, emitEpilogue, epilogueGroupBytes } from "./_epilogue.ts";
+import { kernelParams, vectorBytes } from "./_params.ts";
+import { temp } from "./_temp.ts";
+import { type NumberMatrix, type WinogradSize, winogradMatrices } from "./_winograd-matrices.ts";
+import { emitConvolution } from "./convolution.ts";
+import type { Target } from "./spec.ts";
+
+/** Consecutive slots of one picture. */
+export interface WinogradRun {
+  readonly channels: number;
+  readonly pixelBytes: number;
+  readonly rowBytes: number;
+}
+
+export interface WinogradSpec {
+  readonly kind: "winograd";
+  readonly size: WinogradSize;
+  readonly runs: readonly WinogradRun[];
+  readonly rows: number;
+  readonly width: number;
+  /** Output channels in vectors of four. */
+  readonly outputVectors: number;
+  /** Tiles that are handled together, a multiple of `tile.pixels`. */
+  readonly blockTiles: number;
+  /** Of the products: tiles × vectors. */
+  readonly tile: { readonly pixels: number; readonly vectors: number };
+  readonly epilogue: EpilogueSpec;
+}
+
+/** Input channels of a spec, every run rounded up to whole vectors. */
+export function winogradChannels(runs: readonly Pick<WinogradRun, "channels">[]): number {
+  return runs.reduce((sum, { channels }) => sum + ((channels + 3) & ~3), 0);
+}
+
+/** Tiles of a picture: across, and in all. */
+export function winogradTiles({ size, rows, width }: Pick<WinogradSpec, "size" | "rows" | "width">): {
+  across: number;
+  count: number;
+} {
+  const across = Math.ceil(width / size);
+  return { across, count: across * Math.ceil(rows / size) };
+}
+
+interface Layout {
+  readonly points: number;
+  readonly channels: number;
+  readonly inputPointBytes: number;
+  readonly outputPointBytes: number;
+  /** Offsets in scratch: a table entry, a tile between its two transforms, inputs, outputs. */
+  readonly middle: number;
+  readonly inputs: number;
+  readonly outputs: number;
+  readonly end: number;
+}
+
+function layoutOf({ size, runs, outputVectors, blockTiles }: WinogradSpec): Layout {
+  const points = (size + 2) ** 2;
+  const channels = winogradChannels(runs);
+  // An odd number of cache lines: the points of a tile do not all fall into the same set.
+  const odd = (bytes: number): number => (Math.ceil(bytes / 64) | 1) * 64;
+  const inputPointBytes = odd(blockTiles * channels * 4);
+  const outputPointBytes = odd(blockTiles * outputVectors * 16);
+  const middle = 64;
+  const inputs = middle + points * 16;
+  const outputs = inputs + points * inputPointBytes;
+  const end = outputs + points * outputPointBytes;
+  return { points, channels, inputPointBytes, outputPointBytes, middle, inputs, outputs, end };
+}
+
+/** Bytes of scratch that a thread needs. */
+export function winogradScratchBytes(spec: WinogradSpec): number {
+  return layoutOf(spec).end;
+}
+
+/**
+ * Emits `(input0…, weights, constants, residual, scratch, out0…, begin, end)` for blocks of tiles [begin, end); the inputs are the
+ * addresses under the first cell of the window of output (0, 0).
+ */
+export function emitWinograd(m: Module, name: string, spec: WinogradSpec, target: Target): FuncRef {
+  const products = emitConvolution(m, `${name}_products`, productsOf(spec), target);
+  const own = [...spec.runs.map((_, i) => `input${i}`), "weights", "constants", "residual", "scratch"];
+  const params = kernelParams(own, spec.epilogue.stores);
+  return m.func(name, { params, results: [] }, (f) => new Emitter(f, spec, target, products).emit());
+}
+
+/** The 1×1 convolution of a point. */
+function productsOf(spec: WinogradSpec): ConvolutionSpec {
+  const { channels } = layoutOf(spec);
+  const { outputVectors, blockTiles, tile } = spec;
+  return {
+    kind: "convolution",
+    dot: "f32",
+    chain: 1,
+    groups: [{ segments: 1, length: channels, pixelBytes: channels * 4, rowBytes: 0, unsigned: false }],
+    rows: 1,
+    width: blockTiles,
+    outputVectors,
+    tile,
+    epilogue: {
+      ...{ accumulator: "none", roundOnce: false, correction: false, fits: false, steps: [] },
+      stores: [
+        { dtype: "f32", pixelBytes: outputVectors * 16, rowBytes: 0, zeroPoint: 0, least: -127, most: 127 },
+      ],
+    },
+    units: channels,
+  };
+}
+
+class Emitter {
+  private readonly f: Func;
+  private readonly spec: WinogradSpec;
+  private readonly target: Target;
+  private readonly products: FuncRef;
+  private readonly layout: Layout;
+  /** The running tile: its number in the block, row and column in the picture. */
+  private readonly tile: Local;
+  private readonly ty: Local;
+  private readonly tx: Local;
+
+  constructor(f: Func, spec: WinogradSpec, target: Target, products: FuncRef) {
+    this.f = f;
+    this.spec = spec;
+    this.target = target;
+    this.products = products;
+    this.layout = layoutOf(spec);
+    [this.tile, this.ty, this.tx] = ["tile", "ty", "tx"].map((name) => f.local("i32", name));
+  }
+
+  emit(): void {
+    const { f, spec } = this;
+    const { across, count } = winogradTiles(spec);
+    const [block, first, tiles] = ["block", "first", "tiles"].map((name) => f.local("i32", name));
+    const { input, output } = winogradMatrices(spec.size);
+    const forTiles = (body: () => void): void =>
+      forRange(f, this.tile, 0, tiles, 1, () => {
+        set(f, this.ty, i32.div_u(i32.add(first, this.tile), across));
+        set(f, this.tx, i32.rem_u(i32.add(first, this.tile), across));
+        body();
+      });
+    forRange(f, block, f.params.begin, f.params.end, 1, () => {
+      set(f, first, i32.mul(block, spec.blockTiles));
+      set(f, tiles, i32.sub(count, first));
+      i32.lt_s(spec.blockTiles, tiles)(f);
+      f.if(() => set(f, tiles, spec.blockTiles));
+      forTiles(() => spec.runs.forEach((_, r) => this.transformRun(r, input)));
+      this.multiply(tiles);
+      forTiles(() => this.transformBack(output));
+    });
+  }
+
+  /** scratch + offset */
+  private scratch(offset: number): Expression {
+    return i32.add(this.f.params.scratch, offset);
+  }
+
+  /** The inputs of a tile, of all channels of a run. */
+  private transformRun(run: number, matrix: NumberMatrix): void {
+    const { f, spec, layout } = this;
+    const { channels, pixelBytes, rowBytes } = spec.runs[run];
+    const before = winogradChannels(spec.runs.slice(0, run));
+    const [a, to, index] = [temp(f, "a", "i32"), temp(f, "to", "i32"), temp(f, "vector", "i32")];
+    const row = address(f.params[`input${run}`], this.ty, spec.size * rowBytes);
+    set(f, a, i32.add(row, i32.mul(this.tx, spec.size * pixelBytes)));
+    set(f, to, address(this.scratch(layout.inputs + before * 4), this.tile, layout.channels * 4));
+    const one = (lanes: number): void => {
+      this.transformVector(matrix, a, to, { pixelBytes, rowBytes, lanes });
+      addTo(f, a, 16);
+      addTo(f, to, 16);
+    };
+    const whole = Math.floor(channels / 4);
+    if (whole > 0) forRange(f, index, 0, whole, 1, () => one(4));
+    if (channels % 4 > 0) one(channels % 4);
+  }
+
+  /** Four channels; where only the first `lanes` are the layer's, zeros take the place of the others. */
+  private transformVector(
+    matrix: NumberMatrix,
+    a: Local,
+    to: Local,
+    { pixelBytes, rowBytes, lanes }: { pixelBytes: number; rowBytes: number; lanes: number },
+  ): void {
+    const { f, layout, target } = this;
+    const n = matrix.length;
+    const mask: Expression = (g) => g.v128(maskOf(lanes));
+    const value = (i: number): Local => temp(f, `in${i}`);
+    for (let x = 0; x < n; x++) {
+      for (let y = 0; y < n; y++) {
+        const cell = v128.load(a, y * rowBytes + x * pixelBytes);
+        set(f, value(y), lanes < 4 ? v128.and(cell, mask) : cell);
+      }
+      multiplyRows(f, target, matrix, value, (y, result) => {
+        store(f, f.params.scratch, result, layout.middle + (y * n + x) * 16);
+      });
+    }
+    for (let y = 0; y < n; y++) {
+      for (let x = 0; x < n; x++)
+        set(f, value(x), v128.load(f.params.scratch, layout.middle + (y * n + x) * 16));
+      multiplyRows(f, target, matrix, value, (x, result) => {
+        store(f, to, result, (y * n + x) * layout.inputPointBytes);
+      });
+    }
+  }
+
+  /** All points of the block: as many tiles as there are, rounded up to whole ones of the kernel. */
+  private multiply(tiles: Local): void {
+    const { f, spec, layout } = this;
+    const { pixels } = spec.tile;
+    const { params } = f;
+    const [point, from, to, weights, end] = ["point", "from", "outTo", "w", "rounded"].map((name) =>
+      temp(f, name, "i32"),
+    );
+    set(f, end, i32.mul(i32.div_u(i32.add(tiles, pixels - 1), pixels), pixels));
+    set(f, from, this.scratch(layout.inputs));
+    set(f, to, this.scratch(layout.outputs));
+    set(f, weights, params.weights);
+    forRange(f, point, 0, layout.points, 1, () => {
+      f.get(params.scratch);
+      f.get(from);
+      f.op("i32.store");
+      // table, weights, constants, residual, scratch, out, begin, end
+      f.get(params.scratch);
+      f.get(weights);
+      for (let i = 0; i < 3; i++) f.i32(0);
+      f.get(to);
+      f.i32(0);
+      f.get(end);
+      f.call(this.products);
+      addTo(f, from, layout.inputPointBytes);
+      addTo(f, to, layout.outputPointBytes);
+      addTo(f, weights, layout.channels * spec.outputVectors * 16);
+    });
+  }
+
+  /** The outputs of a tile, those inside of the picture. */
+  private transformBack(matrix: NumberMatrix): void {
+    const { f, spec, layout } = this;
+    const { size, rows, width, epilogue } = spec;
+    const [m, constants, index, left] = ["m", "e", "vector", "left"].map((name) => temp(f, name, "i32"));
+    set(f, m, address(this.scratch(layout.outputs), this.tile, spec.outputVectors * 16));
+    set(f, constants, f.params.constants);
+    const outputs = epilogue.stores.map((_, i) => temp(f, `o${i}`, "i32"));
+    const residual = epilogue.steps.find((step) => step.kind === "residual");
+    const place = (local: Local, base: Local, pixelBytes: number, rowBytes: number): void => {
+      const row = address(base, this.ty, size * rowBytes);
+      set(f, local, i32.add(row, i32.mul(this.tx, size * pixelBytes)));
+    };
+    epilogue.stores.forEach((to, i) => place(outputs[i], f.params[`out${i}`], to.pixelBytes, to.rowBytes));
+    const residualAt = temp(f, "r", "i32");
+    if (residual) place(residualAt, f.params.residual, residual.pixelBytes, residual.rowBytes);
+    set(f, left, i32.sub(rows, i32.mul(this.ty, size)));
+    forRange(f, index, 0, spec.outputVectors, 1, () => {
+      this.transformColumns(matrix, m);
+      const last = width % size;
+      const finish = (pixels: number): void =>
+        this.finishRows(matrix, pixels, { constants, outputs, residual: residualAt }, left);
+      if (last === 0) finish(size);
+      else {
+        i32.lt_s(this.tx, Math.floor(width / size))(f);
+        f.if(
+          () => finish(size),
+          () => finish(last),
+        );
+      }
+      addTo(f, m, 16);
+      addTo(f, constants, epilogueGroupBytes(epilogue));
+      epilogue.stores.forEach((to, i) => addTo(f, outputs[i], vectorBytes(to)));
+      if (residual) addTo(f, residualAt, 16);
+    });
+  }
+
+  /** middle[y][x] of the m rows and m + 2 columns that are left after the first half. */
+  private transformColumns(matrix: NumberMatrix, m: Local): void {
+    const { f, layout, target } = this;
+    const n = matrix.length + 2;
+    const value = (i: number): Local => temp(f, `in${i}`);
+    for (let x = 0; x < n; x++) {
+      for (let y = 0; y < n; y++) set(f, value(y), v128.load(m, (y * n + x) * layout.outputPointBytes));
+      multiplyColumns(f, target, matrix, value, (y, result) => {
+        store(f, f.params.scratch, result, layout.middle + (y * n + x) * 16);
+      });
+    }
+  }
+
+  /** The second half and the epilogue, row by row as far as there are any. */
+  private finishRows(
+    matrix: NumberMatrix,
+    pixels: number,
+    at: { constants: Local; outputs: readonly Local[]; residual: Local },
+    left: Local,
+  ): void {
+    const { f, spec, layout, target } = this;
+    const { epilogue, rows, size } = spec;
+    const n = size + 2;
+    const value = (i: number): Local => temp(f, `in${i}`);
+    const out = (i: number): Local => temp(f, `out${i}`);
+    const bias = temp(f, "start");
+    const row = (y: number): void => {
+      for (let x = 0; x < n; x++)
+        set(f, value(x), v128.load(f.params.scratch, layout.middle + (y * n + x) * 16));
+      set(f, bias, accumulatorStart(epilogue, at.constants, 0));
+      multiplyColumns(f, target, matrix.slice(0, pixels), value, (x, result) => {
+        set(f, out(x), f32x4.add(result, bias));
+      });
+      const shift = (base: Local, name: string, rowBytes: number): Local => {
+        const local = temp(f, name, "i32");
+        set(f, local, i32.add(base, y * rowBytes));
+        return local;
+      };
+      const residual = epilogue.steps.find((step) => step.kind === "residual");
+      const pointers = {
+        constants: at.constants,
+        outputs: epilogue.stores.map((to, i) => shift(at.outputs[i], `row${i}`, to.rowBytes)),
+        residual: residual ? shift(at.residual, "rowResidual", residual.rowBytes) : undefined,
+      };
+      emitEpilogue(
+        f,
+        target,
+        epilogue,
+        pointers,
+        Array.from({ length: pixels }, (_, x) => [out(x)]),
+      );
+    };
+    for (let y = 0; y < size; y++) {
+      if (rows % size === 0 || y < rows % size) row(y);
+      else {
+        i32.gt_s(left, y)(f);
+        f.if(() => row(y));
+      }
+    }
+  }
+}
+
+const maskOf = (lanes: number): Uint8Array =>
+  Uint8Array.from({ length: 16 }, (_, i) => (i < lanes * 4 ? 255 : 0));
+
+type Result = (index: number, value: Local | Expression) => void;
+
+/** Σ factors[i] · value(i), or nothing where all factors are 0. */
+function weighted(
+  target: Target,
+  factors: readonly number[],
+  value: (i: number) => Local,
+): Expression | undefined {
+  let sum: Expression | undefined;
+  // Factors of 1 first: they cost no product.
+  const order = [...factors.keys()].filter((i) => factors[i] !== 0);
+  order.sort((a, b) => Number(factors[b] === 1) - Number(factors[a] === 1));
+  for (const i of order) {
+    const [factor, before] = [factors[i], sum];
+    const x: Expression = (f) => f.get(value(i));
+    if (!before) sum = factor === 1 ? x : f32x4.mul(x, factor);
+    else if (factor === 1) sum = f32x4.add(before, x);
+    else if (factor === -1) sum = f32x4.sub(before, x);
+    else
+      sum = target.relaxed ? f32x4.relaxed_madd(x, factor, before) : f32x4.add(before, f32x4.mul(x, factor));
+  }
+  return sum;
+}
+
+/** Rows k and k + 1 that belong to points a and −a: they differ in the signs of either the even or the odd columns. */
+function arePaired(matrix: NumberMatrix, k: number): boolean {
+  const [a, b] = [matrix[k], matrix[k + 1]];
+  return !!b && a.some((x, i) => x !== 0 && x === -b[i]) && a.every((x, i) => Math.abs(x) === Math.abs(b[i]));
+}
+
+/** result(k) = Σ matrix[k][i] · value(i); of rows that are paired the parts that they share are worked out once. */
+function multiplyRows(
+  f: Func,
+  target: Target,
+  matrix: NumberMatrix,
+  value: (i: number) => Local,
+  result: Result,
+): void {
+  const [same, other] = [temp(f, "same"), temp(f, "other")];
+  for (let k = 0; k < matrix.length; k++) {
+    const row = matrix[k];
+    if (!arePaired(matrix, k)) {
+      result(k, weighted(target, row, value)!);
+      continue;
+    }
+    const next = matrix[k + 1];
+    set(
+      f,
+      same,
+      weighted(
+        target,
+        row.map((x, i) => (x === next[i] ? x : 0)),
+        value,
+      )!,
+    );
+    set(
+      f,
+      other,
+      weighted(
+        target,
+        row.map((x, i) => (x === next[i] ? 0 : x)),
+        value,
+      )!,
+    );
+    result(k, f32x4.add(same, other));
+    result(k + 1, f32x4.sub(same, other));
+    k++;
+  }
+}
+
+/** The same with a matrix whose columns are paired: sums and differences of the values are worked out once. */
+function multiplyColumns(
+  f: Func,
+  target: Target,
+  matrix: NumberMatrix,
+  value: (i: number) => Local,
+  result: Result,
+): void {
+  const columns = matrix[0].map((_, i) => matrix.map((row) => row[i]));
+  // What is multiplied, and by what in each row.
+  const terms: { local: Local; factors: number[] }[] = [];
+  for (let i = 0; i < columns.length; i++) {
+    if (!arePaired(columns, i)) {
+      terms.push({ local: value(i), factors: columns[i] });
+      continue;
+    }
+    const [a, b] = [columns[i], columns[i + 1]];
+    const [sum, difference] = [temp(f, `sum${i}`), temp(f, `difference${i}`)];
+    set(f, sum, f32x4.add(value(i), value(i + 1)));
+    set(f, difference, f32x4.sub(value(i), value(i + 1)));
+    terms.push({ local: sum, factors: a.map((x, k) => (x === b[k] ? x : 0)) });
+    terms.push({ local: difference, factors: a.map((x, k) => (x === b[k] ? 0 : x)) });
+    i++;
+  }
+  matrix.forEach((_, k) => {
+    const factors = terms.map((term) => term.factors[k]);
+    result(k, weighted(target, factors, (i) => terms[i].local)!);
+  });
+}
