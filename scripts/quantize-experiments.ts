@@ -3,17 +3,19 @@
  * half of coco/images/train2017 and measures on the second. `final` is the one look at val2017 that the document reports.
  *
  *   node scripts/quantize-experiments.ts agreement
- *   node scripts/quantize-experiments.ts ablation [model] [variant …]
- *   node scripts/quantize-experiments.ts final [model] [variant …]
+ *   node scripts/quantize-experiments.ts ablation [network] [variant …]
+ *   node scripts/quantize-experiments.ts final [network] [variant …]
  *   node scripts/quantize-experiments.ts focus FOLDER      (networks of scripts/focus-model.py)
  *
- * Needs Node 24 (types are stripped) and the data folder (NCNNKIT_DATA, default ../shared). Models: yolov5ss, v5lite-e, v5lite-s.
+ * Needs Node 24 (types are stripped) and the data folder (NCNNKIT_DATA, default ../shared).
  */
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { calibrationSource } from "../src/deploy/calibration.ts";
 import { type EvaluationEntry, evaluateModels, readEntries } from "../src/deploy/evaluate.ts";
+import { Guard, guardEntries } from "../src/deploy/guard.ts";
 import { detectionFocus, detectionImportance } from "../src/deploy/importance.ts";
+import { protect } from "../src/deploy/protect.ts";
 import { readNcnn } from "../src/formats/ncnn/index.ts";
 import { type CalibrationTable, parseTable } from "../src/formats/table.ts";
 import { preprocessingOf } from "../src/heads/families.ts";
@@ -23,16 +25,19 @@ import type { Graph } from "../src/ir/graph.ts";
 import type { Tensor } from "../src/ir/tensor.ts";
 import { openDataset, openPictures } from "../src/node/dataset.ts";
 import { open } from "../src/node.ts";
-import { assumeManifest } from "../src/open/assume.ts";
+import { cocoLabels } from "../src/open/coco-labels.ts";
 import { compareModels } from "../src/open/compare.ts";
 import { convert } from "../src/open/convert.ts";
+import type { KnownFacts } from "../src/open/facts.ts";
 import { startModel } from "../src/open/model.ts";
 import {
   type CalibrateOptions,
   type CalibrationSource,
   calibrate,
+  copyCorrections,
   observeSource,
   quantize,
+  shiftOutputs,
 } from "../src/quantize/index.ts";
 
 const data = path.resolve(process.env.NCNNKIT_DATA ?? "../shared");
@@ -87,7 +92,10 @@ function compareTables(ours: CalibrationTable, official: CalibrationTable): void
   );
 }
 
-/** Variants of calibration. */
+/**
+ * Variants of calibration: the official methods, then the parts of `auto` one after the other. `auto-16` has 16 calibration
+ * pictures; `guard` is `auto` with the layers in float that the guard chooses.
+ */
 const variants: Record<string, CalibrateOptions> = {
   kl: { method: "kl" },
   aciq: { method: "aciq" },
@@ -95,20 +103,32 @@ const variants: Record<string, CalibrateOptions> = {
   percentile: { method: "percentile" },
   eq: { method: "eq" },
   mse: { method: "mse" },
-  "auto-none": { method: "auto", without: ["equalize", "round"] },
-  "auto-round": { method: "auto", without: ["equalize"] },
-  "auto-equalize": { method: "auto", without: ["round"] },
-  "auto-unshifted": { method: "auto" },
+  scales: { method: "auto", without: ["equalize", "center", "round"] },
+  equalize: { method: "auto", without: ["center", "round"] },
+  center: { method: "auto", without: ["round"] },
+  round: { method: "auto" },
   auto: { method: "auto" },
+  guard: { method: "auto" },
+  "auto-16": { method: "auto" },
 };
+/** Those whose results docs/quantization.md has. */
+const inTable = ["minmax", "kl", "scales", "equalize", "center", "round", "auto", "guard", "auto-16"];
 
-/** The anchors of the models' training. */
-const anchors: Record<string, number[][]> = {
-  yolov5ss: [
-    [4, 5, 8, 10, 13, 16],
-    [23, 29, 43, 55, 73, 105],
-    [146, 217, 231, 300, 335, 433],
-  ],
+interface Subject {
+  readonly file: string;
+  readonly size: number;
+  /** The file does not say. */
+  readonly known?: KnownFacts;
+}
+/** The networks of the ablation. */
+const subjects: Record<string, Subject> = {
+  yolov5ss: { file: "yolov5ss.pt", size: 640 },
+  "v5lite-s": { file: "v5lite-s.param", size: 640 },
+  "v5lite-e": { file: "v5lite-e.param", size: 640 },
+  yolox_nano: { file: "real/yolox_nano.onnx", size: 416, known: { family: "yolox" } },
+  nanodet_m: { file: "real/nanodet_m.onnx", size: 416, known: { family: "nanodet" } },
+  "nanodet-plus": { file: "real/nanodet-plus-coco-416.param", size: 416, known: { family: "nanodet" } },
+  picodet_s: { file: "real/picodet_s_320.onnx", size: 320, known: { family: "picodet" } },
 };
 
 async function accuracy(
@@ -117,30 +137,46 @@ async function accuracy(
   calibration: readonly EvaluationEntry[],
   evaluation: readonly EvaluationEntry[],
 ): Promise<void> {
-  const graph = readModel(name);
-  const known = { size: 640, anchors: anchors[name] };
-  const { manifest } = assumeManifest(graph, name, known);
+  const subject = subjects[name];
+  if (!subject) throw new Error(`no network ${name}: ${Object.keys(subjects).join(", ")}`);
+  const { size } = subject;
+  const opened = await open(path.join(data, "models", subject.file), {
+    ...(!subject.file.endsWith(".pt") && { labels: cocoLabels }),
+    ...subject.known,
+    size,
+  });
+  const { graph, manifest } = convert(opened);
   const float = await start(graph, manifest);
-  const source = calibrationSource(calibration, manifest.input, skip, 640);
-  say(`${name} at 640, ${calibration.length} pictures to calibrate, ${evaluation.length} to evaluate`);
-  for (const variant of chosen.length ? chosen : Object.keys(variants)) {
+  say(`${name} at ${size}, ${calibration.length} pictures to calibrate, ${evaluation.length} to evaluate`);
+  for (const variant of chosen.length ? chosen : inTable) {
     const started = performance.now();
-    const {
-      graph: calibrated,
-      table,
-      corrections,
-    } = await calibrate(graph, source, {
+    const seen = variant === "auto-16" ? calibration.slice(0, 16) : calibration;
+    const source = calibrationSource(seen, manifest.input, skip, size);
+    const isWhole = ["auto", "guard", "auto-16"].includes(variant);
+    const options: CalibrateOptions = {
       ...variants[variant],
-      ...(variant === "auto" && {
-        importance: detectionImportance(manifest),
-        focus: detectionFocus(manifest),
-      }),
-    });
+      ...(variants[variant].method === "auto" && { focus: detectionFocus(manifest) }),
+      ...(isWhole && { importance: detectionImportance(manifest) }),
+    };
+    const calibrated = await calibrate(graph, source, options);
     const took = seconds(started);
-    const int8 = await start(quantize(calibrated, table, { corrections }).graph, manifest);
-    const { models } = await evaluateModels([float, int8], readEntries(evaluation, skip), { size: 640 });
+    const { table } = calibrated;
+    let { corrections } = calibrated;
+    let keepFloat: string[] = [];
+    if (variant === "guard") {
+      const guard = await Guard.start({ graph, manifest }, readEntries(guardEntries(seen), skip), { size });
+      const { reasons } = await protect({ ...calibrated, guard, manifest });
+      keepFloat = [...reasons.keys()];
+      if (keepFloat.length) {
+        corrections = copyCorrections(calibrated.unshifted);
+        await shiftOutputs(calibrated.graph, source, { table, corrections, keepFloat }, options);
+      }
+    }
+    const int8 = await start(quantize(calibrated.graph, table, { corrections, keepFloat }).graph, manifest);
+    const { models } = await evaluateModels([float, int8], readEntries(evaluation, skip), { size });
     int8.close();
-    say(`${variant.padEnd(14)} ${describe(models)}  calibrated in ${took} s`);
+    const kept = keepFloat.length ? `  ${keepFloat.length} layers in float` : "";
+    say(`${name} ${variant.padEnd(10)} ${describe(models)}  calibrated in ${took} s${kept}`);
   }
   float.close();
 }
@@ -204,19 +240,18 @@ async function focus(folder: string): Promise<void> {
 }
 
 async function labelled(split: "train" | "val"): Promise<readonly EvaluationEntry[]> {
-  const { manifest } = assumeManifest(readModel("yolov5ss"), "yolov5ss");
   const dataset = await openDataset(path.join(data, "coco/coco.yaml"), {
-    labels: manifest.labels,
+    labels: cocoLabels,
     split,
     labelsOptional: true,
   });
   return dataset.entries;
 }
 
-const [what, model = "yolov5ss", ...chosen] = process.argv.slice(2);
+const [what, name = "yolov5ss", ...chosen] = process.argv.slice(2);
 const train = what !== "ablation" && what !== "final" ? [] : await labelled("train");
 if (what === "agreement") await agreement();
-else if (what === "focus") await focus(model);
-else if (what === "ablation") await accuracy(model, chosen, train.slice(0, 64), train.slice(64));
-else if (what === "final") await accuracy(model, chosen, train, await labelled("val"));
-else say("agreement | ablation [model] [variant …] | final [model] [variant …] | focus FOLDER");
+else if (what === "focus") await focus(name);
+else if (what === "ablation") await accuracy(name, chosen, train.slice(0, 64), train.slice(64));
+else if (what === "final") await accuracy(name, chosen, train, await labelled("val"));
+else say("agreement | ablation [network] [variant …] | final [network] [variant …] | focus FOLDER");
