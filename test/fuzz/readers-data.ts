@@ -2,15 +2,23 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import sharp from "sharp";
+import { FormatError } from "../../src/base/errors.ts";
 import type { Random } from "../../src/base/random.ts";
 import { toTensor } from "../../src/detect/letterbox.ts";
+import { maskArea } from "../../src/detect/mask.ts";
 import { evaluateCoco } from "../../src/evaluate/coco-ap.ts";
 import { preprocessingOf } from "../../src/heads/families.ts";
 import { elementCount } from "../../src/ir/tensor.ts";
 import { expandPaths } from "../../src/node/paths.ts";
 import { openDataset, openPictures, pictureExtensions, readPicture } from "../../src/node.ts";
 import { readNpy } from "../../src/official.ts";
-import { matchCategories, parseCocoInstances, parseDatasetYaml, parseYoloLabels } from "../../src/steps.ts";
+import {
+  cocoObject,
+  matchCategories,
+  parseCocoInstances,
+  parseDatasetYaml,
+  parseYoloLabels,
+} from "../../src/steps.ts";
 import { png } from "../cli/_tiny.ts";
 import { bmp, tiff } from "../node/_pictures.ts";
 import { Broken } from "./deep.ts";
@@ -158,7 +166,8 @@ const coco: FuzzReader = {
         bbox: [1, 2, 30, 40],
         area: 1200,
         iscrowd: id - 1,
-        segmentation: [[1, 2, 3, 4]],
+        segmentation: id === 1 ? [[1, 2, 30, 4, 20, 40, 5, 30]] : { size: [48, 64], counts: [100, 20, 2952] },
+        keypoints: [1, 2, 2, 0, 0, 0],
       })),
     });
     return (random) => {
@@ -168,6 +177,19 @@ const coco: FuzzReader = {
         run: () => {
           const { categories, groundTruth } = parseCocoInstances(damaged, "case.json");
           matchCategories(categories, ["person", "tooth brush"], { partial: true });
+          const size = { width: 64, height: 48 };
+          for (const row of groundTruth) {
+            for (const measure of ["mask", "corners", "points"] as const) {
+              try {
+                const { box, mask } = cocoObject(row, measure, size);
+                if (mask && maskArea(mask) > 64 * 48) throw new Broken("a mask larger than its picture");
+                if (!Object.values(box).every(Number.isFinite))
+                  throw new Broken(`a box of ${JSON.stringify(box)}`);
+              } catch (error) {
+                if (!(error instanceof FormatError)) throw error;
+              }
+            }
+          }
           evaluateCoco(groundTruth, [
             { image: 1, category: 1, score: 0.5, box: { x: 1, y: 2, width: 30, height: 40 } },
           ]);
@@ -185,13 +207,16 @@ const labels: FuzzReader = {
       "0 0.5 0.5 0.2 0.3\n1 0.1 0.2 0.05 0.06\r\n79 1 1 0 0\n",
       "2 0.1 0.1 0.9 0.1 0.9 0.9 0.1 0.9\n",
       "0 0.5 0.5 0.2 0.2 0.97\n",
+      "1 0.5 0.5 0.2 0.2 0.4 0.4 2 0.6 0.6 1\n0 0.5 0.5 0.2 0.2 0.4 0.4 0.6 0.6\n",
     ];
     return (random) => {
       const text = mutateText(random.pick(texts), random, random.pick(texts));
+      const measure = random.pick(["box", "mask", "points", "corners"] as const);
       return {
         files: { "case.txt": utf8(text) },
         run: () => {
-          const rows = parseYoloLabels(text, "case.txt", 1, { width: 640, height: 480 });
+          const options = { measure, keypoints: { count: 2 } };
+          const rows = parseYoloLabels(text, "case.txt", 1, { width: 640, height: 480 }, options);
           for (const { box } of rows) {
             if (!Object.values(box).every(Number.isFinite))
               throw new Broken(`a box of ${JSON.stringify(box)}`);
