@@ -73,8 +73,6 @@ export function fidelity(
   return tally.result();
 }
 
-/** Parts of an object's box that its key points are taken to fill, where no outline says it: as ultralytics has it. */
-export const pointsArea = 0.53;
 /** Score from which a key point of the reference counts, if any of the object has it. */
 const leastPointScore = 0.5;
 
@@ -161,7 +159,6 @@ function truthOf(
   const any = points.some(isSure);
   return {
     ...object,
-    area: box.width * box.height * pointsArea,
     points: points.map((point) => ({ x: point.x, y: point.y, labelled: !any || isSure(point) })),
   };
 }

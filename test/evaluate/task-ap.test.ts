@@ -129,6 +129,18 @@ test("fidelity by each measure: a model is faithful to itself, and less so where
   expect(fidelity([first[0]], [unsure], { measure: "points" }).fidelity).toBeCloseTo(1, 12);
 });
 
+test("key points of objects without an area are compared as if 0.53 of the box were filled, as ultralytics does", () => {
+  const { truth, found, sigmas } = cases.find(({ name }) => name === "people")!;
+  const rows = found.map(foundRow);
+  const objects = truth.map(truthRow).map((row) => ({ ...row, area: undefined }));
+  const filled = objects.map((row) => ({ ...row, area: row.box.width * row.box.height * 0.53 }));
+  const [bare, told] = [objects, filled].map((each) =>
+    evaluateCoco(each, rows, { measure: "points", sigmas }),
+  );
+  expect(bare.AP).toBeGreaterThan(0.1);
+  expect(bare.AP).toBeCloseTo(told.AP, 12);
+});
+
 test("what is to be compared has to be there", () => {
   const row = { image: "a", category: 0, box: { x: 0, y: 0, width: 9, height: 9 } };
   for (const measure of ["mask", "corners", "points"] as const) {
