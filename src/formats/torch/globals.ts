@@ -5,6 +5,7 @@
  * Sources: what torch.save of PyTorch 1.6–2.x and YOLOv5 3.0–7.0 / YOLOv5-Lite training write.
  */
 import { elementCount } from "../../ir/tensor.ts";
+import { packageRefusal } from "./others.ts";
 import {
   PyGlobal,
   PyObject,
@@ -108,18 +109,6 @@ export function findGlobal(module: string, name: string): { name: string; global
   return global && { name: full, global };
 }
 
-/** Packages whose whole models people save: such a file is that package's, not one that hides something. */
-const otherPackages = [
-  "detectron2",
-  "mmdet",
-  "mmengine",
-  "nanodet",
-  "super_gradients",
-  "timm",
-  "torchvision",
-  "yolox",
-];
-
 /** What a name that is refused says about the file, and what to do. `shown` is the name as messages show it. */
 export function refusal(module: string, shown: string): string {
   const [top] = module.split(".");
@@ -129,10 +118,9 @@ export function refusal(module: string, shown: string): string {
   if (module.startsWith("torch._dynamo")) {
     return `the model was saved as torch.compile wrapped it (it holds ${shown}): save the model inside, torch.save({"model": model._orig_mod}, "model.pt")`;
   }
-  if (otherPackages.includes(top)) {
-    return `a model of the package ${top} (it holds ${shown}); only YOLOv5 checkpoints are read: export it to ONNX and convert that`;
-  }
-  return `the checkpoint asks for ${shown}, which is not allowed: nothing in a checkpoint is ever executed, and only names that YOLOv5 checkpoints need are allowed; if you trust the file, load it in PyTorch and export it to ONNX`;
+  const known = packageRefusal(top, shown);
+  if (known) return known;
+  return `the checkpoint asks for ${shown}, which is not allowed: nothing in a checkpoint is ever executed, and only names that checkpoints of YOLO models need are allowed; if you trust the file, load it in PyTorch and export it to ONNX`;
 }
 
 function emptyDict(args: readonly PyValue[]): PyValue {

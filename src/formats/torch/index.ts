@@ -17,6 +17,7 @@ import { type Network, type TorchOptions, torchInputBlob } from "./framework.ts"
 import { frameworks } from "./frameworks.ts";
 import { layerEmitters } from "./layers.ts";
 import { isModule, TorchModule } from "./module.ts";
+import { weightsRefusal } from "./others.ts";
 import { describe, type PyDict, type PyObject, PyTensor, type PyValue } from "./values.ts";
 
 export { type TorchOptions, torchInputBlob } from "./framework.ts";
@@ -121,9 +122,8 @@ function findModel(root: PyValue): { object: PyObject; part: "ema" | "model"; ch
   }
   const weights = stateDictIn(root);
   if (weights) {
-    throw new UnsupportedError(
-      `weights only (a state_dict of ${weights.size} entries such as ${describe([...weights.keys()][0])}): the network's structure is missing. Save the whole model in the project that trained it, torch.save({"model": model}, "model.pt"), or export it to ONNX`,
-    );
+    const names = [...weights.keys()].filter((key) => typeof key === "string");
+    throw new UnsupportedError(weightsRefusal(names));
   }
   const keys = [...root.keys()].slice(0, 8).map(describe).join(", ");
   const odd = ["ema", "model"].find((part) => root.get(part) != null);
@@ -151,12 +151,13 @@ function unwrap(object: PyObject): PyObject {
   throw new FormatError(`the model is wrapped more than ${maxWrappers} times`);
 }
 
+/** Keys under which projects save weights; RT-DETR has them a level deeper. */
+const weightKeys = ["state_dict", "model_state_dict", "ema_net", "net", "model", "ema"];
+
 function stateDictIn(root: PyDict): PyDict | undefined {
-  const candidates = [
-    root,
-    ...["state_dict", "model_state_dict", "model", "ema"].map((key) => root.get(key)),
-  ];
-  return candidates.find(
+  const values = weightKeys.map((key) => root.get(key));
+  const inner = values.map((value) => (value instanceof Map ? value.get("module") : undefined));
+  return [root, ...values, ...inner].find(
     (value): value is PyDict =>
       value instanceof Map && value.size > 0 && [...value.values()].some((v) => v instanceof PyTensor),
   );

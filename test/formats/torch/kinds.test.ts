@@ -174,11 +174,51 @@ it.each(["ultralytics.utils", "ultralytics.yolo.utils", "types"])("options as a 
   expect(read(2, (p) => dict(p, { model: detector(2, strings), args: options })).labels).toHaveLength(2);
 });
 
-it("other packages are named", () => {
-  const foreign: Write = (p) => p.global("torchvision.models.resnet", "ResNet");
-  expect(() => read(2, foreign)).toThrow(
-    /a model of the package torchvision \(it holds torchvision.models.resnet.ResNet\)/,
-  );
+it.each([
+  [
+    "torchvision.models.resnet.ResNet",
+    /a checkpoint of torchvision, package torchvision \(it holds torchvision/,
+  ],
+  ["mmengine.logging.history_buffer.HistoryBuffer", /a checkpoint of MMDetection.*mmdeploy/],
+  ["super_gradients.training.models.YoloNAS_S", /a checkpoint of YOLO-NAS.*model\.export/],
+  ["yolox.models.yolox.YOLOX", /a checkpoint of YOLOX/],
+  ["detectron2.modeling.GeneralizedRCNN", /a checkpoint of Detectron2/],
+  ["transformers.models.detr.DetrModel", /a checkpoint of Hugging Face.*optimum/],
+])("of another project: %s", (name, message) => {
+  const dot = name.lastIndexOf(".");
+  const foreign: Write = (p) => p.global(name.slice(0, dot), name.slice(dot + 1));
+  expect(() => read(2, foreign)).toThrow(message);
+});
+
+describe("weights without a network are told by their names", () => {
+  const weights =
+    (...names: string[]): Write =>
+    (p) =>
+      dict(p, Object.fromEntries(names.map((name) => [name, (q: Pickle) => tensor(q, "0", 1, [1], [1])])));
+  const cases: [string, Write, RegExp][] = [
+    ["YOLOX", weights("backbone.backbone.stem.conv.conv.weight"), /as of YOLOX.*tools.export_onnx/],
+    ["NanoDet", weights("avg_model.head.gfl_cls.0.weight"), /as of NanoDet/],
+    ["YOLO-NAS", weights("backbone.stem.conv.weight", "heads.head1.cls_pred.weight"), /as of YOLO-NAS/],
+    ["RT-DETR", weights("backbone.conv1.weight", "decoder.dec_score_head.0.weight"), /RT-DETR.*queries/],
+    ["YOLO-World", weights("bbox_head.head_module.cls_contrasts.0.bias"), /YOLO-World.*texts/],
+    ["MMDetection", weights("backbone.conv1.weight", "bbox_head.fc_cls.weight"), /as of MMDetection/],
+    ["Detectron2", weights("backbone.bottom_up.stem.conv1.weight"), /as of Detectron2/],
+    ["torchvision", weights("backbone.body.conv1.weight", "rpn.head.cls_logits.weight"), /as of torchvision/],
+    ["YOLOv6", weights("backbone.stem.rbr_dense.conv.weight"), /as of YOLOv6 .*Save the whole model/],
+    ["YOLOv8", weights("model.0.conv.weight"), /as of YOLOv5, v7, v8 or their like.*Save the whole model/],
+    ["no one", weights("layer.weight"), /weights only \(a state_dict of 1 entries such as "layer.weight"\)/],
+  ];
+  const around: ((inner: Write) => Write)[] = [
+    (inner) => inner,
+    (inner) => (p) => dict(p, { epoch: int(3), state_dict: inner }),
+    (inner) => (p) => dict(p, { ema: (q: Pickle) => dict(q, { module: inner }) }),
+  ];
+  it.each(cases)("%s", (_, write, message) => {
+    for (const wrap of around) {
+      const bytes = checkpoint(pickle(2).add(wrap(write)).stop());
+      expect(() => readTorch(bytes, "kind.pt")).toThrow(message);
+    }
+  });
 });
 
 describe("heads that are not read are named", () => {
