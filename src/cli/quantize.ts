@@ -5,6 +5,7 @@ import { diskFolder } from "../node/files.ts";
 import {
   type CalibrationTable,
   convert,
+  type Dataset,
   type EvaluationEntry,
   type EvaluationItem,
   type Graph,
@@ -181,7 +182,7 @@ async function startGuard(
   const { images, limit, keepFloat, threads, size } = options;
   const told = startProgress(terminal, { stages: true });
   const onWarning = told.warn;
-  const dataset =
+  const dataset: Pick<Dataset, "entries" | "sigmas"> =
     given?.ap === undefined
       ? { entries: spread(await openPictures(images ?? source, { onWarning }), limit) }
       : await openDataset(source, {
@@ -201,6 +202,7 @@ async function startGuard(
     return {
       // The files of ncnn2int8 have no layers in float that its table has.
       ...{ guard, keepFloat, threads, size, budget: given ?? (options.plain ? { work: 0 } : undefined) },
+      sigmas: dataset.sigmas,
       items: given?.ap === undefined ? undefined : () => items(dataset.entries),
       onProgress: (what, done, total = done) => told.step(stageTitles[what], done, total),
       stop: () => told.stop(),

@@ -51,8 +51,10 @@ export interface BudgetInput {
    * work, only until it is 1; where that is not reached, as few as are about as good as any.
    */
   quality?: (keepFloat: readonly string[]) => Promise<number>;
-  /** Labelled pictures, for a budget of AP. */
+  /** Labelled pictures, for a budget of AP (of top-1 where pictures are sorted). */
   items?: () => AsyncIterable<EvaluationItem>;
+  /** Spread of each key point of their objects, as `evaluateModels` takes it. */
+  sigmas?: readonly number[];
   size?: { width: number; height: number };
   threads?: number;
   signal?: AbortSignal;
@@ -239,7 +241,7 @@ async function apLosses(
     const session = await createSession(graph, { threads: input.threads });
     try {
       const model = new Model({ manifest: input.manifest, assumptions: [] }, session);
-      const { models } = await evaluateModels([model], items(), { size: input.size });
+      const { models } = await evaluateModels([model], items(), { size: input.size, sigmas: input.sigmas });
       input.onProgress?.("accuracy", ++step);
       return headline(models[0]) ?? -1;
     } finally {
