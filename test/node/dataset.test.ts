@@ -66,8 +66,8 @@ describe("YOLO datasets", () => {
   test("labels of another task are one clear error", async () => {
     const box = yolo("box", "0 0.5 0.5 0.2 0.2\n");
     const wrong = [
-      [box, "segment", InputError, "a.txt: line 1: found 5 values (a box), expected the outline of a mask"],
-      [box, "obb", InputError, "line 1: found 5 values, expected 9"],
+      [box, "segment", UsageError, "a.txt: line 1: found 5 values (a box), expected the outline of a mask"],
+      [box, "obb", UsageError, "line 1: found 5 values, expected 9"],
       [box, "classify", UsageError, 'categories "images" are no labels of the model'],
       [
         path.join(box, "data.yaml"),
@@ -81,6 +81,18 @@ describe("YOLO datasets", () => {
       await expect(reading).rejects.toThrow(message);
       await expect(reading).rejects.toBeInstanceOf(error);
     }
+    // One file of several is broken, and only costs its picture.
+    const mixed = place("mixed", {
+      ...{ "a.png": picture, "a.txt": "0 0.5 0.5 0.2 0.2\n", "b.png": picture },
+      "b.txt": "0 0.1 0.1 0.9 0.1 0.5 0.9\n",
+    });
+    const { entries } = await openDataset(mixed, { labels, heads: heads.segment });
+    await expect(entries[0].read()).rejects.toBeInstanceOf(InputError);
+    expect((await entries[1].read()).truth).toHaveLength(1);
+    const warnings: string[] = [];
+    const quads = yolo("quads", "1 0.1 0.1 0.9 0.1 0.9 0.9 0.1 0.9\n");
+    await first(quads, "segment", { onWarning: (line: string) => warnings.push(line) });
+    expect(warnings).toEqual([expect.stringContaining("all outlines have four points")]);
     const pose = yolo("seventeen", "", "kpt_shape: [17, 3]\n");
     await expect(first(pose, "pose")).rejects.toThrow("objects have 17 key points, but the model finds 2");
     await expect(first(pose, "segment")).rejects.toThrow(
