@@ -23,6 +23,22 @@ const isContent = (value: unknown): boolean => typeof value === "string" || isCa
 const graph = { nodes: [], inputs: [], outputs: [], clone: () => {} };
 const picture = { width: 0, height: 0, data: {} };
 
+const rotated = { x: 0, y: 0, width: 0, height: 0, angle: 0 };
+
+/** What there is of each task. */
+const parts: Readonly<Record<string, Fields>> = {
+  classify: {},
+  detect: { box: {} },
+  segment: { box: {}, mask: {} },
+  pose: { box: {}, points: [] },
+  obb: { box: {}, rotated },
+};
+function isDetection(value: unknown): boolean {
+  if (!has(value, { task: "", classId: 0, score: 0 })) return false;
+  const { task } = value as { task: string };
+  return Object.hasOwn(parts, task) && has(value, parts[task]);
+}
+
 /** The kinds of arguments, as a message calls them. */
 const kinds = {
   "a string": (value: unknown) => typeof value === "string",
@@ -46,8 +62,11 @@ const kinds = {
     value.every((each) => has(each, { name: "" }) && isCalled(each.bytes, "Uint8Array")),
   "a folder ({ read, describe })": (value: unknown) => has(value, { read: () => {}, describe: () => {} }),
   "a head ({ kind, … })": (value: unknown) => has(value, { kind: "" }),
-  "a list of detections": (value: unknown) =>
-    Array.isArray(value) && value.every((each) => has(each, { classId: 0, score: 0, box: {} })),
+  "a detection ({ task, … })": isDetection,
+  "a list of detections": (value: unknown) => Array.isArray(value) && value.every(isDetection),
+  "a turned box ({ x, y, width, height, angle })": (value: unknown) => has(value, rotated),
+  "a mask ({ size, counts })": (value: unknown) => has(value, { size: [], counts: [] }),
+  "a size ({ width, height })": (value: unknown) => isObject(value) && has(value, { width: 0, height: 0 }),
   "files (text or bytes by name)": (value: unknown) =>
     isObject(value) && Object.values(value).every(isContent),
   "a list of [path, text or bytes]": (value: unknown) =>

@@ -99,10 +99,9 @@ function detectionAt(
   const { points, mask, angle } = parts[i] ?? {};
   const [x0, y0, x1, y1] = boxes.subarray(i * 4, i * 4 + 4);
   const rotated = angle === undefined ? undefined : rotatedInSource(rotatedAt(candidates, i), transform);
-  const corners = rotated
-    ? cornersOf(rotated)
-    : [...toSource(transform, x0, y0), ...toSource(transform, x1, y1)];
-  const box = boxAbout(corners, transform);
+  const box = rotated
+    ? boxAbout(cornersOf(rotated), transform)
+    : clippedBox([...toSource(transform, x0, y0), ...toSource(transform, x1, y1)], transform);
   if (!(box.width > 0 && box.height > 0)) return undefined;
   if (rotated) return { task: "obb", ...found, box, rotated };
   if (points) return { task: "pose", ...found, box, points: pointsAt(points, transform) };
@@ -112,6 +111,12 @@ function detectionAt(
 }
 
 const clamp = (value: number, limit: number): number => Math.min(Math.max(value, 0), limit);
+
+/** A box from its left top and right bottom corner; of a size below 0 where they are the other way round. */
+function clippedBox([x0, y0, x1, y1]: readonly number[], { sourceWidth, sourceHeight }: Transform): Box {
+  const [x, y] = [clamp(x0, sourceWidth), clamp(y0, sourceHeight)];
+  return { x, y, width: clamp(x1, sourceWidth) - x, height: clamp(y1, sourceHeight) - y };
+}
 
 /** The least box about corners `x y x y …`, clipped to the picture. */
 function boxAbout(corners: ArrayLike<number>, { sourceWidth, sourceHeight }: Transform): Box {

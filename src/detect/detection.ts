@@ -1,4 +1,5 @@
 /** What is found in a picture, task by task. */
+import { expectKind } from "../base/arguments.ts";
 import { type Mask, maskScaled } from "./mask.ts";
 import { type RotatedBox, scaledRotated } from "./rotated.ts";
 
@@ -70,7 +71,10 @@ export type ObjectDetection = Exclude<Detection, ClassifiedPicture>;
 
 export const isObject = <D extends Detection>(
   detection: D,
-): detection is Exclude<D, { readonly task: "classify" }> => detection.task !== "classify";
+): detection is Exclude<D, { readonly task: "classify" }> => {
+  expectKind("isObject: detection", detection, "a detection ({ task, … })");
+  return detection.task !== "classify";
+};
 
 interface Size {
   readonly width: number;
@@ -79,6 +83,9 @@ interface Size {
 
 /** What was found in a picture of the size `from`, in pixels of the same picture in the size `to`. */
 export function scaledDetection(detection: Detection, from: Size, to: Size): Detection {
+  expectKind("scaledDetection: detection", detection, "a detection ({ task, … })");
+  expectKind("scaledDetection: from", from, "a size ({ width, height })");
+  expectKind("scaledDetection: to", to, "a size ({ width, height })");
   if (!isObject(detection)) return detection;
   const [sx, sy] = [to.width / from.width, to.height / from.height];
   const place = <T extends { x: number; y: number }>(point: T): T => ({

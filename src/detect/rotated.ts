@@ -1,4 +1,5 @@
 /** Boxes that are turned about their middle. */
+import { expectKind } from "../base/arguments.ts";
 
 /** Middle and extent in pixels. */
 export interface RotatedBox {
@@ -11,7 +12,9 @@ export interface RotatedBox {
 }
 
 /** `x y` of its corners, clockwise as seen, from the one that is left top before the box is turned. */
-export function cornersOf({ x, y, width, height, angle }: RotatedBox): number[] {
+export function cornersOf(rotated: RotatedBox): number[] {
+  expectKind("cornersOf: rotated", rotated, "a turned box ({ x, y, width, height, angle })");
+  const { x, y, width, height, angle } = rotated;
   const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
   const corner = (across: number, down: number): number[] => [
     x + (across * width * cos - down * height * sin) / 2,

@@ -114,6 +114,7 @@ export function cocoRows(
 
 /** A mask as JSON has it: COCO's compressed run lengths. */
 export function maskText(mask: Mask): { size: [height: number, width: number]; counts: string } {
+  expectKind("maskText: mask", mask, "a mask ({ size, counts })");
   return { size: [...mask.size], counts: maskToString(mask) };
 }
 
@@ -126,8 +127,12 @@ export function dotaTexts(
   labels: readonly string[],
 ): Map<string, string> {
   expectKind("dotaTexts: pictures", pictures, "a list");
+  expectKind("dotaTexts: labels", labels, "a list of strings");
   const texts = new Map(labels.map((label) => [label, ""]));
-  for (const { name, detections } of pictures) {
+  for (const [i, picture] of pictures.entries()) {
+    expectKind(`dotaTexts: pictures[${i}]`, picture, "an object");
+    const { name, detections } = picture;
+    expectKind(`dotaTexts: pictures[${i}].detections`, detections, "a list of detections");
     for (const found of detections) {
       if (found.task !== "obb") {
         throw new UsageError(`DOTA's results are of turned boxes; these are of the task "${found.task}"`);

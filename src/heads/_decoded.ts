@@ -7,6 +7,7 @@ import {
   type HeadView,
   isNear,
   numberAt,
+  type OutputTable,
   type Piece,
   sampleCells,
 } from "./view.ts";
@@ -20,39 +21,75 @@ export interface DecodedPiece {
   readonly scores: Channel;
   readonly objectness?: Channel;
   readonly classes: number;
+  /** Columns behind the scores. */
+  readonly extras: readonly number[];
 }
 
-/** All pieces of the outputs; nothing where one has other columns, or as many classes as no other. */
-export function decodedPieces(view: HeadView): DecodedPiece[] | undefined {
+/** Outputs that are planes of the picture, as prototypes of masks are. */
+export const isPlane = ({ width, height }: HeadView, { shape }: OutputTable): boolean => {
+  const [, rows, columns] = shape;
+  return shape.length === 3 && width % columns === 0 && width / columns === height / rows;
+};
+
+/** All pieces of the outputs, and outputs that have no place in them. */
+export interface Decoded {
+  readonly pieces: readonly DecodedPiece[];
+  readonly planes: readonly OutputTable[];
+}
+
+/** Nothing where a piece has other columns, or as many classes as no other. */
+export function decodedOutputs(view: HeadView): Decoded | undefined {
   const { pieces, left } = joinRows(view);
   const found = pieces.map((piece) => decodedPiece(view, piece));
   const isAlike = found.every(
     (each) =>
-      each?.classes === found[0]?.classes && Boolean(each?.objectness) === Boolean(found[0]?.objectness),
+      each?.classes === found[0]?.classes &&
+      each?.extras.length === found[0]?.extras.length &&
+      Boolean(each?.objectness) === Boolean(found[0]?.objectness),
   );
-  return found[0] && isAlike && !left.length ? (found as DecodedPiece[]) : undefined;
+  const planes = view.computed.filter(({ blob }) => left.includes(blob));
+  if (!found[0] || !isAlike || !planes.every((table) => isPlane(view, table))) return undefined;
+  return { pieces: found as DecodedPiece[], planes };
+}
+
+/** The pieces, where there is nothing but boxes and scores. */
+export function decodedPieces(view: HeadView): readonly DecodedPiece[] | undefined {
+  const found = decodedOutputs(view);
+  const isPlain = found && !found.planes.length && !found.pieces[0].extras.length;
+  return isPlain ? found.pieces : undefined;
 }
 
 function decodedPiece(view: HeadView, piece: Piece): DecodedPiece | undefined {
   const columns = piece.columns.map((column, at) => ({ column, at }));
-  const computed = columns.filter(({ column }) => column.origin === "other");
-  const box = computed.flatMap(({ at }) => (isConstant(view, piece, at, 1) ? [] : [at]));
-  const scored = columns.flatMap(({ column }) =>
-    column.origin === "sigmoid" || column.origin === "product" ? [column] : [],
-  );
-  if (box.length !== 4 || scored.length + computed.length !== columns.length) return undefined;
-  const [first, second] = scored;
-  if (!first) return undefined;
-  const isApart = first.origin === "sigmoid" && second !== undefined && second.source !== first.source;
+  const start = columns.find(({ column }) => column.origin === "sigmoid" || column.origin === "product");
+  if (!start || start.column.origin === "other") return undefined;
+  const [first, second] = [start.column, piece.columns.at(start.at + 1)];
+  const isApart =
+    first.origin === "sigmoid" && second?.origin === "sigmoid" && second.source !== first.source;
   const objectness = first.origin === "product" ? first.by : isApart ? first : undefined;
-  const run = isApart ? scored.slice(1) : scored;
-  const [{ source, channel }] = run;
-  const isRun = run.every((column, k) => {
-    const isSame = column.source === source && column.channel === channel + k;
-    return isSame && column.origin === run[0].origin && isBy(column, objectness);
-  });
-  if (!isRun) return undefined;
-  return { piece, box, scores: { source, channel }, ...(objectness && { objectness }), classes: run.length };
+  const from = start.at + Number(isApart);
+  const scored = piece.columns[from];
+  if (scored.origin === "other") return undefined;
+  const { source, channel, origin } = scored;
+  let end = from + 1;
+  for (; end < columns.length; end++) {
+    const column = piece.columns[end];
+    if (column.origin !== origin || column.source !== source) break;
+    if (column.channel !== channel + end - from || !isBy(column, objectness)) break;
+  }
+  const isComputed = ({ column, at }: (typeof columns)[number]): boolean =>
+    column.origin === "other" && !isConstant(view, piece, at, 1);
+  const [before, behind] = [columns.slice(0, start.at), columns.slice(end)];
+  // Boxes in an output of their own come behind the scores.
+  const isBehind = !before.some(isComputed);
+  const rest = isBehind ? behind : before;
+  const box = rest.filter(isComputed);
+  if (box.length !== 4 || rest.some(({ column }) => column.origin !== "other")) return undefined;
+  return {
+    ...{ piece, box: box.map(({ at }) => at), scores: { source, channel } },
+    ...(objectness && { objectness }),
+    ...{ classes: end - from, extras: isBehind ? [] : behind.map(({ at }) => at) },
+  };
 }
 
 const isBy = (column: Exclude<Column, { origin: "other" }>, by: Channel | undefined): boolean =>

@@ -1,7 +1,8 @@
 /** Which outputs are heads of distances (`distances.ts`), and whose. */
 import { type AnchoredLevel, anchoredLevels, firstChannel } from "./_anchored.ts";
-import { boxSource, type CellBox, decodedPieces } from "./_decoded.ts";
-import { type DistancesHead, distancesOf } from "./_distances.ts";
+import { boxSource, type CellBox, decodedOutputs } from "./_decoded.ts";
+import { aboutMiddle, type DistancesHead, distancesOf } from "./_distances.ts";
+import { areAlike, type Extras, extrasOf } from "./_extras.ts";
 import { isOtherFace } from "./families.ts";
 import { joinLevels, type Recognition, type RecognitionFacts } from "./recognition.ts";
 import { channelsOf, type HeadView, isPlain, type Piece } from "./view.ts";
@@ -17,16 +18,25 @@ export function recogniseDistances(
 
 /** The boxes of exports of ultralytics and YOLOv6: the formula is in the graph, and is compared with what it computes. */
 function recogniseDecoded(view: HeadView, isEndToEnd = false): Recognition<DistancesHead> | undefined {
-  const pieces = decodedPieces(view);
-  if (!pieces || pieces[0].objectness) return undefined;
+  const decoded = decodedOutputs(view);
+  if (!decoded || decoded.pieces[0].objectness) return undefined;
+  const { pieces, planes } = decoded;
   const [{ classes, piece: first }] = pieces;
   const heads: DistancesHead[] = [];
+  let known: Extras | undefined;
   for (const found of pieces) {
-    const { stride } = found.piece;
+    const { stride, gridWidth } = found.piece;
+    const extras = extrasOf(view, found, planes);
+    if ("near" in extras) return extras;
+    known ??= extras;
+    if (!areAlike(known, extras))
+      return { near: "what stands behind the class scores differs from stride to stride" };
+    const { angleAt, ...parts } = extras;
+    const turnAt = angleAt && ((x: number, y: number): number => angleAt(y * gridWidth + x));
     const boxes = boxSource(view, found, (source) =>
       source.channels % 4 || source === found.scores.source
         ? []
-        : [0.5, 0].map((point) => sidesFormula(source.channels / 4, point)),
+        : [0.5, 0].map((point) => sidesFormula(source.channels / 4, point, turnAt)),
     );
     if (!boxes) {
       return {
@@ -39,19 +49,33 @@ function recogniseDecoded(view: HeadView, isEndToEnd = false): Recognition<Dista
       scores: source.blob,
       ...(scoresFrom && { scoresFrom }),
       ...{ boxes: boxes.source.blob, stride, bins: boxes.bins, point: boxes.point },
-      ...(boxes.corners && isEndToEnd && { oneToOne: true }),
+      // Turned boxes have no corners in any export.
+      ...((boxes.corners || parts.angle) && isEndToEnd && { oneToOne: true }),
+      ...partsFrom(parts, boxes.point),
     });
   }
-  const hasOnes = first.columns.length > classes + 4;
+  const hasOnes = first.columns.length - pieces[0].extras.length > classes + 4;
   return { heads, classes, family: hasOnes ? "yolov6" : "ultralytics", notes: [] };
 }
 
-function sidesFormula(bins: number, point: number): { bins: number; point: number; box: CellBox } {
+/** Scale and place of points are written down where they are not those of the head. */
+function partsFrom({ points, ...parts }: Extras, point: number): Partial<DistancesHead> {
+  if (!points) return parts;
+  const { scale, point: own, ...rest } = points;
+  return { points: { ...rest, ...(scale !== 1 && { scale }), ...(own !== point && { point: own }) } };
+}
+
+function sidesFormula(
+  bins: number,
+  point: number,
+  turnAt?: (x: number, y: number) => number,
+): { bins: number; point: number; box: CellBox } {
   return {
     ...{ bins, point },
     box(value, cellX, cellY) {
       const [x, y] = [cellX + point, cellY + point];
-      const [l, t, r, b] = distancesOf(bins, value);
+      const distances = distancesOf(bins, value);
+      const [l, t, r, b] = turnAt ? aboutMiddle(distances, turnAt(cellX, cellY)) : distances;
       return [x - l, y - t, x + r, y + b];
     },
   };

@@ -53,3 +53,12 @@ export function distancesOf(bins: number, value: (i: number) => number): number[
     return weighted / sum;
   });
 }
+
+/** Distances to the sides of the box before it is turned about its middle. */
+export function aboutMiddle([left, top, right, bottom]: readonly number[], angle: number): number[] {
+  const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
+  const [x, y] = [(right - left) / 2, (bottom - top) / 2];
+  const [middleX, middleY] = [x * cos - y * sin, x * sin + y * cos];
+  const [halfWidth, halfHeight] = [(left + right) / 2, (top + bottom) / 2];
+  return [halfWidth - middleX, halfHeight - middleY, halfWidth + middleX, halfHeight + middleY];
+}

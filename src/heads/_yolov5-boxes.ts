@@ -11,6 +11,8 @@ import {
   type Result,
   type Yolov5Head,
 } from "./_anchor-levels.ts";
+import { isPlane } from "./_decoded.ts";
+import type { SharedPrototypes } from "./_masks.ts";
 import type { Recognition, RecognitionFacts } from "./recognition.ts";
 import {
   type Channel,
@@ -31,15 +33,15 @@ export function recogniseBoxes(
   left: readonly string[],
 ): Recognition<Yolov5Head> | undefined {
   const levels = new Map<HeadSource, { scores: Scores; formula: Formula }[]>();
+  let mask: SharedPrototypes | undefined;
   for (const piece of pieces) {
     const scores = scoresOf(piece);
     if (!scores || "near" in scores) return scores;
     const { source, extra } = scores;
     if (extra) {
-      return {
-        near: `this is a YOLOv5 segmentation model (${extra} mask coefficients stand behind the classes of each box): masks are not supported; export a detection model for boxes`,
-        isSure: true,
-      };
+      const found = prototypesFor(view, extra, left);
+      if ("near" in found) return found;
+      mask = found;
     }
     const formula = formulaOf(view, piece, scores);
     if ("near" in formula) return formula;
@@ -60,7 +62,8 @@ export function recogniseBoxes(
   }
   // Logits beside the boxes are outputs of the same heads.
   const others = logits.filter((each) => each && !levels.has(each.source));
-  if (others.length || left.length || found.some(({ classes }) => classes !== found[0].classes)) {
+  const more = left.filter((blob) => blob !== mask?.prototypes);
+  if (others.length || more.length || found.some(({ classes }) => classes !== found[0].classes)) {
     return { near: "outputs do not come from the recognised heads alone" };
   }
   // Those of darknet's cfg files; PyTorch's own have boxes in pixels, and the pre-processing of YOLOv5.
@@ -68,7 +71,25 @@ export function recogniseBoxes(
     ({ formula }) => formula?.size === "exp" && formula.unit === "parts of the input",
   );
   const family = isDarknet ? (found[0].formula?.centerScale === 1 ? "yolov3" : "yolov4") : undefined;
-  return { ...headsOf(found, facts.anchors), ...(family && { family }), notes: [] };
+  const { heads, ...rest } = headsOf(found, facts.anchors);
+  const masked = heads.map((head) => (mask ? { ...head, mask } : head));
+  return { heads: masked, ...rest, ...(family && { family }), notes: [] };
+}
+
+/** The output whose planes belong to coefficients behind the classes of each box, as YOLOv5's segmentation models have them. */
+function prototypesFor(
+  view: HeadView,
+  count: number,
+  left: readonly string[],
+): SharedPrototypes | { readonly near: string; readonly isSure: true } {
+  const planes = view.computed.filter(
+    (table) => left.includes(table.blob) && isPlane(view, table) && table.shape[0] === count,
+  );
+  if (planes.length === 1) return { prototypes: planes[0].blob, count };
+  return {
+    near: `this is a YOLOv5 segmentation model (${count} mask coefficients stand behind the classes of each box), but no output has the ${count} prototypes that they belong to: export them too`,
+    isSure: true,
+  };
 }
 
 const isAlike = (a: Formula, b: Formula): boolean =>

@@ -2,7 +2,8 @@
 import * as z from "zod/mini";
 import { elementCount, formatShape, type Tensor } from "../ir/tensor.ts";
 import { describeAngle } from "./_angles.ts";
-import { isConstant } from "./_decoded.ts";
+import { decodedOutputs, isConstant } from "./_decoded.ts";
+import { type Extras, extrasOf } from "./_extras.ts";
 import {
   cppPrototypes,
   describeMask,
@@ -66,12 +67,14 @@ export interface BoxesHead {
 const firstScore = ({ objectness }: BoxesHead): number => 4 + Number(objectness);
 
 /** Values behind box and scores. */
-const extrasOf = ({ points, mask, angle }: BoxesHead): number =>
+const extraCount = ({ points, mask, angle }: BoxesHead): number =>
   (points ? pointStep(points) * points.count : 0) + (mask?.count ?? 0) + Number(angle ?? false);
 
 /** Values of a row in each blob. */
 const countsOf = (head: BoxesHead, classes: number): number[] =>
-  head.scores ? [firstScore(head) + extrasOf(head), classes] : [firstScore(head) + classes + extrasOf(head)];
+  head.scores
+    ? [firstScore(head) + extraCount(head), classes]
+    : [firstScore(head) + classes + extraCount(head)];
 
 /** Columns of the blob where points, mask coefficients and the angle begin. */
 function extraColumns(head: BoxesHead, classes: number): { points: number; mask: number; angle: number } {
@@ -125,7 +128,7 @@ export const boxes = defineHead<BoxesHead>({
     const columns = extraColumns(head, classes);
     const { points, mask, angle } = head;
     const partsAt = (row: number): CandidateParts | undefined => {
-      if (!extrasOf(head)) return undefined;
+      if (!extraCount(head)) return undefined;
       const value = (i: number): number => at(row, i);
       return {
         ...(points && { points: pointsAt(points, (i) => value(columns.points + i), sx, sy) }),
@@ -243,7 +246,7 @@ export const boxes = defineHead<BoxesHead>({
   }),
 
   seesAll: true,
-  recognise: (view) => (isPlain(view) ? recogniseTable(view) : recogniseApart(view)),
+  recognise: (view) => recogniseExtras(view) ?? (isPlain(view) ? recogniseTable(view) : recogniseApart(view)),
 });
 
 const withPoints = (heads: readonly BoxesHead[], lines: string[]): string[] =>
@@ -270,6 +273,29 @@ function recogniseTable(view: HeadView): Recognition<BoxesHead> | undefined {
   };
   const family = scores.objectness ? "yolov5" : "ultralytics";
   return { heads: [head], classes: scores.classes, family, notes: [], isWhole: true };
+}
+
+/** Boxes with scores, and points, mask coefficients or an angle behind them. */
+function recogniseExtras(view: HeadView): Recognition<BoxesHead> | undefined {
+  const decoded = decodedOutputs(view);
+  const [table, ...more] = view.tables;
+  if (!decoded?.pieces[0].extras.length || decoded.pieces[0].objectness || more.length) return undefined;
+  const { pieces, planes } = decoded;
+  const all = pieces.map((piece) => extrasOf(view, piece, planes));
+  const near = all.find((each) => "near" in each);
+  if (near) return near as { near: string };
+  const [{ points, mask, angle }] = all as Extras[];
+  const form = formOfAll(view, table.blob, view.pieces);
+  if (!form) return undefined;
+  const { count, visibility } = points ?? {};
+  const head: BoxesHead = {
+    ...{ kind: "boxes", blob: table.blob, layout: layoutOf(table), ...form },
+    ...{ objectness: false, stride: strideOf(view) },
+    ...(count && { points: { count, ...(visibility && { visibility }) } }),
+    ...(mask && { mask: { prototypes: mask.prototypes, count: mask.count } }),
+    ...(angle && { angle: true }),
+  };
+  return { heads: [head], classes: pieces[0].classes, family: "ultralytics", notes: [], isWhole: true };
 }
 
 /** An output of boxes, and one of their scores: σ of classes, times σ of objectness or not. */

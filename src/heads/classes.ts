@@ -2,6 +2,7 @@
 import * as z from "zod/mini";
 import { elementCount, formatShape, type Tensor } from "../ir/tensor.ts";
 import { quote } from "./cpp.ts";
+import { classFamilies } from "./families.ts";
 import { blobName, defineHead, extent, leastScore } from "./kind.ts";
 
 /** Blob with a number for every class. */
@@ -64,7 +65,25 @@ export const classes = defineHead<ClassesHead>({
     rows: heads.map(({ blob, softmax }) => `{${quote(blob)}, ${softmax}}`),
   }),
 
-  recognise: () => undefined,
+  seesAll: true,
+  recognise({ list }, { family, labels, task }) {
+    if (!list) return undefined;
+    const { blob, count, isSoftmax } = list;
+    const told = classFamilies.find((each) => each === family);
+    if (!told && task !== "classify" && labels?.length !== count) {
+      return {
+        near: `its output is a list of ${count} numbers a picture${isSoftmax ? " whose sum is 1" : ""}, as of a network that sorts pictures: --family ${classFamilies.join(" or ")} takes it for one and says how pictures are prepared, --labels gives the ${count} names`,
+      };
+    }
+    const isUltralytics = task === "classify" || isSoftmax;
+    return {
+      heads: [{ kind: "classes", blob, softmax: true, stride: 1 }],
+      classes: count,
+      family: told ?? (isUltralytics ? "ultralytics-cls" : "yolov5-cls"),
+      notes: isSoftmax ? [] : [`the ${count} numbers are taken for logits, whose softmax are the scores`],
+      ...(!isSoftmax && { isRaw: true }),
+    };
+  },
 });
 
 function scoresOf({ softmax }: ClassesHead, { data }: Tensor): Float64Array {

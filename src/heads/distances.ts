@@ -15,7 +15,7 @@ import {
   cppAngles,
   describeAngle,
 } from "./_angles.ts";
-import { type DistancesHead, distancesOf } from "./_distances.ts";
+import { aboutMiddle, type DistancesHead, distancesOf } from "./_distances.ts";
 import { recogniseDistances } from "./_distances-recognition.ts";
 import {
   cppMasks,
@@ -249,15 +249,6 @@ function apart<T>(
 /** Whether points have a formula of their own. */
 const isPlaced = (heads: readonly More[]): boolean =>
   heads.some(({ points }) => points?.scale !== undefined || points?.point !== undefined);
-
-/** Distances to the sides of the box before it is turned about its middle. */
-function aboutMiddle([left, top, right, bottom]: readonly number[], angle: number): number[] {
-  const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
-  const [x, y] = [(right - left) / 2, (bottom - top) / 2];
-  const [middleX, middleY] = [x * cos - y * sin, x * sin + y * cos];
-  const [halfWidth, halfHeight] = [(left + right) / 2, (top + bottom) / 2];
-  return [halfWidth - middleX, halfHeight - middleY, halfWidth + middleX, halfHeight + middleY];
-}
 
 /** Distances of a cell to the four sides, in cells. */
 function sides(head: DistancesHead, boxes: Tensor, cell: number): number[] {

@@ -138,6 +138,9 @@ const faceFamilies: readonly FamilyName[] = [
   "blazeface",
 ];
 
+/** Whose models sort pictures. */
+export const classFamilies: readonly FamilyName[] = ["ultralytics-cls", "yolov5-cls"];
+
 /** Whether the caller says that it is a detector of faces, but none of `own`: heads are then not taken for theirs. */
 export const isOtherFace = (told: FamilyName | undefined, ...own: FamilyName[]): boolean =>
   told !== undefined && faceFamilies.includes(told) && !own.includes(told);

@@ -54,7 +54,9 @@ export type Head =
  * What a model is for: boxes, masks of objects, key points of objects (or landmarks of faces), boxes that are turned, or classes of whole
  * pictures.
  */
-export type Task = "detect" | "segment" | "pose" | "obb" | "classify";
+export type Task = (typeof tasks)[number];
+const tasks = ["detect", "segment", "pose", "obb", "classify"] as const;
+export const isTask = (name: string): name is Task => tasks.some((task) => task === name);
 
 /** The task of a model by its heads; `detect` where nothing tells otherwise. */
 export function taskOf(heads: readonly Head[]): Task {

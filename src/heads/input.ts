@@ -82,7 +82,9 @@ export function inputDifferences(a: ModelInput, b: ModelInput): string[] {
 }
 
 /** How pictures are fitted, in words: `letterbox with grey 114`. */
-export function describeResize({ resize, antialias, letterboxColor, letterboxAlign }: Preprocessing): string {
+export function describeResize(input: Preprocessing): string {
+  expectKind("describeResize: input", input, "an object");
+  const { resize, antialias, letterboxColor, letterboxAlign } = input;
   const corner = letterboxAlign === "corner" ? ", picture at the left top" : "";
   const words = {
     letterbox: `letterbox with grey ${letterboxColor}${corner}`,

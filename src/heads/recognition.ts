@@ -14,6 +14,8 @@ export interface RecognitionFacts {
   readonly statedAnchors?: readonly (readonly number[])[];
   /** The file says that the network gives one box an object. */
   readonly isEndToEnd?: boolean;
+  /** What the file says that it is for: `classify`, as ultralytics spells it. */
+  readonly task?: string;
 }
 
 export type Recognition<H> =

@@ -78,6 +78,15 @@ export interface ChosenBoxes {
   readonly stride: number;
 }
 
+/** The only output of a graph that has a number for every class of the whole picture. */
+export interface ClassList {
+  /** Logits, or what its last layer with weights computes. */
+  readonly blob: string;
+  readonly count: number;
+  /** The output is the softmax of the blob; else it is the blob, perhaps in another shape. */
+  readonly isSoftmax: boolean;
+}
+
 export interface HeadView {
   /** Input size in pixels at which all this was found. */
   readonly width: number;
@@ -86,6 +95,8 @@ export interface HeadView {
   readonly firstWeights?: number;
   /** Then there is nothing else. */
   readonly chosen?: ChosenBoxes;
+  /** The same. */
+  readonly list?: ClassList;
   readonly sources: readonly HeadSource[];
   readonly tables: readonly OutputTable[];
   /** Finest stride first within each output. */

@@ -6,6 +6,7 @@ import { expectKind } from "../base/arguments.ts";
 import { GraphError, UsageError } from "../base/errors.ts";
 import { version } from "../base/version.ts";
 import { families, preprocessingOf } from "../heads/families.ts";
+import { taskOf } from "../heads/index.ts";
 import type { Preprocessing } from "../heads/input.ts";
 import type { Manifest } from "../heads/manifest.ts";
 import { type Graph, inferShapes, paramsOf } from "../ir/graph.ts";
@@ -106,7 +107,9 @@ export function assumeManifest(graph: Graph, name: string, known: FileFacts = {}
   const assumptions: string[] = [];
   const found = known.recognised;
   const heads = found ? [...found.heads] : [];
-  const labels = heads.length ? labelsFor(found!.classes, known.labels ?? found!.labels, assumptions) : [];
+  const labels = heads.length
+    ? labelsFor(found!.classes, known.labels ?? found!.labels, assumptions, taskOf(heads) === "classify")
+    : [];
   const channels = inputChannels(graph, known.size);
   const size = bothSides(known.size) ?? inputExtents(graph) ?? found ?? squareOf(defaultSize);
   if (known.recognised?.isSizeFree && !known.size && !inputExtents(graph)) {
@@ -123,7 +126,7 @@ export function assumeManifest(graph: Graph, name: string, known: FileFacts = {}
     input: {
       blob,
       ...{ width: size.width, height: size.height, stride: found?.stride ?? 1, channels },
-      ...inputAs(known, channels, assumptions),
+      ...inputAs(known, channels, size, assumptions),
     },
     heads,
     labels,
@@ -133,7 +136,12 @@ export function assumeManifest(graph: Graph, name: string, known: FileFacts = {}
 }
 
 /** As told, else as the family has it that was told or recognised, else YOLOv5; what was not told is said. */
-function inputAs(known: FileFacts, channels: 1 | 3, assumptions: string[]): Preprocessing {
+function inputAs(
+  known: FileFacts,
+  channels: 1 | 3,
+  size: { readonly width: number; readonly height: number },
+  assumptions: string[],
+): Preprocessing {
   const { levels, recognised } = known;
   const told = toldPreprocessing(known, channels);
   const family = known.family ?? recognised?.family ?? "yolov5";
@@ -148,8 +156,11 @@ function inputAs(known: FileFacts, channels: 1 | 3, assumptions: string[]): Prep
       `the input is ${levels ? text.replace(" divided by 255", "") : text}, as ${title} has it${otherwise}`,
     );
   }
+  const { width, height } = size;
   return {
     ...preprocessingOf(family, channels),
+    // What ultralytics does with a size that is no square.
+    ...(family === "ultralytics-cls" && width !== height && { resize: "stretch" as const }),
     ...(levels && { mean: [...levels.mean], norm: [...levels.norm] }),
     ...told,
   };
@@ -173,7 +184,12 @@ export function hasOwnLabels(
 }
 
 /** Names of `count` classes of a file that has none: as told, else COCO's where they can be; what is assumed is added. */
-export function labelsFor(count: number, known: KnownFacts["labels"], assumptions: string[]): string[] {
+export function labelsFor(
+  count: number,
+  known: KnownFacts["labels"],
+  assumptions: string[],
+  isSorting = false,
+): string[] {
   if (count === 0) return [];
   if (known) {
     if (known.length === count) return [...known];
@@ -181,7 +197,7 @@ export function labelsFor(count: number, known: KnownFacts["labels"], assumption
       `labels: found ${known.length} names, but the heads of the graph have ${count} classes`,
     );
   }
-  if (count === cocoLabels.length) {
+  if (count === cocoLabels.length && !isSorting) {
     assumptions.push(cocoAssumed);
     return [...cocoLabels];
   }

@@ -61,13 +61,15 @@ async function statedFacts(folder: Folder): Promise<FileFacts> {
     return {};
   }
   if (typeof metadata !== "object" || metadata === null) return {};
-  const { names, imgsz, author } = metadata as Record<string, unknown>;
+  const { names, imgsz, author, task, end2end } = metadata as Record<string, unknown>;
   const labels = typeof names === "object" && names ? Object.values(names).map(String) : [];
   const [height, width] = Array.isArray(imgsz) ? imgsz.map(Number) : [];
   return {
     ...(labels.length && { labels }),
     ...(width > 0 && height > 0 && { size: { width, height } }),
     ...(author === "Ultralytics" && { isFamilyStated: true }),
+    ...(typeof task === "string" && { task }),
+    ...(end2end === true && { isEndToEnd: true }),
   };
 }
 

@@ -26,6 +26,9 @@ export interface FileFacts extends KnownFacts {
   recognised?: RecognisedFacts;
   /** The file says whose it is, so that the family's pre-processing is no assumption. */
   isFamilyStated?: boolean;
+  /** What the file says that it is for, and that it gives one box an object (`heads/recognition.ts`). */
+  task?: string;
+  isEndToEnd?: boolean;
 }
 
 /** What recognition found (`recognise.ts`). */

@@ -43,6 +43,8 @@ const mostRuns = 8;
 /** `for every cell of strides 8, 16, 32: 4 raw, σ of 1, σ of 80`; numbers that are no values of one channel are `computed`. */
 export function cellsText(view: HeadView, computed = "computed by its formula"): string {
   if (view.chosen) return "its last layer makes boxes and chooses among them";
+  if (view.list)
+    return `its output is ${view.list.isSoftmax ? "the softmax of " : ""}a list of ${view.list.count} numbers a picture`;
   const pieces = joinLevels(view) ?? view.pieces;
   const byRuns = new Map<string, Set<number>>();
   for (const piece of pieces) {

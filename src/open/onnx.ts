@@ -3,7 +3,7 @@ import { GraphError } from "../base/errors.ts";
 import { quote } from "../base/text.ts";
 import { type InputCode, type OnnxImport, type OnnxReport, readOnnx } from "../formats/onnx/index.ts";
 import { families } from "../heads/families.ts";
-import { type Head, strideOf } from "../heads/index.ts";
+import { type Head, isTask, strideOf } from "../heads/index.ts";
 import { makeSizesDynamic } from "../passes/index.ts";
 import { assumeManifest } from "./assume.ts";
 import { readWithExternalFiles } from "./external.ts";
@@ -26,8 +26,8 @@ export const openOnnx: Opener = async (file, folder, options) => {
     ...{ anchors: options.anchors, labels: options.labels ?? found.labels },
     ...{ size: options.size ?? found.inputSize, family: options.family },
   };
-  const { isEndToEnd, statedAnchors, outputs } = found;
-  const facts = { ...known, isEndToEnd, statedAnchors, outputs, keepDecode: options.keepDecode };
+  const { isEndToEnd, statedAnchors, outputs, task } = found;
+  const facts = { ...known, isEndToEnd, statedAnchors, outputs, task, keepDecode: options.keepDecode };
   const nearest = written(found, facts) ?? recognise(graph, facts);
   const recognised = areHeads(nearest) ? nearest : undefined;
   if (recognised && !options.labels) checkLabels(found.labels, recognised.classes, where);
@@ -40,7 +40,7 @@ export const openOnnx: Opener = async (file, folder, options) => {
     // A family that is told goes before what the file says.
     preprocessing: { ...(!options.family && found.preprocessing), ...options.preprocessing },
     recognised,
-    isFamilyStated: found.isUltralytics && recognised?.family === "ultralytics",
+    isFamilyStated: found.isUltralytics && recognised?.family?.startsWith("ultralytics"),
     ...(input?.levels && { levels: input.levels }),
   });
   manifest.provenance.source = file.name;
@@ -127,9 +127,11 @@ function checkLabels(labels: readonly string[] | undefined, classes: number, whe
 }
 
 /** Why there are no heads. */
-function reasonFor({ notDetector }: OnnxImport, { near, isSure }: NearHeads): string {
+function reasonFor({ task }: OnnxImport, { near, isSure }: NearHeads): string {
   const kept = "so the outputs are kept as they are";
-  const what = isSure ? near : notDetector;
+  const what = isSure
+    ? near
+    : task !== undefined && !isTask(task) && `the file says that its task is ${quote(task)}`;
   return what ? `${what}, ${kept}` : `no detection head was recognised (nearest: ${near}), ${kept}`;
 }
 

@@ -1,7 +1,7 @@
 /** Finds out which kind of detector a graph is, and cuts it to the raw heads that decoding outside starts from. */
 
 import { type FamilyName, families } from "../heads/families.ts";
-import { blobsOf, type Head, recogniseHeads, strideOf, withBlobs } from "../heads/index.ts";
+import { blobsOf, type Head, isTask, recogniseHeads, strideOf, taskOf, withBlobs } from "../heads/index.ts";
 import type { RecognitionFacts } from "../heads/recognition.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Shape } from "../ir/tensor.ts";
@@ -50,7 +50,7 @@ const mostSizes = 3;
 export function recognise(
   graph: Graph,
   known: KnownFacts &
-    Pick<RecognitionFacts, "isEndToEnd" | "statedAnchors"> & {
+    Pick<RecognitionFacts, "isEndToEnd" | "statedAnchors" | "task"> & {
       /** Those of the file, where the graph has more that nobody reads. */
       readonly outputs?: readonly string[];
       readonly keepDecode?: boolean;
@@ -66,6 +66,13 @@ export function recognise(
     if (!found) continue;
     if ("near" in found) {
       near ??= found;
+      continue;
+    }
+    const task = taskOf(found.heads);
+    if (known.task !== undefined && isTask(known.task) && known.task !== task) {
+      near ??= {
+        near: `the file says that its task is "${known.task}", but its outputs are those of "${task}"`,
+      };
       continue;
     }
     const { classes, labels, family, notes, isWhole = false, isRaw = false, groups } = found;

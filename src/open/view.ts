@@ -13,6 +13,7 @@ import { activationTypes } from "../ops/activations.ts";
 import { convolution } from "../ops/convolution.ts";
 import { ops } from "../ops/index.ts";
 import { noop } from "../ops/noop.ts";
+import { classList } from "./_list.ts";
 import { CodedRuns, computedTable, indexOf, readTable } from "./_tables.ts";
 
 /** Beyond what the decoding of any detector takes. */
@@ -39,7 +40,7 @@ interface Size {
   readonly height: number;
 }
 
-/** `shapes` are those of all blobs at the input size. Nothing where the outputs are no numbers of cells of grids. */
+/** `shapes` are those of all blobs at the input size. Nothing where the outputs are no numbers of cells of grids, nor of classes. */
 export function viewHeads(
   graph: Graph,
   size: Size,
@@ -47,13 +48,24 @@ export function viewHeads(
   outputs: readonly string[] = endsOf(graph),
 ): HeadView | undefined {
   const chosen = chosenBoxes(graph, size, shapes);
-  if (chosen) {
-    const none = (): never => {
-      throw new GraphError("there are no sources to probe");
-    };
-    const nothing = { sources: [], tables: [], computed: [], unread: [], pieces: [] };
-    return { ...size, chosen, ...nothing, probe: none, zero: none };
-  }
+  if (chosen) return { ...size, chosen, ...nothing };
+  const grids = viewGrids(graph, size, shapes, outputs);
+  const list = grids ? undefined : classList(graph, shapes, outputs);
+  return list ? { ...size, list, ...nothing } : grids;
+}
+
+const none = (): never => {
+  throw new GraphError("there are no sources to probe");
+};
+/** Of a view without grids. */
+const nothing = { sources: [], tables: [], computed: [], unread: [], pieces: [], probe: none, zero: none };
+
+function viewGrids(
+  graph: Graph,
+  size: Size,
+  shapes: ReadonlyMap<string, Shape>,
+  outputs: readonly string[],
+): HeadView | undefined {
   if (outputs.length > mostOutputs) return undefined;
   const budget: Budget = { blobs: new Set(), left: mostWork };
   const tails = new Map(

@@ -1,6 +1,6 @@
 /** What an ONNX file says about detection: metadata, the input's size, and whether its end chooses among results. */
 import * as z from "zod/mini";
-import { blobsOf, type Head, headSchema } from "../../heads/index.ts";
+import { blobsOf, type Head, headSchema, strideOf } from "../../heads/index.ts";
 import { type Preprocessing, preprocessingFields } from "../../heads/input.ts";
 import { allKnown } from "./dims.ts";
 import { describeChoice, findChoice } from "./ends.ts";
@@ -23,8 +23,8 @@ export interface OnnxFacts {
   isUltralytics?: boolean;
   /** The network is trained to give one box an object: its end takes the best, and drops none for overlapping. */
   isEndToEnd?: boolean;
-  /** What it is, where the file says or its output shows that it is no detector. */
-  notDetector?: string;
+  /** What the file says that the network is for, as ultralytics spells it: `segment`. */
+  task?: string;
   /** An end that chooses among results has been cut off: what it was, and what is left. */
   choice?: string;
   /** What was changed or taken for granted and should be known, whatever the heads are. */
@@ -61,8 +61,8 @@ export function readFacts(
   if (stated) return { ...facts, statedHeads: stated };
   const anchors = anchorsFromMetadata(model);
   if (anchors) facts.statedAnchors = anchors;
-  const what = notDetector(model, shapes);
-  if (what) facts.notDetector = what;
+  const { task } = model.metadata;
+  if (task) facts.task = task;
   const choice = keepDecode ? undefined : findChoice(model);
   const dropsOverlaps = choice?.operators.some((name) => /^ArgMax$|^NonZero$|nms|suppression/i.test(name));
   if (model.metadata.end2end === "True" || (choice?.operators.includes("TopK") && !dropsOverlaps)) {
@@ -78,25 +78,6 @@ export function readFacts(
 const infoOf = (model: OnnxModel, name: string): OnnxValueInfo =>
   model.graph.outputs.find((info) => info.name === name) ?? { name, type: "float32" };
 
-/** What `task` of the metadata of Ultralytics means; detectors are told by their outputs. */
-const tasks: Record<string, string> = {
-  segment: "a segmentation model",
-  semantic: "a segmentation model",
-  pose: "a pose model",
-  obb: "a detector of oriented boxes",
-  classify: "a classification model",
-};
-
-function notDetector(model: OnnxModel, shapes: ReadonlyMap<string, OnnxShape>): string | undefined {
-  const { task = "" } = model.metadata;
-  if (Object.hasOwn(tasks, task)) {
-    return `the file says that this is ${tasks[task]} (task: ${task}), which has no boxes that are decoded`;
-  }
-  const [only, ...more] = model.graph.outputs.map(({ name }) => shapes.get(name));
-  if (only?.length !== 2 || only[0] !== 1 || more.length) return undefined;
-  return `this looks like a classification model (one list of ${only[1]} numbers a picture), no detector`;
-}
-
 /** `heads` of the metadata, as `exportOnnx` writes it, where all their blobs are outputs. */
 function headsFromMetadata(model: OnnxModel): Head[] | undefined {
   const list = z.safeParse(
@@ -106,7 +87,7 @@ function headsFromMetadata(model: OnnxModel): Head[] | undefined {
   if (!list.success) return undefined;
   const outputs = new Set(model.graph.outputs.map(({ name }) => name));
   if (!blobsOf(list.data).every((blob) => outputs.has(blob))) return undefined;
-  return list.data.sort((a, b) => a.stride - b.stride);
+  return list.data.sort((a, b) => strideOf(a) - strideOf(b));
 }
 
 function parseJson(text: string | undefined): unknown {
