@@ -7,7 +7,7 @@
 Needs ultralytics, onnxslim, onnxruntime, ncnn and pnnx. Weights are random, with BatchNorm statistics from the pictures, and last layers
 that are scaled so that some dozen boxes of different scores come out. Writes the exports and index.json: [{file, network, way, width,
 height, boxes: {picture: [[class, score, x0, y0, x1, y1]]}}]. Boxes are those of predict() with a confidence of 0.25 and an overlap of 0.7, by the
-export itself, or by the checkpoint for ncnn and for other sizes. Pictures are letterboxed beforehand, so that none is resized.
+export itself, or by the checkpoint for it, for ncnn and for other sizes. Pictures are letterboxed beforehand, so that none is resized.
 """
 
 import argparse
@@ -49,6 +49,9 @@ others = {
     "yolo26n-1": "yolo26n.yaml/1",
 }
 ways = {
+    # The checkpoint itself.
+    "pt": {},
+    "pt-end2end": {},
     "plain": dict(simplify=False),
     "simplify": dict(simplify=True),
     "dynamic": dict(simplify=False, dynamic=True),
@@ -199,6 +202,8 @@ def boxes_of(yolo, pictures, imgsz, **more):
 
 def exported(checkpoint, folder, way, size):
     """The export under a name of its own, or why there is none."""
+    if way.startswith("pt"):
+        return checkpoint
     is_folder = ways[way].get("format") == "ncnn"
     target = folder / f"{checkpoint.stem}-{way}{'' if is_folder else '.onnx'}"
     if not target.exists():
@@ -215,7 +220,7 @@ def entries_of(name, folder, pictures, wanted):
     truth = {f"{h}x{w}": boxes_of(many, pictures[h, w], (h, w)) for h, w in fitting(many)}
     print(name, {k: [len(b) for b in v.values()] for k, v in truth.items()}, flush=True)
     for way in wanted:
-        if way.startswith("end2end") and not is_one_to_one:
+        if "end2end" in way and not is_one_to_one:
             continue
         entry = {"network": name, "way": way, "width": size, "height": size}
         try:
@@ -224,13 +229,13 @@ def entries_of(name, folder, pictures, wanted):
             yield {**entry, "problem": str(problem).splitlines()[0]}
             continue
         entry["file"] = str(file.relative_to(folder))
-        if way == "ncnn":
+        if way in ("ncnn", "pt"):
             entry["boxes"] = truth[f"{size}x{size}"]
         else:
             by_export = lambda: YOLO(widened(file) if way == "half" else file, task="detect")
-            own = cut(many_of(checkpoint)) if file.is_dir() else by_export()
-            entry["boxes"] = boxes_of(own, pictures[sizes[0]], size)
-        if way in ("plain", "ncnn", "simplify"):
+            own = YOLO(checkpoint) if way == "pt-end2end" else cut(many_of(checkpoint)) if file.is_dir() else by_export()
+            entry["boxes"] = boxes_of(own, pictures[sizes[0]], size, **({"nms": False} if way == "pt-end2end" else {}))
+        if way in ("pt", "plain", "ncnn", "simplify"):
             entry["others"] = {k: v for k, v in truth.items() if k != f"{size}x{size}"}
         yield entry
 

@@ -1,5 +1,5 @@
 /**
- * Opens the exports of a folder made by scripts/ultralytics-sweep.py and prints a table: the kind of head that was recognised, boxes that the
+ * Opens the exports and checkpoints of a folder made by scripts/ultralytics-sweep.py and prints a table: the kind of head that was recognised, boxes that the
  * export finds itself and how many of them are missing or extra here, the least overlap and the worst score of the others, layers that
  * run, layers with the decoding kept, and layers of pnnx's conversion of the same network.
  *
@@ -137,7 +137,7 @@ async function rowsOf(entry: Entry): Promise<(string | number)[][]> {
   const { network, way } = entry;
   if (entry.problem) return [[network, way, `not exported: ${entry.problem}`]];
   const file = join(folder, entry.file);
-  const opened = await open(file);
+  const opened = await open(file, { endToEnd: way === "pt-end2end" });
   const kinds = [...new Set(opened.manifest.heads.map(({ kind }) => kind))].join(", ") || "none";
   const pnnx = pnnxLayers(network);
   const layers = layersOf(opened);
