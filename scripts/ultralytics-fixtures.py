@@ -109,6 +109,9 @@ def seeded(model, levels):
         if isinstance(m, nn.BatchNorm2d):
             m.momentum = 1.0
             m.weight.data = (torch.rand(m.weight.shape, generator=g) * 8).round() / 8 + 0.5
+            if not levels:
+                # In deep networks values, and with them differences of rounding, would grow with every sum.
+                m.weight.data *= 0.4
             m.bias.data = (torch.randn(m.bias.shape, generator=g) * 8).round() / 32
     for m in model.modules():
         if levels and isinstance(m, block.Attention):

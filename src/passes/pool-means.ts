@@ -1,8 +1,9 @@
 /**
  * The mean over the whole picture, as one Reduction or as one over w and another over h → global average Pooling, with a
- * Reshape behind it where the axes were kept.
+ * Reshape behind it where the axes were kept. Adaptive pooling to one pixel that is flattened is global pooling, too.
  */
 import { match, type Node } from "../ir/graph.ts";
+import { flatten } from "../ops/flatten.ts";
 import { pooling, poolingTypes } from "../ops/pooling.ts";
 import { reduction, reductionTypes } from "../ops/reduction.ts";
 import { reshape } from "../ops/reshape.ts";
@@ -47,6 +48,14 @@ function replaceMean(node: Node, wiring: Wiring): void {
   if (keepsAxes) appendReshape(node, wiring);
 }
 
+function replaceAdaptive(node: Node, wiring: Wiring): void {
+  const p = match(node, pooling);
+  const reader = wiring.soleReader(node);
+  if (!p?.adaptive_pooling || p.out_w !== 1 || p.out_h !== 1 || !reader || !match(reader, flatten)) return;
+  wiring.absorb(node, reader);
+  become(node, pooling, { pooling_type: p.pooling_type, global_pooling: 1 });
+}
+
 function poolingMeans(accepts: (node: Node, wiring: Wiring) => boolean): Pass {
   return {
     name: "pool-means",
@@ -57,7 +66,15 @@ function poolingMeans(accepts: (node: Node, wiring: Wiring) => boolean): Pass {
   };
 }
 
-export const poolMeans = poolingMeans(() => true);
+const plainMeans = poolingMeans(() => true);
+export const poolMeans: Pass = {
+  name: plainMeans.name,
+  run: (graph, log) =>
+    plainMeans.run(graph, log) +
+    eachNode(graph, [pooling], (node, wiring, sketches) => {
+      if (sketches.get(node.inputs[0])?.rank === 3) replaceAdaptive(node, wiring);
+    }),
+};
 /** Only what ncnnoptimize knows: two reductions that drop their axes. */
 export const poolOfficialMeans = poolingMeans(
   (node, wiring) => secondMean(node, wiring) !== undefined && num(node, "keepdims") === 0,

@@ -716,6 +716,16 @@ test("a mean that keeps its axes, or is of others", () => {
   }
 });
 
+test.each([0, 1])("adaptive pooling to one pixel that is flattened is global pooling: type %s", (type) => {
+  const conv = "Input x 0 1 x\nConvolution c 1 1 x a 0=4 1=1 6=12\n";
+  const adaptive = (w: number): string =>
+    `${conv}Pooling p 1 1 a b 0=${type} 7=1 8=${w}\nFlatten f 1 1 b y\n`;
+  check(passes.poolMeans, adaptive(1), `${conv}Pooling p 1 1 a y ${type ? "0=1 " : ""}4=1`, [3, 5, 7]);
+  expect(passes.poolMeans.run(graphOf(adaptive(2)))).toBe(0);
+  const alsoRead = `${adaptive(1)}ReLU r 1 1 b z`;
+  expect(passes.poolMeans.run(graphOf(alsoRead))).toBe(0);
+});
+
 test("convolutions of a vector are fully connected", () => {
   check(
     passes.replaceVectorConvolution,
