@@ -1,5 +1,5 @@
 """Writes test/evaluate/data/task-ap.json: random objects and detections of masks, key points and turned boxes with the average precision that
-pycocotools and DOTA's evaluation give (pip install pycocotools numpy shapely; with ultralytics its figure for turned boxes is printed).
+pycocotools and DOTA's evaluation give (pip install pycocotools numpy shapely), and ultralytics' figures for turned boxes (pip install ultralytics).
 
 DOTA's task 1 is done here as its kit does it (Pascal VOC 2007: 11 recalls, the best object of all, more than half), with polygons of shapely.
 """
@@ -328,8 +328,6 @@ for name, options in [
 ]:
     truth, found = make_turned(**options)
     add(name, "corners", truth, found, dota=dota(truth, found))
-    with contextlib.suppress(ImportError):
-        figure = ultralytics_figure(truth, found)
-        print(name, "AP50, AP:", cases[-1]["stats"][1], cases[-1]["stats"][0], "ultralytics:", *figure)
+    cases[-1]["ultralytics"] = [float(v) for v in ultralytics_figure(truth, found)]
 out = Path(__file__).parent.parent / "test/evaluate/data/task-ap.json"
 out.write_text("[\n" + ",\n".join(json.dumps(case, separators=(",", ":")) for case in cases) + "\n]\n")

@@ -201,10 +201,10 @@ function accuracyTables(models: readonly ModelEvaluation[], labels: string[]): s
   }
   const cocoTable = (of: Measure, result: (model: ModelEvaluation) => CocoResult | undefined): string => {
     const { title, columns } = accuracyColumns[of];
-    const dota = of === "corners" ? ["DOTA"] : [];
+    const dota = of === "corners" ? ["DOTA", "ProbIoU"] : [];
     const rows = models.map((model, i) => [
       labels[i],
-      ...dota.map(() => percent(model.dota?.AP)),
+      ...(dota.length ? [percent(model.dota?.AP), percent(model.probiou?.AP)] : []),
       ...columns.map((column) => percent(result(model)?.[column])),
     ]);
     return figures([[title, ...dota, ...columns], ...rows]);

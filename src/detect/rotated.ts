@@ -23,6 +23,28 @@ export function cornersOf(rotated: RotatedBox): number[] {
   return [corner(-1, -1), corner(1, -1), corner(1, 1), corner(-1, 1)].flat();
 }
 
+/** The turned box of the least area about points `x y x y …`, one of whose sides runs along a side of the polygon that they make. */
+export function boxAbout(points: readonly number[]): RotatedBox {
+  let [best, least]: [RotatedBox | undefined, number] = [undefined, Number.POSITIVE_INFINITY];
+  for (let i = 0; i < points.length; i += 2) {
+    const next = (i + 2) % points.length;
+    const angle = Math.atan2(points[next + 1] - points[i + 1], points[next] - points[i]);
+    const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
+    let [left, right, top, bottom] = [Infinity, -Infinity, Infinity, -Infinity];
+    for (let k = 0; k < points.length; k += 2) {
+      const [across, down] = [points[k] * cos + points[k + 1] * sin, points[k + 1] * cos - points[k] * sin];
+      [left, right] = [Math.min(left, across), Math.max(right, across)];
+      [top, bottom] = [Math.min(top, down), Math.max(bottom, down)];
+    }
+    const [width, height] = [right - left, bottom - top];
+    if (!(width * height < least)) continue;
+    const [across, down] = [(left + right) / 2, (top + bottom) / 2];
+    least = width * height;
+    best = { x: across * cos - down * sin, y: across * sin + down * cos, width, height, angle };
+  }
+  return best ?? { x: points[0], y: points[1], width: 0, height: 0, angle: 0 };
+}
+
 /** The box where x and y are `sx` and `sy` times as large; its sides stay sides where they differ, which may not be at right angles. */
 export function scaledRotated(
   { x, y, width, height, angle }: RotatedBox,

@@ -4,7 +4,7 @@ import { apChange, type Change } from "./bootstrap.ts";
 import { type CocoResult, type DotaResult, evaluateClasses, evaluateDota, usualLimits } from "./coco-ap.ts";
 import { type ClassCells, Comparison } from "./matching.ts";
 import type { DetectionRow, GroundTruth, ImageId } from "./rows.ts";
-import { type Measure, similarityOf } from "./similarity.ts";
+import { type Measure, probSimilarity, similarityOf } from "./similarity.ts";
 
 /** How often the right class is the first, or among the first five: shares of the pictures, 0..1; −1 without any. */
 export interface TopResult {
@@ -22,6 +22,8 @@ export interface Accuracy {
   boxes?: CocoResult;
   /** Of turned boxes: DOTA's task 1. */
   dota?: DotaResult;
+  /** Of turned boxes: COCO's figures by ProbIoU instead of polygons, near what ultralytics prints. */
+  probiou?: { AP: number; AP50: number };
   /** Where pictures are sorted into classes. */
   top?: TopResult;
 }
@@ -31,6 +33,7 @@ export class ObjectAccuracy {
   private readonly measure: Measure;
   private readonly main: Comparison;
   private readonly boxes: Comparison | undefined;
+  private readonly prob: Comparison | undefined;
   /** Whether objects have key points; face detectors are also measured on pictures that have none. */
   private hasPoints: boolean | undefined;
 
@@ -40,6 +43,7 @@ export class ObjectAccuracy {
     this.main = new Comparison(similarityOf(measure, sigmas), limit(measure));
     if (measure === "mask" || measure === "points")
       this.boxes = new Comparison(similarityOf("box"), limit("box"));
+    if (measure === "corners") this.prob = new Comparison(probSimilarity, limit("corners"));
   }
 
   /** Adds a picture; all rows are of it. Throws UsageError where only some objects have key points. */
@@ -47,6 +51,7 @@ export class ObjectAccuracy {
     if (this.measure === "points") this.checkPoints(image, truth);
     if (this.measure !== "points" || this.hasPoints !== false) this.main.add(image, truth, found);
     this.boxes?.add(image, truth, found);
+    this.prob?.add(image, truth, found);
   }
 
   private checkPoints(image: ImageId, truth: readonly GroundTruth[]): void {
@@ -67,11 +72,12 @@ export class ObjectAccuracy {
 
   result(): Accuracy {
     const { measure, classes } = this.headline();
+    const prob = this.prob && evaluateClasses(this.prob.classes(), { measure });
     return {
       measure,
       coco: evaluateClasses(classes, { measure }),
       ...(this.boxes && measure !== "box" && { boxes: evaluateClasses(this.boxes.classes()) }),
-      ...(measure === "corners" && { dota: evaluateDota(classes) }),
+      ...(prob && { dota: evaluateDota(classes), probiou: { AP: prob.AP, AP50: prob.AP50 } }),
     };
   }
 
