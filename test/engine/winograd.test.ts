@@ -105,6 +105,11 @@ describe("networks", () => {
       ["4", "4"],
     ],
     [
+      "a factor a channel behind the activation",
+      `${three("a", "x", "p", 13)}\nSwish s 1 1 p q\nScale f 1 1 q y 0=13 1=1`,
+      ["4"],
+    ],
+    [
       "upsampled and pooled",
       `${three("a", "x", "p", 12)}\nInterp u 1 1 p q 0=1 1=2.0 2=2.0\n${three("b", "q", "y", 9)}\nPooling f 1 1 p r 0=0 1=2 2=1\n${three("c", "r", "z", 13)}`,
       ["4", "4", "4"],

@@ -111,7 +111,7 @@ export function winogradCall(
   const args = [
     ...runs.map(({ representation, slot }) => windowOrigin(representation, step) + slot * 4),
     data.add(packWeights(step, runs, size, tile.vectors)),
-    packEpilogue(data, spec.epilogue, output, { bias: step.bias }),
+    packEpilogue(data, spec.epilogue, output, { fused, bias: step.bias }),
     residual ? origin(floatOf(residual.value)) : 0,
     "scratch" as const,
     ...output.representations.map(origin),
