@@ -98,6 +98,15 @@ const ultralytics = checkpoints(
   6,
 );
 
+const projects = checkpoints(
+  "projects",
+  40,
+  ["v7-fused", "v5-seg", "v5-cls", "v7", "v7-aux", "v6-010", "v6", "v6-csp", "v6-lite"].map(
+    (name) => `projects/${name}`,
+  ),
+  9,
+);
+
 /** A checkpoint taken apart, so that its pickle can be changed and the checksums be right. */
 function unpack(bytes: Uint8Array): {
   name: string;
@@ -425,6 +434,7 @@ const foreign: FuzzReader = {
 export const modelReaders: readonly FuzzReader[] = [
   torch,
   ultralytics,
+  projects,
   pickle,
   onnx,
   metadata,

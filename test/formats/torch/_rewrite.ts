@@ -17,7 +17,10 @@ export function rewritten(bytes: Uint8Array, change: (root: PyValue) => PyValue 
   const name = archive.names.find((each) => each.endsWith("data.pkl"))!;
   const root = readPickle(archive.read(name), name);
   // It is made by calls, not of states.
-  if (root instanceof Map) attributesOf(root).delete("transforms");
+  if (root instanceof Map) {
+    attributesOf(root).delete("transforms");
+    root.delete("best_fitness");
+  }
   const writer = new Pickle().proto(4);
   write(writer, change(root) ?? root, new Map());
   const rest = archive.names
@@ -26,13 +29,17 @@ export function rewritten(bytes: Uint8Array, change: (root: PyValue) => PyValue 
   return zip([{ name, contents: writer.stop() }, ...rest]);
 }
 
-/** Attributes of the module at a path of sub-modules (`10.m.0.attn` in the model's list of layers, -1 the last), or of the model. */
+/**
+ * Attributes of the module at a path of sub-modules (`10.m.0.attn` in the model's list of layers, -1 the last; `neck` of a model that
+ * has no such list), or of the model.
+ */
 export function attributesOf(root: PyValue, path?: string): PyDict {
   const checkpoint = root as PyDict;
   const model = (checkpoint.get("ema") ?? checkpoint.get("model")) as PyObject;
   let state = model.state as PyDict;
   if (path === undefined) return state;
-  for (const part of ["model", ...path.split(".")]) {
+  const list = childrenOf(state).has("model") ? ["model"] : [];
+  for (const part of [...list, ...path.split(".")]) {
     const children = childrenOf(state);
     const child = children.get(part === "-1" ? [...children.keys()].at(-1)! : part);
     state = (child as PyObject).state as PyDict;
@@ -41,6 +48,9 @@ export function attributesOf(root: PyValue, path?: string): PyDict {
 }
 
 export const childrenOf = (state: PyDict): PyDict => state.get("_modules") as PyDict;
+
+/** What fuse() puts in the place of a method. */
+const forwardMethod = /\.(forward|fuseforward|forward_fuse)$/;
 
 type Memo = Map<object, number>;
 
@@ -91,7 +101,14 @@ function writeObject(p: Pickle, value: Exclude<PyValue, null | boolean>, memo: M
     p.op(0x90);
   } else if (value instanceof PyGlobal) writeGlobal(p, value.name);
   else if (value instanceof PyTensor) writeTensor(p, value);
-  else if (value instanceof PyObject) {
+  else if (value instanceof PyObject && forwardMethod.test(value.className)) {
+    const dot = value.className.lastIndexOf(".");
+    p.global("builtins", "getattr").add((q) => writeGlobal(q, value.className.slice(0, dot)));
+    p.string(value.className.slice(dot + 1))
+      .op(0x86)
+      .op("R")
+      .add(remember);
+  } else if (value instanceof PyObject) {
     writeGlobal(p, value.className);
     p.op(")").op(0x81).add(remember);
     write(p, value.state, memo);

@@ -46,6 +46,8 @@ export function emitDetect(b: NetworkBuilder, m: TorchModule, inputs: readonly s
     const chain = (from: string, ...parts: string[]): string =>
       parts.reduce((blob, list) => b.emit(levelOf(m, list, level), blob), from);
     const [stem, classConv, boxConv, classLast, boxLast] = named;
+    expectChannels(levelOf(m, classLast, level), classes, `${classes} classes`);
+    expectChannels(levelOf(m, boxLast, level), 4 * bins, `4 sides of ${bins}`);
     const x = chain(input, stem);
     const scores = b.rename(chain(x, classConv, classLast), `scores${level}`);
     const features = chain(x, boxConv);
@@ -60,6 +62,12 @@ export function emitDetect(b: NetworkBuilder, m: TorchModule, inputs: readonly s
 }
 
 const levelOf = (m: TorchModule, list: string, level: number): TorchModule => m.child(list).child(`${level}`);
+
+/** The last convolution of a part has a number for each of what it stands for, and no other. */
+function expectChannels(m: TorchModule, count: number, what: string): void {
+  const [channels] = m.tensor("weight", 4).shape;
+  if (channels !== count) m.unsupported(`gives ${channels} channels, expected ${count}: ${what}`);
+}
 
 /** Bins of a side, whose numbers are what the fixed convolution multiplies by. */
 function binsOf(m: TorchModule): number {
