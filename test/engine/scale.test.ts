@@ -12,6 +12,11 @@ describeNetworks("a scale a channel", [
     shapes: small,
   },
   {
+    title: "behind a convolution that Winograd does",
+    text: `${conv("c", "x", "p", 40, "1=3 4=1 9=1")}\nScale s 1 1 p q 0=40 1=1\n${conv("d", "q", "r", 40, "1=3 4=1")}\nSwish a 1 1 r t\nScale u 1 1 t y 0=40 1=1`,
+    shapes: { x: [36, 15, 14] },
+  },
+  {
     title: "behind the activation of a depthwise convolution, with a residual after it",
     text: `${conv("c", "x", "p", 9)}\nConvolutionDepthWise d 1 1 p q 0=9 7=9 1=3 4=1 5=1\nHardSwish a 1 1 q r\nScale s 1 1 r t 0=9 1=1\nBinaryOp b 2 1 t p y`,
     shapes: small,

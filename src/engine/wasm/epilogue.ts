@@ -125,7 +125,7 @@ export function largestOf({
 
 export interface EpilogueData {
   /** What the spec's steps were made of. */
-  readonly fused?: readonly FusedStep[];
+  readonly fused: readonly FusedStep[];
   readonly bias?: Float32Array;
   readonly int8?: Int8Scales;
   readonly correction?: Int32Array;
@@ -141,7 +141,7 @@ export function packEpilogue(
   data: StaticData,
   spec: EpilogueSpec,
   output: Value,
-  { fused = [], bias, int8, correction, stores = output.representations }: EpilogueData = {},
+  { fused, bias, int8, correction, stores = output.representations }: EpilogueData,
   blockGroups = 1,
 ): number {
   const vectors = epilogueVectors(spec);

@@ -13,7 +13,7 @@ export const importStep: StepKind<ImportStep, ImportSpec> = {
     const source = floatOf(input);
     const epilogue = epilogueOf([], output.representations, "none");
     const spec: ImportSpec = { kind, channels, rows, width, epilogue };
-    const constants = packEpilogue(data, epilogue, output);
+    const constants = packEpilogue(data, epilogue, output, { fused: [] });
     return {
       kind,
       nodes,

@@ -24,7 +24,7 @@ export function quantizeStep(value: Value, { data }: Planning): PlanStep | undef
     b: { kind: "none" },
     epilogue,
   };
-  const constants = packEpilogue(data, epilogue, value, { stores });
+  const constants = packEpilogue(data, epilogue, value, { fused: [], stores });
   return {
     kind: "elementwise",
     nodes: [],
