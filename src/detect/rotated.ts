@@ -24,7 +24,7 @@ export function cornersOf(rotated: RotatedBox): number[] {
 }
 
 /** The turned box of the least area about points `x y x y …`, one of whose sides runs along a side of the polygon that they make. */
-export function boxAbout(points: readonly number[]): RotatedBox {
+export function rotatedAbout(points: readonly number[]): RotatedBox {
   let [best, least]: [RotatedBox | undefined, number] = [undefined, Number.POSITIVE_INFINITY];
   for (let i = 0; i < points.length; i += 2) {
     const next = (i + 2) % points.length;

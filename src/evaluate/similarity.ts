@@ -3,7 +3,7 @@ import { described } from "../base/arguments.ts";
 import { UsageError } from "../base/errors.ts";
 import { maskIou } from "../detect/mask.ts";
 import { polygonIou } from "../detect/polygon.ts";
-import { boxAbout, probiou, spreadOf } from "../detect/rotated.ts";
+import { probiou, rotatedAbout, spreadOf } from "../detect/rotated.ts";
 import type { DetectionRow, GroundTruth, ImageId, TruePoint } from "./rows.ts";
 
 /** What of an object is compared: overlap of boxes, of masks or of turned boxes, or key points (OKS). */
@@ -37,7 +37,10 @@ const maskSimilarity: Similarity = {
 /** ProbIoU of turned boxes, by which ultralytics measures. Throws UsageError where corners are missing. */
 export const probSimilarity: Similarity = {
   between: (found, truth) =>
-    probiou(spreadOf(boxAbout(needed(found, "corners"))), spreadOf(boxAbout(needed(truth, "corners")))),
+    probiou(
+      spreadOf(rotatedAbout(needed(found, "corners"))),
+      spreadOf(rotatedAbout(needed(truth, "corners"))),
+    ),
 };
 
 /** Intersection over union of turned boxes as polygons. Throws UsageError where corners are missing. */

@@ -9,7 +9,7 @@ import { png, run, temporaryFolder } from "./_run.ts";
 const root = temporaryFolder();
 const fixture = (name: string): string =>
   path.resolve(import.meta.dirname, `../formats/torch/data/ultralytics/${name}.pt`);
-const models = { segment: "26n-seg", pose: "v8n-pose", obb: "26n-obb", classify: "v8n-cls" };
+const models = { segment: "v8n-seg", pose: "v8n-pose", obb: "26n-obb", classify: "v8n-cls" };
 const size = 64;
 
 const pictures = path.join(root, "pictures");

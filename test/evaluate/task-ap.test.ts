@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { UsageError } from "../../src/base/errors.ts";
 import { type Mask, maskFromCounts, maskFromOutlines, maskFromString } from "../../src/detect/mask.ts";
 import { polygonArea, polygonIou } from "../../src/detect/polygon.ts";
-import { boxAbout, cornersOf } from "../../src/detect/rotated.ts";
+import { cornersOf, rotatedAbout } from "../../src/detect/rotated.ts";
 import { ObjectAccuracy } from "../../src/evaluate/accuracy.ts";
 import { evaluateCoco, evaluateDota } from "../../src/evaluate/coco-ap.ts";
 import { fidelity } from "../../src/evaluate/fidelity.ts";
@@ -202,7 +202,7 @@ describe("polygons", () => {
   test("the least turned box about a rectangle is the rectangle, about other corners one that holds them", () => {
     for (const angle of [-2, -0.7, 0, 0.3, 1.5]) {
       const corners = cornersOf({ x: 50, y: 30, width: 40, height: 10, angle });
-      const about = boxAbout(corners);
+      const about = rotatedAbout(corners);
       expect([about.x, about.y]).toEqual([expect.closeTo(50, 9), expect.closeTo(30, 9)]);
       expect([about.width, about.height].sort((a, b) => b - a)).toEqual([
         expect.closeTo(40, 9),
@@ -210,7 +210,7 @@ describe("polygons", () => {
       ]);
       expect(polygonIou(cornersOf(about), corners)).toBeCloseTo(1, 9);
     }
-    expect(polygonArea(cornersOf(boxAbout([0, 0, 4, 0, 4, 4, 1, 3])))).toBeCloseTo(16, 9);
-    expect(boxAbout([3, 3, 3, 3, 3, 3, 3, 3])).toMatchObject({ x: 3, y: 3, width: 0, height: 0 });
+    expect(polygonArea(cornersOf(rotatedAbout([0, 0, 4, 0, 4, 4, 1, 3])))).toBeCloseTo(16, 9);
+    expect(rotatedAbout([3, 3, 3, 3, 3, 3, 3, 3])).toMatchObject({ x: 3, y: 3, width: 0, height: 0 });
   });
 });
