@@ -60,6 +60,16 @@ const words = pusher((f, value) => f.i32x4(value));
 const halves = pusher((f, value) => f.i16x8(value));
 const bytes = pusher((f, value) => f.i8x16(value));
 
+/** Sixteen of the bytes of two vectors. */
+const shuffled =
+  (lanes: readonly number[]) =>
+  (a: Operand, b: Operand): Expression =>
+  (f) => {
+    bytes(f, a);
+    bytes(f, b);
+    f.op("i8x16.shuffle", { lanes });
+  };
+
 /** Four float32. */
 export const f32x4 = {
   of:
@@ -112,6 +122,8 @@ export const i16x8 = {
   sub: binary(halves, "i16x8.sub"),
   mul: binary(halves, "i16x8.mul"),
   narrow_i32x4_s: binary(words, "i16x8.narrow_i32x4_s"),
+  /** a0 b0 a1 b1 a2 b2 a3 b3 */
+  interleaveLow: shuffled([0, 1, 16, 17, 2, 3, 18, 19, 4, 5, 20, 21, 6, 7, 22, 23]),
 } as const;
 
 /** Sixteen bytes. */
@@ -121,6 +133,8 @@ export const i8x16 = {
   min_s: binary(bytes, "i8x16.min_s"),
   max_u: binary(bytes, "i8x16.max_u"),
   narrow_i16x8_s: binary(halves, "i8x16.narrow_i16x8_s"),
+  /** a0 b0 a1 b1 … a7 b7 */
+  interleaveLow: shuffled([0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23]),
 } as const;
 
 /** Addresses and counters. */
@@ -155,7 +169,7 @@ export const address = (base: I32Source, index: I32Source, bytes: number): Expre
   i32.add(base, i32.mul(index, bytes));
 
 const vectorLoad =
-  (name: "v128.load" | "v128.load32_splat" | "v128.load8x8_s" | "v128.load8x8_u") =>
+  (name: "v128.load" | "v128.load32_splat" | "v128.load32_zero" | "v128.load8x8_s" | "v128.load8x8_u") =>
   (at: I32Source, offset = 0, align?: number): Expression =>
   (f) => {
     pushI32(f, at);
@@ -167,6 +181,8 @@ export const v128 = {
   load: vectorLoad("v128.load"),
   /** A word in every lane. */
   load32_splat: vectorLoad("v128.load32_splat"),
+  /** A word in the first lane, zeros in the others. */
+  load32_zero: vectorLoad("v128.load32_zero"),
   /** Eight bytes, each widened to 16 bits. */
   load8x8_s: vectorLoad("v128.load8x8_s"),
   load8x8_u: vectorLoad("v128.load8x8_u"),

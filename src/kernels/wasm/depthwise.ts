@@ -1,21 +1,41 @@
 /**
  * Depthwise convolution, float32 and int8, vectorised over channels. The input has a border as wide as the padding, so no
- * bounds are checked. Loops from outside in: rows, blocks of channels (their weights stay in registers up to 3×3), tiles
- * of pixels, taps.
+ * bounds are checked. Loops from outside in: rows, tiles of pixels, blocks of channels, taps: the channels of a pixel lie side by side, and
+ * weights are small.
  *
- * Weights: f32 `[block of 4 channels][tap][4]` float32; i8 `[block of 8 channels][tap][8]` int16.
+ * Weights: `f32` `[block of 4 channels][tap][4]` float32; `i16` `[block of 8 channels][tap][8]` int16; `dots` `[block of 4
+ * channels][output row][column of the kernel][4 channels][4 input rows]` int8, the taps of the second output row being one row lower.
  */
-import { address, type Expression, f32x4, i16x8, i32, set, v128 } from "../../wasm/expressions.ts";
-import { addTo, type Func, type FuncRef, forRange, type Local, type Module } from "../../wasm/index.ts";
-import { accumulatorStart, type EpilogueSpec, emitEpilogue, epilogueGroupBytes } from "./_epilogue.ts";
-import { kernelParams } from "./_params.ts";
+import { address, type Expression, f32x4, i8x16, i16x8, i32, set, v128 } from "../../wasm/expressions.ts";
+import {
+  addTo,
+  type Func,
+  type FuncRef,
+  forRange,
+  type Local,
+  type Module,
+  whileLoop,
+} from "../../wasm/index.ts";
+import { emitRelaxedDot } from "./_dot.ts";
+import {
+  accumulatorStart,
+  type EpiloguePointers,
+  type EpilogueSpec,
+  emitEpilogue,
+  epilogueGroupBytes,
+} from "./_epilogue.ts";
+import { kernelParams, vectorBytes } from "./_params.ts";
 import { temp } from "./_temp.ts";
 import type { Target } from "./spec.ts";
 
 export interface DepthwiseSpec {
   readonly kind: "depthwise";
-  readonly input: "f32" | "i8";
-  /** i8 input stored as q + zeroPoint. */
+  /**
+   * `i16`: taps of int8 inputs are summed in 16 bits; `dots`, for kernels of 3×3: by the dot product that convolutions use in mode
+   * `relaxed`, of four rows of the input for two rows of the output, or with a stride of three for one.
+   */
+  readonly sum: "f32" | "i16" | "dots";
+  /** `i16`: input stored as q + zeroPoint; `dots` corrects for it at the start of its sums. */
   readonly zeroPoint: number;
   readonly kernelH: number;
   readonly kernelW: number;
@@ -30,15 +50,15 @@ export interface DepthwiseSpec {
   /** Strides of the input picture in bytes. */
   readonly pixelBytes: number;
   readonly rowBytes: number;
-  /** i8: how many consecutive taps may be summed in 16 bits, known from the weights: Σ|w|·127 ≤ 32767. */
+  /** `i16`: how many consecutive taps may be summed in 16 bits, known from the weights: Σ|w|·127 ≤ 32767. */
   readonly tapGroups: readonly number[];
   readonly tile: number;
   readonly epilogue: EpilogueSpec;
 }
 
 /** Channels handled at a time. */
-export function depthwiseBlock(spec: Pick<DepthwiseSpec, "input">): number {
-  return spec.input === "f32" ? 4 : 8;
+export function depthwiseBlock({ sum }: Pick<DepthwiseSpec, "sum">): number {
+  return sum === "i16" ? 8 : 4;
 }
 
 /** More taps than this do not fit the registers: weights are loaded at each use. */
@@ -77,70 +97,80 @@ class Emitter {
 
   emit(): void {
     const { f, spec } = this;
-    const block = f.local("i32", "block");
-    const perBlock = depthwiseBlock(spec) / 4;
-    const blocks = Math.floor(spec.vectors / perBlock);
-    forRange(f, this.y, f.params.begin, f.params.end, 1, () => {
-      f.get(f.params.weights);
-      f.set(this.weights);
-      f.get(f.params.constants);
-      f.set(this.constants);
-      if (blocks > 0) {
-        forRange(f, block, i32.of(0), i32.of(blocks), 1, () => {
-          this.emitBlock(block, 0, perBlock);
-          addTo(f, this.weights, this.taps * 16);
-          addTo(f, this.constants, perBlock * epilogueGroupBytes(spec.epilogue));
-        });
-      }
-      if (spec.vectors % perBlock) this.emitBlock(undefined, blocks, 1);
-    });
+    const tiles = Math.floor(spec.width / spec.tile);
+    const tile = f.local("i32", "tile");
+    const { begin, end } = f.params;
+    const row = (rows: number): void => {
+      if (tiles > 0)
+        forRange(f, tile, i32.of(0), i32.of(tiles), 1, () => this.emitChannels(rows, spec.tile, tile));
+      if (spec.width % spec.tile) this.emitChannels(rows, spec.width % spec.tile, i32.of(tiles));
+    };
+    if (spec.sum !== "dots" || spec.strideH > 1) {
+      forRange(f, this.y, begin, end, 1, () => row(1));
+      return;
+    }
+    set(f, this.y, begin);
+    const isLeft = (rows: number): Expression => i32.lt_s(i32.add(this.y, rows - 1), end);
+    whileLoop(
+      f,
+      () => isLeft(2)(f),
+      () => {
+        row(2);
+        addTo(f, this.y, 2);
+      },
+    );
+    isLeft(1)(f);
+    f.if(() => row(1));
   }
 
-  /** local = base + row·rowBytes + block·blockBytes, the block being a local, or the constant `fixed`. */
+  /** local = base + y·rowBytes + tile·tileBytes */
   private setAddress(
     local: Local,
     base: Local,
     rowBytes: number,
-    block: Local | undefined,
-    fixed: number,
-    blockBytes: number,
+    tile: Local | Expression,
+    tileBytes: number,
   ): void {
-    const { f } = this;
-    const row = address(base, this.y, rowBytes);
-    set(f, local, i32.add(row, block ? i32.mul(block, blockBytes) : fixed * blockBytes));
+    set(this.f, local, i32.add(address(base, this.y, rowBytes), i32.mul(tile, tileBytes)));
   }
 
-  /** One row of one block of channels; `vectors` of its vectors are real. */
-  private emitBlock(block: Local | undefined, fixed: number, vectors: number): void {
+  /** All channels of a tile of pixels: they lie side by side. */
+  private emitChannels(rows: number, pixels: number, tile: Local | Expression): void {
     const { f, spec } = this;
-    const channels = depthwiseBlock(spec);
-    const size = spec.input === "f32" ? 4 : 1;
-    this.setAddress(this.a, f.params.input, spec.strideH * spec.rowBytes, block, fixed, channels * size);
-    spec.epilogue.stores.forEach((store, i) => {
-      const bytes = channels * (store.dtype === "f32" ? 4 : 1);
-      this.setAddress(this.outputs[i], f.params[`out${i}`], store.rowBytes, block, fixed, bytes);
+    const { tile: width, strideW, strideH, epilogue } = spec;
+    this.setAddress(this.a, f.params.input, strideH * spec.rowBytes, tile, width * strideW * spec.pixelBytes);
+    epilogue.stores.forEach((store, i) => {
+      this.setAddress(this.outputs[i], f.params[`out${i}`], store.rowBytes, tile, width * store.pixelBytes);
     });
-    const residual = spec.epilogue.steps.find((step) => step.kind === "residual");
+    const residual = epilogue.steps.find((step) => step.kind === "residual");
     if (residual) {
-      this.setAddress(this.residual, f.params.residual, residual.rowBytes, block, fixed, channels * 4);
+      const { rowBytes, pixelBytes } = residual;
+      this.setAddress(this.residual, f.params.residual, rowBytes, tile, width * pixelBytes);
     }
-    if (this.taps <= maxRegisterTaps) {
-      for (let tap = 0; tap < this.taps; tap++) {
-        set(f, temp(f, `tap${tap}`), v128.load(this.weights, tap * 16));
+    set(f, this.weights, f.params.weights);
+    set(f, this.constants, f.params.constants);
+    const perBlock = depthwiseBlock(spec) / 4;
+    const blocks = Math.floor(spec.vectors / perBlock);
+    const weightVectors = spec.sum === "dots" ? 6 : this.taps;
+    const block = (vectors: number): void => {
+      if (weightVectors <= maxRegisterTaps) {
+        for (let tap = 0; tap < weightVectors; tap++) {
+          set(f, temp(f, `tap${tap}`), v128.load(this.weights, tap * 16));
+        }
       }
-    }
-    const tiles = Math.floor(spec.width / spec.tile);
-    const step = (pixels: number): void => {
-      this.emitTile(pixels, vectors);
-      addTo(f, this.a, pixels * spec.strideW * spec.pixelBytes);
-      spec.epilogue.stores.forEach((store, i) => addTo(f, this.outputs[i], pixels * store.pixelBytes));
-      if (residual) addTo(f, this.residual, pixels * residual.pixelBytes);
+      this.emitTile(rows, pixels, vectors);
     };
-    if (tiles > 0) {
-      const counter = temp(f, "tile", "i32");
-      forRange(f, counter, i32.of(0), i32.of(tiles), 1, () => step(spec.tile));
+    if (blocks > 0) {
+      forRange(f, temp(f, "block", "i32"), i32.of(0), i32.of(blocks), 1, () => {
+        block(perBlock);
+        addTo(f, this.a, spec.sum === "f32" ? 16 : perBlock * 4);
+        addTo(f, this.weights, weightVectors * 16);
+        addTo(f, this.constants, perBlock * epilogueGroupBytes(epilogue));
+        epilogue.stores.forEach((store, i) => addTo(f, this.outputs[i], perBlock * vectorBytes(store)));
+        if (residual) addTo(f, this.residual, perBlock * 16);
+      });
     }
-    if (spec.width % spec.tile) step(spec.width % spec.tile);
+    if (spec.vectors % perBlock) block(1);
   }
 
   /** The weights of a tap. */
@@ -153,16 +183,64 @@ class Emitter {
     return ky * this.spec.dilationH * this.spec.rowBytes + column * this.spec.pixelBytes;
   }
 
-  private emitTile(pixels: number, vectors: number): void {
-    if (this.spec.input === "f32") this.sumFloat(pixels);
-    else this.sumBytes(pixels, vectors);
+  private emitTile(rows: number, pixels: number, vectors: number): void {
     const { f, spec } = this;
-    const at = { constants: this.constants, outputs: this.outputs, residual: this.residual };
-    const perPixel = spec.input === "f32" ? 1 : 2;
-    const values = Array.from({ length: pixels }, (_, p) =>
-      Array.from({ length: vectors }, (_, v) => temp(f, `acc${p * perPixel + v}`)),
-    );
-    emitEpilogue(f, this.target, spec.epilogue, at, values);
+    if (spec.sum === "dots") this.sumDots(rows, pixels);
+    else if (spec.sum === "f32") this.sumFloat(pixels);
+    else this.sumBytes(pixels, vectors);
+    const perPixel = spec.sum === "i16" ? 2 : 1;
+    for (let row = 0; row < rows; row++) {
+      const values = Array.from({ length: pixels }, (_, p) =>
+        Array.from({ length: vectors }, (_, v) => temp(f, `acc${(row * pixels + p) * perPixel + v}`)),
+      );
+      emitEpilogue(f, this.target, spec.epilogue, this.pointers(row), values);
+    }
+  }
+
+  /** Where a row of the tile goes. */
+  private pointers(row: number): EpiloguePointers {
+    const { f, spec, constants } = this;
+    const { stores, steps } = spec.epilogue;
+    const below = (local: Local, name: string, rowBytes: number): Local => {
+      if (row === 0) return local;
+      const shifted = temp(f, name, "i32");
+      set(f, shifted, i32.add(local, row * rowBytes));
+      return shifted;
+    };
+    const residual = steps.find((step) => step.kind === "residual");
+    return {
+      constants,
+      outputs: this.outputs.map((output, i) => below(output, `below${i}`, stores[i].rowBytes)),
+      residual: residual && below(this.residual, "belowResidual", residual.rowBytes),
+    };
+  }
+
+  /**
+   * Each column of four rows is brought into the order `[4 channels][4 rows]` once and used by all outputs that it reaches. The last
+   * row of an odd number makes do with three.
+   */
+  private sumDots(rows: number, pixels: number): void {
+    const { f, spec, target } = this;
+    const acc = (row: number, p: number): Local => temp(f, `acc${row * pixels + p}`);
+    for (let i = 0; i < rows * pixels; i++) {
+      set(f, acc(0, i), i === 0 ? accumulatorStart(spec.epilogue, this.constants, 0) : acc(0, 0));
+    }
+    const [upper, lower, column] = ["upper", "lower", "column"].map((name) => temp(f, name));
+    for (let x = 0; x < (pixels - 1) * spec.strideW + 3; x++) {
+      const cell = (y: number): Expression =>
+        v128.load32_zero(this.a, this.inputOffset(Math.min(y, rows + 1), x));
+      set(f, upper, i8x16.interleaveLow(cell(0), cell(1)));
+      set(f, lower, i8x16.interleaveLow(cell(2), cell(3)));
+      set(f, column, i16x8.interleaveLow(upper, lower));
+      for (let kx = 0; kx < 3; kx++) {
+        const p = (x - kx) / spec.strideW;
+        if (!Number.isInteger(p) || p < 0 || p >= pixels) continue;
+        for (let row = 0; row < rows; row++) {
+          emitRelaxedDot(f, target, temp(f, `tap${row * 3 + kx}`), column, acc(row, p));
+          f.set(acc(row, p));
+        }
+      }
+    }
   }
 
   /** Each input vector is loaded once and used by all outputs of the tile that it reaches. */

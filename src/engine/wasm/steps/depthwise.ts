@@ -1,8 +1,8 @@
 import { type DepthwiseSpec, depthwiseBlock, emitDepthwise } from "../../../kernels/wasm/index.ts";
 import type { DepthwiseStep } from "../../steps.ts";
-import type { Representation } from "../../values.ts";
 import { epilogueOf, largestOf, packEpilogue } from "../epilogue.ts";
 import { floatOf, origin, slotsOf, widenBorder, windowOrigin, writeBytes } from "../representations.ts";
+import type { PlanTarget } from "../target.ts";
 import { callOverRows, type StepKind, sizeOf } from "./kind.ts";
 
 export const depthwise: StepKind<DepthwiseStep, DepthwiseSpec> = {
@@ -13,16 +13,18 @@ export const depthwise: StepKind<DepthwiseStep, DepthwiseSpec> = {
     else read.float(step.input);
     widenBorder(step.input, step);
   },
-  plan: (step, { data, lowestOf }) => {
+  plan: (step, { data, target, lowestOf }) => {
     const { kind, nodes, input, output, int8, x, y } = step;
     const source = int8 ? input.find("i8", int8.inputScale, 0) : floatOf(input);
+    const sum = int8 ? (takesDots(step, target) ? "dots" : "i16") : "f32";
     const epilogue = epilogueOf(step.fused, output.representations, int8 ? "i32" : "f32", {
+      correction: sum === "dots" && source.zeroPoint > 0,
       largest: largestOf(step),
     });
-    const weights = data.add(packWeights(step, source));
+    const weights = data.add(sum === "dots" ? packDots(step) : packWeights(step, sum));
     const spec: DepthwiseSpec = {
       kind,
-      input: source.dtype,
+      sum,
       zeroPoint: source.zeroPoint,
       kernelH: y.kernel,
       kernelW: x.kernel,
@@ -35,11 +37,12 @@ export const depthwise: StepKind<DepthwiseStep, DepthwiseSpec> = {
       vectors: output.slotCount / 4,
       pixelBytes: source.pixelBytes,
       rowBytes: source.rowBytes,
-      tapGroups: int8 ? groupTaps(step, lowestOf(input) === 0) : [],
-      tile: int8 ? 2 : 4,
+      tapGroups: sum === "i16" ? groupTaps(step, lowestOf(input) === 0) : [],
+      tile: sum === "i16" ? 2 : 4,
       epilogue,
     };
-    const numbers = { fused: step.fused, bias: step.bias, int8 };
+    const correction = epilogue.correction ? correctionOf(step, source.zeroPoint) : undefined;
+    const numbers = { fused: step.fused, bias: step.bias, int8, correction };
     const constants = packEpilogue(data, epilogue, output, numbers, depthwiseBlock(spec) / 4);
     const residual = step.fused.find((done) => done.kind === "residual");
     const args = [
@@ -62,16 +65,19 @@ export const depthwise: StepKind<DepthwiseStep, DepthwiseSpec> = {
   emit: emitDepthwise,
 };
 
+/** Where one instruction multiplies and adds four bytes of any sign. */
+function takesDots({ y, x }: DepthwiseStep, { dot }: PlanTarget): boolean {
+  const isSuited = [y, x].every((a) => a.kernel === 3 && a.dilation === 1);
+  return isSuited && (dot === "signed" || dot === "unsigned");
+}
+
 /** Weights `[block of channels][tap][channel]`. */
-function packWeights(
-  { weight, output, x, y }: DepthwiseStep,
-  input: Representation,
-): Float32Array | Int16Array {
-  const block = depthwiseBlock({ input: input.dtype });
+function packWeights({ weight, output, x, y }: DepthwiseStep, sum: "f32" | "i16"): Float32Array | Int16Array {
+  const block = depthwiseBlock({ sum });
   const slots = slotsOf(output);
   const taps = y.kernel * x.kernel;
   const count = Math.ceil(slots.length / block) * taps * block;
-  const out = input.dtype === "i8" ? new Int16Array(count) : new Float32Array(count);
+  const out = sum === "i16" ? new Int16Array(count) : new Float32Array(count);
   slots.forEach((channel, slot) => {
     if (channel < 0) return;
     for (let tap = 0; tap < taps; tap++) {
@@ -79,6 +85,30 @@ function packWeights(
     }
   });
   return out;
+}
+
+/** Weights `[block of 4 channels][output row][column][channel][input row]`. */
+function packDots({ weight, output }: DepthwiseStep): Int8Array {
+  const slots = slotsOf(output);
+  const out = new Int8Array(slots.length * 24);
+  slots.forEach((channel, slot) => {
+    if (channel < 0) return;
+    for (let row = 0; row < 2; row++) {
+      for (let tap = 0; tap < 9; tap++) {
+        const vector = Math.floor(slot / 4) * 6 + row * 3 + (tap % 3);
+        out[vector * 16 + (slot % 4) * 4 + row + Math.floor(tap / 3)] = weight[channel * 9 + tap];
+      }
+    }
+  });
+  return out;
+}
+
+/** −Σ zero point · weight for every channel. */
+function correctionOf({ weight, output }: DepthwiseStep, zeroPoint: number): Int32Array {
+  const taps = weight.length / output.channels;
+  const correction = new Int32Array(output.channels);
+  for (const [k, w] of weight.entries()) correction[Math.floor(k / taps)] -= zeroPoint * w;
+  return correction;
 }
 
 /**
