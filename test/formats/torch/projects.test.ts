@@ -96,7 +96,7 @@ describe.each(detectors)("%s", (name) => {
 
 test("v5-seg: the masks' numbers are behind the classes, the prototypes in a blob of their own", () => {
   const { heads, labels, provenance } = read("v5-seg");
-  const mask = { prototypes: "model.10.proto.cv3.act", count: 4 };
+  const mask = { prototypes: "prototypes", count: 4 };
   expect(heads).toEqual([
     { kind: "yolov5", blob: "output0", stride: 8, anchors: [10, 13, 16, 30, 33, 23], mask },
     { kind: "yolov5", blob: "output1", stride: 16, anchors: [30, 61, 62, 45, 59, 119], mask },
@@ -110,7 +110,7 @@ test("v5-cls: the middle of a picture is sorted as the authors' code sorts it", 
   const model = await load([{ name: "v5-cls.pt", bytes: file("v5-cls.pt") }], { backend: "reference" });
   const { input, heads, labels } = model.manifest;
   expect([input.width, input.height, input.resize]).toEqual([32, 32, "crop"]);
-  expect(heads).toEqual([{ kind: "classes", blob: "model.5.linear", softmax: true, stride: 1 }]);
+  expect(heads).toEqual([{ kind: "classes", blob: "logits", softmax: true, stride: 1 }]);
   expect(labels).toEqual(["ant", "bee", "cow", "dog", "elk"]);
   const whole = picture(48);
   const part = { ...whole, height: 40, data: whole.data.subarray(0, 3 * 48 * 40) };

@@ -3,10 +3,11 @@
  * Source: ultralytics 8.4 nn/tasks.py (`parse_model`, `BaseModel.predict`), engine/trainer.py (checkpoint keys).
  */
 import { UnsupportedError } from "../../../base/errors.ts";
+import { emitClassify } from "../classify.ts";
 import { emitLayers, type Framework } from "../framework.ts";
 import { type PyDict, PyObject, type PyValue } from "../values.ts";
 import { blockEmitters, modulePaths } from "./blocks.ts";
-import { emitClassify } from "./classify.ts";
+import { levelsOf } from "./classify.ts";
 import { detectTasks, emitDetect } from "./heads.ts";
 
 const modelPath = "ultralytics.nn.tasks.";
@@ -44,7 +45,7 @@ export const ultralytics: Framework = {
       is: ({ className }) => detectClasses.has(className) || classifyClasses.has(className),
       emit: (layer, inputs) =>
         classifyClasses.has(layer.className)
-          ? emitClassify(b, root, layer, inputs)
+          ? { ...emitClassify(b, layer, inputs, "ultralytics-cls"), ...levelsOf(root) }
           : emitDetect(b, layer, inputs, endToEnd),
     });
   },

@@ -64,7 +64,7 @@ export function emitSegment(
 ): Network {
   const count = m.integer("nm", 1);
   const network = emitDetect(b, m, inputs, yamlAnchors, { children: ["m", "proto"], masks: count });
-  const prototypes = b.emit(m.child("proto"), inputs[0]);
+  const prototypes = b.rename(b.emit(m.child("proto"), inputs[0]), "prototypes");
   return { ...network, heads: network.heads.map((head) => ({ ...head, mask: { prototypes, count } })) };
 }
 

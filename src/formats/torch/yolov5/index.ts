@@ -4,11 +4,11 @@
  */
 import { UnsupportedError } from "../../../base/errors.ts";
 import type { NetworkBuilder } from "../builder.ts";
+import { emitClassify } from "../classify.ts";
 import { emitLayers, type Framework, type Network } from "../framework.ts";
 import type { TorchModule } from "../module.ts";
-import { type PyDict, PyObject, type PyValue } from "../values.ts";
+import type { PyDict, PyValue } from "../values.ts";
 import { blockEmitters } from "./blocks.ts";
-import { emitClassify } from "./classify.ts";
 import { emitDetect, emitSegment } from "./detect.ts";
 
 const classes = new Set(
@@ -31,7 +31,7 @@ type EmitHead = (
 const heads: ReadonlyMap<string, EmitHead> = new Map([
   [detectClass, (b, m, inputs, anchors) => emitDetect(b, m, inputs, anchors)],
   ["models.yolo.Segment", emitSegment],
-  ["models.common.Classify", emitClassify],
+  ["models.common.Classify", (b, m, inputs) => emitClassify(b, m, inputs, "yolov5-cls")],
 ]);
 
 export const yolov5: Framework = {
@@ -62,13 +62,8 @@ export function trainingSize(_: TorchModule, checkpoint: PyDict | undefined): Py
 
 /** Height of the CenterCrop that a network that sorts pictures is stored with. */
 function cutSize(root: TorchModule): PyValue | undefined {
-  const attribute = (object: PyValue | undefined, name: string): PyValue | undefined =>
-    object instanceof PyObject && object.state instanceof Map ? object.state.get(name) : undefined;
-  const steps = attribute(root.attribute("transforms"), "transforms");
-  const cut = Array.isArray(steps)
-    ? steps.find((step) => step instanceof PyObject && step.className === "utils.augmentations.CenterCrop")
-    : undefined;
-  return attribute(cut, "h");
+  const steps = root.objects("transforms", "transforms");
+  return steps.find(({ className }) => className === "utils.augmentations.CenterCrop")?.attribute("h");
 }
 
 /** Heads of projects that have taken over the class of the model. */
