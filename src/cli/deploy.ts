@@ -155,25 +155,23 @@ function report(
     printJson(terminal, json);
     return;
   }
-  const rows = data.variants.map((variant) => [
-    variant.name,
-    ...(data.task === "classify"
-      ? [percent(variant.top?.top1), percent(variant.top?.top5)]
-      : [percent(variant.coco?.AP), percent(variant.coco?.AP50)]),
-    variant.fidelity === undefined ? "" : percent(variant.fidelity),
-    ...(["small", "medium", "large"] as const).map((size) =>
-      variant.scoreChange ? change(variant.scoreChange[size].change) : "",
-    ),
-    `${variant.milliseconds.toFixed(1)} ms`,
-    `${(data.variants[0].milliseconds / variant.milliseconds).toFixed(2)}×`,
-    `${(variant.bytes / 2 ** 20).toFixed(2)} MiB`,
+  const isSorting = data.task === "classify";
+  const accuracy = isSorting ? ["top-1", "top-5"] : ["AP", "AP50"];
+  const sizes = isSorting ? (["all"] as const) : (["small", "medium", "large"] as const);
+  const rows = data.variants.map(({ coco, top, fidelity, scoreChange, milliseconds, bytes, name }) => [
+    name,
+    ...(isSorting ? [top?.top1, top?.top5] : [coco?.AP, coco?.AP50]).map(percent),
+    fidelity === undefined ? "" : percent(fidelity),
+    ...sizes.map((size) => (scoreChange ? change(scoreChange[size].change) : "")),
+    `${milliseconds.toFixed(1)} ms`,
+    `${(data.variants[0].milliseconds / milliseconds).toFixed(2)}×`,
+    `${(bytes / 2 ** 20).toFixed(2)} MiB`,
   ]);
-  const accuracy = data.task === "classify" ? ["top-1", "top-5"] : ["AP", "AP50"];
-  const heads = ["", ...accuracy, "fidelity", "small", "medium", "large", "time", "speed", "size"];
-  terminal.out(figures([heads, ...rows]));
+  const scores = isSorting ? ["score"] : sizes;
+  terminal.out(figures([["", ...accuracy, "fidelity", ...scores, "time", "speed", "size"], ...rows]));
   const kept = record.keptFloat.length;
   terminal.err(
-    `${data.measuredOn} ${Object.keys(record.layers).length} layers int8, ${kept} float. small, medium, large: mean score change of objects of that size.\n`,
+    `${data.measuredOn} ${Object.keys(record.layers).length} layers int8, ${kept} float. ${isSorting ? "score: mean change of that of the class." : "small, medium, large: mean score change of objects of that size."}\n`,
   );
   for (const note of data.notes) warn(terminal, note);
   terminal.err(`written to ${out}, report: ${where}\n`);

@@ -56,7 +56,7 @@ const options = {
     "val",
   ),
   limit: option("--limit <n>", "pictures at most", numberIn(1, 1e7, true)),
-  perClass: flag("--per-class", "also the AP of every class"),
+  perClass: flag("--per-class", "also the AP (or top-1) of every class"),
   ...jsonOption,
   ...modelOptions,
   ...engineOptions,
@@ -177,9 +177,9 @@ function describe(result: Evaluation, labels: string[], skipped: number, perClas
   if (skipped) parts.push(`${counted(skipped, "picture")} skipped`);
   const blocks = [`${parts.join(", ")}\n`];
   if (objects !== undefined) blocks.push(...accuracyTables(models, labels));
-  if (models.length > 1) blocks.push(fidelityTable(models, labels));
+  if (models.length > 1) blocks.push(fidelityTable(result, labels));
   blocks.push(timeTable(models, labels));
-  if (perClass && models[0].coco) blocks.push(classTable(result, labels));
+  if (perClass && objects !== undefined) blocks.push(classTable(result, labels));
   return blocks.join("\n");
 }
 
@@ -213,25 +213,17 @@ function accuracyTables(models: readonly ModelEvaluation[], labels: string[]): s
   return boxes ? [...tables, cocoTable("box", (model) => model.boxes)] : tables;
 }
 
-function fidelityTable(models: readonly ModelEvaluation[], labels: string[]): string {
+function fidelityTable({ task, models }: Evaluation, labels: string[]): string {
+  const sizes = task === "classify" ? [] : (["small", "medium", "large"] as const);
+  const objects = task === "classify" ? ["pictures", "other class"] : ["objects", "lost"];
   return figures([
-    [
-      ...["against the first", "change, 95 %", "fidelity", "objects", "lost"],
-      ...["score change", "small", "medium", "large"],
-    ],
-    ...models.flatMap(({ fidelity: f, apChange }, i) =>
-      f
-        ? [
-            [
-              labels[i],
-              interval(apChange),
-              percent(f.fidelity),
-              String(f.objects),
-              String(f.all.missing),
-            ].concat([f.all, f.small, f.medium, f.large].map((each) => change(each.change))),
-          ]
-        : [],
-    ),
+    ["against the first", "change, 95 %", "fidelity", ...objects, "score change", ...sizes],
+    ...models.flatMap(({ fidelity: f, apChange }, i) => {
+      if (!f) return [];
+      const scores = (["all", ...sizes] as const).map((size) => change(f[size].change));
+      const counts = [f.objects, f.all.missing].map(String);
+      return [[labels[i], interval(apChange), percent(f.fidelity), ...counts, ...scores]];
+    }),
   ]);
 }
 
@@ -246,19 +238,30 @@ function timeTable(models: readonly ModelEvaluation[], labels: string[]): string
 }
 
 function classTable({ models, labels: classes }: Evaluation, labels: string[]): string {
-  const [first] = models;
-  const rows = (first.coco?.perClass ?? [])
-    .filter(({ objects }) => objects > 0)
-    .map(({ category, objects }) => [
-      classes[category],
-      String(objects),
-      ...models.flatMap(({ coco }) => {
-        const found = coco?.perClass.find((each) => each.category === category);
-        return [percent(found?.AP), percent(found?.AP50)];
+  const isSorting = models[0].top !== undefined;
+  const figuresOf = ({ coco, top }: ModelEvaluation) =>
+    top
+      ? top.perClass.map(({ category, pictures, top1, top5 }) => ({
+          category,
+          count: pictures,
+          two: [top1, top5],
+        }))
+      : (coco?.perClass ?? []).map(({ category, objects, AP, AP50 }) => ({
+          ...{ category, count: objects, two: [AP, AP50] },
+        }));
+  const all = models.map(figuresOf);
+  const rows = all[0]
+    .filter(({ count }) => count > 0)
+    .map(({ category, count }) => [
+      ...[classes[category], String(count)],
+      ...all.flatMap((each) => {
+        const found = each.find((row) => row.category === category)?.two ?? [undefined, undefined];
+        return found.map(percent);
       }),
     ]);
-  const heads = labels.flatMap((label) => [`${labels.length > 1 ? `${label} ` : ""}AP`, "AP50"]);
-  return figures([["class", "objects", ...heads], ...rows]);
+  const names = isSorting ? ["top-1", "top-5"] : ["AP", "AP50"];
+  const heads = labels.flatMap((label) => [`${labels.length > 1 ? `${label} ` : ""}${names[0]}`, names[1]]);
+  return figures([["class", isSorting ? "pictures" : "objects", ...heads], ...rows]);
 }
 
 function toJson(result: Evaluation, files: readonly string[], skipped: readonly string[]): unknown {
@@ -275,6 +278,7 @@ function toJson(result: Evaluation, files: readonly string[], skipped: readonly 
       coco: model.coco && named(model.coco),
       boxes: model.boxes && named(model.boxes),
       dota: model.dota && named(model.dota),
+      top: model.top && named(model.top),
       // The list of all pairs is long; the report plots it.
       fidelity: fidelity && { ...fidelity, pairs: undefined },
     })),

@@ -149,11 +149,16 @@ export function maskIou(found: Mask, truth: Mask, isCrowd = false): number {
       `maskIou: masks of ${found.size.toReversed().join("x")} and ${truth.size.toReversed().join("x")} pixels, expected one size`,
     );
   }
-  const shared = sharedPixels(found.counts, truth.counts);
+  const isApart = endOf(found) <= truth.counts[0] || endOf(truth) <= found.counts[0];
+  const shared = isApart ? 0 : sharedPixels(found.counts, truth.counts);
   if (shared === 0) return 0;
   const area = maskArea(found);
   return shared / (isCrowd ? area : area + maskArea(truth) - shared);
 }
+
+/** The pixel behind the last one inside. */
+const endOf = ({ size: [height, width], counts }: Mask): number =>
+  height * width - (counts.length % 2 ? counts[counts.length - 1] : 0);
 
 function sharedPixels(a: readonly number[], b: readonly number[]): number {
   let shared = 0;

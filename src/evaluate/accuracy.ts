@@ -10,6 +10,8 @@ import { type Measure, probSimilarity, similarityOf } from "./similarity.ts";
 export interface TopResult {
   top1: number;
   top5: number;
+  /** Every class that pictures are labelled with, ascending. */
+  perClass: { category: number; pictures: number; top1: number; top5: number }[];
 }
 
 /** Against the ground truth, fractions 0..1. */

@@ -10,25 +10,32 @@ const bestFirst = (rows: readonly DetectionRow[]): DetectionRow[] =>
 
 /** Collects pictures of one model: each with the one class that it is labelled with, and the scores of all classes. */
 export class ClassAccuracy {
-  /** Place of the right class of each picture, 0 the first. */
-  private readonly ranks: number[] = [];
+  /** The right class of each picture, and its place, 0 the first. */
+  private readonly pictures: { readonly category: number; readonly rank: number }[] = [];
 
   /** Adds a picture; of equal scores those first that come first. Nothing without a label. */
   add(_image: ImageId, [truth]: readonly GroundTruth[], found: readonly DetectionRow[]): void {
     if (!truth) return;
     const rank = bestFirst(found).findIndex(({ category }) => category === truth.category);
-    this.ranks.push(rank < 0 ? Number.POSITIVE_INFINITY : rank);
+    this.pictures.push({ category: truth.category, rank: rank < 0 ? Number.POSITIVE_INFINITY : rank });
   }
 
   result(): Accuracy {
-    const within = (places: number) =>
-      this.ranks.length ? this.ranks.filter((rank) => rank < places).length / this.ranks.length : -1;
-    return { top: { top1: within(1), top5: within(5) } };
+    const share = (places: number, of = this.pictures) =>
+      of.length ? of.filter(({ rank }) => rank < places).length / of.length : -1;
+    const categories = [...new Set(this.pictures.map(({ category }) => category))].sort((a, b) => a - b);
+    const perClass = categories.map((category) => {
+      const of = this.pictures.filter((picture) => picture.category === category);
+      return { category, pictures: of.length, top1: share(1, of), top5: share(5, of) };
+    });
+    return { top: { top1: share(1), top5: share(5), perClass } };
   }
 
   /** Top-1 less that of another model, on the same pictures. */
   changeFrom(first: this): Change | undefined {
-    const differences = this.ranks.map((rank, i) => Number(rank === 0) - Number(first.ranks[i] === 0));
+    const differences = this.pictures.map(
+      ({ rank }, i) => Number(rank === 0) - Number(first.pictures[i].rank === 0),
+    );
     const count = differences.length;
     if (count < 2) return undefined;
     const mean = (times: Float64Array) =>

@@ -73,6 +73,8 @@ export function fidelity(
   return tally.result();
 }
 
+/** So much less alike is as good. */
+const hardlyLess = 0.05;
 /** Score from which a key point of the reference counts, if any of the object has it. */
 const leastPointScore = 0.5;
 
@@ -111,18 +113,16 @@ export class FidelityTally {
   }
 
   /**
-   * The score of each object's most alike candidate of the same class, if they are at least `matchIou` alike; the better scored of equals.
-   * Objects choose independently: two may choose the same box.
+   * The score of each object's most alike candidate of the same class, if they are at least `matchIou` alike; of those that are hardly less
+   * alike the best scored, since a weak double may have the same mask. Objects choose independently: two may choose the same box.
    */
   private match({ truth, found, cell }: PictureCell, best: Map<GroundTruth, number>): void {
     for (const [g, object] of truth.entries()) {
-      let greatest = this.options.matchIou;
-      for (const [d, { score }] of found.entries()) {
-        const overlap = cell.overlaps[d * truth.length + g];
-        if (overlap < greatest || (overlap === greatest && best.has(object))) continue;
-        greatest = overlap;
-        best.set(object, score);
-      }
+      const overlap = (d: number): number => cell.overlaps[d * truth.length + g];
+      const greatest = found.reduce((most, _, d) => Math.max(most, overlap(d)), 0);
+      const least = Math.max(this.options.matchIou, greatest - hardlyLess);
+      const chosen = found.findIndex((_, d) => overlap(d) >= least);
+      if (chosen >= 0) best.set(object, found[chosen].score);
     }
   }
 

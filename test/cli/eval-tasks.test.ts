@@ -139,13 +139,16 @@ describe("classify", () => {
     expect(result).toMatchObject({ task: "classify", images: 3, objects: 3 });
     expect(result.models[0]).toMatchObject({ top: { top1: 1, top5: 1 } });
     expect(result.models[0].coco).toBeUndefined();
+    expect(result.models[0].top.perClass[0]).toMatchObject({ label: expect.any(String), top1: 1 });
     expect(result.models[1].fidelity).toMatchObject({
       fidelity: 1,
       objects: 3,
       all: { change: 0, matched: 3 },
     });
-    const { out } = await evaluated(models.classify, data);
+    const { out } = await evaluated(models.classify, data, fixture(models.classify), "--per-class");
+    expect(out).toMatch(/^class +pictures .*top-1 +top-5/m);
     expect(out).toMatch(/^classes +top-1 +top-5\n.* 100\.0 +100\.0$/m);
+    expect(out).toMatch(/pictures +other class +score change$/m);
   });
 
   test("a model of another task cannot be compared with it", async () => {

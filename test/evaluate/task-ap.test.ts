@@ -145,6 +145,9 @@ test("fidelity by each measure: a model is faithful to itself, and less so where
     expect(other.large).toEqual({ change: -0.25, matched: 2, missing: 0 });
     expect(fidelity(first, [row(1, 90, 0.4)], { measure }).all.missing).toBe(2);
   }
+  // A weak double is not taken for the object, though it may be the more alike.
+  const double = [row(1, 1, 0.7), row(1, 0, 0.1)];
+  expect(fidelity(first.slice(0, 1), double, { measure: "mask" }).pairs[0].candidate).toBe(0.7);
   // Of the key points, those that the first model is not sure of say nothing.
   const unsure = row(1, 0, 0.8);
   unsure.points = unsure.points!.map((p, i) => (i < 2 ? { ...p, x: 999 } : p));
