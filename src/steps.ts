@@ -27,6 +27,7 @@ export { postprocess } from "./detect/detect.ts";
 export { scaledDetection } from "./detect/detection.ts";
 export { classColor } from "./detect/draw.ts";
 export { toTensor } from "./detect/letterbox.ts";
+export { maskArea, maskBounds, maskIou, maskOutlines, maskToBitmap } from "./detect/mask.ts";
 export { cornersOf } from "./detect/rotated.ts";
 export {
   type CocoRow,

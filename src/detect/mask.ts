@@ -98,6 +98,7 @@ export function maskFromBitmap(
 
 /** The pixels as `[height, width]`, rows from the top, 1 inside and 0 outside. */
 export function maskToBitmap(mask: Mask): Uint8Array {
+  expectKind("maskToBitmap: mask", mask, "a mask ({ size, counts })");
   const [height, width] = mask.size;
   return bitmapOf(mask, { x: 0, y: 0, width, height });
 }
@@ -117,7 +118,9 @@ function bitmapOf(mask: Mask, bounds: Bounds): Uint8Array {
 }
 
 /** Number of pixels inside. */
-export function maskArea({ counts }: Mask): number {
+export function maskArea(mask: Mask): number {
+  expectKind("maskArea: mask", mask, "a mask ({ size, counts })");
+  const { counts } = mask;
   let area = 0;
   for (let i = 1; i < counts.length; i += 2) area += counts[i];
   return area;
@@ -125,6 +128,7 @@ export function maskArea({ counts }: Mask): number {
 
 /** The least rectangle of pixels that holds the mask; all 0 where nothing is inside. */
 export function maskBounds(mask: Mask): Bounds {
+  expectKind("maskBounds: mask", mask, "a mask ({ size, counts })");
   const [height] = mask.size;
   let [left, top, right, bottom] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, -1, -1];
   for (const [start, length] of insideRuns(mask)) {
@@ -144,6 +148,8 @@ export function maskBounds(mask: Mask): Bounds {
  * not meet. Throws UsageError for masks of different sizes.
  */
 export function maskIou(found: Mask, truth: Mask, isCrowd = false): number {
+  expectKind("maskIou: found", found, "a mask ({ size, counts })");
+  expectKind("maskIou: truth", truth, "a mask ({ size, counts })");
   if (found.size[0] !== truth.size[0] || found.size[1] !== truth.size[1]) {
     throw new UsageError(
       `maskIou: masks of ${found.size.toReversed().join("x")} and ${truth.size.toReversed().join("x")} pixels, expected one size`,
@@ -369,6 +375,7 @@ function addCrossings(
  * Pixels that touch at a corner are in one outline. All of them as one list of crossings (even-odd) are the mask again.
  */
 export function maskOutlines(mask: Mask): number[][] {
+  expectKind("maskOutlines: mask", mask, "a mask ({ size, counts })");
   const { x: left, y: top, width, height } = maskBounds(mask);
   const bitmap = bitmapOf(mask, { x: left, y: top, width, height });
   const isSet = (x: number, y: number) =>
