@@ -10,7 +10,15 @@ import {
   type Transform,
   UsageError,
 } from "../src/index.ts";
-import { blobsOf, classColor, type FamilyName, type Model, postprocess, toTensor } from "../src/steps.ts";
+import {
+  blobsOf,
+  classColor,
+  type FamilyName,
+  type Model,
+  postprocess,
+  taskOf,
+  toTensor,
+} from "../src/steps.ts";
 import { encode, pixelsOf } from "./pixels.ts";
 import type { DetectReply, DetectRequest, LoadProgress, Machine, ModelFacts, Precision } from "./protocol.ts";
 
@@ -56,7 +64,7 @@ export class Detector {
     }
     this.unload(id); // it may be there with another pre-processing
     this.models.set(id, model);
-    const { name, input, labels, quantization } = model.manifest;
+    const { name, input, heads, labels, quantization } = model.manifest;
     const { blob, channels, width, height, stride } = input;
     const { storage, weightBytes } = summarize(model.graph, { [blob]: [channels, height, width] });
     const precision: Precision = quantization || storage.i8 ? "int8" : "fp32";
@@ -65,6 +73,7 @@ export class Detector {
     return {
       ...{ id, name, precision, half, width, height, stride },
       classes: labels.length,
+      task: taskOf(heads),
       bytes: weightBytes,
       letterbox: input.resize === "letterbox",
       assumptions: model.assumptions,
@@ -122,7 +131,9 @@ export class Detector {
     }
     const { outputs, transform } = this.looked as Looked;
     const before = performance.now();
-    this.boxes = postprocess(outputs, model.manifest, transform, { confidence, iou });
+    // Of classes of the picture the best few are shown, whatever their scores.
+    const limits = taskOf(model.manifest.heads) === "classify" ? {} : { confidence, iou };
+    this.boxes = postprocess(outputs, model.manifest, transform, limits);
     ms.post = performance.now() - before;
     const boxes = this.boxes.map((box) => ({ ...box, color: `rgb(${classColor(box.classId).join(" ")})` }));
     return { boxes, width: this.frame.width, height: this.frame.height, ms, reused };

@@ -1,5 +1,5 @@
 /** What the page and its worker say to each other: one request, one reply, and progress in between. */
-import type { Detection, Method } from "../src/index.ts";
+import type { Detection, Method, Task } from "../src/index.ts";
 import type { FamilyName } from "../src/steps.ts";
 
 /** What the convolutions compute in. */
@@ -19,6 +19,7 @@ export interface ModelFacts {
   height: number;
   stride: number;
   classes: number;
+  task: Task;
   /** Bytes of weights. */
   bytes: number;
   /** Pictures keep their aspect, with a border. */

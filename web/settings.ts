@@ -77,6 +77,9 @@ export class Settings {
     families.value = family ?? "";
     families.disabled = facts === undefined;
     byId("rectangle", HTMLInputElement).disabled = facts?.letterbox === false;
+    for (const slider of ["confidence", "iou"]) {
+      byId(slider, HTMLInputElement).disabled = facts?.task === "classify";
+    }
   }
 
   /** The sizes that a model can run at, its own among them. */

@@ -2,7 +2,7 @@
 
 /** `1 picture`, `2 pictures`, `3 boxes`. */
 export const counted = (count: number, noun: string): string =>
-  `${count} ${noun}${count === 1 ? "" : noun.endsWith("x") ? "es" : "s"}`;
+  `${count} ${noun}${count === 1 ? "" : /[xs]$/.test(noun) ? "es" : "s"}`;
 
 /** The most characters of a file's or caller's own text that a message repeats. */
 const longestQuote = 200;

@@ -35,23 +35,26 @@ function axisOf(start: number, count: number, scale: number, low: number, high: 
   return { first, length, before: before.map((v) => v - first), behind: behind.map((v) => v - first), share };
 }
 
-/** Gives `put` what `values` `[rows.length, columns.length]` are at the places of both axes, row by row. */
-function resample(
+/** Writes into `line`, from `at` on, what `values` `[rows.length, columns.length]` are at the places of row `y` of both axes. */
+function resampleRow(
   values: Float64Array,
   columns: Axis,
   rows: Axis,
-  put: (place: number, value: number) => void,
+  y: number,
+  line: Float64Array,
+  at: number,
 ): void {
-  const [width, height] = [columns.share.length, rows.share.length];
-  for (let y = 0, place = 0; y < height; y++) {
-    const [top, bottom] = [rows.before[y] * columns.length, rows.behind[y] * columns.length];
-    const down = rows.share[y];
-    for (let x = 0; x < width; x++, place++) {
-      const [left, right, across] = [columns.before[x], columns.behind[x], columns.share[x]];
-      const upper = values[top + left] * (1 - across) + values[top + right] * across;
-      const lower = values[bottom + left] * (1 - across) + values[bottom + right] * across;
-      put(place, upper * (1 - down) + lower * down);
-    }
+  const { before, behind, share } = columns;
+  const top = rows.before[y] * columns.length;
+  const bottom = rows.behind[y] * columns.length;
+  const down = rows.share[y];
+  for (let x = 0; x < share.length; x++) {
+    const left = before[x];
+    const right = behind[x];
+    const across = share[x];
+    const upper = values[top + left] * (1 - across) + values[top + right] * across;
+    const lower = values[bottom + left] * (1 - across) + values[bottom + right] * across;
+    line[at + x] = upper * (1 - down) + lower * down;
   }
 }
 
@@ -63,10 +66,12 @@ function sums(
 ): Float64Array {
   const [, height, width] = prototypes.shape;
   const out = new Float64Array(columns.length * rows.length);
-  for (const [k, coefficient] of coefficients.entries()) {
+  const { data } = prototypes;
+  for (let k = 0; k < coefficients.length; k++) {
+    const coefficient = coefficients[k];
     for (let y = 0, o = 0; y < rows.length; y++) {
       let at = (k * height + rows.first + y) * width + columns.first;
-      for (let x = 0; x < columns.length; x++) out[o++] += coefficient * prototypes.data[at++];
+      for (let x = 0; x < columns.length; x++) out[o++] += coefficient * Number(data[at++]);
     }
   }
   if (probabilities) for (let i = 0; i < out.length; i++) out[i] = sigmoid(out[i]) - 0.5;
@@ -100,12 +105,15 @@ export function maskAt(mask: CandidateMask, box: Box, transform: Transform): Mas
     const fine = axisOf(start, count, length / source, low, Math.min(low + length, cells * factor));
     return { fine, coarse: axisOf(fine.first, fine.length, 1 / factor, 0, cells) };
   });
+  const coarse = sums(mask, across.coarse, down.coarse);
   const grid = new Float64Array(across.fine.length * down.fine.length);
-  resample(sums(mask, across.coarse, down.coarse), across.coarse, down.coarse, (place, value) => {
-    grid[place] = value;
-  });
-  resample(grid, across.fine, down.fine, (place, value) => {
-    if (value > 0) bitmap[place] = 1;
-  });
+  for (let row = 0; row < down.fine.length; row++) {
+    resampleRow(coarse, across.coarse, down.coarse, row, grid, row * across.fine.length);
+  }
+  const line = new Float64Array(part.width);
+  for (let row = 0, at = 0; row < part.height; row++) {
+    resampleRow(grid, across.fine, down.fine, row, line, 0);
+    for (let column = 0; column < part.width; column++, at++) if (line[column] > 0) bitmap[at] = 1;
+  }
   return maskFromBitmap(bitmap, size, part);
 }

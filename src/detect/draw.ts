@@ -66,11 +66,14 @@ export function drawDetections(
 /** Points as dots, and the lines between them where it is known which belong together. */
 function drawPose(canvas: Picture, points: readonly Point[], radius: number, color: Color): void {
   const isSeen = ({ score = 1 }: Point): boolean => score >= leastShown;
-  for (const [from, to] of limbsOf(points.length)) {
+  const limbs = limbsOf(points.length);
+  for (const [from, to] of limbs) {
     const [a, b] = [points[from], points[to]];
     if (isSeen(a) && isSeen(b)) strokeLine(canvas, [a.x, a.y], [b.x, b.y], radius, color);
   }
-  for (const point of points) if (isSeen(point)) fillDot(canvas, point.x, point.y, radius, color);
+  // To be seen on lines.
+  const dot = limbs.length ? 1.75 * radius : radius;
+  for (const point of points) if (isSeen(point)) fillDot(canvas, point.x, point.y, dot, color);
 }
 
 function toRgba(picture: Picture): Picture & { data: Uint8ClampedArray<ArrayBuffer>; channels: 4 } {

@@ -1,6 +1,8 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import { UsageError } from "../../src/base/errors.ts";
 import type { DetectedObject, Detection } from "../../src/detect/detection.ts";
-import { coco91, cocoRows, distinctNames, imageId, yoloText } from "../../src/detect/save.ts";
+import { maskFromBitmap, maskToString } from "../../src/detect/mask.ts";
+import { coco91, cocoRows, distinctNames, dotaTexts, imageId, yoloText } from "../../src/detect/save.ts";
 import { parseYoloLabels } from "../../src/evaluate/yolo-labels.ts";
 
 const detections: DetectedObject[] = [
@@ -36,6 +38,39 @@ test("points", () => {
   expect(cocoRows([plain, seen, { ...face, task: "detect" }], 1).map((row) => row.keypoints)).toEqual([
     ...[[12.346, -2, 1], [20, 30, 0.75], undefined],
   ]);
+});
+
+describe("of other tasks", () => {
+  const base = { label: "a cat", classId: 3, score: 0.5, box: { x: 2, y: 0, width: 2, height: 4 } };
+  const bits = Uint8Array.from(
+    { length: 80 },
+    (_, i) => Number(i % 10 === 2 || i % 10 === 3) * Number(i < 40),
+  );
+  const mask = maskFromBitmap(bits, { width: 10, height: 8 });
+  const segment: Detection = { task: "segment", ...base, mask };
+  const rotated = { x: 5, y: 4, width: 4, height: 2, angle: 0 };
+  const obb: Detection = { task: "obb", ...base, rotated };
+  const classify: Detection = { task: "classify", label: "a\ncat", classId: 3, score: 0.123456789 };
+
+  test("YOLO lines", () => {
+    expect(yoloText([segment], 10, 8)).toBe("3 0.4 0 0.4 0.5 0.2 0.5 0.2 0 0.5\n");
+    expect(yoloText([obb], 10, 8)).toBe("3 0.3 0.375 0.7 0.375 0.7 0.625 0.3 0.625 0.5\n");
+    expect(yoloText([classify], 10, 8)).toBe("0.123457 a cat\n");
+  });
+  test("COCO rows", () => {
+    const [row] = cocoRows([segment], 1);
+    expect(row.segmentation).toEqual({ size: [8, 10], counts: maskToString(mask) });
+    expect(cocoRows([obb], 1)[0].segmentation).toEqual([[3, 3, 7, 3, 7, 5, 3, 5]]);
+    expect(() => cocoRows([classify], 1)).toThrow(UsageError);
+  });
+  test("DOTA's texts, one a class", () => {
+    const texts = dotaTexts([{ name: "P 1", detections: [obb] }], ["plane", "a cat"]);
+    expect([...texts]).toEqual([
+      ["plane", ""],
+      ["a cat", "P_1 0.50000 3.00 3.00 7.00 3.00 7.00 5.00 3.00 5.00\n"],
+    ]);
+    expect(() => dotaTexts([{ name: 1, detections: [segment] }], [])).toThrow('of the task "segment"');
+  });
 });
 
 test("COCO rows", () => {
