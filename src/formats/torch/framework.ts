@@ -21,7 +21,7 @@ export interface Framework {
 export interface TorchOptions {
   /**
    * Of models that have been trained both ways, as YOLOv10 and 26: the branches that give one box an object, so that none are dropped
-   * for overlapping; default false, those that give many. Throws UnsupportedError where the model has none.
+   * for overlapping; default false, those that give many. Throws UsageError where the model has none.
    */
   endToEnd?: boolean;
 }

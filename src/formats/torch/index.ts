@@ -4,7 +4,7 @@
  * becomes is said by the framework that it is of: `frameworks.ts`.
  * Source: ultralytics/yolov5 v7.0 train.py (checkpoint keys), models/experimental.py (`attempt_load`), models/yolo.py.
  */
-import { FormatError, inContext, UnsupportedError } from "../../base/errors.ts";
+import { FormatError, inContext, UnsupportedError, UsageError } from "../../base/errors.ts";
 import type { FamilyName } from "../../heads/families.ts";
 import { headProblem } from "../../heads/index.ts";
 import type { Head } from "../../heads/manifest.ts";
@@ -68,7 +68,8 @@ const maxWrappers = 8;
 
 /**
  * Reads a checkpoint. Throws FormatError for bytes that are not one or contradict themselves, UnsupportedError for what
- * is recognised but not convertible (TorchScript, weights without structure, unknown classes, names not allowed).
+ * is recognised but not convertible (TorchScript, weights without structure, unknown classes, names not allowed), UsageError for
+ * options that it cannot follow.
  */
 export function readTorch(bytes: Uint8Array, fileName: string, options: TorchOptions = {}): TorchModel {
   const archive = new TorchArchive(bytes, fileName);
@@ -86,7 +87,7 @@ function buildModel(archive: TorchArchive, options: TorchOptions): TorchModel {
   graph.add({ type: "Input", name: torchInputBlob, outputs: [torchInputBlob] });
   const network = framework?.emit(builder, root, options) ?? emitPlain(builder, root);
   if (options.endToEnd && !network.heads.some((head) => "oneToOne" in head && head.oneToOne)) {
-    throw new UnsupportedError(
+    throw new UsageError(
       "end2end was asked for, but the model has no branches that give one box an object, as YOLOv10 and 26 do: leave it out",
     );
   }

@@ -280,6 +280,27 @@ describe("one clear error each", () => {
   });
 });
 
+it("modules by the names that they had before 8.0.90, without what later versions have added", () => {
+  const old = read("v8n", (root) => {
+    const seen = new Set<PyValue>();
+    const rename = (value: PyValue): PyValue => {
+      if (seen.has(value)) return value;
+      if (value instanceof PyObject) {
+        seen.add(value);
+        value.state = rename(value.state);
+        const copy = as(value.className.replace(/^(ultralytics\.nn\.modules)\.\w+\./, "$1."), value);
+        if (copy.className.endsWith(".SPPF"))
+          for (const name of ["n", "add"]) (copy.state as PyDict).delete(name);
+        return copy;
+      }
+      if (value instanceof Map) for (const [key, each] of value) value.set(key, rename(each));
+      return value;
+    };
+    return rename(root);
+  });
+  expect(old).toEqual(readTorch(data("v8n"), "v8n.pt"));
+});
+
 it("options that a model keeps while it is being trained do no harm", () => {
   const options = new PyObject("argparse.Namespace", null);
   options.state = new Map<PyValue, PyValue>([["imgsz", 224]]);
