@@ -42,6 +42,7 @@ export interface QuantizationAccuracy {
   [note: string]: unknown;
   /** Pictures that it was measured on. */
   images: number;
+  /** By what the task is measured by; of models that sort pictures, top-1. */
   ap?: number;
   apFloat?: number;
   fidelity?: number;
