@@ -7,7 +7,8 @@ const picture = await readPicture(file);
 
 const detections = await model.detect(picture, { confidence: 0.4 });
 for (const { label, score, box } of detections) {
-  console.log(label, score.toFixed(3), ...[box.x, box.y, box.width, box.height].map(Math.round));
+  // Classes of whole pictures have no box; masks, key points and turned boxes are told by `task`.
+  console.log(label, score.toFixed(3), ...(box ? [box.x, box.y, box.width, box.height].map(Math.round) : []));
 }
 
 if (drawn) await writePicture(drawn, drawDetections(picture, detections));

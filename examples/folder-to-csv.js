@@ -1,7 +1,7 @@
 /** A folder of pictures to a CSV file, a line a box: node examples/folder-to-csv.js MODEL FOLDER CSV */
 import { createWriteStream } from "node:fs";
 import { finished } from "node:stream/promises";
-import { listPictures, load, readPicture } from "ncnnkit/node";
+import { isObject, listPictures, load, readPicture } from "ncnnkit/node";
 
 const [source, folder, csv] = process.argv.slice(2);
 const model = await load(source, { threads: 2 });
@@ -12,7 +12,8 @@ out.write("picture,label,score,x,y,width,height\n");
 const quoted = (text) => `"${text.replaceAll('"', '""')}"`;
 
 for (const [i, file] of pictures.entries()) {
-  for (const { label, score, box } of await model.detect(await readPicture(file))) {
+  const found = await model.detect(await readPicture(file));
+  for (const { label, score, box } of found.filter(isObject)) {
     const numbers = [score.toFixed(4), ...[box.x, box.y, box.width, box.height].map((n) => n.toFixed(1))];
     out.write(`${[quoted(file), quoted(label), ...numbers].join(",")}\n`);
   }

@@ -33,7 +33,8 @@ key points and corners are drawn, and are in --json and --save.
 Examples:
   ncnnkit detect yolov5ss.pt photo.jpg --out out/
   ncnnkit detect out/yolov5ss.json photos/ --json > boxes.json
-  ncnnkit detect yolov5ss.param "photos/**/*.png" --classes person,car --out out/ --save txt`;
+  ncnnkit detect yolov5ss.param "photos/**/*.png" --classes person,car --out out/ --save txt
+  ncnnkit detect yolo11n-seg.pt photo.jpg --out out/ --save coco`;
 
 function parseClasses(text: string): (string | number)[] {
   return text.split(",").map((name) => (/^\d+$/.test(name.trim()) ? Number(name) : name.trim()));

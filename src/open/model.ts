@@ -64,11 +64,12 @@ export class Model {
   }
 
   /**
-   * Objects in a picture (`ImageData`, or 8-bit RGB/RGBA pixels), best first; boxes in pixels of the picture.
+   * What is in a picture (`ImageData`, or 8-bit RGB/RGBA pixels), best first; boxes, masks and points in pixels of the picture. `task` tells
+   * what there is of each: boxes, masks, key points, turned boxes, or classes of the whole picture.
    *
    * ```ts
    * await model.detect(picture, { confidence: 0.5 });
-   * // [{ label: "tv", classId: 62, score: 0.8818, box: { x: 0.54, y: 163.7, width: 158.04, height: 103.05 } }, …]
+   * // [{ task: "detect", label: "tv", classId: 62, score: 0.8818, box: { x: 0.54, y: 163.7, width: 158.04, height: 103.05 } }, …]
    * ```
    * Throws UnsupportedError when the model is no detector, UsageError for a wrong option, InputError for a broken picture.
    */
