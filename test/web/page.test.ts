@@ -147,6 +147,18 @@ describeDataIf(canRun, "the page", () => {
     await page.context().close();
   });
 
+  test("a checkpoint of ultralytics, read in the page", async () => {
+    const file = path.resolve(import.meta.dirname, "../formats/torch/data/ultralytics/26n.pt");
+    const page = await site.open(`plain/?size=${size}`);
+    await choose(page, "#add-model", [file]);
+    await modelLoaded(page, 1);
+    await openBoxes(page);
+    const picture = await asPng(pictures[0]);
+    await choose(page, "#use-picture", [picture]);
+    expectSame((await nextBoxes(page)).boxes, await commandLineBoxes(file, picture));
+    await page.context().close();
+  });
+
   test("dropped files, a model by address, and the same boxes with one thread and with two", async () => {
     const address = encodeURIComponent(site.url("data/golden/off-kl-320.param"));
     const page = await site.open(`isolated/?size=${size}&threads=2&model=${address}`);
