@@ -1,5 +1,7 @@
 /** What matters in a detector's outputs when its int8 form is corrected. */
 import { expectKind } from "../base/arguments.ts";
+import { rotatedAt } from "../detect/nms.ts";
+import { cornersOf } from "../detect/rotated.ts";
 import { Candidates } from "../heads/candidates.ts";
 import { blobsOf, decodeHead, importanceOf } from "../heads/index.ts";
 import { leastScore } from "../heads/kind.ts";
@@ -31,6 +33,13 @@ export function detectionFocus(manifest: Manifest): Focus | undefined {
       const options = { confidence: leastScore, multiLabel: false, width, height };
       for (const head of heads) decodeHead(head, outputs, labels.length, options, found);
       const regions = found.boxes.slice(0, found.length * 4);
+      // Of turned boxes what is about them.
+      for (let i = 0; i < found.length; i++) {
+        if (found.parts[i]?.angle === undefined) continue;
+        const corners = cornersOf(rotatedAt(found, i));
+        const [xs, ys] = [0, 1].map((axis) => corners.filter((_, k) => k % 2 === axis));
+        regions.set([Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)], 4 * i);
+      }
       return regions.map((value, i) => value / (i % 2 ? height : width));
     },
   };

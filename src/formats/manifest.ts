@@ -98,6 +98,9 @@ const quantizationSchema = z.looseObject({
   ),
 });
 
+/** Fields of heads that tell a task. */
+const taskParts = new Set(["mask", "points", "angle"]);
+
 const schema = z
   .strictObject({
     version: z.literal(1),
@@ -135,6 +138,18 @@ const schema = z
         message: `"${heads[0].kind}", as of the first: heads of a model are of one kind`,
       });
     }
+    heads.forEach((head, i) => {
+      const parts = Object.entries(head).flatMap(([name, value]) =>
+        value && taskParts.has(name) ? [name] : [],
+      );
+      if (parts.length < 2) return;
+      context.issues.push({
+        code: "custom",
+        input: parts,
+        path: ["heads", i],
+        message: "one of them: a model has one task",
+      });
+    });
     const task = taskOf(heads);
     const odd = heads.findIndex((head) => taskOf([head]) !== task);
     if (odd >= 0) {

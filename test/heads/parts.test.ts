@@ -195,6 +195,12 @@ test("heads of several parts, and of several tasks", () => {
   expect(() => printManifest(manifestOf(heads.segment, base))).toThrow(/heads\[1\]: .*task is "segment"/);
 });
 
+test("a head of two tasks", () => {
+  const both = manifestOf({ ...heads.segment, angle: heads.obb.angle });
+  expect(() => printManifest(both)).toThrow('heads[0]: found {"kind":"distances"');
+  expect(() => printManifest(both)).toThrow("expected one of them: a model has one task");
+});
+
 test("blobs of other shapes", () => {
   const shapeOf = (blob: string): readonly number[] => outputs[blob as keyof typeof outputs].shape;
   const problem = (head: Head): string | undefined => headProblem(head, shapeOf, { width, height, classes });
