@@ -69,6 +69,8 @@ export { registryEntry, requireEntry } from "./open/registry.ts";
 export {
   type BlobObservation,
   type Corrections,
+  type Effort,
+  efforts,
   mergeObservations,
   methods,
   type Observations,

@@ -33,7 +33,7 @@ import {
 import { command, list, type OptionsOf, option, required } from "./command.ts";
 import { keepOthers, writeInto } from "./files.ts";
 import { modelOptions, openNamed, warnAssumptions } from "./names.ts";
-import { jsonOption, methodOption, numberIn, threadsOption } from "./options.ts";
+import { effortOption, jsonOption, methodOption, numberIn, threadsOption } from "./options.ts";
 import { startProgress } from "./progress.ts";
 import { printJson, type Terminal, table, warn } from "./terminal.ts";
 
@@ -62,6 +62,7 @@ const options = {
   ),
   out: required("-o, --out <file>", "table to write, or with --shard the partial result"),
   ...methodOption,
+  ...effortOption,
   percentile: option(
     "--percentile <p>",
     "share of values to keep, for --method percentile",
@@ -131,18 +132,18 @@ async function run([file]: [string], options: Options, terminal: Terminal): Prom
     }
     if (!source && options.method === "eq")
       throw new UsageError("--method eq needs the pictures too: give --images");
-    const { method, percentile, threads } = options;
+    const { method, effort, percentile, threads } = options;
     const result = await calibrateModel(graph, source, {
       importance: detectionImportance(manifest),
       focus: detectionFocus(manifest),
-      ...{ method, percentile, threads, observations },
+      ...{ method, effort, percentile, threads, observations },
       onProgress: step,
     });
     const float = { graph, manifest };
     let checked = result;
     if (entries && result.corrections.size) {
-      const items = readEntries(guardEntries(entries), told.skip, told.warn);
-      const { calibration, isDestroyed } = await checkCalibration(result, float, items, { threads });
+      const items = readEntries(guardEntries(entries, options.effort), told.skip, told.warn);
+      const { calibration, isDestroyed } = await checkCalibration(result, float, items, { threads, effort });
       checked = calibration;
       if (isDestroyed) told.warn(destroyed);
     }

@@ -21,6 +21,7 @@ import { modelOptions, openNamed, warnAssumptions } from "./names.ts";
 import {
   budgetOf,
   budgetTimeOption,
+  effortOption,
   forceOption,
   jsonOption,
   methodOption,
@@ -47,6 +48,7 @@ const options = {
   out: option("-o, --out <dir>", "folder to write (default: NAME-deploy)"),
   name: option("--name <name>", "name of the model and its files (default: that of the checkpoint)"),
   ...methodOption,
+  ...effortOption,
   limit: option("--limit <n>", "calibration pictures at most, spread over all", numberIn(1, 1e6, true), 256),
   evalLimit: option("--eval-limit <n>", "evaluation pictures at most", numberIn(1, 1e7, true)),
   ...threadsOption,
@@ -116,6 +118,7 @@ async function run([file]: [string], options: Options, terminal: Terminal): Prom
         size: options.size,
         sigmas: evaluation?.sigmas,
         method: options.method,
+        effort: options.effort,
         threads: options.threads,
         keepFloat: options.keepFloat,
         budget: budgetOf(options),

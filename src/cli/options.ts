@@ -2,7 +2,7 @@
 import { InvalidArgumentError } from "commander";
 import { readText } from "../node/files.ts";
 import { type Backend, type Budget, type OpenOptions, UsageError } from "../node.ts";
-import { backendNames, familyNames, methods } from "../steps.ts";
+import { backendNames, efforts, familyNames, methods } from "../steps.ts";
 import { choice, flag, type OptionsOf, option } from "./command.ts";
 
 /** A parser for a number in a range, for commander. */
@@ -101,6 +101,10 @@ async function readLabels(text: string): Promise<string[]> {
 
 export const threadsOption = {
   threads: option("--threads <n>", "threads to compute with", numberIn(1, 64, true)),
+};
+
+export const effortOption = {
+  effort: choice("--effort <name>", "how many pictures are looked at to make int8 better", efforts, "normal"),
 };
 
 export const methodOption = { method: choice("--method <name>", "how scales are chosen", methods, "auto") };

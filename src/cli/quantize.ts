@@ -36,7 +36,15 @@ import {
 import { command, flag, list, type OptionsOf, option, required } from "./command.ts";
 import { keepOthers, keepSource, readTable, writeInto } from "./files.ts";
 import { modelOptions, openNamed, warnAssumptions } from "./names.ts";
-import { budgetOf, budgetTimeOption, forceOption, jsonOption, numberIn, threadsOption } from "./options.ts";
+import {
+  budgetOf,
+  budgetTimeOption,
+  effortOption,
+  forceOption,
+  jsonOption,
+  numberIn,
+  threadsOption,
+} from "./options.ts";
 import { startProgress } from "./progress.ts";
 import { printJson, type Terminal, table as textTable, warn } from "./terminal.ts";
 
@@ -63,6 +71,7 @@ const options = {
     numberIn(0, 100),
   ),
   ...budgetTimeOption,
+  ...effortOption,
   images: option(
     "--calib, --images <path>",
     "pictures to check int8 against float on, and for the budget; with YOLO labels for --budget-ap",
@@ -179,7 +188,7 @@ async function startGuard(
     return undefined;
   }
   const { manifest } = float;
-  const { images, limit, keepFloat, threads, size } = options;
+  const { images, limit, keepFloat, threads, size, effort } = options;
   const told = startProgress(terminal, { stages: true });
   const onWarning = told.warn;
   const dataset: Pick<Dataset, "entries" | "sigmas"> =
@@ -198,7 +207,11 @@ async function startGuard(
   const items = (entries: readonly EvaluationEntry[]): AsyncIterable<EvaluationItem> =>
     readEntries(entries, told.skip, told.warn);
   try {
-    const guard = await Guard.start(float, items(guardEntries(dataset.entries)), { threads, size });
+    const guard = await Guard.start(float, items(guardEntries(dataset.entries, effort)), {
+      threads,
+      size,
+      effort,
+    });
     return {
       // The files of ncnn2int8 have no layers in float that its table has.
       ...{ guard, keepFloat, threads, size, budget: given ?? (options.plain ? { work: 0 } : undefined) },

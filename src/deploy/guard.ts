@@ -14,6 +14,7 @@ import type { GuardFigures, Manifest } from "../heads/manifest.ts";
 import type { Graph } from "../ir/graph.ts";
 import { sameShape, type Tensor } from "../ir/tensor.ts";
 import { bothSides, type KnownFacts } from "../open/facts.ts";
+import { type Effort, picturesOf } from "../quantize/index.ts";
 import { type EvaluationEntry, type EvaluationItem, rowOf } from "./evaluate.ts";
 import { PartLikeness } from "./likeness.ts";
 import { measuring } from "./measure.ts";
@@ -23,15 +24,15 @@ import { measuring } from "./measure.ts";
  * 3 dB, 0.8 and 0.53 in some part, what works at or above 9.5 dB, 0.94 and 0.83 (docs/quantization.md has the table).
  */
 export const floor = { sqnr: 5, cosine: 0.85, fidelity: 0.7 } as const;
-/** Below these it does so roughly: layers stay float, */
+/** Below these it does so roughly, which is said. */
 const weak = { sqnr: 10, cosine: 0.95, fidelity: 0.9 } as const;
-/** until these are reached: more, since other pictures give less, and nothing is gained by stopping at the edge. */
-const aim = { sqnr: 13, cosine: 0.97, fidelity: 0.94 } as const;
+/** Below these layers stay float, */
+const near = { ...weak, fidelity: 0.95 } as const;
+/** until these are reached: more, since pictures that calibration did not see give one or two points less. */
+const aim = { sqnr: 13, cosine: 0.97, fidelity: 0.965 } as const;
 
-/** Pictures that are measured on; those come first in which the float network finds something. */
-const guardPictures = 12;
-/** Pictures that are looked through for them at most. */
-const lookedThrough = 48;
+/** So many times the pictures that are measured on are looked through for some in which the float network finds something. */
+const lookedThrough = 4;
 /** With fewer objects one more or less would decide. */
 const leastObjects = 8;
 /** Most bytes of outputs that are kept; of a network with larger ones, fewer pictures. */
@@ -53,6 +54,8 @@ interface Sample {
 export interface GuardOptions {
   size?: KnownFacts["size"];
   threads?: number;
+  /** Default `normal`. */
+  effort?: Effort;
   signal?: AbortSignal;
   /** Told after each picture. */
   onProgress?: (done: number) => void;
@@ -98,6 +101,9 @@ export class Guard {
     }
   }
 
+  get effort(): Effort {
+    return this.options.effort ?? "normal";
+  }
   get images(): number {
     return this.samples.length;
   }
@@ -165,9 +171,12 @@ function get(all: Map<string, PartLikeness>, name: string): PartLikeness {
 }
 
 /** Those of the pictures that a guard should be started with. */
-export function guardEntries(entries: readonly EvaluationEntry[]): EvaluationEntry[] {
+export function guardEntries(
+  entries: readonly EvaluationEntry[],
+  effort: Effort = "normal",
+): EvaluationEntry[] {
   expectKind("guardEntries: entries", entries, "a list");
-  return spread(entries, lookedThrough);
+  return spread(entries, lookedThrough * picturesOf[effort].guard);
 }
 
 /** Those with objects first, in their order; the rest makes up the number. */
@@ -175,13 +184,14 @@ async function chooseSamples(
   session: Session,
   manifest: Manifest,
   items: AsyncIterable<EvaluationItem>,
-  { size, signal }: GuardOptions,
+  { size, signal, effort = "normal" }: GuardOptions,
 ): Promise<Sample[]> {
+  const wanted = picturesOf[effort].guard;
   const { input, heads } = manifest;
   const { settings } = measuring(manifest);
   const blobs = [...new Set([...blobsOf(heads), ...session.graph.outputs])];
   const [seen, empty]: Sample[][] = [[], []];
-  let most = guardPictures;
+  let most = wanted;
   let looked = 0;
   for await (const item of items) {
     signal?.throwIfAborted();
@@ -200,9 +210,9 @@ async function chooseSamples(
       (sum, { data }) => sum + data.byteLength,
       tensor.data.byteLength,
     );
-    most = Math.max(1, Math.min(guardPictures, Math.floor(mostBytes / bytes)));
+    most = Math.max(1, Math.min(wanted, Math.floor(mostBytes / bytes)));
     if (empty.length > most) empty.length = most;
-    if (seen.length >= most || ++looked === lookedThrough) break;
+    if (seen.length >= most || ++looked === lookedThrough * wanted) break;
   }
   return [...seen, ...empty].slice(0, most);
 }
@@ -227,7 +237,9 @@ export function shortfalls({ parts, outputs, fidelity: found }: GuardFigures, le
   return short;
 }
 
-/** Whether int8 calls for layers in float. */
+/** Whether int8 needs no layers in float. */
+export const isNear = (figures: GuardFigures): boolean => shortfalls(figures, near).length === 0;
+/** Whether int8 is the float network only roughly. */
 export const isWeak = (figures: GuardFigures): boolean => shortfalls(figures, weak).length > 0;
 /** How near int8 is to the float network with those that stay float; from 1 on they are enough. */
 export function nearness({ parts, outputs, fidelity: found }: GuardFigures): number {

@@ -12,7 +12,7 @@ import { convert } from "../open/convert.ts";
 import { bothSides, type KnownFacts } from "../open/facts.ts";
 import type { OpenedModel } from "../open/format.ts";
 import { Model, requireHeads } from "../open/model.ts";
-import type { CalibrateOptions, CalibrationSource, Method } from "../quantize/index.ts";
+import type { CalibrateOptions, CalibrationSource, Effort, Method } from "../quantize/index.ts";
 import type { ReportExample, ReportImage } from "../report/data.ts";
 import type { Budget } from "./budget.ts";
 import { calibrationSource, type ModelCalibration } from "./calibration.ts";
@@ -34,6 +34,8 @@ export interface DeployOptions {
   size?: KnownFacts["size"];
   /** How scales are chosen; default `auto`. */
   method?: Method;
+  /** How many pictures are looked at to make int8 better; default `normal`. */
+  effort?: Effort;
   threads?: number;
   /** Spread of each key point, for poses; default COCO's for 17 points, else 1 / their number. */
   sigmas?: readonly number[];
@@ -173,9 +175,9 @@ export class Job {
   }
 
   calibrateOptions(): CalibrateOptions {
-    const { method, threads, signal } = this.options;
+    const { method, effort, threads, signal } = this.options;
     return {
-      ...{ method, threads, signal },
+      ...{ method, effort, threads, signal },
       importance: detectionImportance(this.float.manifest),
       focus: detectionFocus(this.float.manifest),
       onProgress: ({ phase, images }) => this.progress(phase, images, this.calibration.length),

@@ -11,15 +11,24 @@ import {
   type CalibrationResult,
   type Corrections,
   type LayerSensitivity,
+  picturesOf,
   quantizeGraph,
 } from "../quantize/index.ts";
 import { type Budget, type BudgetInput, keepWithinBudget, workOf } from "./budget.ts";
 import type { EvaluationItem } from "./evaluate.ts";
-import { floor, Guard, type GuardOptions, isWeak, nearness, type Shortfall, shortfalls } from "./guard.ts";
+import {
+  floor,
+  Guard,
+  type GuardOptions,
+  isNear,
+  isWeak,
+  nearness,
+  type Shortfall,
+  shortfalls,
+} from "./guard.ts";
 
 /** What may stay float where nobody has said it. */
 const defaultBudget: Budget = { work: 0.1 };
-const sensitivityPictures = 4;
 /** So many of the worst layers are named. */
 const namedLayers = 8;
 /** A list of at most so many layers can be given to `--keep-float`. */
@@ -79,7 +88,7 @@ export async function protect(input: ProtectInput): Promise<Protection> {
   const measure = measurer(input);
   const before = await measure([]);
   const given = isGiven(input.budget) ? input.budget : undefined;
-  if (given ? isNothing(given) : !isWeak(before)) return { reasons: new Map(), before, met: true };
+  if (given ? isNothing(given) : isNear(before)) return { reasons: new Map(), before, met: true };
   // Outputs of a destroyed network cannot be set right: what was tried would make layers at the end look bad that are not.
   const isDestroyed = shortfalls(before, floor).length > 0;
   const corrections = isDestroyed ? (input.unshifted ?? input.corrections) : input.corrections;
@@ -99,7 +108,7 @@ function checkInput(name: string, input: ProtectInput): void {
 
 const isGiven = (budget: Budget = {}): boolean => Object.values(budget).some((limit) => limit !== undefined);
 const isNothing = ({ ap, time, work }: Budget): boolean => ap === undefined && (time === 0 || work === 0);
-const sensitivityInputs = ({ guard }: ProtectInput) => guard.inputs(sensitivityPictures);
+const sensitivityInputs = ({ guard }: ProtectInput) => guard.inputs(picturesOf[guard.effort].sensitivity);
 
 /** Figures with these layers in float besides those asked for; each is measured once. */
 function measurer(input: ProtectInput): (keep: readonly string[]) => Promise<GuardFigures> {

@@ -7,6 +7,7 @@ import type { Graph } from "../ir/graph.ts";
 import { center } from "./center.ts";
 import { channelWeights } from "./channel-weights.ts";
 import { CorrectionStatistics, type Corrections, copyCorrections, solveCorrections } from "./corrections.ts";
+import { type Effort, efforts, picturesOf } from "./effort.ts";
 import { EqSamples, refineByCosine } from "./eq.ts";
 import { equalize } from "./equalize.ts";
 import { type Focus, FocusMap, noFocus } from "./focus.ts";
@@ -52,6 +53,8 @@ export interface CalibrateProgress {
 export interface CalibrateOptions extends SessionOptions {
   /** Default `auto`. */
   method?: Method;
+  /** For `auto`: how many pictures are looked at. Default `normal`. */
+  effort?: Effort;
   /** For `percentile`: share of the values that is not clipped. Default 99.99. */
   percentile?: number;
   /** For `auto`: parts to leave out, to see what each gives. */
@@ -86,9 +89,7 @@ export interface CalibrationResult {
   layers: LayerReport[];
 }
 
-/** Pictures that statistics other than ranges and histograms are taken from: more change nothing. */
-const equalizeImages = 32;
-const correctionImages = 128;
+/** Pictures that `eq` is refined on. */
 const eqImages = 50;
 
 /**
@@ -101,9 +102,12 @@ export async function calibrate(
   source: CalibrationSource,
   options: CalibrateOptions = {},
 ): Promise<CalibrationResult> {
-  const { method = "auto", percentile = 99.99, without = [] } = options;
+  const { method = "auto", percentile = 99.99, without = [], effort = "normal" } = options;
   if (!methods.includes(method)) {
     throw new UsageError(`method "${method}": expected one of ${methods.join(", ")}`);
+  }
+  if (!efforts.includes(effort)) {
+    throw new UsageError(`effort "${effort}": expected one of ${efforts.join(", ")}`);
   }
   if (!(percentile > 50 && percentile <= 100)) {
     throw new UsageError(`percentile ${percentile}: expected more than 50 and at most 100`);
@@ -118,7 +122,7 @@ export async function calibrate(
   let unshifted: Corrections = new Map();
   if (method === "auto" && !without.includes("round")) {
     const statistics = new CorrectionStatistics(layers, table);
-    await forEachPicture(calibrated, source, options, "correct", correctionImages, (blobs, focus) =>
+    await forEachPicture(calibrated, source, options, "correct", picturesOf[effort].correct, (blobs, focus) =>
       statistics.add(blobs, focus),
     );
     corrections = solveCorrections(statistics, table, observations);
@@ -143,7 +147,7 @@ export async function shiftOutputs(
   graph: Graph,
   source: CalibrationSource,
   int8Of: { table: CalibrationTable; corrections: Corrections; keepFloat?: readonly string[] },
-  { backend, threads, importance, onProgress, signal }: CalibrateOptions,
+  { backend, threads, importance, onProgress, signal, effort = "normal" }: CalibrateOptions,
 ): Promise<void> {
   const { table, corrections, keepFloat } = int8Of;
   if (!importance || corrections.size === 0) return;
@@ -151,7 +155,7 @@ export async function shiftOutputs(
   let images = 0;
   await correctOutputs(
     { float: graph, int8 },
-    source(),
+    first(source(), picturesOf[effort].correct),
     importance,
     corrections,
     { backend, threads },
@@ -171,13 +175,13 @@ async function prepared(
   source: CalibrationSource,
   options: CalibrateOptions,
 ): Promise<{ graph: Graph; observations: Observations; ranges?: Ranges }> {
-  const { method = "auto", without = [] } = options;
+  const { method = "auto", without = [], effort = "normal" } = options;
   const parts = (["equalize", "center"] as const).filter((part) => !without.includes(part));
   if (method !== "auto" || parts.length === 0) {
     return { graph, observations: options.observations ?? (await observeSource(graph, source, options)) };
   }
   let ranges: Ranges = new Map();
-  await forEachPicture(graph, source, options, "equalize", equalizeImages, (blobs, focus) =>
+  await forEachPicture(graph, source, options, "equalize", picturesOf[effort].equalize, (blobs, focus) =>
     addRanges(ranges, blobs, focus),
   );
   const first = await firstOf(source);
@@ -241,6 +245,13 @@ async function forEachPicture(
     session.close();
   }
   if (images === 0) throw new InputError("no calibration pictures: give at least one, better a hundred");
+}
+
+async function* first<T>(all: AsyncIterable<T>, count: number): AsyncGenerator<T> {
+  for await (const each of all) {
+    yield each;
+    if (--count <= 0) return;
+  }
 }
 
 async function firstOf(source: CalibrationSource): Promise<Blobs> {

@@ -18,6 +18,7 @@ export {
   shiftOutputs,
 } from "./calibrate.ts";
 export { applyCorrections, type Corrections, copyCorrections } from "./corrections.ts";
+export { type Effort, efforts, picturesOf } from "./effort.ts";
 export type { Focus } from "./focus.ts";
 export { type QuantizableLayer, quantizableLayers } from "./layers.ts";
 export { BlobObservation, mergeObservations, type Observations } from "./observe.ts";

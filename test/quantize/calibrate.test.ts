@@ -3,6 +3,7 @@ import { GraphError, InputError, UsageError } from "../../src/base/errors.ts";
 import { printParam, readNcnn, writeWeights } from "../../src/formats/ncnn/index.ts";
 import { printTable } from "../../src/formats/table.ts";
 import type { Graph } from "../../src/ir/graph.ts";
+import type { Tensor } from "../../src/ir/tensor.ts";
 import { f32Weight, weightToFloat32 } from "../../src/ir/weight.ts";
 import {
   applyCorrections,
@@ -102,6 +103,27 @@ describe("calibrate", () => {
     expect(seen).toEqual(["equalize 1", "equalize 2", "observe 1", "observe 2", "correct 1", "correct 2"]);
     const stopped = calibrate(network(), pictures(2), { signal: AbortSignal.abort() });
     await expect(stopped).rejects.toThrow(/abort/i);
+  });
+
+  it("looks at as many pictures as the effort says", async () => {
+    const graph = network();
+    const [out] = graph.outputs;
+    const importance = (blob: string, outputs: Record<string, Tensor>) =>
+      blob === out ? new Float32Array(outputs[blob].data.length).fill(1) : undefined;
+    for (const [effort, expected] of [
+      ["fast", { equalize: 16, observe: 60, correct: 48, outputs: 48 }],
+      ["normal", { equalize: 32, observe: 60, correct: 60, outputs: 60 }],
+      ["high", { equalize: 60, observe: 60, correct: 60, outputs: 60 }],
+    ] as const) {
+      const seen: Record<string, number> = {};
+      await calibrate(graph, pictures(60), {
+        ...{ effort, importance },
+        onProgress: ({ phase, images }) => {
+          seen[phase] = images;
+        },
+      });
+      expect(seen, effort).toEqual(expected);
+    }
   });
 
   it("survives layers without weights or without activations", async () => {

@@ -10,14 +10,15 @@ import type { Stage } from "../stage.ts";
 export const keepFloat: Stage = {
   name: "keep-float",
   async run(job) {
-    const { keepFloat: asked = [], budget, threads, signal, sigmas } = job.options;
+    const { keepFloat: asked = [], budget, threads, effort, signal, sigmas } = job.options;
     const labelled = job.evaluation !== job.calibration && (await hasTruth(job.evaluation));
     if (budget?.ap !== undefined && !labelled) {
       throw new UsageError(
         "a budget of AP needs labelled pictures to measure it on: give them with their labels",
       );
     }
-    const guard = await Guard.start(job.float, job.items(guardEntries(job.calibration)), { threads, signal });
+    const entries = guardEntries(job.calibration, effort);
+    const guard = await Guard.start(job.float, job.items(entries), { threads, effort, signal });
     // The outputs were set right with all layers int8; with some in float, other shifts are left.
     if (asked.length) await setOutputsRight(job, asked);
     const { graph, table, corrections, unshifted, method, images } = job.calibrated;
