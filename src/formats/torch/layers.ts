@@ -306,6 +306,8 @@ const torchEmitters: Record<string, Emitter> = {
   "activation.Sigmoid": activation("Sigmoid"),
   "activation.Tanh": activation("TanH"),
   "batchnorm.BatchNorm2d": batchNorm,
+  // Of models trained on several devices; it computes the same from its running statistics.
+  "batchnorm.SyncBatchNorm": batchNorm,
   "container.Sequential": sequential,
   "conv.Conv2d": (b, m, [x]) => emitConvolution(b, m, x),
   "conv.ConvTranspose2d": transposedConvolution,

@@ -66,6 +66,22 @@ it.each(["v5-seg", "v5-cls", "v6", "v6-csp", "v6-lite", "v6-010", "v7", "v7-fuse
   },
 );
 
+it("BatchNorm of models that were trained on several devices is the same", () => {
+  const change: Change = (root) => {
+    const rename = (modules: PyDict): void => {
+      for (const [name, module] of modules) {
+        if (!(module instanceof PyObject)) continue;
+        rename(childrenOf(module.state as PyDict));
+        if (!module.className.endsWith(".BatchNorm2d")) continue;
+        modules.set(name, as("torch.nn.modules.batchnorm.SyncBatchNorm", module));
+      }
+    };
+    rename(childrenOf(attributesOf(root)));
+    return undefined;
+  };
+  expect(read("v7", change)).toEqual(readTorch(data("v7"), "v7.pt"));
+});
+
 const cases: Record<string, Record<string, [RegExp, Change]>> = {
   "v5-seg": {
     "another number of masks": [/12 values per anchor for 3 classes, expected 13/, set("-1", { nm: 5 })],
