@@ -3,6 +3,7 @@ import { type AnchoredLevel, anchoredLevels, firstChannel } from "./_anchored.ts
 import { boxSource, type CellBox, decodedOutputs } from "./_decoded.ts";
 import { aboutMiddle, type DistancesHead, distancesOf } from "./_distances.ts";
 import { areAlike, type Extras, extrasOf } from "./_extras.ts";
+import { recogniseRawExtras } from "./_raw-extras.ts";
 import { isOtherFace } from "./families.ts";
 import { joinLevels, type Recognition, type RecognitionFacts } from "./recognition.ts";
 import { channelsOf, type HeadView, isPlain, type Piece } from "./view.ts";
@@ -13,7 +14,12 @@ export function recogniseDistances(
 ): Recognition<DistancesHead> | undefined {
   if (!view.pieces.length) return undefined;
   const plain = isPlain(view) ? recogniseRaw(view) : undefined;
-  return recogniseDecoded(view, facts.isEndToEnd) ?? plain ?? recogniseScrfd(view, facts);
+  return (
+    recogniseDecoded(view, facts.isEndToEnd) ??
+    plain ??
+    recogniseRawExtras(view, facts) ??
+    recogniseScrfd(view, facts)
+  );
 }
 
 /** The boxes of exports of ultralytics and YOLOv6: the formula is in the graph, and is compared with what it computes. */

@@ -67,6 +67,36 @@ function compare(a: number[][], b: number[][]): void {
 /** Corners from centre and size. */
 const cornersOf = ([x, y, w, h]: number[]): number[] => [x - w / 2, y - h / 2, x + w / 2, y + h / 2];
 
+describe("last convolutions of YOLOv8 that do more than boxes", () => {
+  const raw = (more: number, prototypes = 0, names = labels): ReturnType<typeof recognise> => {
+    const b = new Builder();
+    for (const stride of [8, 16]) {
+      const parts = [b.level(`box${stride}`, 64, stride), b.level(`cls${stride}`, 3, stride)];
+      const cat = b.add("Concat", `cat${stride}`, [...parts, b.level(`more${stride}`, more, stride)]);
+      b.add("Permute", `out${stride}`, [b.flat(`flat${stride}`, cat, 67 + more)], { order_type: 1 });
+    }
+    if (prototypes) b.add("Swish", "protos", [b.level("last", prototypes, 4)]);
+    return recognise(b.graph, { labels: names });
+  };
+  test.each([
+    ["mask coefficients", raw(8, 8), { mask: { blob: "more8", count: 8, prototypes: "protos" } }],
+    ["an angle", raw(1), { angle: { blob: "more8" } }],
+    ["points", raw(51), { points: { blob: "more8", count: 17, visibility: true, scale: 2, point: 0 } }],
+  ])("%s", (words, result, parts) => {
+    const base = { kind: "distances", scores: "cls8", boxes: "box8", stride: 8, bins: 16, point: 0.5 };
+    expect(result).toMatchObject({ classes: 3, notes: [expect.stringContaining(words)] });
+    expect("heads" in result && result.heads[0]).toEqual({ ...base, ...parts });
+  });
+  test("what the numbers do not tell is asked for", () => {
+    const near = (result: ReturnType<typeof recognise>): string => ("near" in result ? result.near : "");
+    expect(near(raw(3))).toContain("not which are class scores");
+    expect(near(raw(51, 0, ["a"]))).toContain("give the names with --labels");
+    expect(near(raw(3, 3))).toContain("not which are class scores");
+    expect(near(raw(5))).toContain("5 are neither points nor an angle");
+    expect(near(raw(8, 9))).toContain("not which are class scores");
+  });
+});
+
 describe("what the graph computes is what is decoded outside", () => {
   test.each([
     [4, false],
