@@ -14,10 +14,10 @@ is what the checkpoint finds. Rows of classifiers are class and score of the who
 
 import copy
 import json
-import math
 import os
 import shutil
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -107,9 +107,11 @@ def last_layers(head):
                     yield what, last
 
 
-def levelled(what, layer, found, bins, task):
+def levelled(what, layer, found, bins):
     """Gives the values of a last layer a spread."""
-    spread, mean = {"score": (0.4, 0.0), "box": (1.0, 0.0) if bins > 1 else (0.4, 2.5), "more": (1.0, 0.0)}[what]
+    spread, mean = {"score": (0.4, 0.0), "box": (1.0, 0.0) if bins > 1 else (0.4, 2.5), "more": (1.0, 0.0)}[
+        what
+    ]
     factor, centre = spread / found.std(), found.mean((0, 2, 3))
     if what == "score":
         mean = (factor * (found - centre[:, None, None])).flatten(1)
@@ -138,7 +140,8 @@ def prepared(name, folder):
             m.weight.data = (torch.rand(m.weight.shape, generator=g) * 4).round() / 8 + 0.5
             m.bias.data = (torch.randn(m.bias.shape, generator=g) * 8).round() / 32
             m.momentum = None
-    inputs = torch.stack([torch.from_numpy(picture(SIZE, SIZE)).permute(2, 0, 1), torch.from_numpy(picture(2 * SIZE, 2 * SIZE)[::2, ::2].copy()).permute(2, 0, 1)]).float() / 255
+    images = [picture(SIZE, SIZE), picture(2 * SIZE, 2 * SIZE)[::2, ::2].copy()]
+    inputs = torch.stack([torch.from_numpy(image).permute(2, 0, 1) for image in images]).float() / 255
     with torch.no_grad():
         model.train()
         model(inputs)
@@ -152,7 +155,7 @@ def prepared(name, folder):
                 last.register_forward_hook(lambda layer, _, out: found[layer][1].append(out))
             model(inputs)
             for last, (what, outs) in found.items():
-                levelled(what, last, outs[0], head.reg_max, kind)
+                levelled(what, last, outs[0], head.reg_max)
                 last._forward_hooks.clear()
     model.names = {i: f"{kind} {i}" for i in range(CLASSES[kind])}
     model.args = {"task": TASKS[kind], "imgsz": SIZE, "model": f"{name}.yaml"}
@@ -191,7 +194,9 @@ def entry(checkpoint, way, folder):
     target = folder / (name if is_ncnn else f"{name}.onnx")
     yolo = YOLO(checkpoint)
     if not target.exists():
-        made = copy.deepcopy(yolo).export(**{"format": "onnx", "imgsz": SIZE, **OPTIONS_OF(way), **WAYS[way]})
+        made = copy.deepcopy(yolo).export(
+            **{"format": "onnx", "imgsz": SIZE, **(OPTIONS if "nms" in way else {}), **WAYS[way]}
+        )
         shutil.move(made, target)
     if is_ncnn or way.startswith("nms"):
         if getattr(yolo.model, "end2end", False):
@@ -203,26 +208,30 @@ def entry(checkpoint, way, folder):
     options = SURE if way.startswith("end2end") else OPTIONS
     for width, height in PICTURES:
         image = picture(width, height)[..., ::-1].copy()
-        [result] = judge.predict(image, imgsz=SIZE, rect=False, retina_masks=True, verbose=False, save=False, **options)
+        [result] = judge.predict(
+            image, imgsz=SIZE, rect=False, retina_masks=True, verbose=False, save=False, **options
+        )
         pictures.append({"width": width, "height": height, "found": found_in(result)})
     data = {"task": TASKS[kind], "way": way, "size": SIZE, "options": options, "pictures": pictures}
     (folder / f"{name}.json").write_text(json.dumps(data, separators=(",", ":")))
     print(name, [len(p["found"]) for p in pictures], flush=True)
 
 
-OPTIONS_OF = lambda way: dict(OPTIONS) if "nms" in way else {}
-
-
 def main():
     given = sys.argv[1:]
-    folder = Path(given[0] if given else "/tmp/ncnnkit-task-exports")
+    folder = Path(given[0] if given else Path(tempfile.gettempdir()) / "ncnnkit-task-exports")
     folder.mkdir(parents=True, exist_ok=True)
     wanted = given[1:] or ([] if given else FIXTURES)
     for version in ("yolov8", "yolo11", "yolo26"):
         for kind in MODELS:
             name = f"{version}-{kind}"
             for way in WAYS:
-                if way.startswith("end2end") and version != "yolo26" or way.startswith(("nms", "end2end")) and kind == "cls":
+                if (
+                    way.startswith("end2end")
+                    and version != "yolo26"
+                    or way.startswith(("nms", "end2end"))
+                    and kind == "cls"
+                ):
                     continue
                 if wanted and name not in wanted and f"{name}-{way}" not in wanted:
                     continue
@@ -234,7 +243,9 @@ def main():
         return
     with zipfile.ZipFile(TARGET, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for name in FIXTURES:
-            for file in sorted([folder / f"{name}.onnx", folder / f"{name}.json", *(folder / name).glob("*")]):
+            for file in sorted(
+                [folder / f"{name}.onnx", folder / f"{name}.json", *(folder / name).glob("*")]
+            ):
                 if file.exists() and file.suffix != ".py":
                     archive.write(file, file.relative_to(folder))
     print(TARGET.stat().st_size, "bytes")

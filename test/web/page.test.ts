@@ -96,6 +96,39 @@ describeDataIf(canRun, "the page", () => {
   afterAll(() => site?.close());
   afterEach(() => expect(site.errors.splice(0)).toEqual([]));
 
+  test.each([
+    ["yolov8-seg-plain", "masks"],
+    ["yolov8-pose-simplify", "key points"],
+    ["yolo11-obb-dynamic", "turned boxes"],
+    ["yolov8-cls-simplify", "classes"],
+  ])("%s: %s are drawn and listed", async (name, what) => {
+    const zip = unzipSync(new Uint8Array(readFileSync("test/heads/data/tasks.zip")));
+    const model = path.join(folder, `${name}.onnx`);
+    writeFileSync(model, zip[`${name}.onnx`]);
+    const page = await site.open("plain/", { viewport: { width: 390, height: 844 } });
+    await choose(page, "#add-model", [model]);
+    await modelLoaded(page, 1);
+    await openBoxes(page);
+    await choose(page, "#use-picture", [await asPng(pictures[0])]);
+    const { boxes } = await nextBoxes(page);
+    const found = (await load(model)).detect(await readPicture(path.join(folder, "000000000139.png")));
+    expect(boxes.map(({ label }) => label)).toEqual((await found).map(({ label }) => label));
+    const drawn = await page.$eval("#overlay", (canvas) => {
+      const { width, height } = canvas as HTMLCanvasElement;
+      const { data } = (canvas as HTMLCanvasElement).getContext("2d")!.getImageData(0, 0, width, height);
+      const alphas = Array.from({ length: width * height }, (_, i) => data[4 * i + 3]);
+      // Masks are seen through, all else is not.
+      return [
+        alphas.some((a) => a === 255),
+        alphas.filter((a) => a > 90 && a < 200).length > alphas.length / 10,
+      ];
+    });
+    expect(drawn).toEqual([true, what === "masks"]);
+    expect(await page.locator("#confidence").isDisabled()).toBe(what === "classes");
+    expect(await overflow(page)).toBe(0);
+    await page.context().close();
+  });
+
   test("a picture without isolation: the boxes of the command line, float and int8 on the same frame", async () => {
     const page = await site.open(`plain/?size=${size}`);
     await choose(page, "#add-model", float);
