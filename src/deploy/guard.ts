@@ -176,7 +176,7 @@ export function guardEntries(
   effort: Effort = "normal",
 ): EvaluationEntry[] {
   expectKind("guardEntries: entries", entries, "a list");
-  return spread(entries, lookedThrough * picturesOf[effort].guard);
+  return spread(entries, lookedThrough * picturesOf(effort).guard);
 }
 
 /** Those with objects first, in their order; the rest makes up the number. */
@@ -186,7 +186,7 @@ async function chooseSamples(
   items: AsyncIterable<EvaluationItem>,
   { size, signal, effort = "normal" }: GuardOptions,
 ): Promise<Sample[]> {
-  const wanted = picturesOf[effort].guard;
+  const wanted = picturesOf(effort).guard;
   const { input, heads } = manifest;
   const { settings } = measuring(manifest);
   const blobs = [...new Set([...blobsOf(heads), ...session.graph.outputs])];

@@ -108,7 +108,7 @@ function checkInput(name: string, input: ProtectInput): void {
 
 const isGiven = (budget: Budget = {}): boolean => Object.values(budget).some((limit) => limit !== undefined);
 const isNothing = ({ ap, time, work }: Budget): boolean => ap === undefined && (time === 0 || work === 0);
-const sensitivityInputs = ({ guard }: ProtectInput) => guard.inputs(picturesOf[guard.effort].sensitivity);
+const sensitivityInputs = ({ guard }: ProtectInput) => guard.inputs(picturesOf(guard.effort).sensitivity);
 
 /** Figures with these layers in float besides those asked for; each is measured once. */
 function measurer(input: ProtectInput): (keep: readonly string[]) => Promise<GuardFigures> {

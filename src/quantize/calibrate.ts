@@ -7,7 +7,7 @@ import type { Graph } from "../ir/graph.ts";
 import { center } from "./center.ts";
 import { channelWeights } from "./channel-weights.ts";
 import { CorrectionStatistics, type Corrections, copyCorrections, solveCorrections } from "./corrections.ts";
-import { type Effort, efforts, picturesOf } from "./effort.ts";
+import { type Effort, picturesOf } from "./effort.ts";
 import { EqSamples, refineByCosine } from "./eq.ts";
 import { equalize } from "./equalize.ts";
 import { type Focus, FocusMap, noFocus } from "./focus.ts";
@@ -106,9 +106,7 @@ export async function calibrate(
   if (!methods.includes(method)) {
     throw new UsageError(`method "${method}": expected one of ${methods.join(", ")}`);
   }
-  if (!efforts.includes(effort)) {
-    throw new UsageError(`effort "${effort}": expected one of ${efforts.join(", ")}`);
-  }
+  picturesOf(effort); // refuses another word before any work
   if (!(percentile > 50 && percentile <= 100)) {
     throw new UsageError(`percentile ${percentile}: expected more than 50 and at most 100`);
   }
@@ -122,7 +120,7 @@ export async function calibrate(
   let unshifted: Corrections = new Map();
   if (method === "auto" && !without.includes("round")) {
     const statistics = new CorrectionStatistics(layers, table);
-    await forEachPicture(calibrated, source, options, "correct", picturesOf[effort].correct, (blobs, focus) =>
+    await forEachPicture(calibrated, source, options, "correct", picturesOf(effort).correct, (blobs, focus) =>
       statistics.add(blobs, focus),
     );
     corrections = solveCorrections(statistics, table, observations);
@@ -155,7 +153,7 @@ export async function shiftOutputs(
   let images = 0;
   await correctOutputs(
     { float: graph, int8 },
-    first(source(), picturesOf[effort].correct),
+    first(source(), picturesOf(effort).correct),
     importance,
     corrections,
     { backend, threads },
@@ -181,7 +179,7 @@ async function prepared(
     return { graph, observations: options.observations ?? (await observeSource(graph, source, options)) };
   }
   let ranges: Ranges = new Map();
-  await forEachPicture(graph, source, options, "equalize", picturesOf[effort].equalize, (blobs, focus) =>
+  await forEachPicture(graph, source, options, "equalize", picturesOf(effort).equalize, (blobs, focus) =>
     addRanges(ranges, blobs, focus),
   );
   const first = await firstOf(source);

@@ -1,5 +1,8 @@
 /** How much work is put into int8: how many pictures are looked at, beyond the ranges of activations, which all are. */
 
+import { described } from "../base/arguments.ts";
+import { UsageError } from "../base/errors.ts";
+
 export const efforts = ["fast", "normal", "high"] as const;
 export type Effort = (typeof efforts)[number];
 
@@ -14,9 +17,14 @@ interface Pictures {
   readonly sensitivity: number;
 }
 
-/** docs/quantization.md has what each takes and gives. */
-export const picturesOf: { readonly [E in Effort]: Pictures } = {
+const pictures: { readonly [E in Effort]: Pictures } = {
   fast: { equalize: 16, correct: 48, guard: 8, sensitivity: 2 },
   normal: { equalize: 32, correct: 128, guard: 12, sensitivity: 4 },
   high: { equalize: 64, correct: 512, guard: 32, sensitivity: 8 },
 };
+
+/** So many are looked at. Throws UsageError for another word. */
+export function picturesOf(effort: Effort): Pictures {
+  if (Object.hasOwn(pictures, effort)) return pictures[effort];
+  throw new UsageError(`effort is ${described(effort)}, expected one of ${efforts.join(", ")}`);
+}

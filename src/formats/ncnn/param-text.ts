@@ -85,6 +85,7 @@ class Tokens {
  * that native ncnn lets pass and that had to be changed. Throws FormatError, GraphError.
  */
 export function parseParam(text: string, where = "param", warn?: (message: string) => void): Graph {
+  expectKind("parseParam: where", where, "a string");
   return inContext(where, () => readGraph(new Tokens(text), warn));
 }
 
