@@ -38,9 +38,9 @@ export function emitMaddOnce(f: Func, target: Target, a: Local, b: Local, c: Loc
   f.op("i8x16.shuffle", { lanes: [0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23] });
 }
 
-/** p·x + constant, the Horner step. */
-function horner(target: Target, p: Expression, x: Local, constant: number): Expression {
-  return target.relaxed ? f32x4.relaxed_madd(p, x, constant) : f32x4.add(f32x4.mul(p, x), constant);
+/** a·b + c */
+function multiplyAdd(target: Target, a: Operand, b: Operand, c: Operand): Expression {
+  return target.relaxed ? f32x4.relaxed_madd(a, b, c) : f32x4.add(f32x4.mul(a, b), c);
 }
 
 const exp2Coefficients = [
@@ -57,11 +57,13 @@ export function emitExp(f: Func, target: Target, x: Local): void {
   const clamped = f32x4.pmin(f32x4.pmax(x, -87), 87);
   set(f, n, f32x4.nearest(f32x4.mul(tee(r, clamped), Math.LOG2E)));
   // ln2 in two parts, so that n·ln2 is subtracted without losing bits.
-  for (const part of [0.693359375, -2.1219444e-4]) set(f, r, f32x4.sub(r, f32x4.mul(n, part)));
+  for (const part of [-0.693359375, 2.1219444e-4]) set(f, r, multiplyAdd(target, n, f32x4.of(part), r));
   let p = f32x4.of(exp2Coefficients[0]);
-  for (const c of exp2Coefficients.slice(1)) p = horner(target, p, r, c);
-  const power = f32x4.add(f32x4.add(f32x4.mul(p, f32x4.mul(r, r)), r), 1);
-  i32x4.add(power, i32x4.shl(i32x4.trunc_sat_f32x4_s(n), 23))(f);
+  for (const c of exp2Coefficients.slice(1)) p = multiplyAdd(target, p, r, c);
+  const power = f32x4.add(multiplyAdd(target, p, f32x4.mul(r, r), r), 1);
+  // n fits, so that the cheaper instruction does.
+  const exponent = target.relaxed ? i32x4.relaxed_trunc_f32x4_s(n) : i32x4.trunc_sat_f32x4_s(n);
+  i32x4.add(power, i32x4.shl(exponent, 23))(f);
 }
 
 /** eˣ as an expression. */
@@ -70,14 +72,17 @@ const exp =
   (f) =>
     emitExp(f, target, x);
 
-/** 1 / (1 + e⁻ˣ) */
-const sigmoid =
+/** 1 + e⁻ˣ */
+const onePlusExp =
   (target: Target, x: Local): Expression =>
   (f) => {
     const negative = temp(f, "negative");
     set(f, negative, f32x4.neg(x));
-    f32x4.div(1, f32x4.add(exp(target, negative), 1))(f);
+    f32x4.add(exp(target, negative), 1)(f);
   };
+
+/** 1 / (1 + e⁻ˣ) */
+const sigmoid = (target: Target, x: Local): Expression => f32x4.div(1, onePlusExp(target, x));
 
 /** tanh(x) = 1 − 2 / (e²ˣ + 1) */
 const tanh =
@@ -127,7 +132,7 @@ function activationOf(target: Target, activation: Activation, x: Local): Express
     case "sigmoid":
       return sigmoid(target, x);
     case "swish":
-      return f32x4.mul(x, sigmoid(target, x));
+      return f32x4.div(x, onePlusExp(target, x));
     case "hardSigmoid":
       return hardGate(x, activation.alpha, activation.beta);
     case "hardSwish":

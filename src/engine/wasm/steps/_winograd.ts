@@ -73,6 +73,9 @@ function tiledCost({ y, x, input, output }: ConvolutionStep, size: WinogradSize)
   return products + tiles * (inputVectors * forth + vectors * back);
 }
 
+/** Of a point. */
+const manyWeights = 2 ** 17;
+
 /** The call that does it; undefined where the input lies in too many pieces. */
 export function winogradCall(
   step: ConvolutionStep,
@@ -102,7 +105,7 @@ export function winogradCall(
     rows,
     width,
     outputVectors: output.slotCount / 4,
-    blockTiles: blockOf(count, tile.pixels, target.threads),
+    blockTiles: blockOf(count, tile.pixels, winogradChannels(own) * output.slotCount, target.threads),
     tile,
     epilogue: epilogueOf(fused, output.representations, "f32"),
   };
@@ -120,11 +123,13 @@ export function winogradCall(
   return { call, name: `f32-winograd${size}`, rest: "" };
 }
 
-/** Tiles that are handled together: enough to use weights often, few enough to stay in the cache, and for each thread some. */
-const mostTiles = 24;
-
-function blockOf(count: number, pixels: number, threads: number): number {
-  const blocks = Math.ceil(count / Math.min(mostTiles, Math.ceil(count / threads)));
+/**
+ * Tiles that are handled together: enough to use weights often, more where they come from beyond the cache; few enough to stay in the
+ * cache themselves, and for each thread some.
+ */
+function blockOf(count: number, pixels: number, weights: number, threads: number): number {
+  const most = weights > manyWeights ? 48 : 24;
+  const blocks = Math.ceil(count / Math.min(most, Math.ceil(count / threads)));
   return Math.ceil(Math.ceil(count / blocks) / pixels) * pixels;
 }
 
