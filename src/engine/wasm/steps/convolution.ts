@@ -143,17 +143,19 @@ function chooseTile(
   // A single pixel has only channels to work on in parallel.
   if (width === 1) return { pixels: 1, vectors: Math.min(8, outputVectors) };
   const vectors = Math.min(wanted.vectors, outputVectors);
+  // Long rows: a rest costs little.
   if (width >= 64) return { pixels: wanted.pixels, vectors };
-  // Short rows: the widest tile that wastes least, since a rest of few pixels costs almost as much as a full tile.
-  let best = Math.min(wanted.pixels, width);
-  for (let pixels = best; pixels >= Math.max(2, wanted.pixels - 3); pixels--) {
-    if (Math.ceil(width / pixels) < Math.ceil(width / best)) best = pixels;
-    if (width % pixels === 0 && Math.ceil(width / pixels) <= Math.ceil(width / best) + 1) {
-      best = pixels;
-      break;
-    }
+  let best = 1;
+  for (let pixels = 2; pixels <= Math.min(wanted.pixels, width); pixels++) {
+    if (rowCycles(width, pixels, vectors) <= rowCycles(width, best, vectors)) best = pixels;
   }
   return { pixels: best, vectors };
+}
+
+/** Of a unit of k of a row in tiles: two products a cycle, but none sooner than the one before in its sum is done; and the loop. */
+function rowCycles(width: number, pixels: number, vectors: number): number {
+  const tileCycles = (count: number): number => (count > 0 ? Math.max((count * vectors) / 2, 4) + 1 : 0);
+  return Math.floor(width / pixels) * tileCycles(pixels) + tileCycles(width % pixels);
 }
 
 function nameOf({ dot, chain }: ConvolutionSpec): string {
