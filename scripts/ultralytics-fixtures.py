@@ -32,24 +32,31 @@ MODELS = {
     "obb": tasks.OBBModel,
     "classify": tasks.ClassificationModel,
 }
-# Blocks of other networks of the package: those that no small version below has.
-extras = {
+# Blocks that the package has for networks of one's own, and none of those below.
+EXTRAS = {
+    "nc": 80,
+    "reg_max": 4,
     "backbone": [
         [-1, 1, "Focus", [16, 3]],
-        [-1, 1, "Conv2", [16, 3, 2]],
-        [-1, 1, "C2", [16]],
+        [-1, 1, "Conv2", [16, 16, 3, 2]],
         [-1, 1, "C1", [16]],
-        [-1, 1, "ConvTranspose", [16]],
-        [-1, 2, "C3Ghost", [16]],
+        [-1, 1, "C2", [16]],
+        [-1, 1, "C3f", [16, 16, 2]],
+        [-1, 1, "C3Ghost", [16]],
         [-1, 1, "GhostConv", [16, 3, 2]],
+        [-1, 1, "GhostBottleneck", [16]],
         [-1, 1, "BottleneckCSP", [16]],
         [-1, 1, "C3x", [16]],
-        [-1, 1, "ResNetLayer", [16, 8, 2, False, 2]],
-        [-1, 1, "SPP", [32]],
-        [-1, 1, "C2fPSA", [128]],
-        [-1, 1, "RepC3", [32]],
+        [-1, 1, "SPP", [16]],
+        [-1, 1, "C2fPSA", [16]],
+        [-1, 1, "C2fCIB", [16, True, True]],
+        [-1, 1, "ADown", [16]],
+        [-1, 1, "ResNetLayer", [16, 8, 1, False, 2]],
+        [-1, 1, "Conv", [16, 3, 2]],
+        [-1, 1, "ConvTranspose", [16]],
+        [-1, 1, "DWConvTranspose2d", [16, 4, 2, 1]],
     ],
-    "head": [[[-2], 1, "Detect", ["nc"]]],
+    "head": [[[13, 17], 1, "Detect", ["nc"]]],
 }
 
 
@@ -85,6 +92,7 @@ def small(name, least=lambda module: 8):
 
 def build(yaml, task):
     torch.manual_seed(7)
+    tasks.__dict__.update(Conv2=conv.Conv2, C3f=block.C3f)
     model = MODELS[task](yaml, ch=3, nc=len(CLASSES), verbose=False)
     model.names = dict(CLASSES)
     if task == "classify":
@@ -220,6 +228,7 @@ def fixtures():
     yield "11n", small("yolo11n"), "detect", bare
     yield "12n", small("yolo12n", lambda module: 64 if module == "A2C2f" else 8), "detect", bare
     yield "26n", small("yolo26n"), "detect", bare
+    yield "extras", EXTRAS, "detect", bare
     yield "26n-fused", small("yolo26n"), "detect", bare
     for version in ["yolov8", "yolo26"]:
         for end, task in {"seg": "segment", "pose": "pose", "obb": "obb", "cls": "classify"}.items():

@@ -104,8 +104,8 @@ export const psa: Emitter = (b, m, [x]) => {
   return b.chain(m, ["cv2"], concat(b, m, [left, attentionBlock(b, m, right, "ffn", true)]));
 };
 
-/** Half of the channels go through a chain. */
-export const halfChain: Emitter = (b, m, [x]) => {
+/** The second half of the channels goes through a chain. */
+export const c2psa: Emitter = (b, m, [x]) => {
   m.expectChildren(["cv1", "cv2", "m"]);
   const [left, right] = halves(b, m, b.chain(m, ["cv1"], x));
   return b.chain(m, ["cv2"], concat(b, m, [left, b.chain(m, ["m"], right)]));

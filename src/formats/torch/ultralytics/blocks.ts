@@ -9,7 +9,7 @@ import { add, chained, commonBlocks, concat, halves, sumOf } from "../blocks.ts"
 import type { Emitter, NetworkBuilder } from "../builder.ts";
 import { transposedConvolution } from "../layers.ts";
 import type { TorchModule } from "../module.ts";
-import { a2c2f, aBlock, areaAttention, attention, halfChain, psa, psaBlock } from "./attention.ts";
+import { a2c2f, aBlock, areaAttention, attention, c2psa, psa, psaBlock } from "./attention.ts";
 
 /** Blocks one after the other, of which the next and the end see all: those of `m`, and the halves of `cv1`. */
 const c2f: Emitter = (b, m, [x]) => {
@@ -17,6 +17,13 @@ const c2f: Emitter = (b, m, [x]) => {
   const parts = halves(b, m, b.chain(m, ["cv1"], x));
   for (const block of m.list("m")) parts.push(b.emit(block, parts.at(-1)!));
   return b.chain(m, ["cv2"], concat(b, m, parts));
+};
+
+/** The first half of the channels goes through a chain. */
+const c2: Emitter = (b, m, [x]) => {
+  m.expectChildren(["cv1", "cv2", "m"]);
+  const [left, right] = halves(b, m, b.chain(m, ["cv1"], x));
+  return b.chain(m, ["cv2"], concat(b, m, [b.chain(m, ["m"], left), right]));
 };
 
 const c3f: Emitter = (b, m, [x]) => {
@@ -157,8 +164,8 @@ const emitters: Record<string, Emitter> = {
   ADown: aDown,
   Attention: attention,
   C1: c1,
-  C2: halfChain,
-  C2PSA: halfChain,
+  C2: c2,
+  C2PSA: c2psa,
   C2f: c2f,
   C2fCIB: c2f,
   C2fPSA: c2f,
