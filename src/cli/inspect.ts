@@ -1,6 +1,6 @@
 /** `ncnnkit inspect`: what is in a model. */
 import { type GraphSummary, type OpenedModel, type Shape, summarize } from "../node.ts";
-import { describeHead, describeResize, formatShape } from "../steps.ts";
+import { describeHead, describeResize, formatShape, taskOf } from "../steps.ts";
 import { command, flag } from "./command.ts";
 import { modelOptions, openNamed } from "./names.ts";
 import { jsonOption } from "./options.ts";
@@ -49,6 +49,7 @@ function toJson(
     file,
     format,
     hasWeights,
+    ...(manifest.heads.length > 0 && { task: taskOf(manifest.heads) }),
     ...summary,
     manifest,
     toldBy,
@@ -67,6 +68,7 @@ function describe(
   const { input, heads, labels, provenance, quantization } = manifest;
   const rows: [string, string][] = [
     ["file", `${file} (${format})`],
+    ...(heads.length ? [["task", taskOf(heads)] as [string, string]] : []),
     ["input", `${blobText(summary.inputs[0])}, ${preprocessing(input)}`],
     ...summary.inputs.slice(1).map((extra): [string, string] => ["", blobText(extra)]),
     ...summary.outputs.map((output, i): [string, string] => [i ? "" : "outputs", blobText(output)]),

@@ -158,6 +158,7 @@ test("inspect says what is in a model", async () => {
   const { out } = await run("inspect", manifest, "--graph");
   expect(out.replaceAll(manifest, "MODEL")).toMatchInlineSnapshot(`
     "file        MODEL (ncnnkit model manifest)
+    task        detect
     input       images 64x64x3, RGB, (level - 0) * 0.00392157, letterbox with grey 114
     outputs     output 7x64x3
     heads       output: yolov5, stride 8, anchors 8,8,16,16,24,24

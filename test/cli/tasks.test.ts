@@ -62,6 +62,8 @@ describe("detect", () => {
     ) as Json;
     const [{ detections }] = json.images;
     expect(json.task).toBe(task);
+    expect((await run("inspect", modelOf(task))).out).toMatch(new RegExp(`^task +${task}$`, "m"));
+    expect(JSON.parse((await run("inspect", modelOf(task), "--json")).out)).toMatchObject({ task });
     expect(detections.length).toBeGreaterThan(2);
     const keys = { segment: "mask", pose: "points", obb: "corners", classify: "score" }[task];
     expect(detections.every((each) => each.task === task && keys in each)).toBe(true);

@@ -1,6 +1,7 @@
 /** Readers of models: checkpoints, ONNX, ncnn's files, manifests, calibration tables and partials. */
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
+import { unzipSync } from "fflate";
 import type { Random } from "../../src/base/random.ts";
 import { printManifest } from "../../src/formats/manifest.ts";
 import {
@@ -137,6 +138,34 @@ const pickle: FuzzReader = {
         Uint8Array.of(0x80, 2, ...mutatePickle([...some, Uint8Array.of(0x2e)], random)),
       );
       return { files: { "case.pt": bytes }, run: () => open([{ name: "case.pt", bytes }]) };
+    };
+  },
+};
+
+/** Exports of networks that do more than boxes: the whole way, with what finds their outputs out. */
+const tasks: FuzzReader = {
+  name: "tasks",
+  share: 20,
+  prepare: async () => {
+    const archive = unzipSync(data("heads", "tasks.zip"));
+    const files = Object.entries(archive)
+      .filter(([name]) => name.endsWith(".onnx"))
+      .map(([, bytes]) => bytes)
+      .sort((a, b) => a.length - b.length);
+    return (random) => {
+      const kind = random.int(0, 9);
+      let bytes: Uint8Array = pickSmall(files, random);
+      if (kind < 2) bytes = mutateBytes(bytes, random, random.pick(files));
+      else if (kind < 6) bytes = mutateMessage(bytes, random);
+      else {
+        const model = readOnnxModel(bytes, "corpus");
+        distort(model, random);
+        bytes = writeOnnx(model);
+      }
+      return {
+        files: { "case.onnx": bytes },
+        run: async () => useModel(await open([{ name: "case.onnx", bytes }], { size: 32 }), random),
+      };
     };
   },
 };
@@ -437,6 +466,7 @@ export const modelReaders: readonly FuzzReader[] = [
   projects,
   pickle,
   onnx,
+  tasks,
   metadata,
   paramText,
   paramBinary,
