@@ -62,11 +62,15 @@ export class ConvertView {
   take({ models, pictures, others }: Sorted): void {
     if (this.link) return;
     if (!this.isShown("form")) this.view("form");
-    if (models.length > 1) notify("Several models", `Only ${models[0][0].name} is converted.`, false);
+    if (models.length > 1)
+      notify("Several models", `Only ${models[0][0].name} is converted. Convert the others one by one.`);
     if (models.length) this.model = models[0];
     if (pictures.length) this.addPictures(pictures);
     if (!models.length && !pictures.length) {
-      notify("Nothing to convert", `${others.slice(0, 3).join(", ") || "It"} is no model and no picture.`);
+      notify(
+        "Nothing to convert",
+        `${others.slice(0, 3).join(", ") || "It"} is no model and no picture. Give a .pt, an .onnx or a .param with its .bin, and pictures.`,
+      );
     }
     this.refresh();
   }

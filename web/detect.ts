@@ -144,7 +144,7 @@ export class DetectView {
 
   async useUrl(url: string): Promise<boolean> {
     if (!URL.canParse(url, document.baseURI)) {
-      notify("No model", `${url} is no web address.`);
+      notify("No model", `${url} is no web address. Give one like https://host/model.param.`);
       return false;
     }
     const { href, pathname } = new URL(url, document.baseURI);
@@ -175,7 +175,11 @@ export class DetectView {
   /** Takes what was dropped or pasted. */
   async take({ models, pictures, videos, others }: Sorted): Promise<void> {
     if (!models.length && !pictures.length && !videos.length) {
-      notify("Nothing to open", `${others.slice(0, 3).join(", ") || "It"} is no model, picture or video.`);
+      const what = others.slice(0, 3).join(", ") || "It";
+      notify(
+        "Nothing to open",
+        `${what} is no model, picture or video. Open a picture, a video, a .param with its .bin, a .pt or an .onnx.`,
+      );
       return;
     }
     if (pictures.length) await this.open(() => openPicture(pictures[0]));
@@ -221,13 +225,18 @@ export class DetectView {
     source.onEnd = () => {
       if (this.source !== source) return;
       this.closeSource();
-      notify("The camera stopped", "It was unplugged, or another program took it.");
+      notify(
+        "The camera stopped",
+        "It was unplugged, or another program took it. Press Camera to start it again.",
+      );
     };
     const stage = anElement("stage");
-    stage.style.setProperty("--ratio", `${source.width} / ${source.height}`);
+    source.onResize = () => stage.style.setProperty("--ratio", `${source.width} / ${source.height}`);
+    source.onResize();
     stage.classList.toggle("mirrored", source.mirrored);
     anElement("screen").replaceChildren(source.element);
     this.refresh();
+    scrollTo(0, 0); // to the picture and what is found in it, from wherever the model was chosen
     this.changed("frame");
   }
 
@@ -291,7 +300,11 @@ export class DetectView {
       if (this.source !== source || this.link !== link) return;
       this.stalled = true;
       this.still.show(undefined);
-      tell("Detection failed", error);
+      tell(
+        "Detection failed",
+        error,
+        "The model does not run like this. Choose another input size or another model.",
+      );
       this.refresh();
     } finally {
       this.busy = false;

@@ -5,7 +5,7 @@ import { ConvertView } from "./convert.ts";
 import { DetectView } from "./detect.ts";
 import { anElement, button } from "./dom.ts";
 import { sortTransfer } from "./files.ts";
-import { notify, tell } from "./notices.ts";
+import { notify, tell, wireNotices } from "./notices.ts";
 import { shippedModels } from "./shelf.ts";
 
 type Tab = "detect" | "convert";
@@ -95,6 +95,7 @@ function begin(): void {
     return;
   }
   wireTabs();
+  wireNotices();
   const detect = new DetectView();
   const convert = new ConvertView({
     tryModels: (groups) => {

@@ -2,41 +2,66 @@
 import { anElement, make } from "./dom.ts";
 import { WorkerError } from "./link.ts";
 
-/** Shows a message until it is dismissed; the same text is shown once. */
-export function notify(title: string, text: string, bad = true): void {
+/** At most as many as can be read; older ones give way. */
+const mostShown = 3;
+
+/** Shows a message over the page, and says it to who does not see it, until it is dismissed; the same text is shown once. */
+export function notify(title: string, text: string, details?: string): void {
   const box = anElement("notices");
-  const key = `${title}\n${text}`;
+  const key = `${title}\n${text}\n${details}`;
   if ([...box.children].some((child) => child instanceof HTMLElement && child.dataset.key === key)) return;
-  const close = make("button", { type: "button", class: "quiet", "aria-label": "Dismiss" }, "×");
-  const notice = make(
-    "div",
-    { class: bad ? "notice bad" : "notice", role: bad ? "alert" : "status" },
-    make("div", {}, make("b", {}, title), make("p", {}, text)),
-    close,
-  );
+  const close = make("button", { type: "button", class: "quiet", "aria-label": `Dismiss: ${title}` }, "×");
+  const words = make("div", {}, make("b", {}, title), make("p", {}, text));
+  if (details) {
+    words.append(make("details", {}, make("summary", {}, "What the reader says"), make("p", {}, details)));
+  }
+  const notice = make("div", { class: "notice bad", role: "alert" }, words, close);
   notice.dataset.key = key;
   close.addEventListener("click", () => notice.remove());
   box.append(notice);
-  while (box.children.length > 3) box.firstElementChild?.remove();
+  while (box.children.length > mostShown) box.firstElementChild?.remove();
+  box.scrollTop = box.scrollHeight;
 }
 
 export function clearNotices(): void {
   anElement("notices").replaceChildren();
 }
 
-/** Tells of anything that was thrown; a cancelled operation is no news. */
-export function tell(title: string, error: unknown): void {
-  if (error instanceof DOMException && error.name === "AbortError") return;
-  console.error(error);
-  notify(title, explain(error));
+/** The newest message goes with Escape. */
+export function wireNotices(): void {
+  addEventListener("keydown", ({ key }) => {
+    if (key === "Escape") anElement("notices").lastElementChild?.remove();
+  });
 }
 
-function explain(error: unknown): string {
-  if (error instanceof WorkerError && error.expected) return withoutOptions(error.message);
-  const message = error instanceof Error ? error.message : String(error);
-  if (error instanceof RangeError && /memory|allocation/i.test(message))
+/** Tells of anything that was thrown; a cancelled operation is no news. `advice`: what to do, where the page knows better. */
+export function tell(title: string, error: unknown, advice?: string): void {
+  if (error instanceof DOMException && error.name === "AbortError") return;
+  console.error(error);
+  const message = withoutOptions(error instanceof Error ? error.message : String(error));
+  const words = advice ?? wordsFor(error);
+  if (words) notify(title, words, message);
+  else notify(title, message);
+}
+
+/**
+ * What an error means to who does not know the formats, by its class; nothing for those whose own message says what to do, such as a
+ * file that is missing.
+ */
+const meanings: Record<string, string> = {
+  FormatError:
+    "The file is damaged, cut short, or not what its name says. Download or export it again and choose it anew; if it came from a web address, check that it is the file and not a page about it.",
+  GraphError:
+    "Its parts do not fit together. Check that .param and .bin are of the same export, or export the model again.",
+  UnsupportedError:
+    "It uses something that this page cannot run. The details name it; an export to ONNX, or of another version, may go without.",
+};
+
+function wordsFor(error: unknown): string | undefined {
+  if (error instanceof WorkerError && error.expected) return meanings[error.name];
+  if (error instanceof RangeError && /memory|allocation/i.test(error.message))
     return "There is not enough memory for it. Try a smaller input size, or close other tabs.";
-  return message;
+  return undefined;
 }
 
 /** Options of the command line mean nothing here. */

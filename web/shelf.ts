@@ -141,7 +141,11 @@ export function wireModels(actions: {
     if (!files.length) return;
     const { models } = sortFiles(files);
     if (models.length) await actions.add(models);
-    else notify("No model", "None of these files is a .param, .pt, .onnx or model manifest (.json).");
+    else
+      notify(
+        "No model",
+        "None of these files is a model. Choose a .param with its .bin, a .pt, an .onnx or a model manifest (.json).",
+      );
   };
   button("add-model").addEventListener("click", () => void add(false));
   button("empty-model").addEventListener("click", () => void add(false));

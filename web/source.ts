@@ -18,6 +18,8 @@ export interface Source {
   grab(): Promise<ImageBitmap | undefined>;
   /** Called for each new frame. */
   onFrame?: () => void;
+  /** Called when its width and height change: a phone was turned. */
+  onResize?: () => void;
   /** Called when the source ends by itself. */
   onEnd?: () => void;
   pause?(paused: boolean): Promise<void>;
@@ -48,7 +50,9 @@ export async function openPicture(file: File): Promise<Source> {
     await image.decode();
   } catch {
     URL.revokeObjectURL(url);
-    throw new Error(`${file.name}: this is not a picture that the browser can show.`);
+    throw new Error(
+      `${file.name}: this is not a picture that the browser can show. Save it as JPEG or PNG and open that.`,
+    );
   }
   const { naturalWidth: width, naturalHeight: height } = image;
   return {
@@ -67,6 +71,7 @@ class VideoSource implements Source {
   readonly element: HTMLVideoElement;
   readonly mirrored: boolean;
   onFrame?: () => void;
+  onResize?: () => void;
   onEnd?: () => void;
   private readonly release: () => void;
   private closed = false;
@@ -81,6 +86,7 @@ class VideoSource implements Source {
     this.mirrored = facts.mirrored;
     this.release = facts.release;
     this.watch();
+    element.addEventListener("resize", () => this.onResize?.());
     element.addEventListener("seeked", () => this.onFrame?.());
   }
 
@@ -160,7 +166,9 @@ export async function openVideo(file: File): Promise<Source> {
   } catch (error) {
     URL.revokeObjectURL(url);
     const reason = error instanceof Error ? error.message : String(error);
-    throw new Error(`${file.name}: the browser cannot play this video (${reason}).`);
+    throw new Error(
+      `${file.name}: the browser cannot play this video (${reason}). Save it as MP4 (H.264) or WebM and open that.`,
+    );
   }
   await video.play().catch(() => {}); // without leave to play, the controls are there
   const name = stemOf(file.name);

@@ -316,7 +316,17 @@ describeDataIf(canRun, "the page", () => {
     const notice = (): Promise<string | null> => page.locator(".notice").last().textContent();
     await drop(page, { "broken.param": new TextEncoder().encode("7767517\n3 x\n") });
     await page.waitForSelector(".notice");
-    expect(await notice()).toMatch(/broken was not loaded.*broken\.param/s);
+    expect(await notice()).toMatch(/broken was not loaded.*damaged.*Download or export it again/s);
+    expect(await page.locator(".notice").last().getAttribute("role")).toBe("alert");
+    expect(await page.isVisible(".notice details p")).toBe(false);
+    expect(await page.textContent(".notice details p")).toMatch(/^broken\.param: line 3: /);
+    // Seen wherever the page is scrolled to, above the sources.
+    for (const top of [0, 99_999]) {
+      await page.evaluate((y) => scrollTo(0, y), top);
+      const [first, last] = [await boundsOf(page, ".notice"), await boundsOf(page, ".bar")];
+      expect(first.top).toBeGreaterThan(0);
+      expect(first.bottom).toBeLessThanOrEqual(last.top);
+    }
     await page.evaluate(() => {
       navigator.mediaDevices.getUserMedia = async () => {
         throw new DOMException("Permission denied", "NotAllowedError");
@@ -330,6 +340,8 @@ describeDataIf(canRun, "the page", () => {
     await page.waitForFunction(() => document.querySelectorAll(".notice").length === 2);
     expect(await notice()).toContain("notes.xyz is no model, picture or video");
     expect(await overflow(page)).toBe(0);
+    await page.keyboard.press("Escape");
+    expect(await page.locator(".notice").count()).toBe(1);
     await page.context().close();
 
     const context = await site.browser.newContext({ serviceWorkers: "block" });
@@ -338,6 +350,34 @@ describeDataIf(canRun, "the page", () => {
     await old.goto(site.url("plain/"));
     expect(await old.textContent(".notice")).toMatch(/too old.*OffscreenCanvas/s);
     await context.close();
+  });
+
+  test("picture, confidence and what was found are in view together, from a phone to a desk", async () => {
+    const page = await site.open(`plain/?size=256`, { viewport: { width: 390, height: 844 } });
+    await choose(page, "#add-model", float);
+    await modelLoaded(page, 1);
+    await choose(page, "#use-picture", pictures.slice(0, 1));
+    await page.waitForSelector(".chip");
+    for (const [width, height] of [
+      [390, 844],
+      [844, 390],
+      [667, 375],
+      [820, 1180],
+      [1440, 900],
+    ]) {
+      await page.setViewportSize({ width, height });
+      await page.evaluate(() => scrollTo(0, 0));
+      for (const part of ["#stage", "#found", "#confidence"]) {
+        const { top, bottom } = await boundsOf(page, part);
+        expect(top, `${part} at ${width}x${height}`).toBeGreaterThanOrEqual(0);
+        expect(bottom, `${part} at ${width}x${height}`).toBeLessThanOrEqual(height);
+      }
+      // The picture stays while the settings scroll.
+      await page.evaluate(() => scrollTo(0, 300));
+      expect((await boundsOf(page, "#stage")).top).toBeGreaterThanOrEqual(0);
+      expect(await overflow(page)).toBe(0);
+    }
+    await page.context().close();
   });
 
   test("at phone width nothing sticks out, and tabs work from the keyboard", async () => {
@@ -356,6 +396,12 @@ describeDataIf(canRun, "the page", () => {
     await page.context().close();
   });
 });
+
+const boundsOf = (page: Page, selector: string): Promise<{ top: number; bottom: number }> =>
+  page.$eval(selector, (element) => {
+    const { top, bottom } = element.getBoundingClientRect();
+    return { top, bottom };
+  });
 
 async function sizeOf(file: string): Promise<{ width: number; height: number }> {
   const { width, height } = await readPicture(file);
