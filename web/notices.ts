@@ -20,7 +20,7 @@ export function notify(title: string, text: string, details?: string): void {
   close.addEventListener("click", () => notice.remove());
   box.append(notice);
   while (box.children.length > mostShown) box.firstElementChild?.remove();
-  box.scrollTop = box.scrollHeight;
+  box.scrollTop = notice.offsetTop;
 }
 
 export function clearNotices(): void {
@@ -50,7 +50,7 @@ export function tell(title: string, error: unknown, advice?: string): void {
  */
 const meanings: Record<string, string> = {
   FormatError:
-    "The file is damaged, cut short, or not what its name says. Download or export it again and choose it anew; if it came from a web address, check that it is the file and not a page about it.",
+    "The file is damaged, cut short, or not what its name says. Download or export it again, then choose it anew.",
   GraphError:
     "Its parts do not fit together. Check that .param and .bin are of the same export, or export the model again.",
   UnsupportedError:
