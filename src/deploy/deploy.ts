@@ -40,6 +40,7 @@ export async function deploy(
   expectKind("deploy: options", options, "an object of options");
   const job = new Job(opened, pictures, options);
   try {
+    await job.checkEvaluation();
     for (const stage of stages) await stage.run(job);
     return result(job);
   } finally {

@@ -159,6 +159,11 @@ export class Job {
     return readEntries(entries, this.skip, this.warn);
   }
 
+  /** Reads the first evaluation picture with its labels, so that those of another model are an error before all the work, not after. */
+  async checkEvaluation(): Promise<void> {
+    for await (const _ of this.items(this.evaluation)) return;
+  }
+
   /** A model ready to run, the same for the same description, until the job is closed. */
   async start(described: Described): Promise<Model> {
     const known = this.started.get(described);

@@ -6,6 +6,7 @@ import {
   type EvaluationEntry,
   type EvaluationItem,
   evaluateModels,
+  GraphError,
   load,
   modelFiles,
   open,
@@ -169,4 +170,21 @@ test("readEntries leaves out what cannot be read, and only that", async () => {
   expect({ ids, skipped }).toEqual({ ids: [0, 2], skipped: ["b: broken"] });
   const defect = { name: "c", read: () => Promise.reject(new TypeError("defect")) };
   await expect(readEntries([defect], skip).next()).rejects.toThrow("defect");
+});
+
+test("deploy: labels of another model are an error before the work", async () => {
+  const { graph, manifest } = tinyModel();
+  const opened = await open(named(modelFiles(graph, manifest)));
+  const wrong = async (): Promise<EvaluationItem> => {
+    throw new GraphError("0.txt: class 58: the model has classes 0 to 0");
+  };
+  const stages = new Set<DeployStage>();
+  const evaluation = [{ name: "0.png", read: wrong }];
+  const deployed = deploy(
+    opened,
+    { calibration: entries, evaluation },
+    { onProgress: ({ stage }) => stages.add(stage) },
+  );
+  await expect(deployed).rejects.toThrow("class 58");
+  expect([...stages]).toEqual([]);
 });
