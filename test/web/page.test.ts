@@ -245,7 +245,7 @@ describeDataIf(canRun, "the page", () => {
     expect(await page.locator(".notice").count()).toBe(0);
 
     await page.click("#convert-start");
-    await page.waitForSelector("#result:not([hidden])");
+    await page.waitForSelector("#result:not([hidden])", { timeout: 90_000 }); // layers are tried in float
     const [saved] = await Promise.all([page.waitForEvent("download"), page.click("#download")]);
     expect(saved.suggestedFilename()).toBe("yolov5ss.zip");
     const zip = unzipSync(new Uint8Array(readFileSync(await saved.path())));
@@ -269,7 +269,7 @@ describeDataIf(canRun, "the page", () => {
     });
     model.close();
     await page.context().close();
-  });
+  }, 120_000);
 
   test("offline after the first visit, and isolated by the service worker", async () => {
     const page = await site.open("plain/", { serviceWorkers: "allow" });
