@@ -1,12 +1,12 @@
 /** The Detect tab: a source of frames, a model, and a loop that looks at the newest frame whenever the worker is free. */
 
-import type { FamilyName } from "../src/steps.ts";
 import { anElement, button, byId, chooseFiles, download } from "./dom.ts";
+import { FactsForm, isDoubted } from "./facts.ts";
 import { pictureTypes, type Sorted, stemOf } from "./files.ts";
 import { WorkerLink } from "./link.ts";
 import { clearNotices, notify, tell, tellCamera } from "./notices.ts";
 import { Overlay, Still } from "./overlay.ts";
-import type { DetectReply } from "./protocol.ts";
+import type { DetectReply, ToldFacts } from "./protocol.ts";
 import { Results } from "./results.ts";
 import { Settings } from "./settings.ts";
 import { Shelf, type ShelfModel, wireModels } from "./shelf.ts";
@@ -18,8 +18,8 @@ export class DetectView {
   readonly settings = new Settings({
     changed: () => this.changed(),
     threads: () => this.restartWorker(),
-    family: (family) => this.prepareAs(family),
   });
+  private readonly facts = new FactsForm((told) => void this.retell(told));
   private readonly shelf: Shelf;
   private readonly overlay = new Overlay(byId("overlay", HTMLCanvasElement));
   private readonly still = new Still(byId("still", HTMLCanvasElement));
@@ -92,16 +92,17 @@ export class DetectView {
       shelf.render();
       this.refresh();
       try {
-        const { id, source, family } = model;
-        model.facts = await link.call("load", { id, source, family }, [], (bytes) =>
+        const { id, source, told } = model;
+        model.facts = await link.call("load", { id, source, told }, [], (bytes) =>
           shelf.advance(model, bytes),
         );
         model.heldBy = link;
       } catch (error) {
         if (link !== this.link) return false;
-        tell(`${model.name} was not loaded`, error);
+        tell(model.facts ? `That does not fit ${model.name}` : `${model.name} was not loaded`, error);
         shelf.loading = undefined;
-        shelf.remove(model);
+        if (!model.facts) shelf.remove(model);
+        shelf.render();
         this.refresh();
         return false;
       }
@@ -112,20 +113,26 @@ export class DetectView {
     }
     shelf.current = model;
     shelf.render();
-    this.settings.offer(model.facts, model.family);
+    this.settings.offer(model.facts);
+    this.facts.offer(model);
     this.refresh();
     this.changed();
     return true;
   }
 
-  /** The pictures for the model in use are prepared in another way: it is loaded anew. */
-  private prepareAs(family: FamilyName | undefined): void {
+  /** The visitor says what the file does not: the model is read anew. What does not fit leaves it as it was. */
+  private async retell(told: ToldFacts): Promise<void> {
+    const { link } = this;
     const { current } = this.shelf;
     if (!current) return;
-    current.family = family;
+    const before = current.told;
+    current.told = told;
     current.heldBy = undefined;
     this.held = false;
-    void this.use(current);
+    if ((await this.use(current)) || link !== this.link) return;
+    current.told = before;
+    current.heldBy = link;
+    this.changed();
   }
 
   private drop(model: ShelfModel): void {
@@ -319,7 +326,8 @@ export class DetectView {
     const { boxes, width, height } = reply;
     this.overlay.show({ boxes, width, height, mirrored: source.mirrored });
     this.results.show(reply, source.live);
-    button("save").disabled = false;
+    // What may be wrong is not to be handed on as if it were right.
+    button("save").disabled = isDoubted(this.shelf.current?.facts);
   }
 
   private async save(): Promise<void> {

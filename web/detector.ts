@@ -4,23 +4,44 @@ import {
   type Detection,
   drawDetections,
   features,
+  type Head,
   load,
   summarize,
   type Tensor,
   type Transform,
   UsageError,
 } from "../src/index.ts";
-import {
-  blobsOf,
-  classColor,
-  type FamilyName,
-  type Model,
-  postprocess,
-  taskOf,
-  toTensor,
-} from "../src/steps.ts";
+import { blobsOf, classColor, type Model, postprocess, taskOf, toTensor } from "../src/steps.ts";
 import { encode, pixelsOf } from "./pixels.ts";
-import type { DetectReply, DetectRequest, LoadProgress, Machine, ModelFacts, Precision } from "./protocol.ts";
+import type {
+  DetectReply,
+  DetectRequest,
+  Doubt,
+  LoadProgress,
+  Machine,
+  ModelFacts,
+  Precision,
+  ToldFacts,
+} from "./protocol.ts";
+
+/** Sentences of the reader name the option that tells what they assume. */
+const doubtOptions: Record<Doubt, string> = {
+  anchors: "--anchors",
+  names: "--labels",
+  family: "--family",
+  size: "--size",
+};
+
+function doubtsOf(assumptions: readonly string[]): Doubt[] {
+  const doubts = Object.keys(doubtOptions) as Doubt[];
+  return doubts.filter((doubt) => assumptions.some((text) => text.includes(doubtOptions[doubt])));
+}
+
+function anchorsOf(heads: readonly Head[]): number[][] | undefined {
+  const anchored = heads.flatMap((head) => (head.kind === "yolov5" ? [head] : []));
+  if (!anchored.length) return undefined;
+  return anchored.sort((a, b) => a.stride - b.stride).map(({ anchors }) => [...anchors]);
+}
 
 /** Raw outputs for the last frame, so that a slider moves boxes without a new inference. */
 interface Looked {
@@ -51,11 +72,11 @@ export class Detector {
   async load(
     id: number,
     source: readonly File[] | string,
-    family: FamilyName | undefined,
+    told: ToldFacts,
     progress: (value: LoadProgress) => void,
   ): Promise<ModelFacts> {
     const { threads } = this;
-    const model = await load(source, { threads, family, onDownload: (file) => progress(file) });
+    const model = await load(source, { threads, ...told, onDownload: (file) => progress(file) });
     try {
       model.requireHeads();
     } catch (error) {
@@ -72,11 +93,13 @@ export class Detector {
     const half = precision === "fp32" && (storage.f16 ?? 0) > (storage.f32 ?? 0);
     return {
       ...{ id, name, precision, half, width, height, stride },
-      classes: labels.length,
+      labels,
+      anchors: anchorsOf(heads),
       task: taskOf(heads),
       bytes: weightBytes,
       letterbox: input.resize === "letterbox",
       assumptions: model.assumptions,
+      doubts: doubtsOf(model.assumptions),
     };
   }
 

@@ -27,10 +27,14 @@ export function clearNotices(): void {
   anElement("notices").replaceChildren();
 }
 
-/** The newest message goes with Escape. */
+/** The newest message goes with Escape; what lies below messages can be scrolled out from there (`--covered` in style.css). */
 export function wireNotices(): void {
+  const box = anElement("notices");
+  new ResizeObserver(() => {
+    document.documentElement.style.setProperty("--covered", `${box.offsetHeight}px`);
+  }).observe(box);
   addEventListener("keydown", ({ key }) => {
-    if (key === "Escape") anElement("notices").lastElementChild?.remove();
+    if (key === "Escape") box.lastElementChild?.remove();
   });
 }
 

@@ -1,5 +1,5 @@
 /** What the page and its worker say to each other: one request, one reply, and progress in between. */
-import type { Detection, Method, Task } from "../src/index.ts";
+import type { Detection, KnownFacts, Method, Task } from "../src/index.ts";
 import type { FamilyName } from "../src/steps.ts";
 
 /** What the convolutions compute in. */
@@ -7,6 +7,12 @@ export type Precision = "fp32" | "int8";
 
 /** A detection with the colour of its class, as CSS. */
 export type ShownBox = Detection & { color: string };
+
+/** What a visitor says of a model, because its file does not. */
+export type ToldFacts = Pick<KnownFacts, "family" | "anchors" | "labels">;
+
+/** What decides whether boxes are right and may be left out of a file. */
+export type Doubt = "anchors" | "names" | "family" | "size";
 
 export interface ModelFacts {
   id: number;
@@ -18,7 +24,9 @@ export interface ModelFacts {
   width: number;
   height: number;
   stride: number;
-  classes: number;
+  labels: readonly string[];
+  /** `w0 h0 w1 h1 …` in pixels for each head, smallest stride first, where boxes have anchors. */
+  anchors?: readonly (readonly number[])[];
   task: Task;
   /** Bytes of weights. */
   bytes: number;
@@ -26,6 +34,8 @@ export interface ModelFacts {
   letterbox: boolean;
   /** What the files did not say, a sentence each. */
   assumptions: readonly string[];
+  /** What of that decides whether the boxes are right. */
+  doubts: readonly Doubt[];
 }
 
 export interface DetectRequest {
@@ -120,7 +130,7 @@ export interface Machine {
 export interface Calls {
   start: { request: { threads: number }; reply: Machine; progress: never };
   load: {
-    request: { id: number; source: readonly File[] | string; family?: FamilyName };
+    request: { id: number; source: readonly File[] | string; told: ToldFacts };
     reply: ModelFacts;
     progress: LoadProgress;
   };

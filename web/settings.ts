@@ -1,9 +1,7 @@
 /** Thresholds, input size and threads of the Detect tab. */
 
-import type { FamilyName } from "../src/steps.ts";
 import { capabilities, threadChoices } from "./capabilities.ts";
 import { anElement, byId, make } from "./dom.ts";
-import { chosenFamily, offerFamilies } from "./families.ts";
 import type { DetectRequest, ModelFacts } from "./protocol.ts";
 
 interface Actions {
@@ -11,8 +9,6 @@ interface Actions {
   changed(): void;
   /** Another number of threads is wanted. */
   threads(): void;
-  /** Pictures are to be prepared for another family, or as the file says. */
-  family(family: FamilyName | undefined): void;
 }
 
 /** Sides of the input to offer, where the model's stride allows. */
@@ -42,10 +38,7 @@ export class Settings {
     threads.append(...choices.map((count) => make("option", { value: String(count) }, String(count))));
     threads.value = String(this.threads);
     threads.addEventListener("change", () => this.setThreads(Number(threads.value)));
-    const family = byId("family", HTMLSelectElement);
-    offerFamilies(family);
-    family.addEventListener("change", () => actions.family(chosenFamily(family)));
-    this.offer(undefined, undefined);
+    this.offer(undefined);
     this.hintThreads();
   }
 
@@ -70,12 +63,9 @@ export class Settings {
   }
 
   /** What can be chosen for a model. */
-  offer(facts: ModelFacts | undefined, family: FamilyName | undefined): void {
+  offer(facts: ModelFacts | undefined): void {
     this.facts = facts;
     this.offerSizes();
-    const families = byId("family", HTMLSelectElement);
-    families.value = family ?? "";
-    families.disabled = facts === undefined;
     byId("rectangle", HTMLInputElement).disabled = facts?.letterbox === false;
     for (const slider of ["confidence", "iou"]) {
       byId(slider, HTMLInputElement).disabled = facts?.task === "classify";

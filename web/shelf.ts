@@ -1,18 +1,17 @@
 /** The models that can be chosen: shipped ones, those that were dropped, those by address. One is in use. */
 
-import type { FamilyName } from "../src/steps.ts";
 import { button, byId, chooseFiles, formatBytes, make } from "./dom.ts";
 import { modelTypes, sortFiles } from "./files.ts";
 import type { WorkerLink } from "./link.ts";
 import { notify } from "./notices.ts";
-import type { LoadProgress, ModelFacts, Precision } from "./protocol.ts";
+import type { LoadProgress, ModelFacts, Precision, ToldFacts } from "./protocol.ts";
 
 export interface ShelfModel {
   readonly id: number;
   readonly name: string;
   readonly source: readonly File[] | string;
-  /** Whose pre-processing the visitor says that it has. */
-  family?: FamilyName;
+  /** What the visitor says of it. */
+  told: ToldFacts;
   /** Known before it is loaded for shipped models only. */
   precision?: Precision;
   facts?: ModelFacts;
@@ -43,7 +42,7 @@ export class Shelf {
   }
 
   add(source: readonly File[] | string, name: string, precision?: Precision): ShelfModel {
-    const model: ShelfModel = { id: ++this.count, name, source, precision };
+    const model: ShelfModel = { id: ++this.count, name, source, precision, told: {} };
     this.models.push(model);
     this.render();
     return model;

@@ -21,7 +21,7 @@ const handlers: { [K in Kind]: Handler<K> } = {
     detector = new Detector(threads);
     return detector.machine();
   },
-  load: ({ id, source, family }, progress) => started().load(id, source, family, progress),
+  load: ({ id, source, told }, progress) => started().load(id, source, told, progress),
   unload: async ({ id }) => started().unload(id),
   detect: (request) => started().detect(request),
   picture: ({ type }) => started().picture(type),

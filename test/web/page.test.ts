@@ -352,6 +352,54 @@ describeDataIf(canRun, "the page", () => {
     await context.close();
   });
 
+  test("anchors and names that the file does not say are asked for; the boxes are a preview until then", async () => {
+    const page = await site.open(`plain/?size=${size}`, { viewport: { width: 390, height: 844 } });
+    await choose(page, "#add-model", float.slice(0, 2));
+    await modelLoaded(page, 1);
+    await openBoxes(page);
+    await choose(page, "#use-picture", pictures.slice(0, 1));
+    const guessed = await nextBoxes(page);
+    expect(await page.textContent("#preview")).toMatch(/^Preview: anchors.* class names.* guessed$/);
+    expect(await page.textContent("#ask")).toContain("does not say its anchors");
+    expect(await page.isVisible("#ask-right")).toBe(true);
+    expect(await page.isDisabled("#save")).toBe(true);
+    expect(await overflow(page)).toBe(0);
+
+    await page.click("#ask-tell");
+    const anchors = await page.inputValue("#anchors");
+    const names = await page.inputValue("#names");
+    expect(names.split("\n")).toHaveLength(80);
+    // What does not fit is refused, and the model is as it was.
+    await page.fill("#names", "cat, dog");
+    await page.click("#told button");
+    await page.waitForSelector(".notice");
+    expect(await page.textContent(".notice")).toMatch(/found 2 names.*80 classes/);
+    expect(await page.isVisible("#preview")).toBe(true);
+    await page.fill("#anchors", "10,13,x");
+    await page.click("#told button");
+    await page.waitForFunction(() =>
+      document.querySelector(".notice")?.textContent?.includes("a line for each head"),
+    );
+
+    const doubled = anchors.replace(/\d+/g, (side) => String(2 * Number(side)));
+    await page.fill("#anchors", doubled);
+    await page.fill("#names", names.replaceAll("chair", "Stuhl"));
+    await page.click("#told button");
+    const told = await nextBoxes(page, guessed.text);
+    const list = doubled.replaceAll("\n", " ");
+    const labels = path.join(folder, "names.txt");
+    writeFileSync(labels, names.replaceAll("chair", "Stuhl"));
+    expectSame(
+      told.boxes,
+      await commandLineBoxes(float[0], pictures[0], "--anchors", list, "--labels", labels),
+    );
+    expect(told.text).toContain("Stuhl");
+    expect(await page.isVisible("#preview")).toBe(false);
+    expect(await page.isVisible("#ask")).toBe(false);
+    expect(await page.isDisabled("#save")).toBe(false);
+    await page.context().close();
+  });
+
   test("picture, confidence and what was found are in view together, from a phone to a desk", async () => {
     const page = await site.open(`plain/?size=256`, { viewport: { width: 390, height: 844 } });
     await choose(page, "#add-model", float);
