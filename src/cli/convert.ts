@@ -1,5 +1,6 @@
 /** `ncnnkit convert`: a checkpoint or ONNX export to the files of an ncnn model. */
 import path from "node:path";
+import { counted } from "../base/text.ts";
 import { slashed } from "../node/local.ts";
 import { convert, modelFiles, summarize } from "../node.ts";
 import { command, flag, type OptionsOf, option, required } from "./command.ts";
@@ -63,7 +64,7 @@ async function run([file]: [string], options: Options, terminal: Terminal): Prom
   const before = opened.graph.nodes.length;
   const fewer = before === graph.nodes.length ? "" : ` (from ${before})`;
   terminal.err(
-    `${manifest.name}: ${graph.nodes.length} layers${fewer}, ${parameters} parameters, ${manifest.heads.length} heads, ${manifest.labels.length} classes\n`,
+    `${manifest.name}: ${graph.nodes.length} layers${fewer}, ${parameters} parameters, ${counted(manifest.heads.length, "head")}, ${counted(manifest.labels.length, "class")}\n`,
   );
   if (options.verbose && Object.keys(rewrites).length) terminal.err(table(Object.entries(rewrites)));
   terminal.out(table(written.map(({ file: each, bytes }) => [each, bytes])));

@@ -170,7 +170,7 @@ async function detectAll(
     await writeFiles(options.out, dotaFiles(named, model.manifest.labels));
   }
   if (options.json) printJson(terminal, toJson(model, results, failed));
-  else terminal.err(`${closing(results, failed.length, options)}\n`);
+  else terminal.err(`${closing(results, failed.length, model, options)}\n`);
 }
 
 /** A picture, or nothing after `skip` was told why; the only picture is not skipped but an error. */
@@ -270,9 +270,9 @@ function detectionJson(found: Detection): unknown {
   }
 }
 
-function closing(results: readonly Result[], failed: number, { out }: Options): string {
+function closing(results: readonly Result[], failed: number, { manifest }: Model, { out }: Options): string {
   const found = results.reduce((sum, { detections }) => sum + detections.length, 0);
-  const isSorted = results.some(({ detections }) => detections.some(({ task }) => task === "classify"));
+  const isSorted = taskOf(manifest.heads) === "classify";
   const time = results.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
   return [
     `${counted(found, isSorted ? "class" : "box")} on ${counted(results.length, "picture")}`,

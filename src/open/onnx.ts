@@ -98,10 +98,15 @@ function usualSide(
 type Facts = Parameters<typeof recognise>[1];
 
 /** Heads that `exportModel` wrote down, with anchors that the caller knows better. */
-function written({ graph, statedHeads, inputSize }: OnnxImport, facts: Facts): RecognisedHeads | undefined {
+function written(
+  { graph, statedHeads, inputSize, labels }: OnnxImport,
+  facts: Facts,
+): RecognisedHeads | undefined {
   if (!statedHeads || !inputSize) return undefined;
-  const found = facts.labels ? undefined : recognise(graph.clone(), facts);
-  const classes = facts.labels?.length ?? (found && areHeads(found) ? found.classes : undefined);
+  // What was told is compared with the count of the file or of the graph, so it goes last.
+  const found = labels ? undefined : recognise(graph.clone(), facts);
+  const classes =
+    labels?.length ?? (found && areHeads(found) ? found.classes : undefined) ?? facts.labels?.length;
   const anchors = facts.anchors ?? [];
   const heads = statedHeads.map((head, i): Head => {
     return "anchors" in head && anchors[i] ? { ...head, anchors: [...anchors[i]] } : head;

@@ -12,9 +12,9 @@ import { asTold } from "./told.ts";
 
 export const openTorch: Opener = async (file, folder, options) => {
   const model = readTorch(file.bytes, folder.describe(file.name), { endToEnd: options.endToEnd });
-  if (options.anchors || (options.labels && model.labels)) {
+  if (options.anchors) {
     throw new UsageError(
-      `${file.name} holds its anchors and class names; --anchors and --labels are for files that do not`,
+      `${file.name}: a checkpoint holds its anchors, where it has any; --anchors is for files that do not: leave it out`,
     );
   }
   const assumed: string[] = [];

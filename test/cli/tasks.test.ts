@@ -94,6 +94,8 @@ describe("detect", () => {
     const args = ["detect", modelOf("classify"), picture, "--out", outOf("cls"), "--save", "txt"];
     expect((await run(...args)).code).toBe(0);
     expect(read("cls", "p.txt")).toMatch(/^([\de.-]+ cls \d\n){5}$/);
+    const none = await run("detect", modelOf("classify"), picture, "--conf", "1");
+    expect(none.err).toContain("0 classes on 1 picture");
   });
 
   test.each([

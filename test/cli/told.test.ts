@@ -130,3 +130,20 @@ test("a size that the graph is not made for is refused, said with the size that 
   );
   model.close();
 });
+
+test("class names over those of a checkpoint and of an export, as many as there are", async () => {
+  const out = path.join(folder, "tiny.onnx");
+  expect((await run("export", manifest, "-o", out)).code).toBe(0);
+  const checkpoint = path.resolve(import.meta.dirname, "../formats/torch/data/ultralytics/v5n.pt");
+  for (const [file, names] of [
+    [out, "p,q"],
+    [checkpoint, "p,q,r"],
+  ]) {
+    expect((await run("inspect", file, "--labels", names)).out).toContain(names.replaceAll(",", ", "));
+    const { code, err } = await run("inspect", file, "--labels", "a,b,c,d");
+    expect([code, err]).toEqual([
+      2,
+      expect.stringMatching(/labels: found 4 names, but the heads .* have [23] classes/),
+    ]);
+  }
+});
