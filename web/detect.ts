@@ -1,7 +1,7 @@
 /** The Detect tab: a source of frames, a model, and a loop that looks at the newest frame whenever the worker is free. */
 
 import { anElement, button, byId, chooseFiles, download } from "./dom.ts";
-import { FactsForm, isDoubted } from "./facts.ts";
+import { canBeTold, FactsForm, isDoubted } from "./facts.ts";
 import { pictureTypes, type Sorted, stemOf } from "./files.ts";
 import { WorkerLink } from "./link.ts";
 import { clearNotices, notify, tell, tellCamera } from "./notices.ts";
@@ -99,9 +99,13 @@ export class DetectView {
         model.heldBy = link;
       } catch (error) {
         if (link !== this.link) return false;
-        tell(model.facts ? `That does not fit ${model.name}` : `${model.name} was not loaded`, error);
         shelf.loading = undefined;
-        if (!model.facts) shelf.remove(model);
+        if (!model.facts && canBeTold(error)) this.ask(model, error);
+        else if (shelf.current === model) tell(`That does not fit ${model.name}`, error);
+        else {
+          tell(`${model.name} was not loaded`, error);
+          shelf.remove(model);
+        }
         shelf.render();
         this.refresh();
         return false;
@@ -120,6 +124,20 @@ export class DetectView {
     return true;
   }
 
+  /** Without more facts the model cannot run: it stays for the visitor to tell them. */
+  private ask(model: ShelfModel, error: unknown): void {
+    this.overlay.show(undefined);
+    this.results.clear();
+    this.shelf.current = model;
+    this.settings.offer(undefined);
+    this.facts.offer(model);
+    tell(
+      `${model.name} has to be explained`,
+      error,
+      "Its file does not say enough to find boxes. Below the model, choose its family, or write the anchors that it was trained with; a checkpoint (.pt) of the same name, chosen together with it, knows them.",
+    );
+  }
+
   /** The visitor says what the file does not: the model is read anew. What does not fit leaves it as it was. */
   private async retell(told: ToldFacts): Promise<void> {
     const { link } = this;
@@ -131,7 +149,7 @@ export class DetectView {
     this.held = false;
     if ((await this.use(current)) || link !== this.link) return;
     current.told = before;
-    current.heldBy = link;
+    if (current.facts) current.heldBy = link;
     this.changed();
   }
 

@@ -1,6 +1,7 @@
 /** What a file does not say of its model: asked for in the page, with the boxes as a preview until it is known. */
 import { anElement, button, byId, make } from "./dom.ts";
 import { chosenFamily, offerFamilies } from "./families.ts";
+import { WorkerError } from "./link.ts";
 import { clearNotices, notify } from "./notices.ts";
 import type { Doubt, ModelFacts, ToldFacts } from "./protocol.ts";
 import type { ShelfModel } from "./shelf.ts";
@@ -16,6 +17,10 @@ const words: Record<Doubt, string> = {
 
 export const isDoubted = (facts: ModelFacts | undefined): boolean =>
   facts?.doubts.some((doubt) => grave.includes(doubt)) ?? false;
+
+/** Whether the reader refused a model for want of facts, whose options it then names. */
+export const canBeTold = (error: unknown): boolean =>
+  error instanceof WorkerError && error.expected && /--(anchors|labels|family)\b/.test(error.message);
 
 export class FactsForm {
   private readonly family = byId("family", HTMLSelectElement);
@@ -51,26 +56,28 @@ export class FactsForm {
     this.model = model;
     const { facts, told } = model;
     this.family.value = told.family ?? "";
-    this.family.disabled = facts === undefined;
-    this.anchors.value = (facts?.anchors ?? []).map((list) => list.join(",")).join("\n");
-    anElement("anchors-field").hidden = !facts?.anchors;
-    this.names.value = (facts?.labels ?? []).join("\n");
+    this.anchors.value = (facts?.anchors ?? told.anchors ?? []).map((list) => list.join(",")).join("\n");
+    anElement("anchors-field").hidden = facts !== undefined && !facts.anchors;
+    this.names.value = (facts?.labels ?? told.labels ?? []).join("\n");
+    if (!facts) byId("told", HTMLDetailsElement).open = true;
     showDoubts(facts);
   }
 
   private submit(): void {
     const { model } = this;
-    if (!model?.facts) return;
+    if (!model) return;
     clearNotices();
-    const anchors = model.facts.anchors ? parseAnchors(this.anchors.value) : undefined;
-    if (model.facts.anchors && !anchors) {
+    const isAnchored = this.anchors.value.trim() !== "";
+    const anchors = isAnchored ? parseAnchors(this.anchors.value) : undefined;
+    if (isAnchored && !anchors) {
       notify(
         "The anchors cannot be read",
         "Write a line for each head, smallest stride first, of widths and heights in pixels: 10,13,16,30,33,23",
       );
       return;
     }
-    this.tell({ ...model.told, anchors, labels: parseNames(this.names.value) });
+    const labels = this.names.value.trim() ? parseNames(this.names.value) : undefined;
+    this.tell({ ...model.told, anchors, labels });
   }
 }
 

@@ -6,20 +6,21 @@ import type { Source } from "./source.ts";
 
 export function showState(source: Source | undefined, shelf: Shelf): void {
   const { loading, current } = shelf;
+  const ready = current?.facts;
   document.body.dataset.state = source?.kind ?? (loading ? "loading" : "empty");
   document.body.classList.toggle("has-model", current !== undefined);
   anElement("empty").hidden = source !== undefined;
   const busy = anElement("busy");
   busy.textContent = loading
     ? `Loading ${loading.name}…`
-    : source && !current
-      ? "Load a model to see boxes"
+    : source && !ready
+      ? current
+        ? "The model has to be explained"
+        : "Load a model to see boxes"
       : "";
   busy.hidden = busy.textContent === "" || (!source && !loading);
-  anElement("empty-title").textContent = current
-    ? `${current.facts?.name} is ready`
-    : "Detect objects in this tab";
-  anElement("empty-text").textContent = current
+  anElement("empty-title").textContent = ready ? `${ready.name} is ready` : "Detect objects in this tab";
+  anElement("empty-text").textContent = ready
     ? "Use the camera, or open a picture or a video. You can also drop or paste one."
     : "Load a model, then point the camera or open a picture. Nothing you open leaves this device.";
   button("empty-model").hidden = current !== undefined || loading !== undefined;

@@ -7,11 +7,23 @@ import sharp from "sharp";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { isObject, load, readPicture } from "../../src/node.ts";
 import { generatePicture } from "../../training/pictures/index.ts";
-import { run, temporaryFolder } from "../cli/_run.ts";
+import { temporaryFolder } from "../cli/_run.ts";
 import { dataPath, describeDataIf } from "../data.ts";
-import { canRun, choose, overlap, type RowBox, type Site, shownBoxes, startSite } from "./site.ts";
+import {
+  canRun,
+  choose,
+  commandLineBoxes,
+  expectSame,
+  modelLoaded,
+  nextBoxes,
+  openBoxes,
+  overflow,
+  pageSize,
+  type Site,
+  startSite,
+} from "./site.ts";
 
-const size = 320;
+const size = pageSize;
 const float = ["models/yolov5ss.param", "models/yolov5ss.bin", "models/yolov5ss.pt"].map(dataPath);
 const int8 = ["golden/off-kl-320.param", "golden/off-kl-320.bin"].map(dataPath);
 const checkpoint = dataPath("models/yolov5ss.pt");
@@ -40,54 +52,9 @@ async function asPng(file: string): Promise<string> {
   return png;
 }
 
-const modelLoaded = (page: Page, count: number): Promise<unknown> =>
-  page.waitForFunction((n) => document.querySelectorAll(".model .badge").length === n, count);
 /** The int8 model of the page, whose badge is there before it. */
 const shippedLoaded = (page: Page): Promise<unknown> =>
   page.waitForFunction(() => document.querySelector(".model .soft")?.textContent?.includes("px"));
-const openBoxes = (page: Page): Promise<unknown> =>
-  page.locator("#boxes").evaluate((details) => details.setAttribute("open", ""));
-
-/** The table as soon as it is another one than `before`. */
-async function nextBoxes(page: Page, before = ""): Promise<{ boxes: RowBox[]; text: string }> {
-  await page.waitForFunction((old) => {
-    const text = document.querySelector("#rows")?.textContent;
-    return text && text !== old;
-  }, before);
-  return { boxes: await shownBoxes(page), text: (await page.textContent("#rows")) ?? "" };
-}
-
-async function commandLineBoxes(model: string, picture: string, ...more: string[]): Promise<RowBox[]> {
-  const { out } = await run("detect", model, picture, "--json", "--size", String(size), ...more);
-  return (JSON.parse(out) as { images: { detections: RowBox[] }[] }).images[0].detections;
-}
-
-/** Every box has its like, but for scores at the very limit. */
-function expectSame(
-  found: readonly RowBox[],
-  wanted: readonly RowBox[],
-  limits = { iou: 0.98, score: 0.01 },
-): void {
-  const sure = (boxes: readonly RowBox[]): RowBox[] =>
-    boxes.filter(({ score }) => score > 0.25 + limits.score);
-  expect(sure(wanted).length).toBeGreaterThan(1);
-  for (const [some, others] of [
-    [wanted, found],
-    [found, wanted],
-  ]) {
-    for (const { label, score, box } of sure(some)) {
-      const like = others.filter(
-        (other) => other.label === label && Math.abs(other.score - score) <= limits.score,
-      );
-      const best = Math.max(0, ...like.map((other) => overlap(other.box, box)));
-      expect(best, `${label} ${score}`).toBeGreaterThanOrEqual(limits.iou);
-    }
-  }
-}
-
-const overflow = (page: Page): Promise<number> =>
-  page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-
 describeDataIf(canRun, "the page", () => {
   let site: Site;
   beforeAll(async () => {
@@ -350,54 +317,6 @@ describeDataIf(canRun, "the page", () => {
     await old.goto(site.url("plain/"));
     expect(await old.textContent(".notice")).toMatch(/too old.*OffscreenCanvas/s);
     await context.close();
-  });
-
-  test("anchors and names that the file does not say are asked for; the boxes are a preview until then", async () => {
-    const page = await site.open(`plain/?size=${size}`, { viewport: { width: 390, height: 844 } });
-    await choose(page, "#add-model", float.slice(0, 2));
-    await modelLoaded(page, 1);
-    await openBoxes(page);
-    await choose(page, "#use-picture", pictures.slice(0, 1));
-    const guessed = await nextBoxes(page);
-    expect(await page.textContent("#preview")).toMatch(/^Preview: anchors.* class names.* guessed$/);
-    expect(await page.textContent("#ask")).toContain("does not say its anchors");
-    expect(await page.isVisible("#ask-right")).toBe(true);
-    expect(await page.isDisabled("#save")).toBe(true);
-    expect(await overflow(page)).toBe(0);
-
-    await page.click("#ask-tell");
-    const anchors = await page.inputValue("#anchors");
-    const names = await page.inputValue("#names");
-    expect(names.split("\n")).toHaveLength(80);
-    // What does not fit is refused, and the model is as it was.
-    await page.fill("#names", "cat, dog");
-    await page.click("#told button");
-    await page.waitForSelector(".notice");
-    expect(await page.textContent(".notice")).toMatch(/found 2 names.*80 classes/);
-    expect(await page.isVisible("#preview")).toBe(true);
-    await page.fill("#anchors", "10,13,x");
-    await page.click("#told button");
-    await page.waitForFunction(() =>
-      document.querySelector(".notice")?.textContent?.includes("a line for each head"),
-    );
-
-    const doubled = anchors.replace(/\d+/g, (side) => String(2 * Number(side)));
-    await page.fill("#anchors", doubled);
-    await page.fill("#names", names.replaceAll("chair", "Stuhl"));
-    await page.click("#told button");
-    const told = await nextBoxes(page, guessed.text);
-    const list = doubled.replaceAll("\n", " ");
-    const labels = path.join(folder, "names.txt");
-    writeFileSync(labels, names.replaceAll("chair", "Stuhl"));
-    expectSame(
-      told.boxes,
-      await commandLineBoxes(float[0], pictures[0], "--anchors", list, "--labels", labels),
-    );
-    expect(told.text).toContain("Stuhl");
-    expect(await page.isVisible("#preview")).toBe(false);
-    expect(await page.isVisible("#ask")).toBe(false);
-    expect(await page.isDisabled("#save")).toBe(false);
-    await page.context().close();
   });
 
   test("picture, confidence and what was found are in view together, from a phone to a desk", async () => {

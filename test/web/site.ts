@@ -6,7 +6,9 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import { expect } from "vitest";
 import { chromiumPath } from "../browser/page.ts";
+import { run } from "../cli/_run.ts";
 import { dataRoot } from "../data.ts";
 
 export const canRun = existsSync(chromiumPath);
@@ -56,7 +58,7 @@ export function buildPage(): string {
 }
 
 /** `cameraFile`: what the browser's camera shows. */
-export async function startSite(cameraFile: string): Promise<Site> {
+export async function startSite(cameraFile?: string): Promise<Site> {
   const folder = buildPage();
   let down = false;
   const server = createServer((request, response) => {
@@ -80,7 +82,8 @@ export async function startSite(cameraFile: string): Promise<Site> {
     args: [
       ...["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"],
       ...["--disable-component-update", "--disable-sync", "--use-fake-ui-for-media-stream"],
-      ...["--use-fake-device-for-media-stream", `--use-file-for-fake-video-capture=${cameraFile}`],
+      "--use-fake-device-for-media-stream",
+      ...(cameraFile ? [`--use-file-for-fake-video-capture=${cameraFile}`] : []),
     ],
   });
   const url = (where: string): string =>
@@ -138,3 +141,51 @@ export function overlap(a: RowBox["box"], b: RowBox["box"]): number {
   const shared = Math.max(width, 0) * Math.max(height, 0);
   return shared / (a.width * a.height + b.width * b.height - shared);
 }
+
+/** Side of the input of most tests. */
+export const pageSize = 320;
+
+export const modelLoaded = (page: Page, count: number): Promise<unknown> =>
+  page.waitForFunction((n) => document.querySelectorAll(".model .badge").length === n, count);
+export const openBoxes = (page: Page): Promise<unknown> =>
+  page.locator("#boxes").evaluate((details) => details.setAttribute("open", ""));
+
+/** The table as soon as it is another one than `before`. */
+export async function nextBoxes(page: Page, before = ""): Promise<{ boxes: RowBox[]; text: string }> {
+  await page.waitForFunction((old) => {
+    const text = document.querySelector("#rows")?.textContent;
+    return text && text !== old;
+  }, before);
+  return { boxes: await shownBoxes(page), text: (await page.textContent("#rows")) ?? "" };
+}
+
+export async function commandLineBoxes(model: string, picture: string, ...more: string[]): Promise<RowBox[]> {
+  const { out } = await run("detect", model, picture, "--json", "--size", String(pageSize), ...more);
+  return (JSON.parse(out) as { images: { detections: RowBox[] }[] }).images[0].detections;
+}
+
+/** Every box has its like, but for scores at the very limit. */
+export function expectSame(
+  found: readonly RowBox[],
+  wanted: readonly RowBox[],
+  limits = { iou: 0.98, score: 0.01 },
+): void {
+  const sure = (boxes: readonly RowBox[]): RowBox[] =>
+    boxes.filter(({ score }) => score > 0.25 + limits.score);
+  expect(sure(wanted).length).toBeGreaterThan(1);
+  for (const [some, others] of [
+    [wanted, found],
+    [found, wanted],
+  ]) {
+    for (const { label, score, box } of sure(some)) {
+      const like = others.filter(
+        (other) => other.label === label && Math.abs(other.score - score) <= limits.score,
+      );
+      const best = Math.max(0, ...like.map((other) => overlap(other.box, box)));
+      expect(best, `${label} ${score}`).toBeGreaterThanOrEqual(limits.iou);
+    }
+  }
+}
+
+export const overflow = (page: Page): Promise<number> =>
+  page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
