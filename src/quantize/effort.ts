@@ -3,7 +3,9 @@
 import { described } from "../base/arguments.ts";
 import { UsageError } from "../base/errors.ts";
 
+/** From the least work to the most. */
 export const efforts = ["fast", "normal", "high"] as const;
+/** How much work is put into int8. */
 export type Effort = (typeof efforts)[number];
 
 interface Pictures {
