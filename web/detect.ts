@@ -128,6 +128,7 @@ export class DetectView {
   private ask(model: ShelfModel, error: unknown): void {
     this.overlay.show(undefined);
     this.results.clear();
+    button("save").disabled = true; // its boxes would be those of another model
     this.shelf.current = model;
     this.settings.offer(undefined);
     this.facts.offer(model);
