@@ -35,6 +35,11 @@ export function reportData(job: Job, bytes: readonly number[]): ReportData {
     assumptions: job.assumptions,
     notes: [
       ...job.notes,
+      ...(hasSeenNothing(measured)
+        ? [
+            `The float network finds nothing on ${counted(measured.images, "picture")} that it was compared on, so what int8 loses is not known: give pictures that show what it is for.`,
+          ]
+        : []),
       ...(job.skipped.size ? [`${counted(job.skipped.size, "picture")} could not be read.`] : []),
       ...(job.damaged.size
         ? [`${counted(job.damaged.size, "picture")} damaged, read as far as possible.`]
@@ -42,6 +47,10 @@ export function reportData(job: Job, bytes: readonly number[]): ReportData {
     ],
   };
 }
+
+/** Whether nothing was there to compare, which is no good fidelity and no bad one. */
+const hasSeenNothing = ({ models }: Evaluation): boolean =>
+  models.slice(1).some(({ fidelity }) => fidelity !== undefined && fidelity.fidelity === undefined);
 
 function variantOf(
   name: string,

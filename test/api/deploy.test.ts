@@ -128,6 +128,20 @@ test("few pictures without evaluation: measured on themselves, and said", async 
   expect(report.measuredOn).toContain("Measured on the 2 pictures of calibration");
 });
 
+test("pictures on which the network finds nothing: fidelity is not known, and that is said", async () => {
+  const model = await open(named(tinyFiles()));
+  const black = square(0, 64);
+  const dark = entries.map(({ name }, id) => ({
+    name,
+    read: async () => ({ id, picture: black, width: 64, height: 64 }),
+  }));
+  const { report } = await deploy(model, { calibration: entries, evaluation: dark });
+  expect(report.variants[2].fidelity).toBeUndefined();
+  expect(report.notes).toContainEqual(expect.stringMatching(/finds nothing on 12 pictures.*not known/));
+  const seen = await deploy(model, { calibration: entries });
+  expect(seen.report.notes.join()).not.toContain("finds nothing");
+});
+
 test("deploy stops when told to", async () => {
   const opened = await open(named(tinyFiles()));
   const control = new AbortController();
