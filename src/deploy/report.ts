@@ -50,7 +50,7 @@ export function reportData(job: Job, bytes: readonly number[]): ReportData {
 
 /** Whether nothing was there to compare, which is no good fidelity and no bad one. */
 const hasSeenNothing = ({ models }: Evaluation): boolean =>
-  models.slice(1).some(({ fidelity }) => fidelity !== undefined && fidelity.fidelity === undefined);
+  models.slice(1).some(({ fidelity }) => fidelity !== undefined && fidelity.fidelity < 0);
 
 function variantOf(
   name: string,
