@@ -4,6 +4,7 @@ import { type Activation, unbounded } from "../../base/activation.ts";
 import {
   type EpilogueSpec,
   type EpilogueStep,
+  type EpilogueVector,
   epilogueVectors,
   type StoreSpec,
 } from "../../kernels/wasm/index.ts";
@@ -141,7 +142,7 @@ export function packEpilogue(
   data: StaticData,
   spec: EpilogueSpec,
   output: Value,
-  { fused, bias, int8, correction, stores = output.representations }: EpilogueData,
+  values: EpilogueData,
   blockGroups = 1,
 ): number {
   const vectors = epilogueVectors(spec);
@@ -150,27 +151,30 @@ export function packEpilogue(
   const groups = Math.ceil(slots.length / 4 / blockGroups) * blockGroups;
   const out = new Float32Array(groups * vectors.length * 4);
   const integers = new Int32Array(out.buffer);
-  slots.forEach((channel, slot) => {
-    if (channel < 0) return;
-    vectors.forEach((vector, v) => {
+  vectors.forEach((vector, v) => {
+    const constantOf = constantsOf(vector, output, values);
+    const into = vector === "correction" ? integers : out;
+    slots.forEach((channel, slot) => {
       const at = (Math.floor(slot / 4) * vectors.length + v) * 4 + (slot % 4);
-      if (vector === "bias") out[at] = bias?.[channel] ?? 0;
-      else if (vector === "scale") out[at] = dequantizeScale(int8!.bottom, int8!.weight[channel]);
-      else if (vector === "correction") integers[at] = correction![channel];
-      else if (vector.startsWith("factor")) out[at] = scaleOf(fused, vector).factor[channel];
-      else if (vector.startsWith("shift")) out[at] = scaleOf(fused, vector).bias[channel];
-      else {
-        const store = Number(vector.slice("requantize".length));
-        out[at] = stores[store].scales![channel];
-      }
+      if (channel >= 0) into[at] = constantOf(channel);
     });
   });
   return data.add(out);
 }
 
-/** The step that a vector `factorN` or `shiftN` belongs to. */
-function scaleOf(fused: readonly FusedStep[], vector: string): Extract<FusedStep, { kind: "scale" }> {
-  const step = fused[Number(/\d+/.exec(vector))];
+/** What a vector holds for a channel. */
+function constantsOf(
+  vector: EpilogueVector,
+  output: Value,
+  { fused, bias, int8, correction, stores = output.representations }: EpilogueData,
+): (channel: number) => number {
+  if (vector === "bias") return (channel) => bias?.[channel] ?? 0;
+  if (vector === "scale") return (channel) => dequantizeScale(int8!.bottom, int8!.weight[channel]);
+  if (vector === "correction") return (channel) => correction![channel];
+  const [, what, number] = /^([a-z]+)(\d+)$/.exec(vector)!;
+  if (what === "requantize") return (channel) => stores[Number(number)].scales![channel];
+  const step = fused[Number(number)];
   if (step?.kind !== "scale") throw new Error(`${vector}: no such step`);
-  return step;
+  const list = what === "factor" ? step.factor : step.bias;
+  return (channel) => list[channel];
 }
