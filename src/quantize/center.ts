@@ -17,7 +17,14 @@ import { binaryOp, binaryOpTypes } from "../ops/binary-op.ts";
 import { ops } from "../ops/index.ts";
 import { scale } from "../ops/scale.ts";
 import { channelWeights } from "./channel-weights.ts";
-import { ChannelClasses, isScalable, movedChannels, type Passage, traceChannels } from "./channels.ts";
+import {
+  ChannelClasses,
+  insertBehind,
+  isScalable,
+  movedChannels,
+  type Passage,
+  traceChannels,
+} from "./channels.ts";
 import { quantizableLayers } from "./layers.ts";
 import type { Ranges } from "./ranges.ts";
 import { setParams } from "./rewrite.ts";
@@ -221,16 +228,8 @@ function shiftActivation(graph: Graph, node: Node, { sign, center }: Shift): voi
     };
     return;
   }
-  const [blob] = node.outputs;
-  const taken = new Set(graph.nodes.flatMap(({ name, outputs }) => [name, ...outputs]));
-  let before = `${blob}_uncentred`;
-  while (taken.has(before)) before += "_";
-  node.outputs[0] = before;
-  graph.nodes.splice(graph.nodes.indexOf(node) + 1, 0, {
+  insertBehind(graph, node, "_uncentred", {
     type: binaryOp.type,
-    name: before,
-    inputs: [before],
-    outputs: [blob],
     params: { op_type: binaryOpTypes.indexOf(sign > 0 ? "sub" : "rsub"), with_scalar: 1, b: center },
     weights: {},
   });

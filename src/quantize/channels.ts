@@ -3,7 +3,7 @@
  * and those who read it make up for it. Equalization scales channels, centring shifts them.
  */
 import { GraphError } from "../base/errors.ts";
-import { type Graph, type Node, opOf, paramsOf } from "../ir/graph.ts";
+import { freeName, type Graph, type Node, opOf, paramsOf } from "../ir/graph.ts";
 import { elementCount, type Shape } from "../ir/tensor.ts";
 import { ops } from "../ops/index.ts";
 
@@ -74,6 +74,20 @@ export function traceChannels(
   }
   for (const blob of graph.outputs) classes.pin(channels.get(blob) ?? []);
   return channels;
+}
+
+/** Puts a layer of one input behind `node`, whose readers read what it makes of it; what `node` makes is called `suffix` more. */
+export function insertBehind(
+  graph: Graph,
+  node: Node,
+  suffix: string,
+  layer: Pick<Node, "type" | "params" | "weights">,
+): void {
+  const [blob] = node.outputs;
+  const taken = new Set(graph.nodes.flatMap(({ name, outputs }) => [name, ...outputs]));
+  const name = freeName(blob + suffix, taken);
+  node.outputs[0] = name;
+  graph.nodes.splice(graph.nodes.indexOf(node) + 1, 0, { ...layer, name, inputs: [name], outputs: [blob] });
 }
 
 /** Convolutions, whose weights and biases take up changes on both sides. */

@@ -8,13 +8,20 @@
  * of real activations, and channels followed through data movement.
  */
 import type { Activation } from "../base/activation.ts";
-import { freeName, type Graph, inferShapes, type Node, opOf, paramsOf } from "../ir/graph.ts";
+import { type Graph, inferShapes, type Node, opOf, paramsOf } from "../ir/graph.ts";
 import { type Shape, sameShape } from "../ir/tensor.ts";
 import { f32Weight, weightToFloat32 } from "../ir/weight.ts";
 import { activationTypes, fusedActivation } from "../ops/activations.ts";
 import { ops } from "../ops/index.ts";
 import { scale } from "../ops/scale.ts";
-import { ChannelClasses, isScalable, movedChannels, type Passage, traceChannels } from "./channels.ts";
+import {
+  ChannelClasses,
+  insertBehind,
+  isScalable,
+  movedChannels,
+  type Passage,
+  traceChannels,
+} from "./channels.ts";
 import type { ChannelRanges, Ranges } from "./ranges.ts";
 
 const homogeneous: readonly number[] = [
@@ -110,15 +117,8 @@ export function equalize(
 /** Multiplies what a layer makes by a factor a channel. */
 function scaleBehind(graph: Graph, node: Node, factors: readonly number[]): void {
   if (factors.every((factor) => factor === 1)) return;
-  const [blob] = node.outputs;
-  const taken = new Set(graph.nodes.flatMap(({ name, outputs }) => [name, ...outputs]));
-  const name = freeName(`${blob}_unscaled`, taken);
-  node.outputs[0] = name;
-  graph.nodes.splice(graph.nodes.indexOf(node) + 1, 0, {
+  insertBehind(graph, node, "_unscaled", {
     type: scale.type,
-    name,
-    inputs: [name],
-    outputs: [blob],
     params: { scale_data_size: factors.length, bias_term: 1 },
     weights: { scale: f32Weight(factors), bias: f32Weight(factors.map(() => 0)) },
   });
