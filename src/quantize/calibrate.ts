@@ -4,6 +4,7 @@ import { InputError, UsageError } from "../base/errors.ts";
 import { createSession, type SessionOptions } from "../engine/session.ts";
 import { type CalibrationTable, emptyTable, roundTable } from "../formats/table.ts";
 import type { Graph } from "../ir/graph.ts";
+import type { Shape } from "../ir/tensor.ts";
 import { center } from "./center.ts";
 import { channelWeights } from "./channel-weights.ts";
 import { CorrectionStatistics, type Corrections, copyCorrections, solveCorrections } from "./corrections.ts";
@@ -179,11 +180,14 @@ async function prepared(
     return { graph, observations: options.observations ?? (await observeSource(graph, source, options)) };
   }
   let ranges: Ranges = new Map();
-  await forEachPicture(graph, source, options, "equalize", picturesOf(effort).equalize, (blobs, focus) =>
-    addRanges(ranges, blobs, focus),
-  );
-  const first = await firstOf(source);
-  const shapes = Object.fromEntries(Object.entries(first).map(([blob, value]) => [blob, value.shape]));
+  let images = 0;
+  let shapes: Record<string, Shape> = {};
+  const count = picturesOf(effort).equalize;
+  await forEachPicture(graph, source, options, "equalize", count, (blobs, focus, inputs) => {
+    addRanges(ranges, blobs, focus);
+    if (images++ === 0)
+      shapes = Object.fromEntries(Object.entries(inputs).map(([blob, value]) => [blob, value.shape]));
+  });
   let out = graph;
   if (parts.includes("equalize")) ({ graph: out, ranges } = equalize(out, ranges, shapes));
   if (parts.includes("center")) out = center(out, ranges, shapes).graph;
@@ -222,7 +226,7 @@ async function forEachPicture(
   { backend, threads, focus, onProgress, signal }: CalibrateOptions,
   phase: CalibrateProgress["phase"],
   limit: number,
-  use: (blobs: Blobs, focus: FocusMap) => void,
+  use: (blobs: Blobs, focus: FocusMap, inputs: Blobs) => void,
 ): Promise<void> {
   const inputsOfLayers = [...new Set(quantizableLayers(graph).map((layer) => layer.input))];
   const wanted = [...new Set([...inputsOfLayers, ...(focus?.blobs ?? [])])];
@@ -234,7 +238,7 @@ async function forEachPicture(
       const values = await session.run(inputs, wanted);
       const read = Object.fromEntries(inputsOfLayers.map((blob) => [blob, values[blob]]));
       const [, height, width] = Object.values(inputs)[0].shape;
-      use(read, focus ? new FocusMap(focus.regions(values, { width, height })) : noFocus);
+      use(read, focus ? new FocusMap(focus.regions(values, { width, height })) : noFocus, inputs);
       images++;
       onProgress?.({ phase, images });
       if (images >= limit) break;
@@ -250,11 +254,6 @@ async function* first<T>(all: AsyncIterable<T>, count: number): AsyncGenerator<T
     yield each;
     if (--count <= 0) return;
   }
-}
-
-async function firstOf(source: CalibrationSource): Promise<Blobs> {
-  for await (const inputs of source()) return inputs;
-  throw new InputError("no calibration pictures: give at least one, better a hundred");
 }
 
 /** Scales as a reader of the printed table will have them. Layers that read the same blob get the same scale. */
