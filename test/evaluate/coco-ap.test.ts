@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { UsageError } from "../../src/base/errors.ts";
 import { type CocoResult, evaluateCoco } from "../../src/evaluate/coco-ap.ts";
 import type { DetectionRow, GroundTruth } from "../../src/evaluate/rows.ts";
+import { objectStats } from "./_stats.ts";
 
 interface Case {
   name: string;
@@ -27,21 +28,7 @@ const foundRow = ([image, category, score, x, y, width, height]: number[]): Dete
   score,
   box: { x, y, width, height },
 });
-const statNames = [
-  "AP",
-  "AP50",
-  "AP75",
-  "APs",
-  "APm",
-  "APl",
-  "AR1",
-  "AR10",
-  "AR100",
-  "ARs",
-  "ARm",
-  "ARl",
-] as const;
-const stats = (result: CocoResult) => statNames.map((name) => result[name]);
+const stats = (result: CocoResult) => objectStats.map((name) => result[name]);
 
 describe("average precision", () => {
   test.each(cases)("pycocotools' twelve numbers and those of each class: $name", (each) => {
@@ -50,7 +37,7 @@ describe("average precision", () => {
     });
     const found = stats(result);
     each.stats.forEach((value, i) => {
-      expect(found[i], statNames[i]).toBeCloseTo(value, 12);
+      expect(found[i], objectStats[i]).toBeCloseTo(value, 12);
     });
     const classes = result.perClass.map((row) => [row.category, row.AP, row.AP50]);
     expect(classes.length).toBe(each.perClass.length);

@@ -11,6 +11,7 @@ import { fidelity } from "../../src/evaluate/fidelity.ts";
 import { compareRows } from "../../src/evaluate/matching.ts";
 import type { DetectionRow, GroundTruth, ImageId } from "../../src/evaluate/rows.ts";
 import { type Measure, similarityOf } from "../../src/evaluate/similarity.ts";
+import { objectStats } from "./_stats.ts";
 
 interface Row {
   image_id: number;
@@ -74,20 +75,6 @@ function foundRow(row: Row): DetectionRow {
   return { ...rest, score: row.score!, points: row.keypoints && places };
 }
 
-const objectStats = [
-  "AP",
-  "AP50",
-  "AP75",
-  "APs",
-  "APm",
-  "APl",
-  "AR1",
-  "AR10",
-  "AR100",
-  "ARs",
-  "ARm",
-  "ARl",
-] as const;
 const pointStats = ["AP", "AP50", "AP75", "APm", "APl", "AR", "AR50", "AR75", "ARm", "ARl"] as const;
 
 describe.each(cases)(
