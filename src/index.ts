@@ -93,4 +93,12 @@ export type {
   QuantizeOptions,
 } from "./quantize/index.ts";
 export type * from "./report/data.ts";
+export type { Track, TrackState } from "./track/track.ts";
+export {
+  createTracker,
+  type FrameTracks,
+  type Tracker,
+  type TrackerOptions,
+  type TrackMethod,
+} from "./track/tracker.ts";
 export { type DotMode, type Features, features, type MaddMode } from "./wasm/features.ts";
