@@ -56,7 +56,16 @@ export type { Accuracy, TopResult } from "./evaluate/accuracy.ts";
 export type { Change } from "./evaluate/bootstrap.ts";
 export type { ClassResult, CocoResult, DotaResult } from "./evaluate/coco-ap.ts";
 export type { Fidelity, ScoreChange, ScorePair, SizeClass } from "./evaluate/fidelity.ts";
+export { parseTracks, type TrackRow, tracksText } from "./evaluate/mot-text.ts";
 export type { DetectionRow, GroundTruth, ImageId, TruePoint } from "./evaluate/rows.ts";
+export type { ClearMot, Hota, HotaName, IdentityMeasures } from "./evaluate/track-measures.ts";
+export type { TrackRules } from "./evaluate/track-sequence.ts";
+export {
+  evaluateTracks,
+  type TrackEvaluation,
+  type TrackedSequence,
+  type TrackMeasures,
+} from "./evaluate/tracks.ts";
 export type { CalibrationTable } from "./formats/table.ts";
 export type * from "./heads/manifest.ts";
 export type { Graph, Node, SplitSpelling } from "./ir/graph.ts";

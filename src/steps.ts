@@ -51,6 +51,7 @@ export {
 } from "./evaluate/dataset.ts";
 export { type DatasetYaml, parseDatasetYaml } from "./evaluate/dataset-yaml.ts";
 export { type Measure, usualSigmas } from "./evaluate/similarity.ts";
+export { trackRules } from "./evaluate/track-sequence.ts";
 export { parseYoloLabels, type YoloLabelOptions } from "./evaluate/yolo-labels.ts";
 export { printParam, readNcnn, writeWeights } from "./formats/ncnn/index.ts";
 export type { Dim } from "./formats/onnx/model.ts";

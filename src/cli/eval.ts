@@ -9,6 +9,7 @@ import {
   type ModelEvaluation,
   openDataset,
   readEntries,
+  UsageError,
 } from "../node.ts";
 import {
   hasOwnLabels,
@@ -16,9 +17,11 @@ import {
   type Measure,
   type Model,
   pointCountOf,
+  trackRules,
   usualSigmas,
 } from "../steps.ts";
-import { choice, command, flag, type OptionsOf, option, required } from "./command.ts";
+import { choice, command, flag, type OptionsOf, option } from "./command.ts";
+import { evalTracks } from "./eval-tracks.ts";
 import { change, figures, percent } from "./figures.ts";
 import { loadNamed, modelOptions, warnAssumptions } from "./names.ts";
 import { engineOptions, jsonOption, numberIn } from "./options.ts";
@@ -36,15 +39,19 @@ objects that both find, by size (small < 32² px ≤ medium < 96² px ≤ large)
 lies for 95 of 100 draws of as many pictures (bootstrap): an interval with 0 in it may be chance. Settings are those of
 YOLOv5's validation: scores from 0.001, IoU 0.6 suppression, 300 boxes.
 
+With --tracks what is measured are tracks (MOTA, IDF1, HOTA and their parts, as trackeval has them): RESULT.txt … --tracks
+GT.txt, lines frame,id,left,top,width,height,…; or folders with a file for each sequence. docs/video.md.
+
 Examples:
   ncnnkit eval yolov5ss.param --data coco/coco.yaml --size 640
   ncnnkit eval fp16/yolov5ss.json int8/yolov5ss.json --data coco/images/val2017 --json
   ncnnkit eval yolov5ss.pt --data annotations/instances_val2017.json --images val2017 --limit 500
   ncnnkit eval yolo11n-seg.pt --data annotations/instances_val2017.json --images val2017 --limit 500
-  ncnnkit eval yolo11n-cls.pt --data imagenet --limit 1000`;
+  ncnnkit eval yolo11n-cls.pt --data imagenet --limit 1000
+  ncnnkit eval out/clip.mot.txt --tracks gt.txt`;
 
 const options = {
-  data: required(
+  data: option(
     "--data <path>",
     "dataset .yaml, COCO .json, a folder of pictures with YOLO labels, or with a folder for each class",
   ),
@@ -57,6 +64,17 @@ const options = {
   ),
   limit: option("--limit <n>", "pictures at most", numberIn(1, 1e7, true)),
   perClass: flag("--per-class", "also the AP (or top-1) of every class"),
+  tracks: option(
+    "--tracks <gt>",
+    "measure tracks in MOTChallenge's text files instead, against these labels",
+  ),
+  rules: choice(
+    "--rules <name>",
+    "which boxes count of tracks: all, or as MOTChallenge counts",
+    trackRules,
+    "all",
+  ),
+  perSequence: flag("--per-sequence", "also the measures of each sequence of tracks"),
   ...jsonOption,
   ...modelOptions,
   ...engineOptions,
@@ -66,13 +84,29 @@ type Options = OptionsOf<typeof options>;
 export const evaluate = command({
   name: "eval",
   about: "measure models on labelled pictures: AP or top-1, fidelity to the first model, speed",
-  arguments: [["<models...>", "anything that detect takes; the further ones are compared with the first"]],
+  arguments: [
+    [
+      "<models...>",
+      "anything that detect takes; the further ones are compared with the first (or tracks, see below)",
+    ],
+  ],
   options,
   notes,
   run,
 });
 
 async function run([files]: [string[]], options: Options, terminal: Terminal): Promise<void> {
+  const { data } = options;
+  if (options.tracks !== undefined) {
+    if (data !== undefined)
+      throw new UsageError("--data is for models and --tracks for tracks; give one of them");
+    return evalTracks(options.tracks, files, options, terminal);
+  }
+  if (data === undefined) {
+    throw new UsageError(
+      "--data is missing, the labelled pictures to measure models on (of tracks: --tracks)",
+    );
+  }
   const models: Model[] = [];
   try {
     for (const file of files) {
@@ -86,7 +120,7 @@ async function run([files]: [string[]], options: Options, terminal: Terminal): P
         warn(terminal, `${file} prepares pictures unlike ${files[0]}: ${differences.join(", ")}`);
       }
     }
-    await measure(models, files, options, terminal);
+    await measure(models, files, { ...options, data }, terminal);
   } finally {
     for (const model of models) model.close();
   }
@@ -95,7 +129,7 @@ async function run([files]: [string[]], options: Options, terminal: Terminal): P
 async function measure(
   models: readonly Model[],
   files: readonly string[],
-  options: Options,
+  options: Options & { data: string },
   terminal: Terminal,
 ): Promise<void> {
   const { images, split, limit } = options;
