@@ -10,15 +10,12 @@
  */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import type { AddressInfo } from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { serve } from "@hono/node-server";
-import { serveStatic } from "@hono/node-server/serve-static";
-import { Hono } from "hono";
 import { chromium, type Page } from "playwright-core";
 import sharp from "sharp";
+import { serveFolders } from "../dist/serve.js";
 import { data, median } from "./_peer.ts";
 
 const { values: options } = parseArgs({
@@ -42,19 +39,8 @@ const roots = {
   made: scratch,
   ort: path.join(import.meta.dirname, "node_modules/onnxruntime-web/dist"),
 };
-const app = new Hono();
-app.use(async (context, next) => {
-  await next();
-  context.header("cross-origin-opener-policy", "same-origin");
-  context.header("cross-origin-embedder-policy", "require-corp");
-});
-for (const [mount, folder] of Object.entries(roots)) {
-  const rewriteRequestPath = (where: string): string => where.slice(mount.length + 1);
-  app.use(`/${mount}/*`, serveStatic({ root: folder, rewriteRequestPath }));
-}
-const server = serve({ fetch: app.fetch, port: 0, hostname: "127.0.0.1" });
-await new Promise((resolve) => server.once("listening", resolve));
-const url = (where: string): string => `http://127.0.0.1:${(server.address() as AddressInfo).port}/${where}`;
+const server = await serveFolders(roots, { port: 0 });
+const url = (where: string): string => `${server.url}${where}`;
 
 const photographs = (part: string, count: number): string[] => {
   const folder = path.join(data, "coco/images", part);
@@ -311,7 +297,6 @@ try {
   if (options.json) writeFileSync(options.json, `${JSON.stringify(results, null, 2)}\n`);
 } finally {
   await browser.close();
-  if ("closeAllConnections" in server) server.closeAllConnections();
-  server.close();
+  await server.stop();
   rmSync(scratch, { recursive: true, force: true });
 }

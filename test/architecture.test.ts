@@ -42,10 +42,11 @@ const arrows: Record<string, readonly string[]> = {
   "official.ts": ["official"],
   node: ["index.ts", "steps.ts", "open"],
   "node.ts": ["index.ts", "open", "node"],
+  "serve.ts": ["node"],
   cli: ["index.ts", "steps.ts", "official.ts", "node.ts", "node"],
 };
 /** Only these may import Node's modules or packages that need Node. */
-const nodeOnly = new Set(["node", "node.ts", "cli"]);
+const nodeOnly = new Set(["node", "node.ts", "serve.ts", "cli"]);
 const browserPackages = new Set(["fflate", "pbf", "yaml", "zod"]);
 
 const root = path.resolve(import.meta.dirname, "../src");

@@ -1,11 +1,8 @@
 /** `ncnnkit serve-page`: the page of detection and conversion, served from this machine. */
 import { existsSync } from "node:fs";
-import type { AddressInfo } from "node:net";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { type ServerType, serve } from "@hono/node-server";
-import { serveStatic } from "@hono/node-server/serve-static";
-import { Hono } from "hono";
+import type { Listening } from "../node/serve/listen.ts";
 import { InputError } from "../node.ts";
 import { command, option } from "./command.ts";
 import { numberIn } from "./options.ts";
@@ -44,47 +41,29 @@ export const servePageCommand = command({
   notes,
   async run(_, { port, host }, terminal) {
     const server = await servePage(pageFolder, port, host);
-    const { port: found } = server.address() as AddressInfo;
-    terminal.err(`http://${host.includes(":") ? `[${host}]` : host}:${found}/ (Ctrl-C ends it)\n`);
-    await new Promise<void>((resolve) => {
-      const stop = (): void => {
-        server.close(() => resolve());
-        if ("closeAllConnections" in server) server.closeAllConnections();
-      };
-      process.once("SIGINT", stop).once("SIGTERM", stop);
-    });
+    terminal.err(`${server.url} (Ctrl-C ends it)\n`);
+    await new Promise<void>((resolve) => process.once("SIGINT", resolve).once("SIGTERM", resolve));
+    await server.stop();
   },
 });
 
 /** Serves a built page. Throws InputError when it is not there or the port cannot be had. */
-export function servePage(folder: string, port: number, hostname: string): Promise<ServerType> {
+export async function servePage(folder: string, port: number, host: string): Promise<Listening> {
   if (!existsSync(path.join(folder, "index.html"))) {
     throw new InputError(
       `${folder}: the page is not built; in the repository, run "npm run build:web" (the published package has it)`,
     );
   }
-  return new Promise((resolve, reject) => {
-    const server = serve({ fetch: pageApp(folder).fetch, port, hostname }, () => resolve(server));
-    server.once("error", (error: NodeJS.ErrnoException) => {
-      const reason = error.code === "EADDRINUSE" ? "it is in use; choose another with --port" : error.message;
-      reject(new InputError(`cannot listen on port ${port} of ${hostname}: ${reason}`));
-    });
-  });
-}
-
-function pageApp(folder: string): Hono {
-  const app = new Hono();
-  app.use(async (context, next) => {
+  const { Hono } = await import("hono");
+  const { filesApp } = await import("../node/serve/files.ts");
+  const { listen } = await import("../node/serve/listen.ts");
+  const app = filesApp({ "": folder });
+  const page: typeof app = new Hono();
+  page.use(async (context, next) => {
     await next();
-    // A page has shared memory, and so threads, only when it is isolated from other sites.
-    context.header("cross-origin-opener-policy", "same-origin");
-    context.header("cross-origin-embedder-policy", "require-corp");
-    context.header("cross-origin-resource-policy", "same-origin");
-    context.header("x-content-type-options", "nosniff");
     // Names in assets/ carry a hash of what is in them; everything else may change with the next version.
-    const lasting = new URL(context.req.url).pathname.startsWith("/assets/");
+    const lasting = context.req.path.startsWith("/assets/");
     context.header("cache-control", lasting ? "public, max-age=31536000, immutable" : "no-cache");
   });
-  app.use(serveStatic({ root: folder }));
-  return app;
+  return listen(page.route("/", app), { port, host });
 }

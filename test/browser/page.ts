@@ -1,9 +1,10 @@
 /** The built library in a real browser: a server for `dist`, its few dependencies and the models, and Chromium. */
-import { existsSync, readFileSync, statSync } from "node:fs";
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { existsSync } from "node:fs";
 import path from "node:path";
+import { Hono } from "hono";
 import { type Browser, chromium, type Page } from "playwright-core";
+import { filesApp } from "../../src/node/serve/files.ts";
+import { type Listening, listen, type NodeApp } from "../../src/node/serve/listen.ts";
 import { dataRoot } from "../data.ts";
 
 export const chromiumPath = process.env.NCNNKIT_CHROMIUM ?? "/usr/bin/chromium";
@@ -19,12 +20,6 @@ const importMap = {
     yaml: "/node_modules/yaml/browser/index.js",
   },
 };
-const types: Record<string, string> = {
-  ".js": "text/javascript",
-  ".html": "text/html",
-  ".wasm": "application/wasm",
-};
-
 /** A worker that runs a network of one layer with as many threads as it is told. */
 const policyWorker = `
   import { readNcnn } from "/dist/formats/ncnn/index.js";
@@ -45,43 +40,28 @@ const policyWorker = `
  * Serves the repository's files, and the shared data below `/data/`; `/isolated` and `/plain` are empty pages, `/worker.js` the worker
  * above. `?policy=` is their Content-Security-Policy.
  */
-function startServer(): Promise<Server> {
-  const server = createServer((request, response) => {
-    const { pathname, searchParams } = new URL(request.url ?? "/", "http://localhost");
-    const policy = searchParams.get("policy");
-    if (policy) response.setHeader("content-security-policy", policy);
-    if (pathname === "/worker.js") {
-      const isolation = { "cross-origin-embedder-policy": "require-corp" };
-      response.writeHead(200, { "content-type": "text/javascript", ...isolation }).end(policyWorker);
-      return;
-    }
-    if (pathname === "/isolated" || pathname === "/plain") {
-      const headers: Record<string, string> = { "content-type": "text/html" };
-      if (pathname === "/isolated") {
-        headers["cross-origin-opener-policy"] = "same-origin";
-        headers["cross-origin-embedder-policy"] = "require-corp";
-      }
-      response
-        .writeHead(200, headers)
-        .end(`<!doctype html><script type="importmap">${JSON.stringify(importMap)}</script>`);
-      return;
-    }
-    const [base, relative] = pathname.startsWith("/data/")
-      ? [dataRoot, pathname.slice(6)]
-      : [root, pathname.slice(1)];
-    const file = path.resolve(base, decodeURIComponent(relative));
-    if (!file.startsWith(base) || !existsSync(file) || !statSync(file).isFile()) {
-      response.writeHead(404).end();
-      return;
-    }
-    response.writeHead(200, {
-      "content-type": types[path.extname(file)] ?? "application/octet-stream",
-      "cross-origin-resource-policy": "same-origin",
-      "cross-origin-embedder-policy": "require-corp",
-    });
-    response.end(readFileSync(file));
+function startServer(): Promise<Listening> {
+  const app: NodeApp = new Hono();
+  app.use(async (context, next) => {
+    await next();
+    const policy = context.req.query("policy");
+    if (policy) context.header("content-security-policy", policy);
   });
-  return new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(server)));
+  const page = `<!doctype html><script type="importmap">${JSON.stringify(importMap)}</script>`;
+  app.get("/worker.js", (context) =>
+    context.body(policyWorker, 200, {
+      "content-type": "text/javascript",
+      "cross-origin-embedder-policy": "require-corp",
+    }),
+  );
+  app.get("/plain", (context) => context.html(page));
+  app.get("/isolated", (context) =>
+    context.html(page, 200, {
+      "cross-origin-opener-policy": "same-origin",
+      "cross-origin-embedder-policy": "require-corp",
+    }),
+  );
+  return listen(app.route("/", filesApp({ data: dataRoot, "": root })), { port: 0 });
 }
 
 export interface TestBrowser {
@@ -91,7 +71,6 @@ export interface TestBrowser {
 
 export async function startBrowser(): Promise<TestBrowser> {
   const server = await startServer();
-  const { port } = server.address() as AddressInfo;
   const browser: Browser = await chromium.launch({
     executablePath: chromiumPath,
     args: [
@@ -108,12 +87,12 @@ export async function startBrowser(): Promise<TestBrowser> {
     open: async (where) => {
       const page = await browser.newPage();
       page.on("pageerror", (error) => console.error(`page: ${error.message}`));
-      await page.goto(`http://127.0.0.1:${port}${where}`);
+      await page.goto(new URL(where, server.url).href);
       return page;
     },
     close: async () => {
       await browser.close();
-      server.close();
+      await server.stop();
     },
   };
 }

@@ -1,12 +1,11 @@
 /** The examples as their README says to run them: on the built package, the shipped model and a drawn picture. */
 import { execFile } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import path from "node:path";
 import { promisify } from "node:util";
 import { chromium } from "playwright-core";
 import { beforeAll, expect, test } from "vitest";
+import { serveFolders } from "../../src/node/serve/files.ts";
 import { readPicture, writePicture } from "../../src/node.ts";
 import { writeDataset } from "../../training/pictures/dataset.ts";
 import { chromiumPath } from "../browser/page.ts";
@@ -76,19 +75,11 @@ test.skipIf(!canBrowse)(
       cwd: root,
       env: { ...process.env, NODE_ENV: "production" },
     });
-    const types: Record<string, string> = { ".js": "text/javascript", ".html": "text/html" };
-    const server = createServer((request, response) => {
-      const name = new URL(request.url ?? "/", "http://x").pathname.slice(1) || "index.html";
-      const file = path.join(site, name);
-      if (!existsSync(file)) return response.writeHead(404).end();
-      response.setHeader("content-type", types[path.extname(file)] ?? "application/octet-stream");
-      return response.end(readFileSync(file));
-    });
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const server = await serveFolders({ "": site }, { port: 0, isolated: false });
     const browser = await chromium.launch({ executablePath: chromiumPath, args: ["--no-sandbox"] });
     try {
       const page = await browser.newPage();
-      await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+      await page.goto(server.url);
       await page.getByText(/^Ready: finds /).waitFor({ timeout: 60_000 });
       const png = path.join(folder, "picture.png");
       await writePicture(png, await readPicture(picture()));
@@ -98,7 +89,7 @@ test.skipIf(!canBrowse)(
       expect(await status.textContent()).toMatch(/^[\w -]+ 0\.\d\d/);
     } finally {
       await browser.close();
-      server.close();
+      await server.stop();
       rmSync(site, { recursive: true });
     }
   },

@@ -1,6 +1,5 @@
 /** `serve-page`: files of the page with the headers that isolate it. */
 import { mkdirSync, writeFileSync } from "node:fs";
-import type { AddressInfo } from "node:net";
 import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { servePage } from "../../src/cli/serve-page.ts";
@@ -17,9 +16,9 @@ beforeAll(async () => {
   writeFileSync(path.join(folder, "page/assets/a-1.js"), "export {};");
   writeFileSync(path.join(folder, "secret.txt"), "secret");
   server = await servePage(path.join(folder, "page"), 0, "127.0.0.1");
-  ({ port } = server.address() as AddressInfo);
+  ({ port } = server);
 });
-afterAll(() => void server.close());
+afterAll(() => server.stop());
 
 test("the page is isolated, and its scripts are kept", async () => {
   const page = await get("");
@@ -43,7 +42,7 @@ test("nothing outside the page is served", async () => {
 });
 
 test("a page that is not built, and a port that is taken, are clear errors", async () => {
-  expect(() => servePage(folder, 0, "127.0.0.1")).toThrow(/not built.*npm run build:web/s);
+  await expect(servePage(folder, 0, "127.0.0.1")).rejects.toThrow(/not built.*npm run build:web/s);
   await expect(servePage(path.join(folder, "page"), port, "127.0.0.1")).rejects.toThrow(/in use.*--port/);
   const { code, err } = await run("serve-page", "--port", "70000");
   expect(code).toBe(2);

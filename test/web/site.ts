@@ -1,12 +1,13 @@
 /** The built page in Chromium: built once into a temporary folder, served with and without isolation, beside the models. */
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { Hono } from "hono";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import { expect } from "vitest";
+import { filesApp } from "../../src/node/serve/files.ts";
+import { listen, type NodeApp } from "../../src/node/serve/listen.ts";
 import { chromiumPath } from "../browser/page.ts";
 import { run } from "../cli/_run.ts";
 import { dataRoot } from "../data.ts";
@@ -15,19 +16,6 @@ export const canRun = existsSync(chromiumPath);
 if (!canRun) console.warn(`no ${chromiumPath}: tests of the page are skipped (CI requires them)`);
 
 const root = path.resolve(import.meta.dirname, "../..");
-const types: Record<string, string> = {
-  ".js": "text/javascript",
-  ".css": "text/css",
-  ".html": "text/html",
-  ".json": "application/json",
-  ".svg": "image/svg+xml",
-  ".webmanifest": "application/manifest+json",
-};
-const isolation = {
-  "cross-origin-opener-policy": "same-origin",
-  "cross-origin-embedder-policy": "require-corp",
-};
-
 export interface Site {
   /** The built page. */
   readonly folder: string;
@@ -61,22 +49,17 @@ export function buildPage(): string {
 export async function startSite(cameraFile?: string): Promise<Site> {
   const folder = buildPage();
   let down = false;
-  const server = createServer((request, response) => {
-    const [, mount, rest] = /^\/([^/]+)\/(.*)$/.exec(new URL(request.url ?? "/", "http://x").pathname) ?? [];
-    const base = mount === "data" ? dataRoot : folder;
-    const file = path.resolve(base, decodeURIComponent(rest || "index.html"));
-    if (down) return response.destroy();
-    if (rest === "models.json" && mount !== "shipped") return response.end('{ "models": [] }');
-    if (!mount || !file.startsWith(base) || !existsSync(file) || !statSync(file).isFile()) {
-      return response.writeHead(404).end();
-    }
-    response.writeHead(200, {
-      "content-type": types[path.extname(file)] ?? "application/octet-stream",
-      ...(mount === "isolated" ? isolation : {}),
-    });
-    return response.end(readFileSync(file));
+  const app: NodeApp = new Hono();
+  app.use(async (context, next) => {
+    if (!down) return next();
+    context.env.outgoing.destroy();
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  for (const mount of ["isolated", "plain", "shipped"]) {
+    if (mount !== "shipped") app.get(`/${mount}/models.json`, (context) => context.body('{ "models": [] }'));
+    app.route("/", filesApp({ [mount]: folder }, { isolated: mount === "isolated" }));
+  }
+  app.route("/", filesApp({ data: dataRoot }, { isolated: false }));
+  const server = await listen(app, { port: 0 });
   const browser = await chromium.launch({
     executablePath: chromiumPath,
     args: [
@@ -86,8 +69,7 @@ export async function startSite(cameraFile?: string): Promise<Site> {
       ...(cameraFile ? [`--use-file-for-fake-video-capture=${cameraFile}`] : []),
     ],
   });
-  const url = (where: string): string =>
-    `http://127.0.0.1:${(server.address() as AddressInfo).port}/${where}`;
+  const url = (where: string): string => `${server.url}${where}`;
   const errors: string[] = [];
   return {
     ...{ folder, browser, url, errors },
@@ -101,12 +83,11 @@ export async function startSite(cameraFile?: string): Promise<Site> {
     },
     setDown: (now) => {
       down = now;
-      server.closeAllConnections();
+      server.disconnect();
     },
     close: async () => {
       await browser.close();
-      server.closeAllConnections();
-      server.close();
+      await server.stop();
       rmSync(folder, { recursive: true, force: true });
     },
   };
