@@ -47,6 +47,9 @@ const exp2Coefficients = [
   1.98756915e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 0.5,
 ];
 
+/** 1.5·2²³: a sum with it is rounded to a whole number, half to even. */
+const toInteger = 1.5 * 2 ** 23;
+
 /**
  * eˣ for |x| ≤ 87 (the argument is clamped to that): x = n·ln2 + r with |r| ≤ ln2/2, a degree-6 polynomial in r, and n
  * added to the exponent bits. Relative error below 2e-7. Polynomial: S. Moshier, Cephes expf.
@@ -54,16 +57,17 @@ const exp2Coefficients = [
 export function emitExp(f: Func, target: Target, x: Local): void {
   const r = temp(f, "r");
   const n = temp(f, "n");
+  const shifted = temp(f, "shifted");
   const clamped = f32x4.pmin(f32x4.pmax(x, -87), 87);
-  set(f, n, f32x4.nearest(f32x4.mul(tee(r, clamped), Math.LOG2E)));
+  // To the nearest integer: beside `toInteger` no fraction is left of a float32, and the integer is in its lowest bits.
+  set(f, shifted, f32x4.add(f32x4.mul(tee(r, clamped), Math.LOG2E), toInteger));
+  set(f, n, f32x4.sub(shifted, toInteger));
   // ln2 in two parts, so that n·ln2 is subtracted without losing bits.
   for (const part of [-0.693359375, 2.1219444e-4]) set(f, r, multiplyAdd(target, n, f32x4.of(part), r));
   let p = f32x4.of(exp2Coefficients[0]);
   for (const c of exp2Coefficients.slice(1)) p = multiplyAdd(target, p, r, c);
   const power = f32x4.add(multiplyAdd(target, p, f32x4.mul(r, r), r), 1);
-  // n fits, so that the cheaper instruction does.
-  const exponent = target.relaxed ? i32x4.relaxed_trunc_f32x4_s(n) : i32x4.trunc_sat_f32x4_s(n);
-  i32x4.add(power, i32x4.shl(exponent, 23))(f);
+  i32x4.add(power, i32x4.shl(shifted, 23))(f);
 }
 
 /** eˣ as an expression. */
