@@ -102,6 +102,14 @@ export type {
   QuantizeOptions,
 } from "./quantize/index.ts";
 export type * from "./report/data.ts";
+export { type CountEvent, type Counter, type CountTotals, createCounter } from "./track/counter.ts";
+export {
+  type Counting,
+  type CountingLine,
+  type CountingRegion,
+  type CountingRules,
+  parseCounting,
+} from "./track/counting.ts";
 export type { Track, TrackState } from "./track/track.ts";
 export {
   createTracker,

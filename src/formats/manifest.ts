@@ -4,6 +4,7 @@
  */
 import * as z from "zod/mini";
 import { FormatError, GraphError } from "../base/errors.ts";
+import { describeIssue } from "../base/issue.ts";
 import { brief, isFileName } from "../base/text.ts";
 import { blobsOf, headKinds, headProblem, headSchema, strideOf, taskOf } from "../heads/index.ts";
 import { preprocessingFields } from "../heads/input.ts";
@@ -226,57 +227,16 @@ function nesting(source: string): number {
 function validate(json: unknown, where: string): Manifest {
   const result = z.safeParse(schema, json);
   if (result.success) return result.data;
-  throw new FormatError(`${where}: ${describe(result.error.issues[0], json)}`);
-}
-
-/** `input.mean: found [0,0], expected 3 numbers, one per channel`. */
-function describe(issue: z.core.$ZodIssue, json: unknown): string {
-  const path = issue.path.map((step, i) =>
-    typeof step === "number" ? `[${step}]` : `${i ? "." : ""}${String(step)}`,
+  throw new FormatError(
+    `${where}: ${describeIssue(result.error.issues[0], json, "the manifest", expectation)}`,
   );
-  const at = path.join("") || "the manifest";
-  if (issue.code === "unrecognized_keys") {
-    return `${at}: unknown field ${issue.keys.map((key) => JSON.stringify(key)).join(", ")}; remove it, or correct its name`;
-  }
-  let found = json;
-  for (const step of issue.path) {
-    found =
-      typeof found === "object" && found !== null ? (found as Record<PropertyKey, unknown>)[step] : undefined;
-  }
-  return `${at}: found ${show(found)}, expected ${expectation(issue)}`;
 }
 
-function show(value: unknown): string {
-  if (value === undefined) return "nothing";
-  const json = typeof value === "number" ? String(value) : (JSON.stringify(value) ?? typeof value);
-  return json.length > 80 ? `${json.slice(0, 77)}...` : json;
-}
-
-function expectation(issue: z.core.$ZodIssue): string {
-  switch (issue.code) {
-    case "invalid_type":
-      return issue.expected === "int"
-        ? "a whole number"
-        : `${/^[aeiou]/.test(issue.expected) ? "an" : "a"} ${issue.expected}`;
-    case "invalid_value":
-      return issue.values.map((value) => JSON.stringify(value)).join(" or ");
-    case "too_small":
-      return `${issue.inclusive ? "at least" : "more than"} ${issue.minimum}${sizeUnit(issue.origin)}`;
-    case "too_big":
-      return `${issue.inclusive ? "at most" : "less than"} ${issue.maximum}${sizeUnit(issue.origin)}`;
-    case "invalid_format":
-      return "64 lower-case hexadecimal digits";
-    case "invalid_union":
-      return issue.path.at(-1) === "kind"
-        ? headKinds.map((kind) => JSON.stringify(kind)).join(" or ")
-        : "1 or 3";
-    default:
-      return issue.message;
-  }
-}
-
-function sizeUnit(origin: string): string {
-  return origin === "string" ? " characters" : origin === "array" ? " entries" : "";
+/** What only manifests expect. */
+function expectation(issue: z.core.$ZodIssue): string | undefined {
+  if (issue.code === "invalid_format") return "64 lower-case hexadecimal digits";
+  if (issue.code !== "invalid_union") return undefined;
+  return issue.path.at(-1) === "kind" ? headKinds.map((kind) => JSON.stringify(kind)).join(" or ") : "1 or 3";
 }
 
 /** JSON with every list or record on one line where it fits, long lists of plain values filled, the rest one entry a line. */
