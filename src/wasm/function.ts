@@ -37,6 +37,8 @@ import {
 /** What a function needs to know of its module. */
 export interface ModuleTypes {
   typeIndex(type: FuncType): number;
+  /** Where the word lies in memory, if it does. */
+  wordAddress(word: number): number | undefined;
 }
 
 type BlockBody = (label: Label) => void;
@@ -105,17 +107,27 @@ export class Func<P extends Params = Params> {
   }
   /** The same number in every lane. */
   f32x4(value: number): void {
-    this.v128(new Uint8Array(new Float32Array(4).fill(value).buffer));
+    this.splat(new Float32Array(4).fill(value));
   }
   /** The same number, signed or unsigned, in every lane; so below. */
   i32x4(value: number): void {
-    this.v128(new Uint8Array(new Int32Array(4).fill(this.lane(value, 32)).buffer));
+    this.splat(new Int32Array(4).fill(this.lane(value, 32)));
   }
   i16x8(value: number): void {
-    this.v128(new Uint8Array(new Int16Array(8).fill(this.lane(value, 16)).buffer));
+    this.splat(new Int16Array(8).fill(this.lane(value, 16)));
   }
   i8x16(value: number): void {
-    this.v128(new Uint8Array(16).fill(this.lane(value, 8)));
+    this.splat(new Int8Array(16).fill(this.lane(value, 8)));
+  }
+  /** From memory, where the module keeps its constants there; all zeros and all ones are one instruction anyway. */
+  private splat({ buffer }: Float32Array | Int32Array | Int16Array | Int8Array): void {
+    const [word] = new Int32Array(buffer);
+    const offset = word === 0 || word === -1 ? undefined : this.module.wordAddress(word);
+    if (offset === undefined) this.v128(new Uint8Array(buffer));
+    else {
+      this.i32(0);
+      this.op("v128.load32_splat", { offset });
+    }
   }
   private lane(value: number, bits: number): number {
     if (!Number.isInteger(value) || value < -(2 ** (bits - 1)) || value >= 2 ** bits) {

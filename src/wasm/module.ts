@@ -94,6 +94,9 @@ export class Module {
   private usesMemory = false;
   private readonly scratch = new ByteWriter();
   private emitting: string | undefined;
+  /** Words that functions read from memory, in their order there, with their addresses. */
+  private readonly words = new Map<number, number>();
+  private wordPlaces = { address: 0, most: 0 };
 
   /** Index of a function type, added where it is new. */
   typeIndex(type: FuncType): number {
@@ -118,6 +121,28 @@ export class Module {
   private setMemory(limits: MemoryLimits): void {
     if (this.memoryLimits) throw new Error("the module already has a memory");
     this.memoryLimits = limits;
+  }
+
+  /**
+   * From now on functions read the constants of `Func.f32x4`, `i32x4`, `i16x8` and `i8x16` from memory, up to `most` words of 32 bits
+   * from `address` on. What has to lie there, `constantWords` tells.
+   */
+  keepConstants(address: number, most: number): void {
+    this.wordPlaces = { address, most };
+  }
+  /** The words at the address that `keepConstants` was given. */
+  constantWords(): Int32Array {
+    return Int32Array.from(this.words.keys());
+  }
+  /** The address of a word, which is added where it is new; undefined where there is no room for it. */
+  wordAddress(word: number): number | undefined {
+    const { address, most } = this.wordPlaces;
+    let at = this.words.get(word);
+    if (at === undefined && this.words.size < most) {
+      at = address + this.words.size * 4;
+      this.words.set(word, at);
+    }
+    return at;
   }
 
   /** Imports come before all other functions. */

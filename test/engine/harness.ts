@@ -21,6 +21,7 @@ const base: PlanTarget = {
   dot: "i16",
   pairTop: 0,
   threads: 1,
+  constantsInMemory: false,
   tiles,
 };
 /** All tiles of one size. */
@@ -35,9 +36,10 @@ const found = features();
 const relaxed: PlanTarget = {
   ...base,
   relaxed: true,
+  constantsInMemory: true,
   fusedMadd: found.madd === "fused",
   signSelect: found.signSelect,
-  tiles: { ...tiles, f32: tile(6, 2) },
+  tiles: { ...tiles, f32: tile(6, 2), relaxed: tile(6, 2) },
 };
 
 /** Where relaxed SIMD is missing only the plain machine is left. */

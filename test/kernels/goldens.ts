@@ -95,7 +95,7 @@ export function kernelGoldens(plans: readonly Plan[]): string {
 }
 
 /** Everything about a program that its results depend on, and what `profile` says of it. */
-export function programDigest(plan: Plan, { bytes }: CompiledPlan): string {
+export function programDigest(plan: Plan, { bytes, constants }: CompiledPlan): string {
   const steps = plan.steps.map(({ kind: _, ...step }) => ({
     ...step,
     calls: step.calls.length,
@@ -104,6 +104,7 @@ export function programDigest(plan: Plan, { bytes }: CompiledPlan): string {
   return digest(
     JSON.stringify([steps, [...plan.inputs], plan.filledBorders.length, plan.memoryBytes]),
     bytes,
+    new Uint8Array(constants.buffer),
     ...plan.staticData.chunks.flatMap((chunk) => [String(chunk.address), chunk.bytes]),
   );
 }

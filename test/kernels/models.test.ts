@@ -24,7 +24,13 @@ const relaxed: PlanTarget = {
   relaxed: true,
   fusedMadd: true,
   signSelect: true,
-  tiles: { ...plain.tiles, f32: { pixels: 6, vectors: 2 }, pairs: { pixels: 4, vectors: 2 } },
+  constantsInMemory: true,
+  tiles: {
+    ...plain.tiles,
+    f32: { pixels: 6, vectors: 2 },
+    relaxed: { pixels: 6, vectors: 2 },
+    pairs: { pixels: 4, vectors: 2 },
+  },
 };
 const machines: Readonly<Record<string, PlanTarget>> = {
   plain,

@@ -177,3 +177,26 @@ it("names the generator's mistakes", () => {
     s.encode();
   }).toThrow("needs a maximum");
 });
+
+it("reads constants from memory as far as there is room", () => {
+  const m = new Module();
+  m.memory({ min: 1 }, "memory");
+  m.keepConstants(128, 2);
+  m.func("sum", { params: {}, results: ["f32"], export: true }, (f) => {
+    f.f32x4(1.5);
+    f.f32x4(0);
+    f.op("f32x4.add");
+    for (const value of [1.5, -4, 100]) {
+      f.f32x4(value);
+      f.op("f32x4.add");
+    }
+    f.i8x16(-1);
+    f.op("v128.and");
+    f.op("f32x4.extract_lane", { lane: 3 });
+  });
+  const words = m.constantWords();
+  expect([...new Float32Array(words.buffer)]).toEqual([1.5, -4]);
+  const { sum, memory } = new WebAssembly.Instance(compile(m)).exports;
+  new Int32Array((memory as WebAssembly.Memory).buffer, 128).set(words);
+  expect((sum as () => number)()).toBe(99);
+});

@@ -20,6 +20,8 @@ export interface CompiledPlan {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly segments: readonly ModuleSegment[];
   readonly pages: number;
+  /** What functions expect at `controlAddresses.constants`. */
+  readonly constants: Int32Array;
   /** Exported functions that run a single step, `(thread, threads)`; for profiles. */
   readonly stepExport: (step: number) => string;
 }
@@ -29,6 +31,8 @@ export function compilePlan(plan: Plan, target: PlanTarget): CompiledPlan {
   const pages = Math.ceil(plan.memoryBytes / wasmPageBytes);
   const shared = target.threads > 1;
   m.importMemory("env", "memory", shared ? { min: pages, max: pages, shared } : { min: pages });
+  const { constants, end } = controlAddresses;
+  if (target.constantsInMemory) m.keepConstants(constants, (end - constants) / 4);
   const barrier = shared ? emitBarrier(m) : undefined;
   const kernels = new Map<string, FuncRef>();
   const kernel = ({ kind }: PlanStep, spec: KernelSpec): FuncRef => {
@@ -54,7 +58,7 @@ export function compilePlan(plan: Plan, target: PlanTarget): CompiledPlan {
     first = i + 1;
   }
   if (shared) emitServe(m, runs);
-  return { bytes: m.encode(), segments, pages, stepExport: stepName };
+  return { bytes: m.encode(), segments, pages, constants: m.constantWords(), stepExport: stepName };
 }
 
 const stepName = (i: number): string => `step${i}`;
@@ -133,9 +137,10 @@ function emitRun(m: Module, name: string, steps: readonly FuncRef[], barrier: Fu
 }
 
 /** Writes constants and borders into fresh memory. */
-export function initialiseMemory(plan: Plan, memory: WebAssembly.Memory): void {
+export function initialiseMemory(plan: Plan, { constants }: CompiledPlan, memory: WebAssembly.Memory): void {
   const bytes = new Uint8Array(memory.buffer);
   bytes.fill(0, 0, controlAddresses.end);
+  new Int32Array(memory.buffer, controlAddresses.constants).set(constants);
   for (const chunk of plan.staticData.chunks) bytes.set(chunk.bytes, chunk.address);
   for (const { address, byteLength, dtype, fill } of plan.filledBorders) {
     if (dtype === "i8") bytes.fill(fill, address, address + byteLength);

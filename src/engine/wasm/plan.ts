@@ -16,10 +16,8 @@ import { kindOf } from "./steps/index.ts";
 import type { Planning } from "./steps/kind.ts";
 import { quantizeStep } from "./steps/quantize.ts";
 import type { PlanTarget } from "./target.ts";
+import { controlAddresses } from "./threads.ts";
 import { decideZeroPoints, Lowest } from "./zero-points.ts";
-
-/** Memory before all values: the barrier of threads and their commands (`threads.ts`). */
-const controlBytes = 1024;
 
 /** Addresses are signed numbers of 32 bits in the generated code. */
 const maxMemoryBytes = 2 ** 31;
@@ -39,10 +37,10 @@ export function makePlan(
   for (const value of values) decideRepresentations(value);
   const lowest = new Lowest(lowered.steps);
   decideZeroPoints(steps, values, target, lowest);
-  // Memory: control words, then the arena of values, then constants, then scratch.
+  // Memory: control words and constants of kernels, then the arena of values, then constants, then scratch.
   const { arena, buffers } = allocateValues(
     values.filter((value) => !value.constant),
-    controlBytes,
+    controlAddresses.end,
   );
   const data = new StaticData(align(arena.end + slack));
   for (const value of values) packConstant(data, value);

@@ -55,7 +55,7 @@ export class Program {
     const memory = new WebAssembly.Memory(
       threads > 1 ? { initial: pages, maximum: pages, shared: true } : { initial: pages },
     );
-    initialiseMemory(plan, memory);
+    initialiseMemory(plan, compiled, memory);
     const module = await WebAssembly.compile(compiled.bytes);
     const instance = await WebAssembly.instantiate(module, { env: { memory } });
     const pool = threads > 1 ? await ThreadPool.start(module, memory, threads) : undefined;

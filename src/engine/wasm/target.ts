@@ -10,6 +10,8 @@ export interface PlanTarget extends Target {
   /** i7: the largest input for which sums of pairs may be used, see `chain` of the convolution kernel; 0: none. */
   readonly pairTop: number;
   readonly threads: number;
+  /** Kernels read constant vectors from memory: V8 from 13 on builds each anew wherever it comes up. */
+  readonly constantsInMemory: boolean;
   /** Accumulator tiles of convolutions: pixels × vectors of four channels. */
   readonly tiles: Readonly<Record<DotKind, { readonly pixels: number; readonly vectors: number }>>;
 }
@@ -30,7 +32,7 @@ export function enableWideVectors(): boolean {
 /** Accumulators, and what feeds them, that just fit the 15 vector registers that V8 ≥ 13 has to give on x86. */
 const tiles: PlanTarget["tiles"] = {
   f32: { pixels: 6, vectors: 2 },
-  relaxed: { pixels: 4, vectors: 2 },
+  relaxed: { pixels: 6, vectors: 2 },
   pairs: { pixels: 4, vectors: 2 },
   i16: { pixels: 4, vectors: 2 },
 };
@@ -49,8 +51,8 @@ const wideTiles: PlanTarget["tiles"] = {
   i16: { pixels: 4, vectors: 4 },
 };
 
-/** Node says its V8 version; browsers that have relaxed SIMD are taken for new. */
-function hasManyRegisters(relaxedSimd: boolean): boolean {
+/** V8 from 13 on. Node says its V8 version; browsers that have relaxed SIMD are taken for new. */
+function isNewCompiler(relaxedSimd: boolean): boolean {
   const { process } = globalThis as { process?: { versions?: { v8?: string } } };
   const v8 = process?.versions?.v8;
   return v8 === undefined ? relaxedSimd : Number.parseInt(v8, 10) >= 13;
@@ -65,6 +67,7 @@ function pairTop(mode: Features["pairDot"]): number {
 /** The target that suits this machine; `wide` for code that V8 is going to join. */
 export function detectTarget(threads = 1, wide = false): PlanTarget {
   const found = features();
+  const isNew = isNewCompiler(found.relaxedSimd);
   const dot = found.dot === "none" ? "i16" : found.dot === "saturating" ? "i7" : found.dot;
   return {
     relaxed: found.relaxedSimd,
@@ -73,6 +76,7 @@ export function detectTarget(threads = 1, wide = false): PlanTarget {
     dot,
     threads,
     pairTop: pairTop(found.pairDot),
-    tiles: wide ? wideTiles : hasManyRegisters(found.relaxedSimd) ? tiles : smallTiles,
+    constantsInMemory: isNew,
+    tiles: wide ? wideTiles : isNew ? tiles : smallTiles,
   };
 }

@@ -6,12 +6,13 @@
 import { UnsupportedError } from "../../base/errors.ts";
 import type { FuncRef, Module } from "../../wasm/index.ts";
 
-/** Control words at the beginning of memory, a cache line apart. */
+/** Control words at the beginning of memory, a cache line apart, and behind them constants of kernels; values begin at the end. */
 export const controlAddresses = {
   arrived: 64,
   generation: 128,
   command: 192,
-  end: 256,
+  constants: 256,
+  end: 1024,
 } as const;
 
 /**

@@ -43,59 +43,48 @@ function multiplyAdd(target: Target, a: Operand, b: Operand, c: Operand): Expres
   return target.relaxed ? f32x4.relaxed_madd(a, b, c) : f32x4.add(f32x4.mul(a, b), c);
 }
 
+/** 2ᶠ = 1 + Σ cₖfᵏ for |f| ≤ ½ from the highest power down, best for its relative error (10⁻⁷ in exact arithmetic). */
 const exp2Coefficients = [
-  1.98756915e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 0.5,
+  0.001326472731307149, 0.009671512991189957, 0.05550733581185341, 0.24022242426872253, 0.6931470036506653, 1,
 ];
-
-/** 1.5·2²³: a sum with it is rounded to a whole number, half to even. */
-const toInteger = 1.5 * 2 ** 23;
+/** Adding it to a float below 2²² rounds that to an integer, which then lies in the lowest bits. */
+const rounder = 1.5 * 2 ** 23;
 
 /**
- * eˣ for |x| ≤ 87 (the argument is clamped to that): x = n·ln2 + r with |r| ≤ ln2/2, a degree-6 polynomial in r, and n
- * added to the exponent bits. Relative error below 2e-7. Polynomial: S. Moshier, Cephes expf.
+ * e to the power of multiple·x, which is clamped to ±87: 2ⁿ·2ᶠ with n + f = x·multiple·log₂e, |f| ≤ ½, a polynomial of degree 5 for 2ᶠ,
+ * and n added to the exponent bits. Relative error below 2·10⁻⁷ for small powers, and below 2·10⁻⁶ at ±87.
  */
-export function emitExp(f: Func, target: Target, x: Local): void {
-  const r = temp(f, "r");
-  const n = temp(f, "n");
-  const shifted = temp(f, "shifted");
-  const clamped = f32x4.pmin(f32x4.pmax(x, -87), 87);
-  // To the nearest integer: beside `toInteger` no fraction is left of a float32, and the integer is in its lowest bits.
-  set(f, shifted, f32x4.add(f32x4.mul(tee(r, clamped), Math.LOG2E), toInteger));
-  set(f, n, f32x4.sub(shifted, toInteger));
-  // ln2 in two parts, so that n·ln2 is subtracted without losing bits.
-  for (const part of [-0.693359375, 2.1219444e-4]) set(f, r, multiplyAdd(target, n, f32x4.of(part), r));
-  let p = f32x4.of(exp2Coefficients[0]);
-  for (const c of exp2Coefficients.slice(1)) p = multiplyAdd(target, p, r, c);
-  const power = f32x4.add(multiplyAdd(target, p, f32x4.mul(r, r), r), 1);
-  i32x4.add(power, i32x4.shl(shifted, 23))(f);
+export function emitExp(f: Func, target: Target, x: Local, multiple = 1): void {
+  const [r, n] = [temp(f, "r"), temp(f, "n")];
+  const limit = 87 / Math.abs(multiple);
+  const factor = Math.fround(Math.LOG2E * multiple);
+  set(f, r, f32x4.pmin(f32x4.pmax(x, -limit), limit));
+  if (target.relaxed) {
+    set(f, n, f32x4.relaxed_madd(r, f32x4.of(factor), f32x4.of(rounder)));
+    set(f, r, f32x4.relaxed_madd(r, f32x4.of(factor), f32x4.sub(rounder, n)));
+  } else {
+    set(f, n, f32x4.add(tee(r, f32x4.mul(r, factor)), rounder));
+    set(f, r, f32x4.sub(r, f32x4.sub(n, rounder)));
+  }
+  const power = exp2Coefficients.map(f32x4.of).reduce((p, c) => multiplyAdd(target, p, r, c));
+  i32x4.add(power, i32x4.shl(n, 23))(f);
 }
 
-/** eˣ as an expression. */
+/** e to the power of multiple·x as an expression. */
 const exp =
-  (target: Target, x: Local): Expression =>
+  (target: Target, x: Local, multiple = 1): Expression =>
   (f) =>
-    emitExp(f, target, x);
+    emitExp(f, target, x, multiple);
 
 /** 1 + e⁻ˣ */
-const onePlusExp =
-  (target: Target, x: Local): Expression =>
-  (f) => {
-    const negative = temp(f, "negative");
-    set(f, negative, f32x4.neg(x));
-    f32x4.add(exp(target, negative), 1)(f);
-  };
+const onePlusExp = (target: Target, x: Local): Expression => f32x4.add(exp(target, x, -1), 1);
 
 /** 1 / (1 + e⁻ˣ) */
 const sigmoid = (target: Target, x: Local): Expression => f32x4.div(1, onePlusExp(target, x));
 
 /** tanh(x) = 1 − 2 / (e²ˣ + 1) */
-const tanh =
-  (target: Target, x: Local): Expression =>
-  (f) => {
-    const twice = temp(f, "twice");
-    set(f, twice, f32x4.add(x, x));
-    f32x4.sub(1, f32x4.div(2, f32x4.add(exp(target, twice), 1)))(f);
-  };
+const tanh = (target: Target, x: Local): Expression =>
+  f32x4.sub(1, f32x4.div(2, f32x4.add(exp(target, x, 2), 1)));
 
 /** clamp(αx + β, 0, 1) */
 const hardGate = (x: Local, alpha: number, beta: number): Expression =>
