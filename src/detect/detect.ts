@@ -2,6 +2,7 @@
 
 import { described, expectKind } from "../base/arguments.ts";
 import { UsageError } from "../base/errors.ts";
+import type { Sieve } from "../base/sieve.ts";
 import { brief } from "../base/text.ts";
 import { Candidates } from "../heads/candidates.ts";
 import { decodeHead, needsNms, taskOf } from "../heads/index.ts";
@@ -41,13 +42,15 @@ export const evaluationOptions = {
 
 /**
  * Detections from the raw outputs by blob name, best score first. `transform` is how the picture was placed in the input
- * (`toTensor`). Throws UsageError for wrong options, GraphError when outputs do not fit the manifest.
+ * (`toTensor`). Throws UsageError for wrong options, GraphError when outputs do not fit the manifest. `sieve`: what finds large values in
+ * these outputs, where there is something faster than the usual.
  */
 export function postprocess(
   outputs: Readonly<Record<string, Tensor>>,
   manifest: Pick<Manifest, "heads" | "labels">,
   transform: Transform,
   options: DetectOptions = {},
+  sieve?: Sieve,
 ): Detection[] {
   expectKind("postprocess: outputs", outputs, "an object");
   expectKind("postprocess: manifest", manifest, "an object");
@@ -79,7 +82,7 @@ export function postprocess(
   const { width, height } = transform;
   const allowed = allowedClasses(options.classes, labels);
   const candidates = new Candidates();
-  const decoding = { confidence, multiLabel: multiLabel || isSorting, allowed, width, height };
+  const decoding = { confidence, multiLabel: multiLabel || isSorting, allowed, width, height, sieve };
   for (const head of heads) decodeHead(head, outputs, labels.length, decoding, candidates);
   const kept = nms(candidates, { iou: needsNms(heads) ? iou : 1, maxDetections, agnostic });
   return kept.flatMap((i) => detectionAt(candidates, i, labels, transform, isSorting) ?? []);

@@ -4,10 +4,11 @@ import { expectKind } from "../base/arguments.ts";
 import { UsageError } from "../base/errors.ts";
 import { roundHalfEven } from "../base/maths.ts";
 import type { ModelInput } from "../heads/manifest.ts";
+import type { LevelMap, Placement, Taps } from "../ir/pixels.ts";
 import type { Tensor } from "../ir/tensor.ts";
-import { antialiasInto } from "./antialias.ts";
+import { antialiasInto, type Window } from "./antialias.ts";
 import { checkPicture, type Picture } from "./picture.ts";
-import { resizeInto } from "./resize.ts";
+import { resizeInto, tapsOf } from "./resize.ts";
 
 /** How a picture lies in the input: `input = source·scale + pad`, all in pixels, x to the right and y down. */
 export interface Transform {
@@ -120,18 +121,49 @@ export function place(
     antialiasInto(picture, across, down, window, data, width * 3, offset);
     return { width, height, channels: 3, data };
   }
-  if (padX < 0 || padY < 0) {
-    const [x, y] = [Math.round(-padX / scaleX), Math.round(-padY / scaleY)];
-    const cut = cutOut(picture, x, y, Math.round(width / scaleX), Math.round(height / scaleY));
-    resizeInto(cut, width, height, data, width * 3, 0);
-    return { width, height, channels: 3, data };
-  }
-  const innerWidth = Math.round(sourceWidth * scaleX);
-  const innerHeight = Math.round(sourceHeight * scaleY);
+  const { cut, left, top, innerWidth, innerHeight } = partsOf(transform);
   if (innerWidth < width || innerHeight < height) data.fill(color);
-  resizeInto(picture, innerWidth, innerHeight, data, width * 3, (padY * width + padX) * 3);
+  const shown = padX < 0 || padY < 0 ? cutOut(picture, cut.x, cut.y, cut.width, cut.height) : picture;
+  resizeInto(shown, innerWidth, innerHeight, data, width * 3, (top * width + left) * 3);
   return { width, height, channels: 3, data };
 }
+
+/** The part of the picture that is shown, where it begins in the input, and how large it becomes there, in whole pixels; without antialiasing. */
+function partsOf({ width, height, sourceWidth, sourceHeight, scaleX, scaleY, padX, padY }: Transform): {
+  cut: Window;
+  left: number;
+  top: number;
+  innerWidth: number;
+  innerHeight: number;
+} {
+  if (padX < 0 || padY < 0) {
+    const [x, y] = [Math.round(-padX / scaleX), Math.round(-padY / scaleY)];
+    const cut = { x, y, width: Math.round(width / scaleX), height: Math.round(height / scaleY) };
+    return { cut, left: 0, top: 0, innerWidth: width, innerHeight: height };
+  }
+  return {
+    ...{ cut: { x: 0, y: 0, width: sourceWidth, height: sourceHeight }, left: padX, top: padY },
+    innerWidth: Math.round(sourceWidth * scaleX),
+    innerHeight: Math.round(sourceHeight * scaleY),
+  };
+}
+
+/** What `place` does, as a record for whoever does it. */
+export function placementOf(transform: Transform, color: number): Placement {
+  const { width, height, sourceWidth, sourceHeight } = transform;
+  const { cut, left, top, innerWidth, innerHeight } = partsOf(transform);
+  return {
+    ...{ sourceWidth, sourceHeight, width, height, left, top, border: color },
+    columns: shifted(tapsOf(cut.width, innerWidth), cut.x),
+    rows: shifted(tapsOf(cut.height, innerHeight), cut.y),
+  };
+}
+
+const shifted = ({ from, next, first, second }: Taps, by: number): Taps => ({
+  from: from.map((i) => i + by),
+  next: next.map((i) => i + by),
+  ...{ first, second },
+});
 
 /** A part of a picture, which lies in it. */
 function cutOut(picture: Picture, x: number, y: number, width: number, height: number): Picture {
@@ -184,6 +216,9 @@ export function toTensor(
   return { tensor: normalize(placed, input), transform };
 }
 
+/** Of red, green and blue in a level of grey, in 256ths, as ncnn has them. */
+const grayParts = [77, 150, 29] as const;
+
 /** `(level − mean)·norm` of an RGB picture in the model's channel order, as float32 planes `[channels, height, width]`. */
 export function normalize(
   picture: Picture & { channels: 3 },
@@ -191,13 +226,14 @@ export function normalize(
 ): Tensor & { data: Float32Array } {
   const { width, height, data: pixels } = picture;
   const area = width * height;
+  const [red, green, blue] = grayParts;
   const data = new Float32Array(area * input.channels);
   for (let c = 0; c < input.channels; c++) {
     const levels = levelTable(input.mean[c], input.norm[c]);
     const plane = data.subarray(c * area, (c + 1) * area);
     if (input.pixel === "GRAY") {
       for (let i = 0, p = 0; i < area; i++, p += 3) {
-        plane[i] = levels[(77 * pixels[p] + 150 * pixels[p + 1] + 29 * pixels[p + 2]) >> 8];
+        plane[i] = levels[(red * pixels[p] + green * pixels[p + 1] + blue * pixels[p + 2]) >> 8];
       }
     } else {
       const channel = input.pixel === "BGR" ? 2 - c : c;
@@ -205,6 +241,24 @@ export function normalize(
     }
   }
   return { shape: [input.channels, height, width], data };
+}
+
+/** What `normalize` does, as a record for whoever does it. */
+export function levelMapOf({
+  channels,
+  pixel,
+  mean,
+  norm,
+}: Pick<ModelInput, "channels" | "pixel" | "mean" | "norm">): LevelMap {
+  const only = (channel: number): [number, number, number] => {
+    const place = pixel === "BGR" ? 2 - channel : channel;
+    return [0, 1, 2].map((i) => (i === place ? 256 : 0)) as [number, number, number];
+  };
+  const all = Array.from({ length: channels }, (_, c) => c);
+  return {
+    mix: all.map((c) => (pixel === "GRAY" ? grayParts : only(c))),
+    values: all.map((c) => levelTable(mean[c], norm[c])),
+  };
 }
 
 /** The value of each level, rounded as ncnn's substract_mean_normalize rounds: `level·norm + (−mean·norm)`, fused. */

@@ -3,19 +3,11 @@
  * shrinking. This is the arithmetic of ncnn's resize_bilinear_c3 (docs of ncnn2table's pipeline), and of OpenCV's
  * INTER_LINEAR except that OpenCV rounds weights that lie exactly between two 11-bit values to even: at most one level.
  */
+import type { Taps } from "../ir/pixels.ts";
 import { checkPicture, type Picture } from "./picture.ts";
 
-/** Where one output line or column reads: `from[i]` and the pixel behind it, with weights that sum to 2048 (±1). */
-interface Taps {
-  /** Index of the first source pixel. */
-  readonly from: Int32Array;
-  /** Index of the second one; equal to the first only where the source is one pixel. */
-  readonly next: Int32Array;
-  readonly first: Int32Array;
-  readonly second: Int32Array;
-}
-
-function taps(source: number, target: number): Taps {
+/** Where the lines (or columns) of a picture that is `source` lines high read, if it is resized to `target`; weights add up to 2048 (±1). */
+export function tapsOf(source: number, target: number): Taps {
   const out = {
     from: new Int32Array(target),
     next: new Int32Array(target),
@@ -58,8 +50,8 @@ export function resizeInto(
     copyRows(picture, channels, out, pitch, offset);
     return;
   }
-  const across = taps(picture.width, width);
-  const down = taps(picture.height, height);
+  const across = tapsOf(picture.width, width);
+  const down = tapsOf(picture.height, height);
   for (const list of [across.from, across.next]) for (let i = 0; i < width; i++) list[i] *= channels;
   const length = width * 3;
   // Horizontally resized rows, 4 fraction bits; each source row is resized at most once.

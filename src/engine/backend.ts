@@ -1,5 +1,7 @@
 /** What a backend is: something that makes a network of a graph and runs it. */
+import type { Sieve } from "../base/sieve.ts";
 import type { Graph } from "../ir/graph.ts";
+import type { LevelMap, Pixels } from "../ir/pixels.ts";
 import type { Shape, Tensor } from "../ir/tensor.ts";
 
 export interface BackendOptions {
@@ -19,18 +21,38 @@ export interface Backend {
   available(): boolean;
   /** Sets up what the options ask of the process. Throws UnsupportedError where that, or the backend, cannot be had. */
   prepare(options: BackendOptions): void;
-  /** The network for inputs of these shapes, giving these blobs. Throws GraphError when they do not fit. */
+  /**
+   * The network for inputs of these shapes, giving these blobs. Throws GraphError when they do not fit. With `source` the blob, of rank 3, is to
+   * be made of pixels: a backend that cannot do that ignores it, and gives a network without `look`.
+   */
   compile(
     graph: Graph,
     shapes: Record<string, Shape>,
     outputs: readonly string[],
     options: BackendOptions,
+    source?: PixelInput,
   ): Promise<Compiled>;
+}
+
+/** An input blob that is made of pixels. */
+export interface PixelInput {
+  readonly blob: string;
+  readonly levels: LevelMap;
+}
+
+/** What a look at pixels gives. */
+export interface Looked {
+  /** The numbers are the engine's own: valid until the network runs again. */
+  readonly blobs: Readonly<Record<string, Tensor>>;
+  /** For these blobs. */
+  readonly sieve: Sieve;
 }
 
 export interface Compiled {
   /** The blobs asked for. `inputs` have the shapes that it was made for. */
   run(inputs: Record<string, Tensor>): Record<string, Tensor>;
+  /** The same for pixels, of a network that was made for them. */
+  look?(pixels: Pixels): Looked;
   /** Times every step on one thread, after warming up. */
   profile?(inputs: Record<string, Tensor>, loops: number): Promise<Profile>;
   /** What is done, step by step, for people. */

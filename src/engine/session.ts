@@ -4,13 +4,15 @@
  */
 import { described, expectKind } from "../base/arguments.ts";
 import { GraphError, UnsupportedError, UsageError } from "../base/errors.ts";
+import { sieve } from "../base/sieve.ts";
 import type { Graph } from "../ir/graph.ts";
+import type { Pixels, Placement } from "../ir/pixels.ts";
 import type { Tensor } from "../ir/tensor.ts";
-import type { BackendOptions, Compiled, Profile } from "./backend.ts";
+import type { BackendOptions, Compiled, Looked, PixelInput, Profile } from "./backend.ts";
 import { type BackendName, backendNames, backends } from "./backends.ts";
 import { checkInputs } from "./inputs.ts";
 
-export type { Profile, StepProfile } from "./backend.ts";
+export type { Looked, PixelInput, Profile, StepProfile } from "./backend.ts";
 export { type BackendName, backendNames } from "./backends.ts";
 
 /** What computes, and with how many threads. */
@@ -18,6 +20,14 @@ export interface SessionOptions extends BackendOptions {
   /** Default: wasm. */
   backend?: BackendName;
 }
+
+/** Runs on pixels, for these outputs. `read` is handed blobs that are valid only while it runs. Throws as `run` does. */
+export type Look = <T>(
+  pixels: Pixels,
+  tensor: () => Tensor,
+  outputs: readonly string[],
+  read: (looked: Looked) => T,
+) => Promise<T>;
 
 /** A network ready to run. */
 export interface Session {
@@ -28,6 +38,11 @@ export interface Session {
    * Throws GraphError for a missing, unknown or misshapen input, for an unknown output, and after `close`.
    */
   run(inputs: Record<string, Tensor>, outputs?: readonly string[]): Promise<Record<string, Tensor>>;
+  /**
+   * What makes the only input blob of 8-bit pixels, without a tensor in between where the backend can do that: for others, and for graphs of
+   * several inputs, `tensor` is asked for. The same numbers either way.
+   */
+  lookFor(source: PixelInput): Look;
   /** Times every step on one thread, `loops` rounds (default 50). Throws UnsupportedError where the backend has no steps. */
   profile(inputs: Record<string, Tensor>, loops?: number): Promise<Profile>;
   /** What is done for such inputs, step by step, as text. Throws UnsupportedError where the backend has no steps. */
@@ -53,11 +68,14 @@ export async function createSession(
   }
   expectKind("threads", options.threads ?? 1, "a whole number above 0");
   backend.prepare(options);
-  const networks = new Networks(graph, (shapes, outputs) => backend.compile(graph, shapes, outputs, options));
+  const networks = new Networks(graph, (shapes, outputs, source) =>
+    backend.compile(graph, shapes, outputs, options, source),
+  );
   return {
     graph,
     backend: name,
     run: async (inputs, outputs) => (await networks.for(inputs, outputs)).run(inputs),
+    lookFor: (source) => networks.lookFor(source),
     profile: async (inputs, loops = 50) => {
       const network = await networks.for(inputs);
       if (!network.profile) throw new UnsupportedError(`the ${name} backend makes no profiles`);
@@ -78,7 +96,8 @@ export async function createSession(
 /** Networks kept at a time; the least recently used goes first. */
 const cacheSize = 4;
 
-type Compile = (shapes: ReturnType<typeof checkInputs>, outputs: readonly string[]) => Promise<Compiled>;
+type Shapes = ReturnType<typeof checkInputs>;
+type Compile = (shapes: Shapes, outputs: readonly string[], source?: PixelInput) => Promise<Compiled>;
 
 /** The networks of a session, one for each input size and list of outputs. */
 class Networks {
@@ -88,6 +107,7 @@ class Networks {
   private readonly compile: Compile;
   private readonly made = new Map<string, Promise<Compiled>>();
   private closed = false;
+  private sources = 0;
 
   constructor(graph: Graph, compile: Compile) {
     this.graph = graph;
@@ -102,9 +122,38 @@ class Networks {
     if (this.closed) throw new GraphError("the session is closed");
     expectKind("run: outputs", outputs, "a list of strings");
     const shapes = checkInputs(this.graph, inputs);
-    const key = JSON.stringify([shapes, outputs]);
+    return this.find(JSON.stringify([shapes, outputs]), () => this.compile(shapes, outputs));
+  }
+
+  /** See `Session.lookFor`. */
+  lookFor(source: PixelInput): Look {
+    const number = ++this.sources;
+    // A stream of frames asks for the same again and again.
+    let last: { placement: Placement; outputs: readonly string[]; key: string } | undefined;
+    return async (pixels, tensor, outputs, read) => {
+      const { placement } = pixels;
+      if (this.graph.inputs.length !== 1)
+        return read(await this.lookAtTensor(source.blob, tensor(), outputs));
+      if (this.closed) throw new GraphError("the session is closed");
+      const shapes = { [source.blob]: [source.levels.mix.length, placement.height, placement.width] };
+      if (last?.placement !== placement || last.outputs !== outputs) {
+        last = { placement, outputs, key: JSON.stringify([shapes, outputs, number]) };
+      }
+      const network = await this.find(last.key, () => this.compile(shapes, outputs, source));
+      if (network.look) return read(network.look(pixels));
+      return read({ blobs: network.run({ [source.blob]: tensor() }), sieve });
+    };
+  }
+
+  private async lookAtTensor(blob: string, tensor: Tensor, outputs: readonly string[]): Promise<Looked> {
+    const inputs = { [blob]: tensor };
+    return { blobs: (await this.for(inputs, outputs)).run(inputs), sieve };
+  }
+
+  /** The network of this key, made where there is none. */
+  private find(key: string, make: () => Promise<Compiled>): Promise<Compiled> {
     const known = this.made.get(key);
-    const network = known ?? this.compile(shapes, outputs);
+    const network = known ?? make();
     this.made.delete(key);
     this.made.set(key, network);
     if (!known) {

@@ -1,5 +1,6 @@
 /** What kinds of heads share whose blobs are convolutions `[channels, gridHeight, gridWidth]`: class scores in planes, one a class. */
 import { sigmoid } from "../base/maths.ts";
+import { sieve as plainSieve, type SieveGrid } from "../base/sieve.ts";
 import { formatShape, type Shape, type Tensor } from "../ir/tensor.ts";
 import type { DecodeOptions } from "./candidates.ts";
 import { type HeadFacts, type HeadValues, leastObject, leastScore, type PartName } from "./kind.ts";
@@ -30,35 +31,30 @@ export const planeValues = (part: PartName, blob: string, count: number, from = 
 
 export const areaOf = ({ shape }: Pick<Tensor, "shape">): number => shape[1] * shape[2];
 
-/** Cells where a value of the planes is above `least`: read in the order of memory, which is much faster than cell by cell. */
-export function cellsAbove(
-  data: ArrayLike<number>,
-  first: number,
-  planes: number,
-  area: number,
-  least: number,
-): Uint8Array {
-  const found = new Uint8Array(area);
-  for (let k = 0, i = first; k < planes; k++) {
-    for (let cell = 0; cell < area; cell++, i++) if (data[i] > least) found[cell] = 1;
-  }
-  return found;
+/** Where scores can come from: cells of which no value of the grid is above `least` have none that passes. */
+export interface ScoreSource {
+  readonly data: Tensor["data"];
+  /** A row for each cell. */
+  readonly grid: SieveGrid;
+  readonly least: number;
 }
 
-/**
- * Calls `visit` with the cells and classes whose score passes, cell by cell. `scoreOf(cell, class)` must not be NaN to pass. Cells
- * that are 0 in `candidates` are not looked at.
- */
+/** `count` planes from channel `first` on. */
+export const planesAbove = (tensor: Tensor, first: number, count: number, least: number): ScoreSource => {
+  const area = areaOf(tensor);
+  const grid = { first: first * area, rows: area, columns: count, rowStride: 1, columnStride: area };
+  return { data: tensor.data, grid, least };
+};
+
+/** Calls `visit` with the cells and classes whose score passes, cell by cell. `scoreOf(cell, class)` must not be NaN to pass. */
 export function visitScores(
-  cells: number,
+  { data, grid, least }: ScoreSource,
   classes: number,
-  { confidence, multiLabel, allowed }: DecodeOptions,
+  { confidence, multiLabel, allowed, sieve = plainSieve }: DecodeOptions,
   scoreOf: (cell: number, classId: number) => number,
   visit: (cell: number, classId: number, score: number) => void,
-  candidates?: Uint8Array,
 ): void {
-  for (let cell = 0; cell < cells; cell++) {
-    if (candidates && !candidates[cell]) continue;
+  sieve(data, grid, least, (cell) => {
     let best = -1;
     let most = confidence;
     for (let k = 0; k < classes; k++) {
@@ -69,7 +65,7 @@ export function visitScores(
       else [best, most] = [k, score];
     }
     if (best >= 0) visit(cell, best, most);
-  }
+  });
 }
 
 /** Weights of logits whose sigmoids are the scores: the score where it is no background. */

@@ -13,9 +13,9 @@ import {
   relativeError,
   type SharedPrototypes,
 } from "./_masks.ts";
-import { gridStride, visitScores } from "./_planes.ts";
+import { gridStride, type ScoreSource, visitScores } from "./_planes.ts";
 import { describePoints, pointFields, pointStep } from "./_points.ts";
-import type { CandidateParts } from "./candidates.ts";
+import type { CandidateParts, DecodeOptions } from "./candidates.ts";
 import { quote } from "./cpp.ts";
 import {
   blobName,
@@ -122,7 +122,7 @@ export const boxes = defineHead<BoxesHead>({
   },
 
   decode(head, outputs, classes, options, out) {
-    const { at, scoreAt, rows } = accessOf(head, outputs, classes);
+    const { at, scoreAt } = accessOf(head, outputs, classes);
     const [sx, sy] = head.unit === "parts" ? [options.width, options.height] : [1, 1];
     const scoreOf = (row: number, k: number): number => scoreAt(row, k) * (head.objectness ? at(row, 4) : 1);
     const columns = extraColumns(head, classes);
@@ -143,7 +143,7 @@ export const boxes = defineHead<BoxesHead>({
         ...(angle && { angle: value(columns.angle) }),
       };
     };
-    visitScores(rows, classes, options, scoreOf, (row, k, score) => {
+    visitScores(scoreSource(head, outputs, classes, options), classes, options, scoreOf, (row, k, score) => {
       const [a, b, c, d] = [at(row, 0) * sx, at(row, 1) * sy, at(row, 2) * sx, at(row, 3) * sy];
       if (Number.isNaN(a + b + c + d)) return;
       const parts = partsAt(row);
@@ -349,6 +349,23 @@ function accessOf(head: BoxesHead, outputs: readonly Tensor[], classes: number):
     at: (row, value) => output.data[indexOf(row, value)],
     scoreAt: (row, k) => scores.data[scoreIndexOf(row, k)],
   };
+}
+
+/** Rows count, as YOLOv5 has it, if objectness is above the least score; without it, if a score is. */
+function scoreSource(
+  head: BoxesHead,
+  outputs: readonly Tensor[],
+  classes: number,
+  { confidence }: DecodeOptions,
+): ScoreSource {
+  const { indexOf, scoreIndexOf, rows } = accessOf(head, outputs, classes);
+  const { data } = head.objectness || !head.scores ? outputs[0] : outputs[1];
+  const columns = head.objectness ? 1 : classes;
+  const place = (row: number, k: number): number =>
+    head.objectness ? indexOf(row, 4) : scoreIndexOf(row, k);
+  const first = place(0, 0);
+  const [rowStride, columnStride] = [place(1, 0) - first, head.objectness ? 1 : place(0, 1) - first];
+  return { data, grid: { first, rows, columns, rowStride, columnStride }, least: confidence };
 }
 
 /** `x y score` of the points of a row; nothing where one is no number. */

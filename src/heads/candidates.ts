@@ -1,5 +1,6 @@
 /** Boxes as heads give them, before overlapping ones are dropped. */
 
+import type { Sieve } from "../base/sieve.ts";
 import type { Tensor } from "../ir/tensor.ts";
 
 /** A mask that is yet to be computed: it is where `Σ coefficients[k]·prototypes[k]` is positive, inside of the box. */
@@ -67,6 +68,8 @@ export interface DecodeOptions {
   multiLabel: boolean;
   /** Classes that may occur: `allowed[classId]` is nonzero; all when absent. */
   allowed?: Uint8Array;
+  /** Finds what passes among the values; by default the one that needs nothing. */
+  sieve?: Sieve;
   /** Size of the input tensor that the head was computed from, in pixels. */
   width: number;
   height: number;

@@ -8,6 +8,7 @@ import {
   logitImportance,
   planeLoss,
   planeProblem,
+  planesAbove,
   planeValues,
   visitScores,
 } from "./_planes.ts";
@@ -23,7 +24,7 @@ import {
   pointValues,
 } from "./_points.ts";
 import { quote } from "./cpp.ts";
-import { blobName, defineHead, extent } from "./kind.ts";
+import { blobName, defineHead, extent, logit, logitSlack } from "./kind.ts";
 import { joinLevels } from "./recognition.ts";
 import { channelsOf } from "./view.ts";
 
@@ -66,7 +67,8 @@ export const centerface = defineHead<CenterFaceHead>({
 
   decode({ stride, ...head }, [scores, sizes, offsets, points], classes, options, out) {
     const gridWidth = scores.shape[2];
-    visitScores(areaOf(scores), classes, options, scoresOf(scores), (cell, k, score) => {
+    const source = planesAbove(scores, 0, classes, logit(options.confidence) - logitSlack);
+    visitScores(source, classes, options, scoresOf(scores), (cell, k, score) => {
       const [y, x, h, w] = boxOf(sizes, offsets, cell);
       const left = ((cell % gridWidth) + x - w / 2) * stride;
       const top = (Math.floor(cell / gridWidth) + y - h / 2) * stride;

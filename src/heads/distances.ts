@@ -29,11 +29,11 @@ import {
 } from "./_masks.ts";
 import {
   areaOf,
-  cellsAbove,
   gridStride,
   logitImportance,
   planeLoss,
   planeProblem,
+  planesAbove,
   planeValues,
   visitScores,
 } from "./_planes.ts";
@@ -111,7 +111,6 @@ export const distances = defineHead<DistancesHead>({
       const value = scores.data[first + k * area + cell];
       return value > least ? sigmoid(value) : 0;
     };
-    const candidates = cellsAbove(scores.data, first, classes, area, least);
     // Several classes of one cell have one box.
     let known = -1;
     let [left, top, right, bottom] = [0, 0, 0, 0];
@@ -140,7 +139,8 @@ export const distances = defineHead<DistancesHead>({
       };
       out.add(x0, y0, x1, y1, score, k, isMore ? found : undefined);
     };
-    visitScores(area, classes, options, scoreOf, visit, candidates);
+    const source = planesAbove(scores, head.scoresFrom ?? 0, classes, least);
+    visitScores(source, classes, options, scoreOf, visit);
   },
 
   values: ({ scores, scoresFrom, boxes, boxesFrom, bins, points, mask, angle }, _, classes) => [

@@ -2,10 +2,18 @@
 import * as z from "zod/mini";
 import { sigmoid } from "../base/maths.ts";
 import type { Tensor } from "../ir/tensor.ts";
-import { areaOf, gridStride, planeLoss, planeProblem, planeValues, visitScores } from "./_planes.ts";
+import {
+  areaOf,
+  gridStride,
+  planeLoss,
+  planeProblem,
+  planesAbove,
+  planeValues,
+  visitScores,
+} from "./_planes.ts";
 import { softmaxImportance, softmaxScores, softmaxSource } from "./_softmax.ts";
 import { quote } from "./cpp.ts";
-import { blobName, defineHead, extent } from "./kind.ts";
+import { blobName, defineHead, extent, logit, logitSlack } from "./kind.ts";
 import { channelsOf } from "./view.ts";
 
 /**
@@ -46,7 +54,9 @@ export const fastestdet = defineHead<FastestDetHead>({
   decode(head, [objectness, boxes, scores], classes, options, out) {
     const gridWidth = scores.shape[2];
     const scoreOf = softmaxScores(objectness, scores, classes, 0, combine, options.confidence);
-    visitScores(areaOf(scores), classes, options, scoreOf, (cell, k, score) => {
+    // Where the class is certain, the score is objectness^0.6.
+    const least = logit(options.confidence ** (1 / 0.6)) - logitSlack;
+    visitScores(planesAbove(objectness, 0, 1, least), classes, options, scoreOf, (cell, k, score) => {
       const [x, y, w, h] = boxOf(boxes, cell);
       const centerX = (x + (cell % gridWidth)) * head.stride;
       const centerY = (y + Math.floor(cell / gridWidth)) * head.stride;

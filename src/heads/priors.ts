@@ -2,7 +2,15 @@
 import * as z from "zod/mini";
 import type { Tensor } from "../ir/tensor.ts";
 import { type AnchoredLevel, anchoredLevels, firstChannel } from "./_anchored.ts";
-import { areaOf, gridStride, planeLoss, planeProblem, planeValues, visitScores } from "./_planes.ts";
+import {
+  areaOf,
+  gridStride,
+  planeLoss,
+  planeProblem,
+  planesAbove,
+  planeValues,
+  visitScores,
+} from "./_planes.ts";
 import {
   cppPoints,
   describePoints,
@@ -16,7 +24,7 @@ import {
 } from "./_points.ts";
 import { float, quote } from "./cpp.ts";
 import { isOtherFace } from "./families.ts";
-import { anchorSizes, blobName, channel, defineHead, extent, leastScore } from "./kind.ts";
+import { anchorSizes, blobName, channel, defineHead, extent, leastScore, logit, logitSlack } from "./kind.ts";
 import type { Recognition, RecognitionFacts } from "./recognition.ts";
 
 /**
@@ -82,7 +90,10 @@ export const priors = defineHead<PriorsHead>({
     const gridWidth = scores.shape[2];
     const { stride } = head;
     const [width, height] = head.anchor;
-    visitScores(areaOf(scores), classes, options, scoresOf(head, scores, classes), (cell, k, score) => {
+    // Of a softmax no single value says how large it is.
+    const least = head.background === undefined ? logit(options.confidence) - logitSlack : -Infinity;
+    const source = planesAbove(scores, head.scoresFrom ?? 0, classes, least);
+    visitScores(source, classes, options, scoresOf(head, scores, classes), (cell, k, score) => {
       const [x, y, w, h] = boxOf(head, boxes, cell);
       const [midX, midY] = [
         ((cell % gridWidth) + head.point) * stride,

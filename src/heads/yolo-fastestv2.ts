@@ -2,10 +2,18 @@
 import * as z from "zod/mini";
 import { sigmoid } from "../base/maths.ts";
 import type { Tensor } from "../ir/tensor.ts";
-import { areaOf, gridStride, planeLoss, planeProblem, planeValues, visitScores } from "./_planes.ts";
+import {
+  areaOf,
+  gridStride,
+  planeLoss,
+  planeProblem,
+  planesAbove,
+  planeValues,
+  visitScores,
+} from "./_planes.ts";
 import { softmaxImportance, softmaxScores, softmaxSource } from "./_softmax.ts";
 import { anchorMembers, anchorRow, quote } from "./cpp.ts";
-import { anchorSizes, blobName, defineHead, extent } from "./kind.ts";
+import { anchorSizes, blobName, defineHead, extent, logit, logitSlack } from "./kind.ts";
 import { channelsOf, type Piece } from "./view.ts";
 
 /**
@@ -58,9 +66,11 @@ export const yoloFastestV2 = defineHead<YoloFastestV2Head>({
 
   decode(head, [boxes, objectness, scores], classes, options, out) {
     const gridWidth = scores.shape[2];
+    // Where the class is certain, the score is objectness.
+    const least = logit(options.confidence) - logitSlack;
     for (let anchor = 0; anchor < head.anchors.length / 2; anchor++) {
       const scoreOf = softmaxScores(objectness, scores, classes, anchor, combine, options.confidence);
-      visitScores(areaOf(scores), classes, options, scoreOf, (cell, k, score) => {
+      visitScores(planesAbove(objectness, anchor, 1, least), classes, options, scoreOf, (cell, k, score) => {
         const [x, y, w, h] = boxOf(boxes, anchor, cell);
         const centerX = (2 * x - 0.5 + (cell % gridWidth)) * head.stride;
         const centerY = (2 * y - 0.5 + Math.floor(cell / gridWidth)) * head.stride;

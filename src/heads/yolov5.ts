@@ -1,6 +1,7 @@
 /** YOLOv5's raw head, which YOLOv7 has too, and with other formulas YOLOv3 and v4: anchors, and the box relative to one. */
 import * as z from "zod/mini";
 import { sigmoid } from "../base/maths.ts";
+import { sieve as plainSieve } from "../base/sieve.ts";
 import { formatShape } from "../ir/tensor.ts";
 import { type Logits, logitsOf, type Yolov5Head } from "./_anchor-levels.ts";
 import {
@@ -76,8 +77,10 @@ export const yolov5 = defineHead<Yolov5Head>({
     const [anchors, cells, values] = shape;
     // score = σ(objectness)·σ(class) is never above σ(objectness): most cells end at one comparison of logits.
     const least = logit(options.confidence) - logitSlack;
-    for (let row = 0, at = 0; row < anchors * cells; row++, at += values) {
-      if (!(data[at + 4] > least)) continue;
+    const grid = { first: 4, rows: anchors * cells, columns: 1, rowStride: values, columnStride: 1 };
+    const { sieve = plainSieve } = options;
+    sieve(data, grid, least, (row) => {
+      const at = row * values;
       const objectness = sigmoid(data[at + 4]);
       if (options.multiLabel) {
         const leastClass = logit(options.confidence / objectness) - logitSlack;
@@ -89,7 +92,7 @@ export const yolov5 = defineHead<Yolov5Head>({
         const best = bestClass(data, at + 5, classes, options.allowed);
         if (best >= 0) add(head, row, cells, gridWidth, data, at, best, objectness, options, out, maskAt);
       }
-    }
+    });
   },
 
   values: ({ blob, mask }, _, classes) => [

@@ -5,10 +5,10 @@ import type { Tensor } from "../ir/tensor.ts";
 import { boxSource, type CellBox, decodedPieces } from "./_decoded.ts";
 import {
   areaOf,
-  cellsAbove,
   gridStride,
   planeLoss,
   planeProblem,
+  planesAbove,
   planeValues,
   visitScores,
 } from "./_planes.ts";
@@ -52,7 +52,6 @@ export const yolox = defineHead<YoloxHead>({
     planeProblem(head.scores, scores, facts.classes, head.stride, facts, `${facts.classes} labels`),
 
   decode(head, [boxes, objectness, scores], classes, options, out) {
-    const area = areaOf(scores);
     const gridWidth = scores.shape[2];
     const least = logit(options.confidence) - logitSlack;
     const scoreOf = scoresOf(objectness, scores, least);
@@ -64,7 +63,7 @@ export const yolox = defineHead<YoloxHead>({
       if (Number.isNaN(left + top + right + bottom)) return;
       out.add(left, top, right, bottom, score, k);
     };
-    visitScores(area, classes, options, scoreOf, visit, cellsAbove(objectness.data, 0, 1, area, least));
+    visitScores(planesAbove(objectness, 0, 1, least), classes, options, scoreOf, visit);
   },
 
   values: ({ boxes, objectness, scores }, _, classes) => [

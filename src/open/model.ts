@@ -5,9 +5,17 @@ import { InputError, UnsupportedError, withContext } from "../base/errors.ts";
 import { brief } from "../base/text.ts";
 import { type DetectOptions, postprocess } from "../detect/detect.ts";
 import type { Detection } from "../detect/detection.ts";
-import { toTensor } from "../detect/letterbox.ts";
+import type { Transform } from "../detect/letterbox.ts";
 import type { Picture } from "../detect/picture.ts";
-import { type BackendName, createSession, type Session, type SessionOptions } from "../engine/session.ts";
+import { Placer } from "../detect/placer.ts";
+import {
+  type BackendName,
+  createSession,
+  type Look,
+  type Looked,
+  type Session,
+  type SessionOptions,
+} from "../engine/session.ts";
 import { blobsOf } from "../heads/index.ts";
 import type { Manifest } from "../heads/manifest.ts";
 import type { Graph } from "../ir/graph.ts";
@@ -31,12 +39,20 @@ export class Model {
   readonly assumptions: readonly string[];
   private readonly whyNoHeads: string | undefined;
   private readonly session: Session;
+  private readonly placer: Placer;
+  private readonly look: Look;
+  /** What decoding reads. */
+  private readonly blobs: readonly string[];
 
   constructor(opened: Pick<OpenedModel, "manifest" | "assumptions" | "whyNoHeads">, session: Session) {
     this.manifest = opened.manifest;
     this.assumptions = opened.assumptions;
     this.whyNoHeads = opened.whyNoHeads;
     this.session = session;
+    const { input, heads } = opened.manifest;
+    this.placer = new Placer(input);
+    this.look = session.lookFor({ blob: input.blob, levels: this.placer.levels });
+    this.blobs = blobsOf(heads);
   }
 
   get graph(): Graph {
@@ -77,24 +93,34 @@ export class Model {
     this.requireHeads();
     expectKind("detect: picture", picture, "a picture ({ width, height, data })");
     expectKind("detect: options", options, "an object of options");
-    const { input, heads } = this.manifest;
     const { rectangle } = options;
-    const { tensor, transform } = toTensor(picture, input, { ...bothSides(options.size), rectangle });
-    const outputs = await this.runAt(tensor, blobsOf(heads));
-    return postprocess(outputs, this.manifest, transform, options);
+    const { pixels, transform, tensor } = this.placer.place(picture, {
+      ...bothSides(options.size),
+      rectangle,
+    });
+    const decode = ({ blobs, sieve }: Looked): (() => Detection[]) => {
+      try {
+        const found = postprocess(blobs, this.manifest, transform, options, sieve);
+        return () => found;
+      } catch (error) {
+        // Not of the run.
+        return () => {
+          throw error;
+        };
+      }
+    };
+    const result = await this.look(pixels, tensor, this.blobs, decode).catch((error: unknown) => {
+      throw this.atSize(error, transform);
+    });
+    return result();
   }
 
-  /** The outputs for a picture. An error says so where the model runs at other sizes than this. */
-  private async runAt(picture: Tensor, outputs: readonly string[]): Promise<Record<string, Tensor>> {
-    const { blob, width, height } = this.manifest.input;
-    try {
-      return await this.run({ [blob]: picture }, outputs);
-    } catch (error) {
-      const [, h, w] = picture.shape;
-      if (w === width && h === height) throw error;
-      const where = `${this.manifest.name} does not run at ${w}x${h}; use ${width}x${height}, which it was made for, or convert an export made for ${w}x${h}`;
-      throw withContext(where, error);
-    }
+  /** An error says so where the model runs at other sizes than this. */
+  private atSize(error: unknown, { width: w, height: h }: Transform): unknown {
+    const { width, height } = this.manifest.input;
+    if (w === width && h === height) return error;
+    const where = `${this.manifest.name} does not run at ${w}x${h}; use ${width}x${height}, which it was made for, or convert an export made for ${w}x${h}`;
+    return withContext(where, error);
   }
 
   /** Throws UnsupportedError when the outputs of the model cannot be read as boxes. */

@@ -70,6 +70,16 @@ const shuffled =
     f.op("i8x16.shuffle", { lanes });
   };
 
+/** Every lane by the same number of bits. */
+const shifted =
+  (push: Push, name: PlainOp) =>
+  (a: Operand, bits: number): Expression =>
+  (f) => {
+    push(f, a);
+    f.i32(bits);
+    f.op(name);
+  };
+
 /** Four float32. */
 export const f32x4 = {
   of:
@@ -101,29 +111,33 @@ export const i32x4 = {
   add: binary(words, "i32x4.add"),
   dot_i16x8_s: binary(words, "i32x4.dot_i16x8_s"),
   extadd_pairwise_i16x8_s: unary(words, "i32x4.extadd_pairwise_i16x8_s"),
+  /** Products of the lower, or the upper, four int16. */
+  extmul_low_i16x8_s: binary(halves, "i32x4.extmul_low_i16x8_s"),
+  extmul_high_i16x8_s: binary(halves, "i32x4.extmul_high_i16x8_s"),
   convert_to_f32x4_s: unary(words, "f32x4.convert_i32x4_s"),
   trunc_sat_f32x4_s: unary(floats, "i32x4.trunc_sat_f32x4_s"),
   relaxed_trunc_f32x4_s: unary(floats, "i32x4.relaxed_trunc_f32x4_s"),
   /** a where the mask is ones, b where it is zeros; by bits or by lanes, as the machine likes. */
   relaxed_laneselect: ternary(words, "i32x4.relaxed_laneselect"),
-  /** Shifts every lane by the same number of bits. */
-  shl:
-    (a: Operand, bits: number): Expression =>
-    (f) => {
-      words(f, a);
-      f.i32(bits);
-      f.op("i32x4.shl");
-    },
+  shl: shifted(words, "i32x4.shl"),
+  shr_u: shifted(words, "i32x4.shr_u"),
 } as const;
 
 /** Eight int16. */
 export const i16x8 = {
+  of:
+    (value: number): Expression =>
+    (f) =>
+      f.i16x8(value),
   add: binary(halves, "i16x8.add"),
   sub: binary(halves, "i16x8.sub"),
   mul: binary(halves, "i16x8.mul"),
+  shr_u: shifted(halves, "i16x8.shr_u"),
   narrow_i32x4_s: binary(words, "i16x8.narrow_i32x4_s"),
   /** a0 b0 a1 b1 a2 b2 a3 b3 */
   interleaveLow: shuffled([0, 1, 16, 17, 2, 3, 18, 19, 4, 5, 20, 21, 6, 7, 22, 23]),
+  /** The upper int16 of the four int32 of a, then those of b. */
+  upperHalves: shuffled([2, 3, 6, 7, 10, 11, 14, 15, 18, 19, 22, 23, 26, 27, 30, 31]),
 } as const;
 
 /** Sixteen bytes. */
@@ -133,6 +147,9 @@ export const i8x16 = {
   min_s: binary(bytes, "i8x16.min_s"),
   max_u: binary(bytes, "i8x16.max_u"),
   narrow_i16x8_s: binary(halves, "i8x16.narrow_i16x8_s"),
+  narrow_i16x8_u: binary(halves, "i8x16.narrow_i16x8_u"),
+  /** Bytes 0..15 of a and 16..31 of b, in any order. */
+  shuffle: shuffled,
   /** a0 b0 a1 b1 … a7 b7 */
   interleaveLow: shuffled([0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23]),
 } as const;
@@ -151,6 +168,8 @@ export const i32 = {
   rem_s: binary(pushI32, "i32.rem_s"),
   rem_u: binary(pushI32, "i32.rem_u"),
   and: binary(pushI32, "i32.and"),
+  or: binary(pushI32, "i32.or"),
+  shr_u: binary(pushI32, "i32.shr_u"),
   shl: binary(pushI32, "i32.shl"),
   eqz: unary(pushI32, "i32.eqz"),
   lt_s: binary(pushI32, "i32.lt_s"),
@@ -169,7 +188,15 @@ export const address = (base: I32Source, index: I32Source, bytes: number): Expre
   i32.add(base, i32.mul(index, bytes));
 
 const vectorLoad =
-  (name: "v128.load" | "v128.load32_splat" | "v128.load32_zero" | "v128.load8x8_s" | "v128.load8x8_u") =>
+  (
+    name:
+      | "v128.load"
+      | "v128.load32_splat"
+      | "v128.load32_zero"
+      | "v128.load64_zero"
+      | "v128.load8x8_s"
+      | "v128.load8x8_u",
+  ) =>
   (at: I32Source, offset = 0, align?: number): Expression =>
   (f) => {
     pushI32(f, at);
@@ -183,6 +210,8 @@ export const v128 = {
   load32_splat: vectorLoad("v128.load32_splat"),
   /** A word in the first lane, zeros in the others. */
   load32_zero: vectorLoad("v128.load32_zero"),
+  /** Two words, and zeros. */
+  load64_zero: vectorLoad("v128.load64_zero"),
   /** Eight bytes, each widened to 16 bits. */
   load8x8_s: vectorLoad("v128.load8x8_s"),
   load8x8_u: vectorLoad("v128.load8x8_u"),

@@ -47,6 +47,8 @@ export interface Lowered {
   readonly values: readonly Value[];
   readonly inputs: ReadonlyMap<string, { value: Value; shape: Shape }>;
   readonly outputs: ReadonlyMap<string, OutputView>;
+  /** The picture that is made of pixels. */
+  readonly placed: Value | undefined;
 }
 
 /**
@@ -98,14 +100,20 @@ const stridedRules: ReadonlySet<Rule> = new Set([permute, reshape]);
 const rulesOf = ({ type }: Node): readonly Rule[] => rules[type] ?? [];
 
 /**
- * Throws GraphError when the shapes do not fit. `outputs` are blobs to be kept; others may disappear by fusion.
+ * Throws GraphError when the shapes do not fit. `outputs` are blobs to be kept; others may disappear by fusion. `placed`: an input blob of
+ * rank 3 that is not fed, but made of pixels.
  */
-export function lower(graph: Graph, inputShapes: Record<string, Shape>, outputs: readonly string[]): Lowered {
+export function lower(
+  graph: Graph,
+  inputShapes: Record<string, Shape>,
+  outputs: readonly string[],
+  placed?: string,
+): Lowered {
   const shapes = inferShapes(graph, ops, inputShapes);
   checkOutputs(graph, shapes, outputs);
   const wanted = new Set(outputs);
   const strided = graph.nodes.filter((node) => rulesOf(node).some((rule) => stridedRules.has(rule)));
-  const views = new Views(graph, shapes, wanted, new Set(strided.map((node) => node.inputs[0])));
+  const views = new Views(graph, shapes, wanted, new Set(strided.map((node) => node.inputs[0])), placed);
   const needed = neededNodes(graph, wanted);
   for (const node of graph.nodes) if (needed.has(node)) lowerNode(views, node);
   return {
@@ -113,6 +121,7 @@ export function lower(graph: Graph, inputShapes: Record<string, Shape>, outputs:
     steps: views.steps,
     values: views.values,
     inputs: views.inputs,
+    placed: views.placed,
   };
 }
 

@@ -30,6 +30,9 @@ export class Views {
   readonly steps: Step[] = [];
   readonly values: Value[] = [];
   readonly inputs = new Map<string, { value: Value; shape: Shape }>();
+  /** The input blob that is made of pixels, if there is one, and its picture. */
+  readonly placedBlob: string | undefined;
+  placed: Value | undefined;
   private readonly views = new Map<string, BlobView>();
   /** The blobs that show (part of) a value. */
   private readonly blobsOf = new Map<Value, string[]>();
@@ -44,7 +47,9 @@ export class Views {
     shapes: ReadonlyMap<string, Shape>,
     wanted: ReadonlySet<string>,
     stridedReads: Set<string>,
+    placedBlob?: string,
   ) {
+    this.placedBlob = placedBlob;
     this.shapes = shapes;
     this.wanted = wanted;
     this.readers = graph.consumers();

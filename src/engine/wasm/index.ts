@@ -19,10 +19,12 @@ export const wasm = {
       throw new UnsupportedError("wideVectors: only Node has the switch for it");
     }
   },
-  compile: async (graph, shapes, outputs, { threads = 1, wideVectors }) => {
-    const program = await Program.make(graph, shapes, outputs, detectTarget(threads, wideVectors));
+  compile: async (graph, shapes, outputs, { threads = 1, wideVectors }, source) => {
+    const target = detectTarget(threads, wideVectors);
+    const program = await Program.make(graph, shapes, outputs, target, source);
     return {
       run: (inputs) => program.run(inputs),
+      ...(source && { look: (pixels) => program.look(pixels) }),
       profile: (inputs, loops) => profileProgram(program, inputs, loops),
       plan: () => describePlan(program.plan),
       memoryBytes: program.memory.buffer.byteLength,

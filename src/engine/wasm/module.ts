@@ -1,5 +1,5 @@
 /** A plan as a WebAssembly module: one function per distinct kernel, one per step, and the runs between JavaScript steps. */
-import type { KernelSpec } from "../../kernels/wasm/index.ts";
+import { emitNextCell, emitNextRow, emitPlace, type KernelSpec } from "../../kernels/wasm/index.ts";
 import { type FuncRef, Module } from "../../wasm/index.ts";
 import type { KernelCall, Plan, PlanStep } from "./records.ts";
 import { kindOf } from "./steps/index.ts";
@@ -58,6 +58,13 @@ export function compilePlan(plan: Plan, target: PlanTarget): CompiledPlan {
     first = i + 1;
   }
   if (shared) emitServe(m, runs);
+  if (plan.pixels) {
+    for (const pixelBytes of [3, 4] as const) {
+      emitPlace(m, `place${pixelBytes}`, { ...plan.pixels.spec, pixelBytes });
+    }
+    emitNextRow(m, "nextRow");
+    emitNextCell(m, "nextCell");
+  }
   return { bytes: m.encode(), segments, pages, constants: m.constantWords(), stepExport: stepName };
 }
 

@@ -5,10 +5,12 @@
 import { UnsupportedError } from "../../base/errors.ts";
 import type { Graph } from "../../ir/graph.ts";
 import type { Shape } from "../../ir/tensor.ts";
+import type { PixelInput } from "../backend.ts";
 import { type Lowered, lower } from "../lower/index.ts";
 import { outputsOf, type Step } from "../steps.ts";
 import type { Value } from "../values.ts";
 import { align, StaticData, slack } from "./memory.ts";
+import { planPixels } from "./pixels.ts";
 import { allocateValues, packConstant } from "./places.ts";
 import type { Plan, PlanStep } from "./records.ts";
 import { borderFill, decideOrder, decideRepresentations, hasBorder, Reader } from "./representations.ts";
@@ -22,14 +24,18 @@ import { decideZeroPoints, Lowest } from "./zero-points.ts";
 /** Addresses are signed numbers of 32 bits in the generated code. */
 const maxMemoryBytes = 2 ** 31;
 
-/** Throws GraphError when the shapes do not fit (see `lower`), UnsupportedError for networks that need too much memory. */
+/**
+ * Throws GraphError when the shapes do not fit (see `lower`), UnsupportedError for networks that need too much memory. With `source` the network
+ * is not fed with that blob, but with pixels.
+ */
 export function makePlan(
   graph: Graph,
   inputShapes: Record<string, Shape>,
   outputs: readonly string[],
   target: PlanTarget,
+  source?: PixelInput,
 ): Plan {
-  const lowered = lower(graph, inputShapes, outputs);
+  const lowered = lower(graph, inputShapes, outputs, source?.blob);
   collectNeeds(lowered);
   const steps = lowered.steps.filter(isLive);
   const values = lowered.values.filter((value) => value.needs.length > 0);
@@ -53,8 +59,10 @@ export function makePlan(
       scratchBytes = Math.max(scratchBytes, align(bytes));
     },
   });
+  const placing = source && lowered.placed && planPixels(lowered.placed, source.levels, data);
   const scratchAddress = align(data.end + slack);
-  const memoryBytes = scratchAddress + scratchBytes * target.threads + slack;
+  const scratchEnd = scratchAddress + scratchBytes * target.threads + slack;
+  const { pixels, end: memoryBytes } = placing?.(align(scratchEnd)) ?? { end: scratchEnd };
   if (memoryBytes > maxMemoryBytes) {
     throw new UnsupportedError(
       `the model needs ${Math.ceil(memoryBytes / 2 ** 20)} MiB of memory at this input size, and the wasm engine has ${maxMemoryBytes / 2 ** 20}; make the input smaller`,
@@ -73,6 +81,7 @@ export function makePlan(
     scratchBytes,
     memoryBytes,
     buffers,
+    pixels,
     filledBorders: values.flatMap((value) =>
       value.representations.flatMap((r) => {
         const fill = hasBorder(value) ? borderFill(r) : 0;

@@ -2,14 +2,19 @@
 import { GraphError, NcnnkitError } from "../../base/errors.ts";
 import type { Graph } from "../../ir/graph.ts";
 import { resolveParams } from "../../ir/op.ts";
+import type { Pixels } from "../../ir/pixels.ts";
 import { elementCount, type Shape, type Tensor } from "../../ir/tensor.ts";
 import { ops } from "../../ops/index.ts";
+import type { Looked, PixelInput } from "../backend.ts";
+import type { OutputView } from "../lower/views.ts";
 import type { ReferenceStep } from "../steps.ts";
 import type { Value } from "../values.ts";
 import { type CompiledPlan, compilePlan, initialiseMemory } from "./module.ts";
+import { PixelFeed } from "./pixels.ts";
 import { makePlan } from "./plan.ts";
 import type { Plan } from "./records.ts";
 import { floatOf, origin } from "./representations.ts";
+import { sieveOver } from "./sieve.ts";
 import type { PlanTarget } from "./target.ts";
 import { ThreadPool } from "./threads.ts";
 
@@ -25,6 +30,9 @@ export class Program {
   private readonly pool: ThreadPool | undefined;
   /** Shapes of this run's outputs whose number of rows depends on the data. */
   private readonly foundShapes = new Map<Value, Shape>();
+  private readonly feed: PixelFeed | undefined;
+  /** What a look gives: made once, for most outputs. */
+  private readonly looked: Looked & { readonly blobs: Record<string, Tensor> };
 
   private constructor(
     plan: Plan,
@@ -40,6 +48,8 @@ export class Program {
     this.exports = instance.exports as unknown as Record<string, RunFunction>;
     this.threads = threads;
     this.pool = pool;
+    if (plan.pixels) this.feed = new PixelFeed(plan.pixels, memory, instance.exports);
+    this.looked = { blobs: {}, sieve: sieveOver(memory, instance.exports) };
   }
 
   static async make(
@@ -47,8 +57,9 @@ export class Program {
     shapes: Record<string, Shape>,
     outputs: readonly string[],
     target: PlanTarget,
+    source?: PixelInput,
   ): Promise<Program> {
-    const plan = makePlan(graph, shapes, outputs, target);
+    const plan = makePlan(graph, shapes, outputs, target, source);
     const compiled = compilePlan(plan, target);
     const { pages } = compiled;
     const { threads } = target;
@@ -67,6 +78,20 @@ export class Program {
     this.setInputs(inputs);
     this.runSteps();
     return this.outputs();
+  }
+
+  /**
+   * The outputs for pixels, of a program that was made for them, as they lie in memory. Throws NcnnkitError when a worker thread has died.
+   */
+  look(pixels: Pixels): Looked {
+    this.feed?.place(pixels);
+    this.runSteps();
+    const { blobs } = this.looked;
+    for (const [blob, view] of this.plan.outputs) {
+      if (view.kind !== "dense") blobs[blob] = this.output(view);
+      else if (!blobs[blob] || this.foundShapes.has(view.value)) blobs[blob] = this.denseOutput(view);
+    }
+    return this.looked;
   }
 
   private setInputs(inputs: Record<string, Tensor>): void {
@@ -141,14 +166,22 @@ export class Program {
   }
 
   private outputs(): Record<string, Tensor> {
-    const result: Record<string, Tensor> = {};
-    for (const [blob, view] of this.plan.outputs) {
-      if (view.kind === "dense") {
-        const shape = this.foundShapes.get(view.value) ?? view.shape;
-        result[blob] = { shape, data: this.floats(view.value).slice(0, elementCount(shape)) };
-      } else result[blob] = { shape: view.shape, data: this.integers(view.value, view.view.int8Scale!) };
+    return Object.fromEntries([...this.plan.outputs].map(([blob, view]) => [blob, this.output(view)]));
+  }
+
+  /** A copy. */
+  private output(view: OutputView): Tensor {
+    if (view.kind === "int8") {
+      return { shape: view.shape, data: this.integers(view.value, view.view.int8Scale!) };
     }
-    return result;
+    const { shape, data } = this.denseOutput(view);
+    return { shape, data: data.slice() };
+  }
+
+  /** A dense output as it lies in memory. */
+  private denseOutput(view: Extract<OutputView, { kind: "dense" }>): Tensor & { data: Float32Array } {
+    const shape = this.foundShapes.get(view.value) ?? view.shape;
+    return { shape, data: this.floats(view.value).subarray(0, elementCount(shape)) };
   }
 
   /** Requantized integers as `[c, h, w]`. */

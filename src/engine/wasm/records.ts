@@ -1,6 +1,6 @@
 /** Plans as plain records, which can be printed and tested; `module.ts` makes code of them and `program.ts` runs it. */
 import type { Shape } from "../../ir/tensor.ts";
-import type { KernelSpec } from "../../kernels/wasm/index.ts";
+import type { KernelSpec, PlaceSpec } from "../../kernels/wasm/index.ts";
 import type { OutputView } from "../lower/views.ts";
 import type { ReferenceStep, Step } from "../steps.ts";
 import type { StaticData } from "./memory.ts";
@@ -41,6 +41,24 @@ export interface PlanBuffer {
   readonly bordered: boolean;
 }
 
+/** How pixels become the input picture: addresses of what `place` reads and writes. */
+export interface PixelPlan {
+  readonly spec: Omit<PlaceSpec, "pixelBytes">;
+  /** Rows of the picture. */
+  readonly height: number;
+  /** Of pixel (0, 0) in each representation. */
+  readonly outputs: readonly number[];
+  readonly tables: number;
+  /** Filled for every placement. */
+  readonly columns: number;
+  readonly lines: number;
+  /** Scratch rows. */
+  readonly upper: number;
+  readonly lower: number;
+  /** Source rows are put here, some at a time. */
+  readonly staging: number;
+}
+
 export interface Plan {
   readonly steps: readonly PlanStep[];
   readonly inputs: ReadonlyMap<string, { readonly address: number; readonly shape: Shape }>;
@@ -59,4 +77,6 @@ export interface Plan {
     readonly dtype: "f32" | "i8";
     readonly fill: number;
   }[];
+  /** Of a network that is fed with pixels. */
+  readonly pixels?: PixelPlan;
 }
