@@ -81,12 +81,17 @@ export function postprocess(
   }
   const { width, height } = transform;
   const allowed = allowedClasses(options.classes, labels);
-  const candidates = new Candidates();
+  const candidates = scratch.clear();
   const decoding = { confidence, multiLabel: multiLabel || isSorting, allowed, width, height, sieve };
   for (const head of heads) decodeHead(head, outputs, labels.length, decoding, candidates);
   const kept = nms(candidates, { iou: needsNms(heads) ? iou : 1, maxDetections, agnostic });
-  return kept.flatMap((i) => detectionAt(candidates, i, labels, transform, isSorting) ?? []);
+  const found = kept.flatMap((i) => detectionAt(candidates, i, labels, transform, isSorting) ?? []);
+  candidates.clear();
+  return found;
 }
+
+/** Boxes of one picture: a steady stream of them makes no new lists. */
+const scratch = new Candidates();
 
 /** Nothing for a box that lies wholly in the border, and for a mask without pixels. */
 function detectionAt(

@@ -128,12 +128,12 @@ class Networks {
   /** See `Session.lookFor`. */
   lookFor(source: PixelInput): Look {
     const number = ++this.sources;
+    const isSole = this.graph.inputs.length === 1;
     // A stream of frames asks for the same again and again.
     let last: { placement: Placement; outputs: readonly string[]; key: string } | undefined;
     return async (pixels, tensor, outputs, read) => {
       const { placement } = pixels;
-      if (this.graph.inputs.length !== 1)
-        return read(await this.lookAtTensor(source.blob, tensor(), outputs));
+      if (!isSole) return read(await this.lookAtTensor(source.blob, tensor(), outputs));
       if (this.closed) throw new GraphError("the session is closed");
       const shapes = { [source.blob]: [source.levels.mix.length, placement.height, placement.width] };
       if (last?.placement !== placement || last.outputs !== outputs) {

@@ -21,13 +21,16 @@ export interface CandidateParts {
   readonly angle?: number;
 }
 
+/** Boxes for which there is room at first; a list that had more is not kept as large. */
+const room = 256;
+
 /** A growing list of scored boxes in pixels of the network's input, one typed array per field. */
 export class Candidates {
   length = 0;
   /** `x0 y0 x1 y1` per box. */
-  boxes = new Float64Array(4 * 256);
-  scores = new Float64Array(256);
-  classes = new Int32Array(256);
+  boxes = new Float64Array(4 * room);
+  scores = new Float64Array(room);
+  classes = new Int32Array(room);
   /** By the number of the box, of boxes that have any. */
   readonly parts: (CandidateParts | undefined)[] = [];
 
@@ -49,6 +52,17 @@ export class Candidates {
     this.scores[i] = score;
     this.classes[i] = classId;
     if (parts) this.parts[i] = parts;
+  }
+  /** Empties the list, for the next picture. */
+  clear(): this {
+    this.length = 0;
+    this.parts.length = 0;
+    if (this.scores.length > 16 * room) {
+      this.boxes = new Float64Array(4 * room);
+      this.scores = new Float64Array(room);
+      this.classes = new Int32Array(room);
+    }
+    return this;
   }
   private grow(): void {
     const larger = <T extends Float64Array | Int32Array>(old: T, bigger: T): T => {

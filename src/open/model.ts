@@ -125,7 +125,8 @@ export class Model {
 
   /** Throws UnsupportedError when the outputs of the model cannot be read as boxes. */
   requireHeads(): void {
-    requireHeads({ manifest: this.manifest, graph: this.graph, whyNoHeads: this.whyNoHeads });
+    const { manifest, whyNoHeads } = this;
+    if (!manifest.heads.length) requireHeads({ manifest, graph: this.graph, whyNoHeads });
   }
 
   /** Frees memory and threads; the model cannot run afterwards. */
