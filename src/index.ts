@@ -86,7 +86,7 @@ export {
   type ModelSource,
   open,
 } from "./open/load.ts";
-export type { Model, ModelDetectOptions } from "./open/model.ts";
+export type { LookOptions, Model, ModelDetectOptions, PictureLook } from "./open/model.ts";
 export { type RegistryEntry, type RegistryFile, registry } from "./open/registry.ts";
 export type { DownloadProgress, Folder, NamedBytes } from "./open/source.ts";
 export { type GraphSummary, type LayerSummary, summarize } from "./open/summary.ts";

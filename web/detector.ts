@@ -6,12 +6,11 @@ import {
   features,
   type Head,
   load,
+  type PictureLook,
   summarize,
-  type Tensor,
-  type Transform,
   UsageError,
 } from "../src/index.ts";
-import { blobsOf, classColor, type Model, postprocess, taskOf, toTensor } from "../src/steps.ts";
+import { classColor, type Model, taskOf } from "../src/steps.ts";
 import { encode, pixelsOf } from "./pixels.ts";
 import type {
   DetectReply,
@@ -43,13 +42,12 @@ function anchorsOf(heads: readonly Head[]): number[][] | undefined {
   return anchored.sort((a, b) => a.stride - b.stride).map(({ anchors }) => [...anchors]);
 }
 
-/** Raw outputs for the last frame, so that a slider moves boxes without a new inference. */
+/** What a network said of the last frame, so that a slider moves boxes without a new inference. */
 interface Looked {
   model: number;
   size: number;
   rectangle: boolean;
-  outputs: Record<string, Tensor>;
-  transform: Transform;
+  look: PictureLook;
 }
 
 export class Detector {
@@ -58,8 +56,6 @@ export class Detector {
   private frame: ImageData | undefined;
   private looked: Looked | undefined;
   private boxes: Detection[] = [];
-  /** Models at input shapes that have been compiled. */
-  private readonly warm = new Set<string>();
 
   constructor(threads: number) {
     this.threads = threads;
@@ -106,7 +102,6 @@ export class Detector {
   unload(id: number): undefined {
     this.models.get(id)?.close();
     this.models.delete(id);
-    for (const key of [...this.warm]) if (key.startsWith(`${id} `)) this.warm.delete(key);
     if (this.looked?.model === id) this.looked = undefined;
   }
 
@@ -134,29 +129,21 @@ export class Detector {
     const reused = looked?.model === id && looked.size === size && looked.rectangle === rectangle;
     const ms = { pre: 0, inference: 0, post: 0 };
     if (!reused) {
-      const { input, heads } = model.manifest;
+      const { input } = model.manifest;
       const own = Math.max(input.width, input.height);
       const { width, height } = size === own ? input : { width: size, height: size };
-      const { tensor, transform } = toTensor(this.frame, input, { width, height, rectangle });
-      let placed = performance.now();
-      ms.pre = placed - start;
-      const blobs = blobsOf(heads);
-      const key = `${id} ${tensor.shape.join(" ")}`;
-      if (!this.warm.has(key)) {
-        // Planning and compiling come once and are no part of a frame's time.
-        await model.run({ [input.blob]: tensor }, blobs);
-        this.warm.add(key);
-        placed = performance.now();
-      }
-      const outputs = await model.run({ [input.blob]: tensor }, blobs);
-      ms.inference = performance.now() - placed;
-      this.looked = { model: id, size, rectangle, outputs, transform };
+      const read = performance.now() - start;
+      const look = await model.look(this.frame, { size: { width, height }, rectangle });
+      // Planning and compiling come once and are no part of a frame's time.
+      ms.pre = read + look.milliseconds.placing;
+      ms.inference = look.milliseconds.running;
+      this.looked = { model: id, size, rectangle, look };
     }
-    const { outputs, transform } = this.looked as Looked;
+    const { look } = this.looked as Looked;
     const before = performance.now();
     // Of classes of the picture the best few are shown, whatever their scores.
     const limits = taskOf(model.manifest.heads) === "classify" ? {} : { confidence, iou };
-    this.boxes = postprocess(outputs, model.manifest, transform, limits);
+    this.boxes = look.detections(limits);
     ms.post = performance.now() - before;
     const boxes = this.boxes.map((box) => ({ ...box, color: `rgb(${classColor(box.classId).join(" ")})` }));
     return { boxes, width: this.frame.width, height: this.frame.height, ms, reused };

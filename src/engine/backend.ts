@@ -42,8 +42,11 @@ export interface PixelInput {
 
 /** What a look at pixels gives. */
 export interface Looked {
-  /** The numbers are the engine's own: valid until the network runs again. */
+  /** The numbers are the engine's own: valid until the network runs again, which changes `turn`. */
   readonly blobs: Readonly<Record<string, Tensor>>;
+  readonly turn: number;
+  /** Of this run: placing the pixels, and all that comes behind. */
+  readonly milliseconds: { readonly placing: number; readonly running: number };
   /** For these blobs. */
   readonly sieve: Sieve;
 }

@@ -93,6 +93,13 @@ export async function createSession(
   };
 }
 
+/** A look by way of tensors, which keeps what it saw. */
+function lookedAt(network: Compiled, inputs: Record<string, Tensor>, placing = 0): Looked {
+  const start = performance.now();
+  const blobs = network.run(inputs);
+  return { blobs, sieve, turn: 0, milliseconds: { placing, running: performance.now() - start } };
+}
+
 /** Networks kept at a time; the least recently used goes first. */
 const cacheSize = 4;
 
@@ -133,7 +140,10 @@ class Networks {
     let last: { placement: Placement; outputs: readonly string[]; key: string } | undefined;
     return async (pixels, tensor, outputs, read) => {
       const { placement } = pixels;
-      if (!isSole) return read(await this.lookAtTensor(source.blob, tensor(), outputs));
+      if (!isSole) {
+        const inputs = { [source.blob]: tensor() };
+        return read(lookedAt(await this.for(inputs, outputs), inputs));
+      }
       if (this.closed) throw new GraphError("the session is closed");
       const shapes = { [source.blob]: [source.levels.mix.length, placement.height, placement.width] };
       if (last?.placement !== placement || last.outputs !== outputs) {
@@ -141,13 +151,10 @@ class Networks {
       }
       const network = await this.find(last.key, () => this.compile(shapes, outputs, source));
       if (network.look) return read(network.look(pixels));
-      return read({ blobs: network.run({ [source.blob]: tensor() }), sieve });
+      const start = performance.now();
+      const inputs = { [source.blob]: tensor() };
+      return read(lookedAt(network, inputs, performance.now() - start));
     };
-  }
-
-  private async lookAtTensor(blob: string, tensor: Tensor, outputs: readonly string[]): Promise<Looked> {
-    const inputs = { [blob]: tensor };
-    return { blobs: (await this.for(inputs, outputs)).run(inputs), sieve };
   }
 
   /** The network of this key, made where there is none. */

@@ -1,7 +1,7 @@
 /** A loaded model: a graph in a session, with the facts that turn pictures into its input and its outputs into boxes. */
 
 import { expectKind } from "../base/arguments.ts";
-import { InputError, UnsupportedError, withContext } from "../base/errors.ts";
+import { InputError, UnsupportedError, UsageError, withContext } from "../base/errors.ts";
 import { brief } from "../base/text.ts";
 import { type DetectOptions, postprocess } from "../detect/detect.ts";
 import type { Detection } from "../detect/detection.ts";
@@ -23,12 +23,45 @@ import type { Tensor } from "../ir/tensor.ts";
 import { bothSides, type KnownFacts } from "./facts.ts";
 import type { OpenedModel } from "./format.ts";
 
-/** Options of `model.detect`. */
-export interface ModelDetectOptions extends DetectOptions {
+/** How a picture is looked at. */
+export interface LookOptions {
   /** Input size in pixels instead of the manifest's: a square's side or both sides; multiples of the model's stride. */
   size?: KnownFacts["size"];
   /** Pad only to the next multiple of the stride, as YOLOv5's `detect.py` does: less to compute, slightly other boxes. */
   rectangle?: boolean;
+}
+
+/** Options of `model.detect`. */
+export type ModelDetectOptions = DetectOptions & LookOptions;
+
+/** What a network says of a picture, as long as it is not asked about another one. */
+export class PictureLook {
+  /** How the picture lies in the input. */
+  readonly transform: Transform;
+  /** Placing the picture in the input, and running the network. */
+  readonly milliseconds: Looked["milliseconds"];
+  private readonly looked: Looked;
+  private readonly turn: number;
+  private readonly manifest: Manifest;
+
+  constructor(looked: Looked, manifest: Manifest, transform: Transform) {
+    this.looked = looked;
+    this.turn = looked.turn;
+    this.milliseconds = { ...looked.milliseconds };
+    this.manifest = manifest;
+    this.transform = transform;
+  }
+
+  /** As `detect` gives them. Throws UsageError for a wrong option, and where the model has looked at another picture since. */
+  detections(options: DetectOptions = {}): Detection[] {
+    const { looked, manifest, transform } = this;
+    if (looked.turn !== this.turn) {
+      throw new UsageError(
+        "detections: the model has looked at another picture since; look at this one again",
+      );
+    }
+    return postprocess(looked.blobs, manifest, transform, options, looked.sieve);
+  }
 }
 
 /** A model ready to run, as `load` gives it. `close` it when it is no longer needed. */
@@ -40,7 +73,7 @@ export class Model {
   private readonly whyNoHeads: string | undefined;
   private readonly session: Session;
   private readonly placer: Placer;
-  private readonly look: Look;
+  private readonly lookAtPixels: Look;
   /** What decoding reads. */
   private readonly blobs: readonly string[];
 
@@ -51,7 +84,7 @@ export class Model {
     this.session = session;
     const { input, heads } = opened.manifest;
     this.placer = new Placer(input);
-    this.look = session.lookFor({ blob: input.blob, levels: this.placer.levels });
+    this.lookAtPixels = session.lookFor({ blob: input.blob, levels: this.placer.levels });
     this.blobs = blobsOf(heads);
   }
 
@@ -90,29 +123,52 @@ export class Model {
    * Throws UnsupportedError when the model is no detector, UsageError for a wrong option, InputError for a broken picture.
    */
   async detect(picture: Picture, options: ModelDetectOptions = {}): Promise<Detection[]> {
+    return this.lookAt("detect", picture, options, (look) => look.detections(options));
+  }
+
+  /**
+   * The same in two steps: with other thresholds, the boxes of a picture are chosen anew without running the network again.
+   *
+   * ```ts
+   * const look = await model.look(picture);
+   * const [few, many] = [look.detections({ confidence: 0.5 }), look.detections({ confidence: 0.1 })];
+   * ```
+   * Throws as `detect` does.
+   */
+  look(picture: Picture, options: LookOptions = {}): Promise<PictureLook> {
+    return this.lookAt("look", picture, options, (look) => look);
+  }
+
+  /** `read` is called before anybody else can run the network. */
+  private async lookAt<T>(
+    name: string,
+    picture: Picture,
+    options: LookOptions,
+    read: (look: PictureLook) => T,
+  ): Promise<T> {
     this.requireHeads();
-    expectKind("detect: picture", picture, "a picture ({ width, height, data })");
-    expectKind("detect: options", options, "an object of options");
+    expectKind(`${name}: picture`, picture, "a picture ({ width, height, data })");
+    expectKind(`${name}: options`, options, "an object of options");
     const { rectangle } = options;
     const { pixels, transform, tensor } = this.placer.place(picture, {
       ...bothSides(options.size),
       rectangle,
     });
-    const decode = ({ blobs, sieve }: Looked): (() => Detection[]) => {
+    const { manifest } = this;
+    let error: unknown;
+    const result = await this.lookAtPixels(pixels, tensor, this.blobs, (looked) => {
       try {
-        const found = postprocess(blobs, this.manifest, transform, options, sieve);
-        return () => found;
-      } catch (error) {
-        // Not of the run.
-        return () => {
-          throw error;
-        };
+        return read(new PictureLook(looked, manifest, transform));
+      } catch (reason) {
+        // What is wrong with options is not wrong with the size.
+        error = reason;
+        return undefined;
       }
-    };
-    const result = await this.look(pixels, tensor, this.blobs, decode).catch((error: unknown) => {
-      throw this.atSize(error, transform);
+    }).catch((reason: unknown) => {
+      throw this.atSize(reason, transform);
     });
-    return result();
+    if (error !== undefined) throw error;
+    return result as T;
   }
 
   /** An error says so where the model runs at other sizes than this. */

@@ -32,7 +32,11 @@ export class Program {
   private readonly foundShapes = new Map<Value, Shape>();
   private readonly feed: PixelFeed | undefined;
   /** What a look gives: made once, for most outputs. */
-  private readonly looked: Looked & { readonly blobs: Record<string, Tensor> };
+  private readonly looked: Looked & {
+    readonly blobs: Record<string, Tensor>;
+    turn: number;
+    readonly milliseconds: { placing: number; running: number };
+  };
 
   private constructor(
     plan: Plan,
@@ -49,7 +53,8 @@ export class Program {
     this.threads = threads;
     this.pool = pool;
     if (plan.pixels) this.feed = new PixelFeed(plan.pixels, memory, instance.exports);
-    this.looked = { blobs: {}, sieve: sieveOver(memory, instance.exports) };
+    const sieve = sieveOver(memory, instance.exports);
+    this.looked = { blobs: {}, sieve, turn: 0, milliseconds: { placing: 0, running: 0 } };
   }
 
   static async make(
@@ -84,14 +89,20 @@ export class Program {
    * The outputs for pixels, of a program that was made for them, as they lie in memory. Throws NcnnkitError when a worker thread has died.
    */
   look(pixels: Pixels): Looked {
+    const { looked } = this;
+    looked.turn++;
+    const start = performance.now();
     this.feed?.place(pixels);
+    const placed = performance.now();
     this.runSteps();
-    const { blobs } = this.looked;
+    looked.milliseconds.placing = placed - start;
+    looked.milliseconds.running = performance.now() - placed;
+    const { blobs } = looked;
     for (const [blob, view] of this.plan.outputs) {
       if (view.kind !== "dense") blobs[blob] = this.output(view);
       else if (!blobs[blob] || this.foundShapes.has(view.value)) blobs[blob] = this.denseOutput(view);
     }
-    return this.looked;
+    return looked;
   }
 
   private setInputs(inputs: Record<string, Tensor>): void {
