@@ -11,10 +11,17 @@
  */
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
+import {
+  type CalibrateOptions,
+  type CalibrationSource,
+  calibrate,
+  observeSource,
+  shiftOutputs,
+} from "../src/deploy/calibrate.ts";
 import { calibrationSource } from "../src/deploy/calibration.ts";
-import { type EvaluationEntry, evaluateModels, readEntries } from "../src/deploy/evaluate.ts";
+import { compareModels } from "../src/deploy/compare.ts";
+import { evaluateModels } from "../src/deploy/evaluate.ts";
 import { Guard, guardEntries } from "../src/deploy/guard.ts";
-import { detectionFocus, detectionImportance } from "../src/deploy/importance.ts";
 import { protect } from "../src/deploy/protect.ts";
 import { readNcnn } from "../src/formats/ncnn/index.ts";
 import { type CalibrationTable, parseTable } from "../src/formats/table.ts";
@@ -26,19 +33,12 @@ import type { Tensor } from "../src/ir/tensor.ts";
 import { openDataset, openPictures } from "../src/node/dataset.ts";
 import { open } from "../src/node.ts";
 import { cocoLabels } from "../src/open/coco-labels.ts";
-import { compareModels } from "../src/open/compare.ts";
 import { convert } from "../src/open/convert.ts";
 import type { KnownFacts } from "../src/open/facts.ts";
 import { startModel } from "../src/open/model.ts";
-import {
-  type CalibrateOptions,
-  type CalibrationSource,
-  calibrate,
-  copyCorrections,
-  observeSource,
-  quantize,
-  shiftOutputs,
-} from "../src/quantize/index.ts";
+import { copyCorrections, quantize } from "../src/quantize/index.ts";
+import { detectionFocus, detectionImportance } from "../src/tally/importance.ts";
+import { type EvaluationEntry, readEntries } from "../src/tally/pictures.ts";
 
 const data = path.resolve(process.env.NCNNKIT_DATA ?? "../shared");
 const say = (line: string): void => void process.stdout.write(`${line}\n`);

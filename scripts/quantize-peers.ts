@@ -13,7 +13,6 @@
  */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { type EvaluationItem, readEntries } from "../src/deploy/evaluate.ts";
 import { evaluationOptions, postprocess } from "../src/detect/detect.ts";
 import { isObject } from "../src/detect/detection.ts";
 import { type Transform, toTensor } from "../src/detect/letterbox.ts";
@@ -26,6 +25,7 @@ import type { Tensor } from "../src/ir/tensor.ts";
 import { openDataset, openPictures } from "../src/node/dataset.ts";
 import { load, open } from "../src/node.ts";
 import { readNpy } from "../src/official/table-inputs.ts";
+import { type EvaluationItem, readEntries } from "../src/tally/pictures.ts";
 
 /** FOLDER/index.json of `inputs`. */
 interface Index {

@@ -18,17 +18,19 @@ export {
 } from "./base/errors.ts";
 export { version } from "./base/version.ts";
 export type { Budget } from "./deploy/budget.ts";
+export type {
+  CalibrateOptions,
+  CalibrateProgress,
+  CalibrationResult,
+  CalibrationSource,
+} from "./deploy/calibrate.ts";
 export { calibrateModel, calibrationSource, type ModelCalibration } from "./deploy/calibration.ts";
 export { type Deployment, deploy } from "./deploy/deploy.ts";
 export {
   type EvaluateOptions,
   type Evaluation,
-  type EvaluationEntry,
-  type EvaluationItem,
   evaluateModels,
-  type Milliseconds,
   type ModelEvaluation,
-  readEntries,
 } from "./deploy/evaluate.ts";
 export type { DeployOptions, DeployPictures } from "./deploy/job.ts";
 export type { DeployProgress, DeployStage } from "./deploy/progress.ts";
@@ -90,18 +92,10 @@ export type { LookOptions, Model, ModelDetectOptions, PictureLook } from "./open
 export { type RegistryEntry, type RegistryFile, registry } from "./open/registry.ts";
 export type { DownloadProgress, Folder, NamedBytes } from "./open/source.ts";
 export { type GraphSummary, type LayerSummary, summarize } from "./open/summary.ts";
-export type {
-  CalibrateOptions,
-  CalibrateProgress,
-  CalibrationResult,
-  CalibrationSource,
-  Corrections,
-  Importance,
-  LayerReport,
-  Method,
-  QuantizeOptions,
-} from "./quantize/index.ts";
+export type { Corrections, Importance, LayerReport, Method, QuantizeOptions } from "./quantize/index.ts";
 export type * from "./report/data.ts";
+export type { Milliseconds } from "./tally/detections.ts";
+export { type EvaluationEntry, type EvaluationItem, readEntries } from "./tally/pictures.ts";
 export { type CountEvent, type Counter, type CountTotals, createCounter } from "./track/counter.ts";
 export {
   type Counting,

@@ -9,10 +9,10 @@
  */
 export { inContext, withContext } from "./base/errors.ts";
 export { type BudgetInput, type BudgetResult, keepWithinBudget } from "./deploy/budget.ts";
+export { observeSource } from "./deploy/calibrate.ts";
 export { type CalibratedModel, calibratedFiles, openCalibrated } from "./deploy/calibrated.ts";
+export { type BlobComparison, compareModels } from "./deploy/compare.ts";
 export { Guard, type GuardOptions, guardEntries } from "./deploy/guard.ts";
-export { detectionFocus, detectionImportance } from "./deploy/importance.ts";
-export { measureOf } from "./deploy/measure.ts";
 export { mergePartials, partialNote } from "./deploy/partial.ts";
 export { stageTitles } from "./deploy/progress.ts";
 export {
@@ -59,11 +59,11 @@ export { parseTable, printedScales, printTable } from "./formats/table.ts";
 export { describeFamily, type FamilyName, familyNames } from "./heads/families.ts";
 export { blobsOf, describeHead, pointCountOf, taskOf } from "./heads/index.ts";
 export { describeResize, inputDifferences } from "./heads/input.ts";
+export type { Blobs } from "./ir/tensor.ts";
 export { formatShape } from "./ir/tensor.ts";
 export { hasOwnLabels } from "./open/assume.ts";
 export { planText, profile, randomInputs } from "./open/benchmark.ts";
 export { cocoLabels } from "./open/coco-labels.ts";
-export { type BlobComparison, compareModels } from "./open/compare.ts";
 export { type SimplifiedModel, type SimplifyModelOptions, simplifyModel } from "./open/export.ts";
 export { Model, requireHeads } from "./open/model.ts";
 export { registryEntry, requireEntry } from "./open/registry.ts";
@@ -75,7 +75,6 @@ export {
   mergeObservations,
   methods,
   type Observations,
-  observeSource,
   type PartialCalibration,
   type QuantizableLayer,
   quantizableLayers,
@@ -84,5 +83,6 @@ export {
   writePartial,
 } from "./quantize/index.ts";
 export type { RewriteOptions } from "./quantize/rewrite.ts";
-export type { Blobs } from "./quantize/sensitivity.ts";
 export { renderReport } from "./report/report.ts";
+export { detectionFocus, detectionImportance } from "./tally/importance.ts";
+export { measureOf } from "./tally/measure.ts";

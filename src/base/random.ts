@@ -4,6 +4,11 @@ export class Random {
   constructor(seed: number) {
     this.state = seed >>> 0;
   }
+  /** Goes on as if so many numbers had been drawn. */
+  skip(count: number): this {
+    this.state = (this.state + Math.imul(count % 2 ** 32, 0x6d2b79f5)) | 0;
+    return this;
+  }
   /** Uniform in [0, 1); mulberry32. */
   next(): number {
     this.state = (this.state + 0x6d2b79f5) | 0;

@@ -114,7 +114,7 @@ async function run([file]: [string], options: Options, terminal: Terminal): Prom
   try {
     if (options.shard) {
       const observations = await observeSource(graph, source ?? none, {
-        threads: options.threads,
+        ...{ threads: options.threads, shard: options.shard },
         onProgress: step,
       });
       const part = { [path.basename(options.out)]: writePartial({ note, observations }) };
@@ -167,10 +167,9 @@ async function picturesOf(
   onWarning: (message: string) => void,
 ): ReturnType<typeof openPictures> {
   const all = (await openPictures(images, { onWarning })).slice(0, limit);
-  const mine = shard ? all.filter((_, i) => i % shard.of === shard.part - 1) : all;
-  if (!mine.length)
-    throw new InputError(`${images}: ${all.length} pictures are too few for ${shard?.of} parts`);
-  return mine;
+  if (shard && shard.part > all.length)
+    throw new InputError(`${images}: ${all.length} pictures are too few for ${shard.of} parts`);
+  return all;
 }
 
 async function finish(

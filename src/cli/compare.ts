@@ -1,11 +1,10 @@
 /** `ncnnkit compare`: where two models begin to differ. */
-import { expandPaths } from "../node/paths.ts";
-import { pictureExtensions, readPicture, type Tensor, UsageError } from "../node.ts";
-import { type BlobComparison, compareModels, type Model, toTensor } from "../steps.ts";
-import { command, type OptionsOf, option } from "./command.ts";
+import { openPictures, readEntries, UsageError } from "../node.ts";
+import { type BlobComparison, compareModels } from "../steps.ts";
+import { command, option } from "./command.ts";
 import { loadNamed, modelOptions, warnAssumptions } from "./names.ts";
 import { jsonOption, numberIn } from "./options.ts";
-import { type Progress, startProgress } from "./progress.ts";
+import { startProgress } from "./progress.ts";
 import { printJson, table } from "./terminal.ts";
 
 export const compare = command({
@@ -36,17 +35,16 @@ Examples:
     const candidate = await loadNamed(other ?? file, options, terminal, { backend: "wasm" });
     // Both get the pictures of the first.
     warnAssumptions(file, reference, terminal);
-    const files = expandPaths([source], pictureExtensions).slice(0, options.limit);
     const progress = startProgress(terminal);
     try {
-      progress.step("comparing", 0, files.length);
-      const tensors = inputTensors(
-        reference,
-        files.map((found) => found.path),
-        options,
-        progress,
-      );
-      const rows = await compareModels(reference, candidate, tensors);
+      const all = await openPictures(source, { onWarning: progress.warn });
+      const entries = all.slice(0, options.limit);
+      progress.step("comparing", 0, entries.length);
+      const pictures = readEntries(entries, progress.skip, progress.warn);
+      const rows = await compareModels(reference, candidate, pictures, {
+        size: options.size,
+        onProgress: (done) => progress.step("comparing", done, entries.length),
+      });
       if (options.order === "worst") rows.sort((a, b) => a.sqnr - b.sqnr);
       if (options.json) printJson(terminal, rows);
       else terminal.out(describe(rows));
@@ -57,20 +55,6 @@ Examples:
     }
   },
 });
-
-async function* inputTensors(
-  model: Model,
-  files: readonly string[],
-  { size }: Pick<OptionsOf<typeof modelOptions>, "size">,
-  progress: Progress,
-): AsyncGenerator<Tensor> {
-  for (const [i, file] of files.entries()) {
-    const picture = await readPicture(file);
-    if (picture.warning !== undefined) progress.warn(picture.warning);
-    yield toTensor(picture, model.manifest.input, size ?? {}).tensor;
-    progress.step("comparing", i + 1, files.length);
-  }
-}
 
 function describe(rows: readonly BlobComparison[]): string {
   const db = (value: number): string =>

@@ -12,16 +12,11 @@ import { type Graph, inferShapes, opOf, paramsOf } from "../ir/graph.ts";
 import { Model } from "../open/model.ts";
 import { ops } from "../ops/index.ts";
 import { withoutVectorConvolutions } from "../passes/index.ts";
-import {
-  type Corrections,
-  type LayerSensitivity,
-  type Loss,
-  quantizableLayers,
-  quantizeGraph,
-  sensitivity,
-} from "../quantize/index.ts";
-import { type EvaluationItem, evaluateModels } from "./evaluate.ts";
-import { headline } from "./measure.ts";
+import { type Corrections, type Loss, quantizableLayers, quantizeGraph } from "../quantize/index.ts";
+import { headline } from "../tally/measure.ts";
+import type { EvaluationItem } from "../tally/pictures.ts";
+import { evaluateModels } from "./evaluate.ts";
+import { type LayerSensitivity, sensitivity } from "./sensitivity.ts";
 
 /** What layers that stay float may cost; each limit that is given must hold. */
 export interface Budget {

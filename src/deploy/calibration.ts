@@ -1,20 +1,20 @@
 /** Pictures to scales, with the pre-processing that the model's manifest gives. */
 import { expectKind } from "../base/arguments.ts";
-import { InputError } from "../base/errors.ts";
-import { toTensor } from "../detect/letterbox.ts";
 import { printTable } from "../formats/table.ts";
 import type { ModelInput } from "../heads/manifest.ts";
 import type { Graph } from "../ir/graph.ts";
 import { bothSides, type KnownFacts } from "../open/facts.ts";
+import type { Observations } from "../quantize/index.ts";
+import { type EvaluationEntry, listedPictures } from "../tally/pictures.ts";
+import { prepare } from "../tally/subjects.ts";
+import type { SubjectInput } from "../tally/tally.ts";
 import {
   type CalibrateOptions,
   type CalibrationResult,
   type CalibrationSource,
   calibrate,
-  type Observations,
   observeSource,
-} from "../quantize/index.ts";
-import type { EvaluationEntry } from "./evaluate.ts";
+} from "./calibrate.ts";
 
 /**
  * The pictures as input tensors, each time anew; those that cannot be read are told to `skip`, once, and damaged ones to `warn`,
@@ -29,23 +29,12 @@ export function calibrationSource(
 ): CalibrationSource {
   expectKind("calibrationSource: entries", entries, "a list");
   expectKind("calibrationSource: input", input, "an object");
-  const broken = new Set<EvaluationEntry>();
-  const warned = new Set<EvaluationEntry>();
-  return async function* tensors() {
-    for (const entry of entries) {
-      if (broken.has(entry)) continue;
-      try {
-        const { picture } = await entry.read();
-        if (picture.warning !== undefined && !warned.has(entry)) warn(picture.warning);
-        warned.add(entry);
-        yield { [input.blob]: toTensor(picture, input, bothSides(size)).tensor };
-      } catch (error) {
-        if (!(error instanceof InputError)) throw error;
-        broken.add(entry);
-        skip(error.message);
-      }
-    }
-  };
+  const pictures = listedPictures(entries, skip, warn);
+  const how: SubjectInput = { of: input, options: bothSides(size) ?? {} };
+  async function* tensors() {
+    for await (const { picture } of pictures.numbered()) yield prepare(picture, how).inputs;
+  }
+  return Object.assign(tensors, { of: { pictures, input: how } });
 }
 
 /** What calibration of a model gives: all that `quantizeModel` needs, and the table as the official tools read it. */

@@ -6,18 +6,26 @@ import { expectKind } from "../base/arguments.ts";
 import { InputError } from "../base/errors.ts";
 import { spread } from "../base/maths.ts";
 import { postprocess } from "../detect/detect.ts";
-import { toTensor } from "../detect/letterbox.ts";
-import { createSession, type Session } from "../engine/session.ts";
 import type { DetectionRow } from "../evaluate/rows.ts";
 import { blobsOf, headValues, taskOf } from "../heads/index.ts";
+import type { HeadValues } from "../heads/kind.ts";
 import type { GuardFigures, Manifest } from "../heads/manifest.ts";
 import type { Graph } from "../ir/graph.ts";
-import { sameShape, type Tensor } from "../ir/tensor.ts";
+import { type Blobs, sameShape } from "../ir/tensor.ts";
 import { bothSides, type KnownFacts } from "../open/facts.ts";
 import { type Effort, picturesOf } from "../quantize/index.ts";
-import { type EvaluationEntry, type EvaluationItem, rowOf } from "./evaluate.ts";
+import { rowOf } from "../tally/detections.ts";
+import { measuring } from "../tally/measure.ts";
+import {
+  asPictures,
+  type EvaluationEntry,
+  type EvaluationItem,
+  iteratedPictures,
+} from "../tally/pictures.ts";
+import { run } from "../tally/run.ts";
+import { pictureSubject } from "../tally/subjects.ts";
+import type { Numbered, Observer, Output, Subject } from "../tally/tally.ts";
 import { PartLikeness } from "./likeness.ts";
-import { measuring } from "./measure.ts";
 
 /**
  * Below these an int8 network does not do what the float one does. On trained networks, what people would call broken lies at or below
@@ -38,8 +46,6 @@ const leastObjects = 8;
 /** Most bytes of outputs that are kept; of a network with larger ones, fewer pictures. */
 const mostBytes = 2 ** 28;
 const objectScore = 0.25;
-
-type Blobs = Record<string, Tensor>;
 
 /** One picture as input, with what the float network makes of it. */
 interface Sample {
@@ -91,14 +97,14 @@ export class Guard {
   ): Promise<Guard> {
     expectKind("Guard.start: float", float, "an opened model ({ graph, manifest })");
     expectKind("Guard.start: items", items, "pictures (something to iterate over)");
-    const session = await createSession(float.graph, { threads: options.threads });
-    try {
-      const samples = await chooseSamples(session, float.manifest, items, options);
-      if (!samples.length) throw new InputError("no pictures to compare int8 with float on");
-      return new Guard(float.manifest, samples, options);
-    } finally {
-      session.close();
-    }
+    const { size, threads, signal } = options;
+    const { graph, manifest } = float;
+    const subject = pictureSubject(graph, { of: manifest.input, options: bothSides(size) ?? {} });
+    const choice = new Choice(subject, manifest, picturesOf(options.effort ?? "normal").guard);
+    await run([choice], asPictures(items), { threads, signal, limit: choice.looked });
+    const { samples } = choice;
+    if (!samples.length) throw new InputError("no pictures to compare int8 with float on");
+    return new Guard(manifest, samples, options);
   }
 
   get effort(): Effort {
@@ -119,33 +125,14 @@ export class Guard {
 
   /** Runs a network with the same outputs and compares. */
   async measure(graph: Graph): Promise<GuardFigures> {
-    const { heads, labels } = this.manifest;
-    const shapeOf = (blob: string) => this.samples[0].outputs[blob].shape;
-    const parts = headValues(heads, labels.length, shapeOf);
-    const inHeads = new Set(blobsOf(heads));
-    const ofParts = new Map<string, PartLikeness>();
-    const ofOutputs = new Map<string, PartLikeness>();
-    const rows: DetectionRow[][] = [];
-    const session = await createSession(graph, { threads: this.options.threads });
-    try {
-      for (const [i, { input, outputs: float, toRows }] of this.samples.entries()) {
-        this.options.signal?.throwIfAborted();
-        const int8 = await session.run(input, Object.keys(float));
-        for (const part of parts)
-          get(ofParts, part.part).add(part.blob, float[part.blob], int8[part.blob], part);
-        for (const [blob, value] of Object.entries(float)) {
-          // A list of what was found may have other rows.
-          if (!inHeads.has(blob) && sameShape(value.shape, int8[blob].shape))
-            get(ofOutputs, blob).add(blob, value, int8[blob]);
-        }
-        rows.push(toRows(int8));
-        this.options.onProgress?.(i + 1);
-      }
-    } finally {
-      session.close();
-    }
-    const results = (of: Map<string, PartLikeness>) => [...of.values()].map((each) => each.result());
-    return { parts: results(ofParts), outputs: results(ofOutputs), ...this.agreement(rows) };
+    const { threads, signal, onProgress } = this.options;
+    const comparison = new SampleComparison(graph, this.manifest, this.samples[0]);
+    await run(
+      [comparison],
+      iteratedPictures(() => this.samples),
+      { threads, signal, onProgress },
+    );
+    return { ...comparison.likenesses(), ...this.agreement(comparison.rows) };
   }
 
   /** Of the results of each sample. */
@@ -155,12 +142,49 @@ export class Guard {
     const isSorting = taskOf(this.manifest.heads) === "classify";
     for (const [i, sample] of this.samples.entries()) {
       // Where the float network is not sure of the class of a picture, nothing is lost by another.
-      if (sample.objects || !isSorting) tally.add(i, sample.rows, rows[i]);
+      if (sample.objects || !isSorting) tally.take(tally.of(i, sample.rows, rows[i]));
     }
     const { fidelity, boxes = fidelity, pairs, objects } = tally.result();
     const kept = pairs.filter((pair) => pair.candidate >= objectScore / 2).length;
     // Key points may be right in boxes that are wrong.
     return { fidelity: Math.min(fidelity, boxes), found: kept / objects };
+  }
+}
+
+/** What a network makes of the samples, beside what the float network made of them. */
+class SampleComparison implements Observer<Sample> {
+  readonly graphs: readonly [Subject<Sample>];
+  readonly blobs: readonly [readonly string[]];
+  /** Of each sample. */
+  readonly rows: DetectionRow[][] = [];
+  private readonly parts: readonly HeadValues[];
+  private readonly inHeads: ReadonlySet<string>;
+  private readonly ofParts = new Map<string, PartLikeness>();
+  private readonly ofOutputs = new Map<string, PartLikeness>();
+
+  constructor(graph: Graph, { heads, labels }: Manifest, { outputs }: Sample) {
+    this.graphs = [{ graph, prepare: ({ input }) => ({ inputs: input }) }];
+    this.blobs = [Object.keys(outputs)];
+    this.parts = headValues(heads, labels.length, (blob) => outputs[blob].shape);
+    this.inHeads = new Set(blobsOf(heads));
+  }
+
+  add([{ values: int8 }]: readonly Output[], { index, picture }: Numbered<Sample>): void {
+    const { outputs: float, toRows } = picture;
+    for (const part of this.parts) {
+      get(this.ofParts, part.part).add(part.blob, float[part.blob], int8[part.blob], part);
+    }
+    for (const [blob, value] of Object.entries(float)) {
+      // A list of what was found may have other rows.
+      if (!this.inHeads.has(blob) && sameShape(value.shape, int8[blob].shape))
+        get(this.ofOutputs, blob).add(blob, value, int8[blob]);
+    }
+    this.rows[index] = toRows(int8);
+  }
+
+  likenesses(): Pick<GuardFigures, "parts" | "outputs"> {
+    const results = (of: Map<string, PartLikeness>) => [...of.values()].map((each) => each.result());
+    return { parts: results(this.ofParts), outputs: results(this.ofOutputs) };
   }
 }
 
@@ -179,42 +203,61 @@ export function guardEntries(
   return spread(entries, lookedThrough * picturesOf(effort).guard);
 }
 
-/** Those with objects first, in their order; the rest makes up the number. */
-async function chooseSamples(
-  session: Session,
-  manifest: Manifest,
-  items: AsyncIterable<EvaluationItem>,
-  { size, signal, effort = "normal" }: GuardOptions,
-): Promise<Sample[]> {
-  const wanted = picturesOf(effort).guard;
-  const { input, heads } = manifest;
-  const { settings } = measuring(manifest);
-  const blobs = [...new Set([...blobsOf(heads), ...session.graph.outputs])];
-  const [seen, empty]: Sample[][] = [[], []];
-  let most = wanted;
-  let looked = 0;
-  for await (const item of items) {
-    signal?.throwIfAborted();
-    const { tensor, transform } = toTensor(item.picture, input, bothSides(size));
-    const inputs = { [input.blob]: tensor };
-    const outputs = await session.run(inputs, blobs);
+/** The samples: of the pictures those with objects first, in their order; the rest makes up the number. */
+class Choice implements Observer<EvaluationItem> {
+  readonly graphs: readonly [Subject<EvaluationItem>];
+  readonly blobs: readonly [readonly string[]];
+  /** So many pictures are looked at, at most. */
+  readonly looked: number;
+  private readonly manifest: Manifest;
+  private readonly wanted: number;
+  private most: number;
+  /** With objects, and without any; by the numbers of the pictures, no more than may be needed. */
+  private seen: [number, Sample][] = [];
+  private empty: [number, Sample][] = [];
+
+  constructor(subject: Subject<EvaluationItem>, manifest: Manifest, wanted: number) {
+    this.graphs = [subject];
+    this.blobs = [[...new Set([...blobsOf(manifest.heads), ...subject.graph.outputs])]];
+    this.manifest = manifest;
+    this.wanted = wanted;
+    this.most = wanted;
+    this.looked = lookedThrough * wanted;
+  }
+
+  add(
+    [{ inputs, transform, values: outputs }]: readonly Output[],
+    { index, picture }: Numbered<EvaluationItem>,
+  ): void {
+    const { heads } = this.manifest;
+    const { settings } = measuring(this.manifest);
     const toRows = (of: Blobs): DetectionRow[] =>
       heads.length
-        ? postprocess(of, manifest, transform, settings).map((found) => rowOf(item.id, found))
+        ? postprocess(of, this.manifest, transform!, settings).map((found) => rowOf(picture.id, found))
         : [];
     const rows = toRows(outputs);
     const sure = rows.filter(({ score }) => score >= objectScore).length;
     const objects = taskOf(heads) === "classify" ? Math.min(sure, 1) : sure;
-    (objects || !heads.length ? seen : empty).push({ input: inputs, outputs, rows, toRows, objects });
-    const bytes = Object.values(outputs).reduce(
+    const bytes = [...Object.values(outputs), ...Object.values(inputs)].reduce(
       (sum, { data }) => sum + data.byteLength,
-      tensor.data.byteLength,
+      0,
     );
-    most = Math.max(1, Math.min(wanted, Math.floor(mostBytes / bytes)));
-    if (empty.length > most) empty.length = most;
-    if (seen.length >= most || ++looked === lookedThrough * wanted) break;
+    this.most = Math.max(1, Math.min(this.most, this.wanted, Math.floor(mostBytes / bytes)));
+    (objects || !heads.length ? this.seen : this.empty).push([
+      index,
+      { input: inputs, outputs, rows, toRows, objects },
+    ]);
+    this.seen = this.seen.sort(([a], [b]) => a - b).slice(0, this.most);
+    this.empty = this.empty.sort(([a], [b]) => a - b).slice(0, this.most);
   }
-  return [...seen, ...empty].slice(0, most);
+
+  isFull(): boolean {
+    return this.seen.length >= this.most;
+  }
+
+  get samples(): Sample[] {
+    return [...this.seen, ...this.empty].slice(0, this.most).map(([, sample]) => sample);
+  }
 }
 
 /**

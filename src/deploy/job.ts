@@ -7,23 +7,19 @@ import { createSession } from "../engine/session.ts";
 import type { Manifest, QuantizationGuard, QuantizationRecord } from "../heads/manifest.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Tensor } from "../ir/tensor.ts";
-import type { BlobComparison } from "../open/compare.ts";
 import { convert } from "../open/convert.ts";
 import { bothSides, type KnownFacts } from "../open/facts.ts";
 import type { OpenedModel } from "../open/format.ts";
 import { Model, requireHeads } from "../open/model.ts";
-import type { CalibrateOptions, CalibrationSource, Effort, Method } from "../quantize/index.ts";
+import type { Effort, Method } from "../quantize/index.ts";
 import type { ReportExample, ReportImage } from "../report/data.ts";
+import { detectionFocus, detectionImportance } from "../tally/importance.ts";
+import { type EvaluationEntry, type EvaluationItem, readEntries } from "../tally/pictures.ts";
 import type { Budget } from "./budget.ts";
+import type { CalibrateOptions, CalibrationSource } from "./calibrate.ts";
 import { calibrationSource, type ModelCalibration } from "./calibration.ts";
-import {
-  type Evaluation,
-  type EvaluationEntry,
-  type EvaluationItem,
-  firstInputs,
-  readEntries,
-} from "./evaluate.ts";
-import { detectionFocus, detectionImportance } from "./importance.ts";
+import type { BlobComparison } from "./compare.ts";
+import { type Evaluation, firstInputs } from "./evaluate.ts";
 import type { DeployProgress, DeployStage } from "./progress.ts";
 
 /** Options of `deploy`. */

@@ -1,4 +1,5 @@
 /** How much two networks' outputs are alike, over several pictures: in ratio to the difference, and in direction. */
+import { ExactSums } from "../base/exact-sum.ts";
 import type { HeadValues } from "../heads/kind.ts";
 import type { Likeness } from "../heads/manifest.ts";
 import type { Tensor } from "../ir/tensor.ts";
@@ -12,35 +13,36 @@ const mostDecibels = 200;
  */
 const meanShare = 0.01;
 
-/** Sums over the values of a channel. */
+/** Sums over the values of a channel: of values, squares and products of both, and of squared differences. */
 class Channel {
   private count = 0;
-  private a = 0;
-  private b = 0;
-  private aa = 0;
-  private bb = 0;
-  private ab = 0;
-  noise = 0;
+  private readonly sums = new ExactSums(6);
 
   add(a: Tensor["data"], b: Tensor["data"], from: number, to: number): void {
     this.count += to - from;
+    const sums = [0, 0, 0, 0, 0, 0];
     for (let i = from; i < to; i++) {
       const [x, y] = [a[i], b[i]];
-      this.a += x;
-      this.b += y;
-      this.aa += x * x;
-      this.bb += y * y;
-      this.ab += x * y;
-      this.noise += (x - y) ** 2;
+      sums[0] += x;
+      sums[1] += y;
+      sums[2] += x * x;
+      sums[3] += y * y;
+      sums[4] += x * y;
+      sums[5] += (x - y) ** 2;
     }
+    for (const [i, sum] of sums.entries()) this.sums.add(i, sum);
+  }
+  get noise(): number {
+    return this.sums.value(5);
   }
   /** Energies with little of the mean, or as they are. */
   energies(isCentred: boolean): { signal: number; other: number; product: number } {
     const part = isCentred ? (1 - meanShare) / this.count : 0;
+    const [a, b, aa, bb, ab] = this.sums.values;
     return {
-      signal: Math.max(this.aa - this.a * this.a * part, 0),
-      other: Math.max(this.bb - this.b * this.b * part, 0),
-      product: this.ab - this.a * this.b * part,
+      signal: Math.max(aa - a * a * part, 0),
+      other: Math.max(bb - b * b * part, 0),
+      product: ab - a * b * part,
     };
   }
 }

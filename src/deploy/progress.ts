@@ -1,5 +1,5 @@
 /** What a deployment tells of while it runs. */
-import type { CalibrateProgress } from "../quantize/index.ts";
+import type { CalibrateProgress } from "./calibrate.ts";
 
 /** What progress is told of: the phases of calibration, then the rest, in the order in which they come. */
 export type DeployStage =

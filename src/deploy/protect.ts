@@ -7,15 +7,10 @@ import { counted, quote } from "../base/text.ts";
 import type { GuardFigures, Manifest, QuantizationGuard } from "../heads/manifest.ts";
 import type { Graph } from "../ir/graph.ts";
 import { withoutVectorConvolutions } from "../passes/index.ts";
-import {
-  type CalibrationResult,
-  type Corrections,
-  type LayerSensitivity,
-  picturesOf,
-  quantizeGraph,
-} from "../quantize/index.ts";
+import { type Corrections, picturesOf, quantizeGraph } from "../quantize/index.ts";
+import type { EvaluationItem } from "../tally/pictures.ts";
 import { type Budget, type BudgetInput, keepWithinBudget, workOf } from "./budget.ts";
-import type { EvaluationItem } from "./evaluate.ts";
+import type { CalibrationResult } from "./calibrate.ts";
 import {
   floor,
   Guard,
@@ -26,6 +21,7 @@ import {
   type Shortfall,
   shortfalls,
 } from "./guard.ts";
+import type { LayerSensitivity } from "./sensitivity.ts";
 
 /** What may stay float where nobody has said it. */
 const defaultBudget: Budget = { work: 0.1 };

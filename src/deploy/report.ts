@@ -3,9 +3,9 @@ import { counted } from "../base/text.ts";
 import { version } from "../base/version.ts";
 import { describeResize } from "../heads/input.ts";
 import type { Manifest, QuantizationRecord } from "../heads/manifest.ts";
-import type { BlobComparison } from "../open/compare.ts";
 import type { ReportData, ReportLayer, ReportVariant } from "../report/data.ts";
 import type { ModelCalibration } from "./calibration.ts";
+import type { BlobComparison } from "./compare.ts";
 import type { Evaluation } from "./evaluate.ts";
 import type { Job } from "./job.ts";
 

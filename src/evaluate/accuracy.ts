@@ -2,7 +2,7 @@
 import { UsageError } from "../base/errors.ts";
 import { apChange, type Change } from "./bootstrap.ts";
 import { type CocoResult, type DotaResult, evaluateClasses, evaluateDota, usualLimits } from "./coco-ap.ts";
-import { type ClassCells, Comparison } from "./matching.ts";
+import { bare, type CategoryCell, type ClassCells, Comparison } from "./matching.ts";
 import type { DetectionRow, GroundTruth, ImageId } from "./rows.ts";
 import { type Measure, probSimilarity, similarityOf } from "./similarity.ts";
 
@@ -30,6 +30,28 @@ export interface Accuracy {
   top?: TopResult;
 }
 
+/** What one picture says of a model: its cells, and whether its objects have key points, where it has some. */
+interface ObjectPicture {
+  readonly image: ImageId;
+  readonly hasPoints: boolean | undefined;
+  readonly main: readonly CategoryCell[] | undefined;
+  readonly boxes: readonly CategoryCell[] | undefined;
+  readonly prob: readonly CategoryCell[] | undefined;
+}
+
+function pointsIn(image: ImageId, truth: readonly GroundTruth[]): boolean | undefined {
+  if (!truth.length) return undefined;
+  const hasPoints = truth[0].points !== undefined;
+  const other = truth.find(({ points }) => (points !== undefined) !== hasPoints);
+  if (other) throw otherPoints(image, !hasPoints);
+  return hasPoints;
+}
+
+const otherPoints = (image: ImageId, hasPoints: boolean): UsageError =>
+  new UsageError(
+    `picture ${JSON.stringify(image)}: an object with${hasPoints ? "" : "out"} key points, unlike those before it`,
+  );
+
 /** Collects pictures of one model. */
 export class ObjectAccuracy {
   private readonly measure: Measure;
@@ -50,20 +72,26 @@ export class ObjectAccuracy {
 
   /** Adds a picture; all rows are of it. Throws UsageError where only some objects have key points. */
   add(image: ImageId, truth: readonly GroundTruth[], found: readonly DetectionRow[]): void {
-    if (this.measure === "points") this.checkPoints(image, truth);
-    if (this.measure !== "points" || this.hasPoints !== false) this.main.add(image, truth, found);
-    this.boxes?.add(image, truth, found);
-    this.prob?.add(image, truth, found);
+    this.take(this.of(image, truth, found));
   }
 
-  private checkPoints(image: ImageId, truth: readonly GroundTruth[]): void {
-    for (const { points } of truth) {
-      this.hasPoints ??= points !== undefined;
-      if (this.hasPoints === (points !== undefined)) continue;
-      throw new UsageError(
-        `picture ${JSON.stringify(image)}: an object with${points ? "" : "out"} key points, unlike those before it`,
-      );
-    }
+  /** What a picture says, as plain data. */
+  of(image: ImageId, truth: readonly GroundTruth[], found: readonly DetectionRow[]): ObjectPicture {
+    const hasPoints = this.measure === "points" ? pointsIn(image, truth) : undefined;
+    const cells = (of: Comparison | undefined) => of && bare(of.cells(image, truth, found));
+    return {
+      ...{ image, hasPoints, boxes: cells(this.boxes), prob: cells(this.prob) },
+      main: hasPoints === false ? undefined : cells(this.main),
+    };
+  }
+
+  /** Adds a picture that `of` was asked about, here or elsewhere. */
+  take({ image, hasPoints, main, boxes, prob }: ObjectPicture): void {
+    this.hasPoints ??= hasPoints;
+    if (hasPoints !== undefined && hasPoints !== this.hasPoints) throw otherPoints(image, hasPoints);
+    if (main) this.main.take(main);
+    if (boxes) this.boxes?.take(boxes);
+    if (prob) this.prob?.take(prob);
   }
 
   /** The classes that AP is of, and what compares them. */

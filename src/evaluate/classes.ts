@@ -8,16 +8,26 @@ import type { DetectionRow, GroundTruth, ImageId } from "./rows.ts";
 const bestFirst = (rows: readonly DetectionRow[]): DetectionRow[] =>
   rows.toSorted((a, b) => b.score - a.score);
 
+/** The right class of a picture, and its place among those found, 0 the first. */
+interface Sorted {
+  readonly category: number;
+  readonly rank: number;
+}
+
 /** Collects pictures of one model: each with the one class that it is labelled with, and the scores of all classes. */
 export class ClassAccuracy {
-  /** The right class of each picture, and its place, 0 the first. */
-  private readonly pictures: { readonly category: number; readonly rank: number }[] = [];
+  private readonly pictures: Sorted[] = [];
 
-  /** Adds a picture; of equal scores those first that come first. Nothing without a label. */
-  add(_image: ImageId, [truth]: readonly GroundTruth[], found: readonly DetectionRow[]): void {
-    if (!truth) return;
+  /** What a picture says, as plain data; of equal scores those first that come first. Nothing without a label. */
+  of(_image: ImageId, [truth]: readonly GroundTruth[], found: readonly DetectionRow[]): Sorted | undefined {
+    if (!truth) return undefined;
     const rank = bestFirst(found).findIndex(({ category }) => category === truth.category);
-    this.pictures.push({ category: truth.category, rank: rank < 0 ? Number.POSITIVE_INFINITY : rank });
+    return { category: truth.category, rank: rank < 0 ? Number.POSITIVE_INFINITY : rank };
+  }
+
+  /** Adds a picture that `of` was asked about, here or elsewhere. */
+  take(picture: Sorted | undefined): void {
+    if (picture) this.pictures.push(picture);
   }
 
   result(): Accuracy {
@@ -52,13 +62,24 @@ export class ClassAgreement {
   private readonly pairs: ScorePair[] = [];
   private missing = 0;
 
-  add(image: ImageId, reference: readonly DetectionRow[], candidate: readonly DetectionRow[]): void {
+  /** What a picture says, as plain data; nothing where the reference has no class. */
+  of(
+    image: ImageId,
+    reference: readonly DetectionRow[],
+    candidate: readonly DetectionRow[],
+  ): ScorePair | "other" | undefined {
     const [first] = bestFirst(reference);
     const [second] = bestFirst(candidate);
-    if (!first) return;
+    if (!first) return undefined;
     const { category, score } = first;
-    if (second?.category !== category) this.missing++;
-    else this.pairs.push({ image, category, size: "large", reference: score, candidate: second.score });
+    if (second?.category !== category) return "other";
+    return { image, category, size: "large", reference: score, candidate: second.score };
+  }
+
+  /** Adds a picture that `of` was asked about, here or elsewhere. */
+  take(picture: ScorePair | "other" | undefined): void {
+    if (picture === "other") this.missing++;
+    else if (picture) this.pairs.push(picture);
   }
 
   result(): Fidelity {

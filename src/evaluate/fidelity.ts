@@ -4,7 +4,7 @@
  */
 import type { Point } from "../detect/detection.ts";
 import { evaluateClasses } from "./coco-ap.ts";
-import { byImage, Comparison, type PictureCell } from "./matching.ts";
+import { bare, byImage, type CategoryCell, Comparison, type PictureCell } from "./matching.ts";
 import type { DetectionRow, GroundTruth, ImageId } from "./rows.ts";
 import { type Measure, similarityOf, usualSigmas } from "./similarity.ts";
 
@@ -78,6 +78,14 @@ const hardlyLess = 0.05;
 /** Score from which a key point of the reference counts, if any of the object has it. */
 const leastPointScore = 0.5;
 
+/** What one picture says: its cells, and of each object of the reference its size and perhaps its scores. */
+interface ComparedPicture {
+  readonly main: readonly CategoryCell[];
+  readonly boxes: readonly CategoryCell[] | undefined;
+  readonly pairs: readonly ScorePair[];
+  readonly missing: readonly SizeClass[];
+}
+
 /** Fidelity over pictures that come one after another; keeps no masks. */
 export class FidelityTally {
   private readonly comparison: Comparison;
@@ -97,19 +105,40 @@ export class FidelityTally {
 
   /** Adds a picture; all rows are of it. */
   add(image: ImageId, reference: readonly DetectionRow[], candidate: readonly DetectionRow[]): void {
+    this.take(this.of(image, reference, candidate));
+  }
+
+  /** What a picture says, as plain data. */
+  of(
+    image: ImageId,
+    reference: readonly DetectionRow[],
+    candidate: readonly DetectionRow[],
+  ): ComparedPicture {
     const objects = reference.filter((row) => row.score >= this.options.truthScore);
     const truth = objects.map((row) => truthOf(row, this.options.measure));
     const best = new Map<GroundTruth, number>();
-    for (const cell of this.comparison.add(image, truth, candidate)) this.match(cell, best);
-    this.boxes?.add(image, truth, candidate);
+    const cells = this.comparison.cells(image, truth, candidate);
+    for (const cell of cells) this.match(cell, best);
+    const boxes = this.boxes && bare(this.boxes.cells(image, truth, candidate));
+    const pairs: ScorePair[] = [];
+    const missing: SizeClass[] = [];
     for (const [i, row] of objects.entries()) {
       const [size, candidateScore] = [sizeOf(row), best.get(truth[i])];
-      if (candidateScore === undefined) this.missing.push(size);
+      if (candidateScore === undefined) missing.push(size);
       else {
         const { category, score } = row;
-        this.pairs.push({ image, category, size, reference: score, candidate: candidateScore });
+        pairs.push({ image, category, size, reference: score, candidate: candidateScore });
       }
     }
+    return { main: bare(cells), boxes, pairs, missing };
+  }
+
+  /** Adds a picture that `of` was asked about, here or elsewhere. */
+  take({ main, boxes, pairs, missing }: ComparedPicture): void {
+    this.comparison.take(main);
+    if (boxes) this.boxes?.take(boxes);
+    this.pairs.push(...pairs);
+    this.missing.push(...missing);
   }
 
   /**

@@ -20,10 +20,17 @@ export interface Cell {
   readonly overlaps: Float64Array;
 }
 
-/** A cell with what it was made of, detections best first. */
-export interface PictureCell {
+export interface CategoryCell {
   readonly category: number;
   readonly cell: Cell;
+}
+
+/** Cells without what they were made of. */
+export const bare = (cells: readonly CategoryCell[]): CategoryCell[] =>
+  cells.map(({ category, cell }) => ({ category, cell }));
+
+/** A cell with what it was made of, detections best first. */
+export interface PictureCell extends CategoryCell {
   readonly truth: readonly GroundTruth[];
   readonly found: readonly DetectionRow[];
 }
@@ -50,17 +57,27 @@ export class Comparison {
   }
 
   /** Adds a picture; all rows are of it. */
-  add(image: ImageId, truth: readonly GroundTruth[], found: readonly DetectionRow[]): PictureCell[] {
+  add(image: ImageId, truth: readonly GroundTruth[], found: readonly DetectionRow[]): void {
+    this.take(this.cells(image, truth, found));
+  }
+
+  /** Adds a picture that `cells` was made of, here or by a like comparison elsewhere. */
+  take(cells: readonly CategoryCell[]): void {
+    for (const { category, cell } of cells) {
+      const known = this.byClass.get(category);
+      if (known) known.push(cell);
+      else this.byClass.set(category, [cell]);
+    }
+  }
+
+  /** What would be kept of a picture, with what it was made of. */
+  cells(image: ImageId, truth: readonly GroundTruth[], found: readonly DetectionRow[]): PictureCell[] {
     const categories = new Set([...truth, ...found].map(({ category }) => category));
     return [...categories].map((category) => {
       const isOf = (row: { category: number }) => row.category === category;
       const rows = found.filter(isOf).sort((a, b) => b.score - a.score);
       const part = { category, truth: truth.filter(isOf), found: rows.slice(0, this.limit) };
-      const cell = this.cellOf(image, part.truth, part.found);
-      const cells = this.byClass.get(category);
-      if (cells) cells.push(cell);
-      else this.byClass.set(category, [cell]);
-      return { ...part, cell };
+      return { ...part, cell: this.cellOf(image, part.truth, part.found) };
     });
   }
 

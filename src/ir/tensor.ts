@@ -13,6 +13,9 @@ export interface Tensor {
   readonly data: Float32Array | Int8Array;
 }
 
+/** Values by blob name. */
+export type Blobs = Record<string, Tensor>;
+
 export function elementCount(shape: Shape): number {
   let count = 1;
   for (const extent of shape) count *= extent;

@@ -4,6 +4,7 @@
  */
 import { expectKind } from "../base/arguments.ts";
 import { InputError, UsageError } from "../base/errors.ts";
+import { type CalibrateOptions, calibrate } from "../deploy/calibrate.ts";
 import type { Picture } from "../detect/picture.ts";
 import { printTable } from "../formats/table.ts";
 import { type Graph, match, type Node } from "../ir/graph.ts";
@@ -11,7 +12,7 @@ import type { Tensor } from "../ir/tensor.ts";
 import { weightToFloat32 } from "../ir/weight.ts";
 import { embed } from "../ops/embed.ts";
 import { multiHeadAttention } from "../ops/multi-head-attention.ts";
-import { type CalibrateOptions, calibrate, type LayerReport, type Method } from "../quantize/index.ts";
+import type { LayerReport, Method } from "../quantize/index.ts";
 import { pixelChannels, readNpy, type TablePixel, tablePixels, tableTensor } from "./table-inputs.ts";
 
 const tableMethods = ["kl", "aciq", "eq"] as const satisfies readonly Method[];

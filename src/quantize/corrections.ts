@@ -2,14 +2,14 @@
 import { Random } from "../base/random.ts";
 import type { CalibrationTable } from "../formats/table.ts";
 import type { Graph } from "../ir/graph.ts";
+import type { Blobs } from "../ir/tensor.ts";
 import { f32Weight } from "../ir/weight.ts";
 import type { FocusMap } from "./focus.ts";
 import { type QuantizableLayer, quantizableLayers } from "./layers.ts";
-import { PatchMoments } from "./moments.ts";
+import { PatchMoments, type WrittenMoments } from "./moments.ts";
 import type { Observations } from "./observe.ts";
 import { setBias } from "./rewrite.ts";
 import { type RoundedLayer, roundLayer } from "./round.ts";
-import type { Blobs } from "./sensitivity.ts";
 import { absmaxScales, isWinogradSafe } from "./weights.ts";
 
 /** Integer weights and biases by layer name. */
@@ -28,21 +28,38 @@ export const copyCorrections = (corrections: Corrections): Corrections =>
 /** Gathers what `solveCorrections` needs, picture by picture; memory does not grow with the pictures. */
 export class CorrectionStatistics {
   readonly moments: Map<string, PatchMoments>;
-  /** The same pictures give the same corrections. */
-  private readonly random = new Random(1);
 
-  constructor(layers: readonly QuantizableLayer[], table: CalibrationTable) {
+  /** `activations`: scale of each layer's input; layers without one are left out. */
+  constructor(layers: readonly QuantizableLayer[], activations: CalibrationTable["activations"]) {
     this.moments = new Map();
     for (const layer of layers) {
-      const scale = table.activations.get(layer.name);
+      const scale = activations.get(layer.name);
       if (scale === undefined || layer.weights.length / layer.outputChannels > longestPatch) continue;
       this.moments.set(layer.name, new PatchMoments(layer, scale));
     }
   }
 
-  /** Adds one picture: the float inputs of the layers by blob name. */
-  add(blobs: Blobs, focus: FocusMap): void {
-    for (const moments of this.moments.values()) moments.add(blobs[moments.layer.input], this.random, focus);
+  /** Adds picture number `index`: the float inputs of the layers by blob name. What is sampled of it follows from its number. */
+  add(blobs: Blobs, index: number, focus: FocusMap): void {
+    const all = [...this.moments.values()];
+    const before = all.reduce((sum, each) => sum + each.drawsBefore(index, blobs[each.layer.input]), 0);
+    const random = new Random(1).skip(before);
+    for (const moments of all) moments.add(blobs[moments.layer.input], index, random, focus);
+  }
+
+  merge(other: CorrectionStatistics): void {
+    for (const [name, moments] of other.moments) this.moments.get(name)?.merge(moments);
+  }
+
+  write(): Record<string, WrittenMoments> {
+    return Object.fromEntries([...this.moments].map(([name, moments]) => [name, moments.write()]));
+  }
+
+  /** Takes what was written of the same layers and table. */
+  read(written: Record<string, WrittenMoments>): void {
+    for (const [name, { layer, scale }] of this.moments) {
+      this.moments.set(name, PatchMoments.read(layer, scale, written[name]));
+    }
   }
 }
 

@@ -7,16 +7,16 @@
 import { Random } from "../base/random.ts";
 import type { CalibrationTable } from "../formats/table.ts";
 import { paramsOf } from "../ir/graph.ts";
+import type { Blobs } from "../ir/tensor.ts";
 import { activationFunction } from "../ops/activations.ts";
 import { ops } from "../ops/index.ts";
 import { quantize } from "../ops/int8.ts";
 import type { QuantizableLayer } from "./layers.ts";
 import { patchReader } from "./moments.ts";
-import type { Blobs } from "./sensitivity.ts";
 
-/** Positions sampled from each picture, and at most altogether. */
+/** Positions sampled from each picture, and pictures at most. */
 const samplesPerImage = 8;
-const mostSamples = 256;
+export const eqPictures = 32;
 const candidates = 100;
 
 interface LayerSamples {
@@ -25,35 +25,49 @@ interface LayerSamples {
   /** Length of a patch. */
   readonly length: number;
   /** By position: the patches of all groups, `[groups, length]`. */
-  readonly patches: Float32Array[];
+  readonly patches: readonly Float32Array[];
 }
 
 export class EqSamples {
-  readonly layers: LayerSamples[];
-  private readonly random = new Random(1);
+  private readonly of: readonly QuantizableLayer[];
+  /** By the number of the picture: the patches of each layer, `[positions, groups, length]`. */
+  readonly pictures = new Map<number, readonly Float32Array[]>();
 
   constructor(layers: readonly QuantizableLayer[]) {
-    this.layers = layers.map((layer) => ({
-      layer,
-      groups: layer.groups,
-      length: layer.weights.length / layer.outputChannels,
-      patches: [],
-    }));
+    this.of = layers;
   }
 
-  /** Adds one picture: the float inputs of the layers by blob name. */
-  add(blobs: Blobs): void {
-    for (const { layer, groups, length, patches } of this.layers) {
+  /** Adds picture number `index`: the float inputs of the layers by blob name. Those from number `eqPictures` on say nothing. */
+  add(blobs: Blobs, index: number): void {
+    if (index >= eqPictures) return;
+    const random = new Random(1).skip(index * this.of.length * samplesPerImage);
+    const sampled = this.of.map((layer) => {
       const read = patchReader(layer, blobs[layer.input]);
-      for (let s = 0; s < samplesPerImage && patches.length < mostSamples; s++) {
-        const position = this.random.int(0, read.positions - 1);
-        const patch = new Float32Array(groups * length);
-        for (let g = 0; g < groups; g++) {
-          read.patch(g, position, patch.subarray(g * length, (g + 1) * length));
+      const length = layer.weights.length / layer.outputChannels;
+      const patches = new Float32Array(samplesPerImage * layer.groups * length);
+      let at = 0;
+      for (let s = 0; s < samplesPerImage; s++) {
+        const position = random.int(0, read.positions - 1);
+        for (let g = 0; g < layer.groups; g++) {
+          read.patch(g, position, patches.subarray(at, at + length));
+          at += length;
         }
-        patches.push(patch);
       }
-    }
+      return patches;
+    });
+    this.pictures.set(index, sampled);
+  }
+
+  get layers(): LayerSamples[] {
+    const sorted = [...this.pictures].sort(([a], [b]) => a - b);
+    return this.of.map((layer, l) => {
+      const length = layer.weights.length / layer.outputChannels;
+      const size = layer.groups * length;
+      const patches = sorted.flatMap(([, of]) =>
+        Array.from({ length: samplesPerImage }, (_, s) => of[l].subarray(s * size, (s + 1) * size)),
+      );
+      return { layer, groups: layer.groups, length, patches };
+    });
   }
 }
 

@@ -2,10 +2,18 @@
  * Where in a picture the float network sees something. A detector's evidence is a few large values at objects, in blobs that are
  * background nearly everywhere: counted like all others they would be clipped and rounded as if they did not matter.
  */
+import type { Head } from "../heads/manifest.ts";
 import type { Shape, Tensor } from "../ir/tensor.ts";
+
+/** A detector's heads, where what is said of its outputs follows from them: another process can say the same. */
+export interface OfHeads {
+  readonly heads: readonly Head[];
+  readonly labels: readonly string[];
+}
 
 /** How a network's outputs tell where it sees something. */
 export interface Focus {
+  readonly of?: OfHeads;
   /** Outputs that it is told by. */
   readonly blobs: readonly string[];
   /** Boxes `x0 y0 x1 y1 …` as parts of the picture, 0..1, of everything that the outputs for a picture of this size tell of. */

@@ -6,33 +6,27 @@ import type { Graph } from "../ir/graph.ts";
 import { isInt8, quantizableLayers } from "./layers.ts";
 import { padsBelowZero, quantizeGraph, type RewriteOptions } from "./rewrite.ts";
 
+export { center } from "./center.ts";
 export {
-  type CalibrateOptions,
-  type CalibrateProgress,
-  type CalibrationResult,
-  type CalibrationSource,
-  calibrate,
-  type Method,
-  methods,
-  observeSource,
-  shiftOutputs,
-} from "./calibrate.ts";
-export { applyCorrections, type Corrections, copyCorrections } from "./corrections.ts";
+  applyCorrections,
+  CorrectionStatistics,
+  type Corrections,
+  copyCorrections,
+  solveCorrections,
+} from "./corrections.ts";
 export { type Effort, efforts, picturesOf } from "./effort.ts";
-export type { Focus } from "./focus.ts";
+export { EqSamples, eqPictures, refineByCosine } from "./eq.ts";
+export { equalize } from "./equalize.ts";
+export { type Focus, FocusMap, noFocus, type OfHeads } from "./focus.ts";
 export { type QuantizableLayer, quantizableLayers } from "./layers.ts";
-export { BlobObservation, mergeObservations, type Observations } from "./observe.ts";
-export type { Importance } from "./outputs.ts";
+export { type Loss, relativeError } from "./loss.ts";
+export { BlobObservation, mergeObservations, type Observations, observe } from "./observe.ts";
+export { type Importance, OutputShift } from "./outputs.ts";
 export { type PartialCalibration, readPartial, writePartial } from "./partial.ts";
-export type { LayerReport } from "./report.ts";
-export { quantizeGraph } from "./rewrite.ts";
-export {
-  type LayerSensitivity,
-  type Loss,
-  relativeError,
-  sensitivity,
-} from "./sensitivity.ts";
-
+export { addRanges, ChannelRanges, type Ranges } from "./ranges.ts";
+export { type LayerReport, reportLayer } from "./report.ts";
+export { quantizeGraph, type RewriteOptions } from "./rewrite.ts";
+export { chooseScales, type Method, methods } from "./scales.ts";
 /** Options of quantizing. */
 export interface QuantizeOptions extends RewriteOptions {
   /** For the record: how the table was made and from how many pictures. */

@@ -2,6 +2,7 @@
  * Second moments of what the weights of a layer meet: the statistics that weight rounding and bias correction need.
  * A *patch* is the part of a layer's input that one row of its weights is multiplied with at one output position.
  */
+import { ExactSums, type WrittenSums } from "../base/exact-sum.ts";
 import type { Random } from "../base/random.ts";
 import { opOf, paramsOf } from "../ir/graph.ts";
 import type { Tensor } from "../ir/tensor.ts";
@@ -26,7 +27,7 @@ export class PatchMoments {
   readonly length: number;
   count = 0;
   /** Sums over the samples: of the float patches `[groups, length]`, */
-  readonly sum: Float64Array;
+  readonly sums: ExactSums;
   /** of the rounded patches, in units of 1/scale, */
   readonly roundedSum: Float64Array;
   /** and of products of two values of a rounded patch, `[groups, length, length]`, upper triangles, in 1/scale². */
@@ -39,17 +40,19 @@ export class PatchMoments {
     this.scale = scale;
     this.groups = layer.groups;
     this.length = layer.weights.length / layer.outputChannels;
-    this.sum = new Float64Array(this.groups * this.length);
+    this.sums = new ExactSums(this.groups * this.length);
     this.roundedSum = new Float64Array(this.groups * this.length);
     this.products = new Float64Array(this.groups * this.length * this.length);
   }
 
-  /** Samples the float input of the layer in one picture: half of it where objects are, if there are any. */
-  add(input: Tensor, random: Random, focus: FocusMap = noFocus): void {
-    const { groups, length: n, sum, roundedSum, scale } = this;
+  /**
+   * Samples the float input of the layer in picture number `index`: half of it where objects are, if there are any. `random` is drawn
+   * from as often as `drawsBefore` counts.
+   */
+  add(input: Tensor, index: number, random: Random, focus: FocusMap = noFocus): void {
+    const { groups, length: n, roundedSum, scale } = this;
     const read = patchReader(this.layer, input);
-    const wanted = this.count < enough ? firstSamples : laterSamples;
-    const samples = Math.min(wanted, read.positions);
+    const samples = samplesOf(index, read.positions);
     const places = focus.places(read.height, read.width);
     const positions = Array.from({ length: samples }, (_, s) => {
       if (samples === read.positions) return s;
@@ -58,6 +61,7 @@ export class PatchMoments {
     });
     const patch = new Float32Array(n);
     const block = new Float32Array(n * samples);
+    const sum = new Float64Array(groups * n);
     for (let g = 0; g < groups; g++) {
       for (let s = 0; s < samples; s++) {
         read.patch(g, positions[s], patch);
@@ -70,9 +74,57 @@ export class PatchMoments {
       }
       addProducts(block, n, samples, this.products.subarray(g * n * n, (g + 1) * n * n));
     }
+    for (let i = 0; i < sum.length; i++) this.sums.add(i, sum[i]);
     this.count += samples;
   }
+
+  /** Numbers that `add` draws for the pictures before number `index`, if all are of this size. */
+  drawsBefore(index: number, input: Tensor): number {
+    const { positions } = patchReader(this.layer, input);
+    const drawn = (samples: number): number => (samples === positions ? 0 : samples);
+    const early = Math.min(index, earlyPictures(positions));
+    return (
+      early * drawn(samplesOf(0, positions)) + (index - early) * drawn(Math.min(laterSamples, positions))
+    );
+  }
+
+  /** Adds what was sampled of other pictures. */
+  merge(other: PatchMoments): void {
+    this.count += other.count;
+    this.sums.merge(other.sums);
+    for (let i = 0; i < this.roundedSum.length; i++) this.roundedSum[i] += other.roundedSum[i];
+    for (let i = 0; i < this.products.length; i++) this.products[i] += other.products[i];
+  }
+
+  write(): WrittenMoments {
+    const { count, sums, roundedSum, products } = this;
+    return { count, sums: sums.write(), roundedSum, products };
+  }
+
+  /** Takes what `write` of moments of the same layer and scale gave. */
+  static read(layer: QuantizableLayer, scale: number, written: WrittenMoments): PatchMoments {
+    const moments = new PatchMoments(layer, scale);
+    moments.count = written.count;
+    moments.sums.merge(ExactSums.read(written.sums));
+    moments.roundedSum.set(written.roundedSum);
+    moments.products.set(written.products);
+    return moments;
+  }
 }
+
+/** Moments as plain data. */
+export interface WrittenMoments {
+  readonly count: number;
+  readonly sums: WrittenSums;
+  readonly roundedSum: Float64Array;
+  readonly products: Float64Array;
+}
+
+/** So many pictures give the samples that are enough. */
+const earlyPictures = (positions: number): number => Math.ceil(enough / Math.min(firstSamples, positions));
+/** Samples of picture number `index`: not by how many there are already, which hangs on the order of pictures. */
+const samplesOf = (index: number, positions: number): number =>
+  Math.min(index < earlyPictures(positions) ? firstSamples : laterSamples, positions);
 
 /** Adds the products of all pairs of rows of `block [n, samples]`; of integers, so that sums are exact in any order. */
 function addProducts(block: Float32Array, n: number, samples: number, products: Float64Array): void {

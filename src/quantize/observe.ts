@@ -128,6 +128,21 @@ export class BlobObservation {
     if (other.channelMax) this.mergeChannels(other.channelMax);
   }
 
+  write(): WrittenObservation {
+    const { min, max, images, count, zeros, elements, binWidth, isEmpty, channelMax } = this;
+    let used = this.bins.length;
+    while (used > 0 && this.bins[used - 1] === 0) used--;
+    const bins = this.bins.subarray(0, used);
+    return { min, max, images, count, zeros, elements, binWidth, isEmpty, channelMax, bins };
+  }
+
+  static read({ bins, count, ...written }: WrittenObservation): BlobObservation {
+    const observation = Object.assign(new BlobObservation(), written);
+    observation.reserve(count);
+    observation.bins.set(bins);
+    return observation;
+  }
+
   /** Sum of squares, to the width of a bin. */
   get energy(): number {
     let sum = 0;
@@ -142,6 +157,14 @@ export class BlobObservation {
     for (let i = Math.max(first, 0); i < binCount; i++) above += this.bins[i];
     return this.count ? above / this.count : 0;
   }
+}
+
+/** An observation as plain data, without the bins above the last one in use. */
+export interface WrittenObservation
+  extends Pick<BlobObservation, "min" | "max" | "images" | "count" | "zeros" | "elements" | "binWidth"> {
+  readonly isEmpty: boolean;
+  readonly channelMax: Float32Array | undefined;
+  readonly bins: Uint32Array | Float64Array;
 }
 
 /** Counts of `count` equal bins over [0, absmax]; the values of a fine bin are spread evenly over it. */

@@ -3,20 +3,22 @@
  * object is, say) all layers' errors together can still move the outputs one way. This measures that shift between the
  * float and the int8 network, weighted by importance, and takes it out of the biases of the last layers.
  */
-import { createSession, type SessionOptions } from "../engine/session.ts";
+import { ExactSums, type WrittenSums } from "../base/exact-sum.ts";
 import { type Graph, inferShapes, type Node, opOf, paramsOf } from "../ir/graph.ts";
-import type { Shape, Tensor } from "../ir/tensor.ts";
+import type { Blobs, Shape, Tensor } from "../ir/tensor.ts";
 import { activationTypes } from "../ops/activations.ts";
 import { ops } from "../ops/index.ts";
 import type { Corrections } from "./corrections.ts";
+import type { OfHeads } from "./focus.ts";
 import { quantizableLayers } from "./layers.ts";
-import type { Blobs } from "./sensitivity.ts";
 
 /**
  * How much each value of the output `blob` of the float network matters, at least 0, laid out as the values; undefined where
  * there is nothing to say. A sum of weights counts as that many observations.
  */
-export type Importance = (blob: string, outputs: Blobs) => Float32Array | undefined;
+export type Importance = ((blob: string, outputs: Blobs) => Float32Array | undefined) & {
+  readonly of?: OfHeads;
+};
 
 /** Observations that a channel needs before its own shift counts as much as the mean of its layer. */
 const prior = 8;
@@ -24,10 +26,14 @@ const prior = 8;
 const layerPrior = 8;
 
 interface OutputChannel {
-  layer: string;
-  channel: number;
-  weight: number;
-  error: number;
+  readonly layer: string;
+  readonly channel: number;
+}
+
+/** Sums of weights and of weighted errors of all channels as plain data. */
+export interface WrittenShift {
+  readonly weights: WrittenSums;
+  readonly errors: WrittenSums;
 }
 
 export class OutputShift {
@@ -35,11 +41,16 @@ export class OutputShift {
   private readonly channels: OutputChannel[] = [];
   /** By output blob: for each value one more than the index in `channels`, or 0. */
   private readonly origin: Map<string, Tensor>;
+  /** Of each channel: of weights, and of errors times their weights. */
+  private readonly weights: ExactSums;
+  private readonly errors: ExactSums;
 
   /** `inputShapes` are those of all pictures. */
   constructor(graph: Graph, inputShapes: Record<string, Shape>, importance: Importance) {
     this.importance = importance;
     this.origin = this.trace(graph, inferShapes(graph, ops, inputShapes));
+    this.weights = new ExactSums(this.channels.length);
+    this.errors = new ExactSums(this.channels.length);
   }
 
   /** Output blobs that can be corrected. */
@@ -70,11 +81,7 @@ export class OutputShift {
     const size = rest.reduce((a, b) => a * b, 1);
     const data = new Float32Array(count * size);
     for (let channel = 0; channel < count; channel++) {
-      data.fill(
-        this.channels.push({ layer, channel, weight: 0, error: 0 }),
-        channel * size,
-        (channel + 1) * size,
-      );
+      data.fill(this.channels.push({ layer, channel }), channel * size, (channel + 1) * size);
     }
     return data;
   }
@@ -86,28 +93,49 @@ export class OutputShift {
       const other = int8[blob].data;
       const weights = data.length === origin.data.length ? this.importance(blob, float) : undefined;
       if (!weights) continue;
+      const sums = this.channels.map(() => ({ weight: 0, error: 0 }));
       for (let i = 0; i < data.length; i++) {
         if (weights[i] === 0 || origin.data[i] === 0) continue;
-        const channel = this.channels[origin.data[i] - 1];
+        const channel = sums[origin.data[i] - 1];
         channel.weight += weights[i];
         channel.error += weights[i] * (data[i] - other[i]);
+      }
+      for (const [c, { weight, error }] of sums.entries()) {
+        this.weights.add(c, weight);
+        this.errors.add(c, error);
       }
     }
   }
 
+  merge(other: OutputShift): void {
+    this.weights.merge(other.weights);
+    this.errors.merge(other.errors);
+  }
+
+  write(): WrittenShift {
+    return { weights: this.weights.write(), errors: this.errors.write() };
+  }
+
+  /** Adds what was written of the same graph, shapes and importance. */
+  read({ weights, errors }: WrittenShift): void {
+    this.weights.merge(ExactSums.read(weights));
+    this.errors.merge(ExactSums.read(errors));
+  }
+
   /** Adds the shifts to the biases of the last layers. */
   apply(corrections: Corrections): void {
+    const [weights, errors] = [this.weights.values, this.errors.values];
     const sums = new Map<string, { weight: number; error: number }>();
-    for (const { layer, weight, error } of this.channels) {
+    for (const [c, { layer }] of this.channels.entries()) {
       const sum = sums.get(layer) ?? { weight: 0, error: 0 };
-      sums.set(layer, { weight: sum.weight + weight, error: sum.error + error });
+      sums.set(layer, { weight: sum.weight + weights[c], error: sum.error + errors[c] });
     }
-    for (const { layer, channel, weight, error } of this.channels) {
+    for (const [c, { layer, channel }] of this.channels.entries()) {
       const corrected = corrections.get(layer);
       const sum = sums.get(layer)!;
-      if (!corrected || weight === 0) continue;
+      if (!corrected || weights[c] === 0) continue;
       const mean = sum.error / (sum.weight + layerPrior);
-      corrected.bias[channel] += (error + prior * mean) / (weight + prior);
+      corrected.bias[channel] += (errors[c] + prior * mean) / (weights[c] + prior);
     }
   }
 }
@@ -132,31 +160,4 @@ function tailOf(graph: Graph): Set<Node> {
   };
   for (const blob of graph.outputs) visit(blob);
   return tail;
-}
-
-/** Runs both networks over the pictures and corrects. `each` is called after every picture. */
-export async function correctOutputs(
-  graphs: { float: Graph; int8: Graph },
-  inputs: AsyncIterable<Blobs>,
-  importance: Importance,
-  corrections: Corrections,
-  options: SessionOptions,
-  each: () => void,
-): Promise<void> {
-  const float = await createSession(graphs.float, options);
-  const int8 = await createSession(graphs.int8, options);
-  let shift: OutputShift | undefined;
-  try {
-    for await (const input of inputs) {
-      const shapes = Object.fromEntries(Object.entries(input).map(([blob, value]) => [blob, value.shape]));
-      shift ??= new OutputShift(graphs.float, shapes, importance);
-      if (shift.outputs.length === 0) return;
-      shift.add(await float.run(input), await int8.run(input, shift.outputs));
-      each();
-    }
-  } finally {
-    float.close();
-    int8.close();
-  }
-  shift?.apply(corrections);
 }

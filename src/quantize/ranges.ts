@@ -3,6 +3,7 @@
  * threshold would suit a channel if it had a scale of its own.
  */
 import { GraphError, inContext } from "../base/errors.ts";
+import { ExactSums, type WrittenSums } from "../base/exact-sum.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { type FocusMap, noFocus } from "./focus.ts";
 
@@ -18,7 +19,16 @@ interface Channel {
   readonly counts: Float64Array;
   min: number;
   max: number;
-  sum: number;
+}
+
+/** Ranges as plain data. */
+export interface WrittenRanges {
+  readonly pixels: number;
+  /** Of each channel. */
+  readonly min: Float64Array;
+  readonly max: Float64Array;
+  readonly counts: readonly Float64Array[];
+  readonly sums: WrittenSums;
 }
 
 export class ChannelRanges {
@@ -26,11 +36,27 @@ export class ChannelRanges {
   /** What every value of a channel has been multiplied by since. */
   private readonly factors: readonly number[] | undefined;
   private pixels: number;
+  /** Of the values of each channel. */
+  private sums: ExactSums;
 
   constructor(of?: ChannelRanges, factors?: readonly number[]) {
     this.channels = of?.channels ?? [];
     this.pixels = of?.pixels ?? 0;
+    this.sums = of?.sums ?? new ExactSums(0);
     this.factors = factors;
+  }
+
+  /** Throws GraphError where a blob has not always as many channels. */
+  private expectChannels(count: number): void {
+    if (!this.channels.length) {
+      this.sums = new ExactSums(count);
+      while (this.channels.length < count) {
+        this.channels.push({ counts: new Float64Array(binCount), min: Infinity, max: -Infinity });
+      }
+    }
+    if (count !== this.channels.length) {
+      throw new GraphError(`found ${count} channels, expected ${this.channels.length} as in other pictures`);
+    }
   }
 
   /** Adds one picture, `weights` times what is at each place of its channels. Throws GraphError at a value that is not finite. */
@@ -40,11 +66,12 @@ export class ChannelRanges {
     const values = data instanceof Float32Array ? data : Float32Array.from(data);
     const bits = new Int32Array(values.buffer, values.byteOffset, values.length);
     const weightOf = weights ?? new Uint8Array(size).fill(1);
+    this.expectChannels(count);
     for (let c = 0; c < count; c++) {
-      this.channels[c] ??= { counts: new Float64Array(binCount), min: Infinity, max: -Infinity, sum: 0 };
       const channel = this.channels[c];
       const { counts } = channel;
-      let { min, max, sum } = channel;
+      let { min, max } = channel;
+      let sum = 0;
       for (let place = 0, i = c * size; place < size; place++, i++) {
         const x = values[i];
         if (x > max) max = x;
@@ -54,9 +81,42 @@ export class ChannelRanges {
         if (bin >= 0) counts[bin < binCount ? bin : binCount - 1] += weightOf[place];
       }
       if (!Number.isFinite(sum)) throw new GraphError(`a value is ${sum}`);
-      Object.assign(channel, { min, max, sum });
+      Object.assign(channel, { min, max });
+      this.sums.add(c, sum);
     }
     this.pixels += size;
+  }
+
+  /** Adds what was seen of other pictures; neither may be scaled. */
+  merge(other: ChannelRanges): void {
+    if (!other.channels.length) return;
+    this.expectChannels(other.count);
+    for (const [c, { counts, min, max }] of other.channels.entries()) {
+      const channel = this.channels[c];
+      for (let bin = 0; bin < binCount; bin++) channel.counts[bin] += counts[bin];
+      channel.min = Math.min(channel.min, min);
+      channel.max = Math.max(channel.max, max);
+    }
+    this.sums.merge(other.sums);
+    this.pixels += other.pixels;
+  }
+
+  write(): WrittenRanges {
+    return {
+      pixels: this.pixels,
+      min: Float64Array.from(this.channels, ({ min }) => min),
+      max: Float64Array.from(this.channels, ({ max }) => max),
+      counts: this.channels.map(({ counts }) => counts),
+      sums: this.sums.write(),
+    };
+  }
+
+  static read({ pixels, min, max, counts, sums }: WrittenRanges): ChannelRanges {
+    const ranges = new ChannelRanges();
+    ranges.pixels = pixels;
+    ranges.sums = ExactSums.read(sums);
+    ranges.channels.push(...counts.map((each, c) => ({ counts: each, min: min[c], max: max[c] })));
+    return ranges;
   }
 
   /** The same, with every channel multiplied by a factor above 0. */
@@ -78,7 +138,7 @@ export class ChannelRanges {
     return this.channels[channel].max * this.factor(channel);
   }
   mean(channel: number): number {
-    return (this.channels[channel].sum / this.pixels) * this.factor(channel);
+    return (this.sums.value(channel) / this.pixels) * this.factor(channel);
   }
 
   /**

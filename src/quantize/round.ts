@@ -102,7 +102,7 @@ const dequantized = (q: number, scale: number): number =>
 
 /** Mean of the layer's float output less that of its int8 output. */
 function meanError(
-  { count, length: n, sum, roundedSum, scale: inputScale }: PatchMoments,
+  { count, length: n, sums, roundedSum, scale: inputScale }: PatchMoments,
   group: number,
   row: Float32Array,
   rounded: Int8Array,
@@ -111,7 +111,8 @@ function meanError(
   let error = 0;
   for (let i = 0; i < n; i++) {
     error +=
-      row[i] * sum[group * n + i] - (dequantized(rounded[i], scale) * roundedSum[group * n + i]) / inputScale;
+      row[i] * sums.value(group * n + i) -
+      (dequantized(rounded[i], scale) * roundedSum[group * n + i]) / inputScale;
   }
   return error / count;
 }

@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
 import { keepWithinBudget } from "../../src/deploy/budget.ts";
+import { calibrate } from "../../src/deploy/calibrate.ts";
 import { inferShapes, opOf, paramsOf } from "../../src/ir/graph.ts";
 import type { Tensor } from "../../src/ir/tensor.ts";
 import { assumeManifest } from "../../src/open/assume.ts";
 import { ops } from "../../src/ops/index.ts";
-import { calibrate } from "../../src/quantize/index.ts";
 import { network, pictures } from "../quantize/_models.ts";
 
 test("a budget of work: the most sensitive layers for their multiply-accumulates, within the share", async () => {

@@ -1,11 +1,11 @@
 /** What the guard measures: likeness of outputs, parts of heads, which pictures, and what is too little. */
 import { expect, test } from "vitest";
-import type { EvaluationItem } from "../../src/deploy/evaluate.ts";
 import { Guard, shortfalls } from "../../src/deploy/guard.ts";
 import { PartLikeness } from "../../src/deploy/likeness.ts";
 import { type Head, headKinds, headValues } from "../../src/heads/index.ts";
 import type { Likeness } from "../../src/heads/manifest.ts";
 import type { Shape, Tensor } from "../../src/ir/tensor.ts";
+import type { EvaluationItem } from "../../src/tally/pictures.ts";
 import { tinyModel } from "../cli/_run.ts";
 
 const likeness = (...pictures: [Tensor, Tensor][]): Likeness => {

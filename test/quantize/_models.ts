@@ -1,11 +1,12 @@
 /** Small networks with random weights and pictures for them. */
 import { Random } from "../../src/base/random.ts";
+import type { CalibrationSource } from "../../src/deploy/calibrate.ts";
 import { runReference } from "../../src/engine/reference/index.ts";
 import { parseParam } from "../../src/formats/ncnn/index.ts";
 import { type Graph, paramsOf } from "../../src/ir/graph.ts";
 import { f32Weight } from "../../src/ir/weight.ts";
 import { ops } from "../../src/ops/index.ts";
-import { type CalibrationSource, quantizableLayers } from "../../src/quantize/index.ts";
+import { quantizableLayers } from "../../src/quantize/index.ts";
 import { addRanges, type Ranges } from "../../src/quantize/ranges.ts";
 
 /** A ShuffleNet-like unit, a residual add, a 3×3 convolution and a head: all that equalization has to see through. */

@@ -1,28 +1,37 @@
 import { describe, expect, it } from "vitest";
 import { GraphError, InputError, UsageError } from "../../src/base/errors.ts";
+import { type CalibrationSource, calibrate, observeSource } from "../../src/deploy/calibrate.ts";
+import { Outputs, sensitivity } from "../../src/deploy/sensitivity.ts";
 import { printParam, readNcnn, writeWeights } from "../../src/formats/ncnn/index.ts";
 import { printTable } from "../../src/formats/table.ts";
 import type { Graph } from "../../src/ir/graph.ts";
-import type { Tensor } from "../../src/ir/tensor.ts";
+import type { Blobs, Tensor } from "../../src/ir/tensor.ts";
 import { f32Weight, weightToFloat32 } from "../../src/ir/weight.ts";
 import {
   applyCorrections,
-  type CalibrationSource,
-  calibrate,
   type Method,
   mergeObservations,
   methods,
   type Observations,
-  observeSource,
   quantize,
   readPartial,
   relativeError,
-  sensitivity,
   writePartial,
 } from "../../src/quantize/index.ts";
-import { runAll } from "../../src/quantize/sensitivity.ts";
+import { iteratedPictures } from "../../src/tally/pictures.ts";
+import { run } from "../../src/tally/run.ts";
+import { tensorSubject } from "../../src/tally/subjects.ts";
 import { dataBytes, dataText, describeData, readNpy } from "../data.ts";
 import { network, pictures } from "./_models.ts";
+
+async function runAll(graph: Graph, inputs: readonly Blobs[]): Promise<Blobs[]> {
+  const outputs = new Outputs(tensorSubject(graph));
+  await run(
+    [outputs],
+    iteratedPictures(() => inputs),
+  );
+  return outputs.values;
+}
 
 async function inputsOf(source: CalibrationSource) {
   const list = [];
@@ -33,7 +42,7 @@ async function inputsOf(source: CalibrationSource) {
 /** Signal to noise of the int8 outputs on other pictures than those of the calibration, dB. */
 async function outputSqnr(float: Graph, int8: Graph, source: CalibrationSource): Promise<number> {
   const inputs = await inputsOf(source);
-  const [expected, found] = [await runAll(float, inputs, {}), await runAll(int8, inputs, {})];
+  const [expected, found] = [await runAll(float, inputs), await runAll(int8, inputs)];
   return (
     -10 *
     Math.log10(expected.reduce((sum, blobs, i) => sum + relativeError(blobs, found[i]), 0) / inputs.length)
@@ -135,7 +144,7 @@ describe("calibrate", () => {
     for (const method of methods) {
       const { graph: float, table, corrections } = await calibrate(graph, pictures(3), { method });
       const { graph: int8, record } = quantize(float, table, { corrections });
-      for (const blobs of await runAll(int8, await inputsOf(pictures(2)), {})) {
+      for (const blobs of await runAll(int8, await inputsOf(pictures(2)))) {
         for (const { data } of Object.values(blobs)) expect(data.every(Number.isFinite)).toBe(true);
       }
       expect(JSON.stringify(record)).not.toContain("null");

@@ -1,10 +1,11 @@
 import { describe, expect, it } from "vitest";
+import { calibrate } from "../../src/deploy/calibrate.ts";
 import { runReference } from "../../src/engine/reference/index.ts";
 import { createSession } from "../../src/engine/session.ts";
 import { type Graph, paramsOf } from "../../src/ir/graph.ts";
 import { ops } from "../../src/ops/index.ts";
 import { center } from "../../src/quantize/center.ts";
-import { calibrate, quantize } from "../../src/quantize/index.ts";
+import { quantize } from "../../src/quantize/index.ts";
 import { network, pictures, rangesOf } from "./_models.ts";
 
 const shapes = { x: [3, 16, 16] };

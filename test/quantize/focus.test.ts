@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { detectionFocus } from "../../src/deploy/importance.ts";
 import type { Manifest } from "../../src/heads/manifest.ts";
 import { FocusMap, noFocus } from "../../src/quantize/focus.ts";
 import { ChannelRanges } from "../../src/quantize/ranges.ts";
+import { detectionFocus } from "../../src/tally/importance.ts";
 
 describe("FocusMap", () => {
   it("finds the middle of boxes in planes of any size", () => {

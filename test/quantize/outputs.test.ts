@@ -1,5 +1,4 @@
 import { describe, expect, it } from "vitest";
-import { detectionImportance } from "../../src/deploy/importance.ts";
 import { parseParam } from "../../src/formats/ncnn/index.ts";
 import type { Head } from "../../src/heads/index.ts";
 import type { Graph } from "../../src/ir/graph.ts";
@@ -7,6 +6,7 @@ import type { Tensor } from "../../src/ir/tensor.ts";
 import { f32Weight } from "../../src/ir/weight.ts";
 import { assumeManifest } from "../../src/open/assume.ts";
 import { type Importance, OutputShift } from "../../src/quantize/outputs.ts";
+import { detectionImportance } from "../../src/tally/importance.ts";
 
 /** A YOLO head on 2×2 cells: one convolution of 2 anchors × 3 values, reshaped and permuted; and a second output behind a ReLU. */
 function headGraph(): Graph {

@@ -79,7 +79,7 @@ describe("roundLayer", () => {
     const scale = 127 / 3;
     const moments = new PatchMoments(conv, scale);
     const input = { shape: [channels, 12, 12], data: correlated(random, channels, 12) };
-    for (let i = 0; i < 8; i++) moments.add(input, random);
+    for (let i = 0; i < 8; i++) moments.add(input, i, random);
     const { weights, bias } = roundLayer(moments, scales);
     const nearest = Int8Array.from(conv.weights, (w, i) =>
       quantize(w, scales[Math.floor(i / conv.weightsPerScale)]),

@@ -1,5 +1,5 @@
 /** Layer by layer, against the float graph with the same equalization, whose blobs are the ones that int8 stands for. */
-import { compareModels } from "../../open/compare.ts";
+import { compareModels } from "../compare.ts";
 import type { Stage } from "../stage.ts";
 
 const comparedPictures = 4;

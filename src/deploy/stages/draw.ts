@@ -2,7 +2,8 @@
 import { drawDetections } from "../../detect/draw.ts";
 import { distinctNames } from "../../detect/save.ts";
 import type { ReportExample } from "../../report/data.ts";
-import type { Evaluation, EvaluationEntry, EvaluationItem } from "../evaluate.ts";
+import type { EvaluationEntry, EvaluationItem } from "../../tally/pictures.ts";
+import type { Evaluation } from "../evaluate.ts";
 import type { Stage } from "../stage.ts";
 
 const shownPictures = 4;

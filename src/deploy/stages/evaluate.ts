@@ -1,7 +1,7 @@
 /** Accuracy of the three models on pictures that calibration did not see, as far as there are some. */
 import type { QuantizationRecord } from "../../heads/manifest.ts";
+import { headline } from "../../tally/measure.ts";
 import { type Evaluation, evaluateModels } from "../evaluate.ts";
-import { headline } from "../measure.ts";
 import type { Stage } from "../stage.ts";
 
 export const evaluate: Stage = {

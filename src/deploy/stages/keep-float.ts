@@ -1,7 +1,8 @@
 /** Which layers stay float: those asked for, those that a budget allows, and those without which int8 would not be the float network's. */
 import { UnsupportedError, UsageError } from "../../base/errors.ts";
-import { copyCorrections, quantizeGraph, shiftOutputs } from "../../quantize/index.ts";
-import { type EvaluationEntry, readEntries } from "../evaluate.ts";
+import { copyCorrections, quantizeGraph } from "../../quantize/index.ts";
+import { type EvaluationEntry, readEntries } from "../../tally/pictures.ts";
+import { shiftOutputs } from "../calibrate.ts";
 import { Guard, guardEntries } from "../guard.ts";
 import type { Job } from "../job.ts";
 import { judge, type ProtectInput, protect } from "../protect.ts";

@@ -25,17 +25,20 @@ export function measureOf(heads: readonly Head[]): Measure {
   return measures[taskOf(heads)];
 }
 
-/** Collects how right a model is. */
+/** Collects how right a model is: pictures one by one, in the order of their numbers. */
 export interface AccuracyTally {
-  add(image: ImageId, truth: readonly GroundTruth[], found: readonly DetectionRow[]): void;
+  /** What a picture says, as plain data; and adds a picture by that. */
+  of(image: ImageId, truth: readonly GroundTruth[], found: readonly DetectionRow[]): unknown;
+  take(picture: unknown): void;
   result(): Accuracy;
   /** The headline figure less that of the first model; undefined where there is too little to tell. */
   changeFrom(first: this, images: number): Change | undefined;
 }
 
-/** Collects how near a model is to another. */
+/** Collects how near a model is to another, likewise. */
 export interface AgreementTally {
-  add(image: ImageId, reference: readonly DetectionRow[], candidate: readonly DetectionRow[]): void;
+  of(image: ImageId, reference: readonly DetectionRow[], candidate: readonly DetectionRow[]): unknown;
+  take(picture: unknown): void;
   result(): Fidelity;
 }
 

@@ -6,7 +6,8 @@ import { Candidates } from "../heads/candidates.ts";
 import { blobsOf, decodeHead, importanceOf } from "../heads/index.ts";
 import { leastScore } from "../heads/kind.ts";
 import type { Manifest } from "../heads/manifest.ts";
-import type { Focus, Importance } from "../quantize/index.ts";
+import type { Blobs } from "../ir/tensor.ts";
+import type { Focus, Importance, OfHeads } from "../quantize/index.ts";
 
 /**
  * Values count by the scores that they make, so that the scores of real objects neither rise nor fall on average. Boxes are
@@ -14,19 +15,30 @@ import type { Focus, Importance } from "../quantize/index.ts";
  */
 export function detectionImportance(manifest: Manifest): Importance | undefined {
   expectKind("detectionImportance: manifest", manifest, "a manifest");
-  const { heads, labels } = manifest;
+  return importanceBy(manifest);
+}
+
+/** The same by heads alone. */
+export function importanceBy({ heads, labels }: OfHeads): Importance | undefined {
   if (heads.length === 0) return undefined;
   const blobs = new Set(blobsOf(heads));
-  return (blob, outputs) => (blobs.has(blob) ? importanceOf(heads, labels.length, blob, outputs) : undefined);
+  const importance = (blob: string, outputs: Blobs) =>
+    blobs.has(blob) ? importanceOf(heads, labels.length, blob, outputs) : undefined;
+  return Object.assign(importance, { of: { heads, labels } });
 }
 
 /** Where the model's boxes are, for calibration: what its layers see there counts. Nothing for a model without heads. */
 export function detectionFocus(manifest: Manifest): Focus | undefined {
   expectKind("detectionFocus: manifest", manifest, "a manifest");
-  const { heads, labels } = manifest;
+  return focusBy(manifest);
+}
+
+/** The same by heads alone. */
+export function focusBy({ heads, labels }: OfHeads): Focus | undefined {
   if (heads.length === 0) return undefined;
   const blobs = blobsOf(heads);
   return {
+    of: { heads, labels },
     blobs,
     regions: (outputs, { width, height }) => {
       const found = new Candidates();

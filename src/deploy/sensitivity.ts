@@ -1,15 +1,19 @@
 /** How much each layer costs when it is int8: the loss at the network's outputs with only that layer quantized. */
-import { createSession, type SessionOptions } from "../engine/session.ts";
+import type { SessionOptions } from "../engine/session.ts";
 import type { CalibrationTable } from "../formats/table.ts";
 import type { Graph } from "../ir/graph.ts";
-import type { Tensor } from "../ir/tensor.ts";
-import { quantizableLayers } from "./layers.ts";
-import { quantizeGraph, type RewriteOptions } from "./rewrite.ts";
-
-/** Values by blob name. */
-export type Blobs = Record<string, Tensor>;
-/** How far outputs are from the float ones; 0 when equal, greater when worse. Sums over pictures. */
-export type Loss = (float: Blobs, int8: Blobs) => number;
+import type { Blobs } from "../ir/tensor.ts";
+import {
+  type Loss,
+  quantizableLayers,
+  quantizeGraph,
+  type RewriteOptions,
+  relativeError,
+} from "../quantize/index.ts";
+import { iteratedPictures } from "../tally/pictures.ts";
+import { run } from "../tally/run.ts";
+import { tensorSubject } from "../tally/subjects.ts";
+import type { Numbered, Observer, Output, Subject } from "../tally/tally.ts";
 
 export interface LayerSensitivity {
   name: string;
@@ -30,19 +34,21 @@ const fewLayers = 36;
 /** Of the groups, those that lose most are then measured layer by layer. */
 const closerShare = 0.4;
 
-/** Squared error of all outputs over the energy of the float ones. */
-export const relativeError: Loss = (float, int8) => {
-  let error = 0;
-  let energy = 0;
-  for (const [blob, { data }] of Object.entries(float)) {
-    const other = int8[blob].data;
-    for (let i = 0; i < data.length; i++) {
-      error += (data[i] - other[i]) ** 2;
-      energy += data[i] ** 2;
-    }
+/** The outputs of a network for a few pictures, by their numbers. */
+export class Outputs implements Observer<Blobs> {
+  readonly graphs: readonly [Subject<Blobs>];
+  readonly blobs: readonly [readonly string[]];
+  readonly values: Blobs[] = [];
+
+  constructor(subject: Subject<Blobs>) {
+    this.graphs = [subject];
+    this.blobs = [subject.graph.outputs];
   }
-  return energy > 0 ? error / energy : error;
-};
+
+  add([{ values }]: readonly Output[], { index }: Numbered<Blobs>): void {
+    this.values[index] = values;
+  }
+}
 
 /**
  * All layers of the table, worst first. `inputs` are a few pictures; each run is of a network with one group of layers or one layer in
@@ -55,7 +61,10 @@ export async function sensitivity(
   options: SensitivityOptions = {},
 ): Promise<LayerSensitivity[]> {
   const { loss = relativeError, signal, onProgress, keepFloat = [], ...rest } = options;
-  const float = await runAll(graph, inputs, rest);
+  const pictures = iteratedPictures(() => inputs);
+  const { threads, backend } = rest;
+  const float = new Outputs(tensorSubject(graph, { backend }));
+  await run([float], pictures, { threads, signal });
   const names = quantizableLayers(graph)
     .map((layer) => layer.name)
     .filter((name) => table.activations.has(name));
@@ -69,13 +78,11 @@ export async function sensitivity(
   const lossOf = async (int8: readonly string[]): Promise<number> => {
     signal?.throwIfAborted();
     const alone = { ...rest, keepFloat: names.filter((other) => !int8.includes(other)) };
-    const outputs = await runAll(
-      quantizeGraph(graph, table, { ...alone, floatStorage: "keep" }),
-      inputs,
-      rest,
-    );
+    const int8Graph = quantizeGraph(graph, table, { ...alone, floatStorage: "keep" });
+    const outputs = new Outputs(tensorSubject(int8Graph, { backend }));
+    await run([outputs], pictures, { threads, signal });
     onProgress?.(++done, groups.length + closer * size);
-    return float.reduce((sum, each, i) => sum + loss(each, outputs[i]), 0);
+    return float.values.reduce((sum, each, i) => sum + loss(each, outputs.values[i]), 0);
   };
   const measured: { group: string[]; loss: number }[] = [];
   for (const group of groups) measured.push({ group, loss: await lossOf(group) });
@@ -93,20 +100,4 @@ export async function sensitivity(
 function worstFirst(a: { loss: number }, b: { loss: number }): number {
   const [x, y] = [a, b].map(({ loss }) => (Number.isFinite(loss) ? loss : Number.MAX_VALUE));
   return y - x;
-}
-
-/** The outputs of a graph for several inputs. */
-export async function runAll(
-  graph: Graph,
-  inputs: readonly Blobs[],
-  options: SessionOptions,
-): Promise<Blobs[]> {
-  const session = await createSession(graph, options);
-  try {
-    const results: Blobs[] = [];
-    for (const input of inputs) results.push(await session.run(input, graph.outputs));
-    return results;
-  } finally {
-    session.close();
-  }
 }
