@@ -1,5 +1,6 @@
 /** `ncnnkit detect`: what is on pictures. */
 import { counted, visible } from "../base/text.ts";
+import { detectionJson } from "../node/detection-json.ts";
 import { expandPaths, type FoundFile } from "../node/paths.ts";
 import {
   dotaFiles,
@@ -18,7 +19,7 @@ import {
   UsageError,
   writeFiles,
 } from "../node.ts";
-import { type CocoRow, cornersOf, type Model, maskText, taskOf } from "../steps.ts";
+import { type CocoRow, type Model, taskOf } from "../steps.ts";
 import { choice, command, flag, type OptionsOf, option } from "./command.ts";
 import { loadNamed, modelOptions, warnAssumptions } from "./names.ts";
 import { engineOptions, jsonOption, numberIn } from "./options.ts";
@@ -222,10 +223,6 @@ function placeOf(found: Detection): number[] {
   return [x, y, width, height, ...(found.task === "obb" ? [(found.rotated.angle * 180) / Math.PI] : [])];
 }
 
-const round = (value: number, digits: number): number => Number(value.toFixed(digits));
-const rounded = (record: object, digits: number): Record<string, number> =>
-  Object.fromEntries(Object.entries(record).map(([name, value]) => [name, round(Number(value), digits)]));
-
 function toJson(model: Model, results: readonly Result[], failed: readonly unknown[]): unknown {
   const images = results.map((result) => ({
     ...result,
@@ -239,35 +236,6 @@ function toJson(model: Model, results: readonly Result[], failed: readonly unkno
     failed,
     assumptions: model.assumptions,
   };
-}
-
-function detectionJson(found: Detection): unknown {
-  const { task, label, classId, score } = found;
-  const json = { task, label, classId, score: round(score, 5) };
-  if (found.task === "classify") return json;
-  const withBox = { ...json, box: rounded(found.box, 2) };
-  switch (found.task) {
-    case "segment":
-      return { ...withBox, mask: maskText(found.mask) };
-    case "pose":
-      return {
-        ...withBox,
-        points: found.points.map(({ score: seen, ...place }) => ({
-          ...rounded(place, 2),
-          ...(seen !== undefined && { score: round(seen, 5) }),
-        })),
-      };
-    case "obb": {
-      const { angle, ...place } = found.rotated;
-      return {
-        ...withBox,
-        rotated: { ...rounded(place, 2), angle: round(angle, 5) },
-        corners: cornersOf(found.rotated).map((value) => round(value, 2)),
-      };
-    }
-    default:
-      return withBox;
-  }
 }
 
 function closing(results: readonly Result[], failed: number, { manifest }: Model, { out }: Options): string {

@@ -33,6 +33,14 @@ export interface FilePicture extends Picture {
   readonly fileHeight: number;
 }
 
+/** What decoding may cost; without it a picture may be as large as `readPicture` says, and take any time. */
+export interface DecodeLimits {
+  /** The most pixels. */
+  readonly pixels?: number;
+  /** The most seconds, a whole number; of formats that sharp decodes. */
+  readonly seconds?: number;
+}
+
 /**
  * Decodes a picture file to RGB, upright (EXIF orientation applied), alpha dropped; its content tells the format, not its name.
  * Levels are those of OpenCV's `imread`, with which detectors are trained: colour profiles are ignored, of 16 bits the upper 8
@@ -43,15 +51,23 @@ export interface FilePicture extends Picture {
 export async function readPicture(given: string | URL): Promise<FilePicture> {
   const file = localPath(given);
   expectKind("readPicture: file", file, "a string");
-  const bytes = await readBytes(file, "picture");
-  if (bytes.length === 0) throw new InputError(`${file}: the file is empty, not a picture`);
+  return decodePicture(await readBytes(file, "picture"), file);
+}
+
+/** As `readPicture`, of a file's bytes; `name` is what messages call it. */
+export async function decodePicture(
+  bytes: Uint8Array,
+  name: string,
+  limits: DecodeLimits = {},
+): Promise<FilePicture> {
+  if (bytes.length === 0) throw new InputError(`${name}: the file is empty, not a picture`);
   try {
-    const own = decodeOurselves(bytes, file);
-    return own ? await fitted(own) : await decode(bytes, file);
+    const own = decodeOurselves(bytes, name, limits);
+    return own ? await fitted(own) : await decode(bytes, name, limits);
   } catch (error) {
     if (error instanceof InputError) throw error;
     if (error instanceof FormatError) throw new InputError(error.message, { cause: error }); // one kind for all formats
-    throw new InputError(`${file}: not a picture that can be decoded: ${reasonOf(error)}`, { cause: error });
+    throw new InputError(`${name}: not a picture that can be decoded: ${reasonOf(error)}`, { cause: error });
   }
 }
 
@@ -59,9 +75,10 @@ const reasonOf = (error: unknown): string =>
   (error instanceof Error ? error.message : String(error)).split("\n")[0].replace(/^VipsJpeg: /, "");
 
 /** Formats that sharp does not read. */
-function decodeOurselves(bytes: Uint8Array, file: string): Picture | undefined {
-  if (isBmp(bytes)) return decodeBmp(bytes, file, maxWholePixels);
-  if (isPnm(bytes)) return decodePnm(bytes, file, maxWholePixels);
+function decodeOurselves(bytes: Uint8Array, file: string, limits: DecodeLimits): Picture | undefined {
+  const most = Math.min(maxWholePixels, limits.pixels ?? maxWholePixels);
+  if (isBmp(bytes)) return decodeBmp(bytes, file, most);
+  if (isPnm(bytes)) return decodePnm(bytes, file, most);
   return undefined;
 }
 
@@ -85,12 +102,12 @@ interface Reading {
   readonly toRgb?: TiffReading["toRgb"];
 }
 
-async function decode(bytes: Uint8Array, file: string): Promise<FilePicture> {
+async function decode(bytes: Uint8Array, file: string, limits: DecodeLimits): Promise<FilePicture> {
   const tiff = isTiff(bytes) ? tiffReading(bytes, file) : undefined;
   const metadata = await sharp(tiff?.bytes ?? bytes, { limitInputPixels: false, failOn: "none" }).metadata();
   const { width, height, format, isProgressive, space } = metadata;
   const byRow = (format === "jpeg" || format === "png") && !isProgressive;
-  const limit = byRow ? maxPixels : maxWholePixels;
+  const limit = Math.min(byRow ? maxPixels : maxWholePixels, limits.pixels ?? maxPixels);
   if (width * height > limit) {
     throw new InputError(
       `${file}: ${width}x${height} pixels are too many for a ${isProgressive ? "progressive " : ""}${format} file; at most ${limit} are decoded, so make it smaller`,
@@ -108,14 +125,16 @@ async function decode(bytes: Uint8Array, file: string): Promise<FilePicture> {
     : format === "jpeg" && space === "cmyk"
       ? { bytes, space: "cmyk", toRgb: jpegInksToRgb }
       : { bytes, space: "srgb" };
+  const { seconds } = limits;
   const { autoOrient } = metadata;
   const size = { fileWidth: autoOrient.width, fileHeight: autoOrient.height };
   try {
     // Warnings about tiff files are about tags that do not touch the pixels.
-    return { ...(await samples(reading, large, format === "tiff" ? "error" : "warning", file)), ...size };
+    const failOn = format === "tiff" ? "error" : "warning";
+    return { ...(await samples(reading, large, { failOn, seconds, file })), ...size };
   } catch (error) {
     if (format !== "jpeg" || !hasScanData(bytes)) throw error;
-    const picture = await samples(reading, large, "none", file);
+    const picture = await samples(reading, large, { failOn: "none", seconds, file });
     return { ...picture, ...size, warning: `${file}: damaged, read as far as it goes: ${reasonOf(error)}` };
   }
 }
@@ -123,8 +142,11 @@ async function decode(bytes: Uint8Array, file: string): Promise<FilePicture> {
 async function samples(
   { bytes, space, toRgb }: Reading,
   large: boolean,
-  failOn: "warning" | "error" | "none",
-  file: string,
+  {
+    failOn,
+    seconds = 0,
+    file,
+  }: { failOn: "warning" | "error" | "none"; seconds: number | undefined; file: string },
 ): Promise<Picture & { channels: 3 }> {
   // Colour profiles are ignored, as by OpenCV: applying them moves levels by up to 9 in the mean of a picture.
   const options = { limitInputPixels: maxPixels, sequentialRead: true, ignoreIcc: true, failOn };
@@ -132,6 +154,7 @@ async function samples(
   const fitting = large ? upright.resize(shrink) : upright;
   const depth = space === "rgb16" ? "ushort" : "uchar";
   const { data, info } = await (toRgb ? fitting : fitting.removeAlpha())
+    .timeout({ seconds })
     .raw({ depth })
     .toBuffer({ resolveWithObject: true });
   const { width, height, channels } = info;

@@ -34,6 +34,8 @@ export interface CallOptions {
   readonly transfer?: readonly Transferable[];
   /** Ends the call: it rejects with the signal's reason at once, waiting or running. */
   readonly signal?: AbortSignal;
+  /** Told when a thread takes the call. */
+  readonly taken?: () => void;
 }
 
 /** An answer of which parts are moved out of the thread instead of copied. */
@@ -243,6 +245,7 @@ export class Pool<Message, Answer> {
     try {
       thread.worker.postMessage(call.message, call.options.transfer);
       thread.call = call;
+      call.options.taken?.();
     } catch (error) {
       fail(call, error); // what cannot be copied or moved; the thread is as free as before
     }
