@@ -10,10 +10,9 @@
  */
 
 import path from "node:path";
-import { expectKind, isCalled } from "./base/arguments.ts";
+import { expectKind } from "./base/arguments.ts";
 import type { Picture } from "./index.ts";
 import {
-  InputError,
   type LoadOptions,
   type Model,
   type ModelSource,
@@ -21,15 +20,12 @@ import {
   type OpenOptions,
   open as openSource,
 } from "./index.ts";
-import { diskFolder, kindOf } from "./node/files.ts";
-import { localPath } from "./node/local.ts";
+import { isOnDisk, locate } from "./node/locate.ts";
 import { encodePicture } from "./node/picture.ts";
-import { namedFolder, type PullOptions } from "./node/pull.ts";
+import type { PullOptions } from "./node/pull.ts";
 import { writeFiles } from "./node/write.ts";
-import { mainFile, openModel } from "./open/formats.ts";
+import { openModel } from "./open/formats.ts";
 import { startModel } from "./open/model.ts";
-import { knownNames, registryEntry } from "./open/registry.ts";
-import type { Folder } from "./open/source.ts";
 
 export * from "./index.ts";
 export { modelCache } from "./node/cache.ts";
@@ -60,30 +56,9 @@ export async function open(
   options: OpenOptions & PullOptions = {},
 ): Promise<OpenedModel> {
   expectKind("open: options", options, "an object of options");
-  const onDisk =
-    typeof source === "string"
-      ? !/^https?:\/\//.test(source)
-      : isCalled(source, "URL") && (source as URL).protocol === "file:";
-  if (!onDisk) return openSource(source, options);
-  const { folder, name } = await locate(localPath(source as string | URL), options);
+  if (!isOnDisk(source)) return openSource(source, options);
+  const { folder, name } = await locate(source, options);
   return openModel(folder, name, options);
-}
-
-/** A path comes before a name: what lies in the current folder cannot be hidden by a new entry of the registry. */
-async function locate(source: string, options: PullOptions): Promise<{ folder: Folder; name: string }> {
-  const kind = kindOf(source);
-  if (kind === undefined && /^[a-z0-9-]+$/i.test(source)) {
-    const entry = registryEntry(source);
-    if (entry) return namedFolder(entry, options);
-    throw new InputError(
-      `${source}: there is no such file or folder, and no model of this name; ${knownNames()}`,
-    );
-  }
-  const directory = kind === "folder" ? source : path.dirname(source);
-  const folder = diskFolder(directory);
-  const isFolder = kind === "folder";
-  const name = isFolder ? await mainFile(folder, path.basename(path.resolve(source))) : path.basename(source);
-  return { folder, name };
 }
 
 /** Writes a picture in the format of the file's extension; the file appears complete or not at all. Throws InputError. */

@@ -22,6 +22,7 @@ import { onnx2ncnn } from "./onnx2ncnn.ts";
 import { profileCommand } from "./profile.ts";
 import { pull } from "./pull.ts";
 import { quantize } from "./quantize.ts";
+import { serveCommand } from "./serve.ts";
 import { servePageCommand } from "./serve-page.ts";
 import { simplify } from "./simplify.ts";
 import { guarded, processTerminal, type Terminal } from "./terminal.ts";
@@ -49,6 +50,7 @@ const commands: readonly Described[] = [
   ncnnmerge,
   ncnn2mem,
   benchncnn,
+  serveCommand,
   servePageCommand,
 ];
 

@@ -87,9 +87,10 @@ async function locate(
   return locateParts(source as ModelParts);
 }
 
-function locateUrl(
+/** The folder and the file that a web address means. Throws UsageError for what is none. */
+export function locateUrl(
   source: string | URL,
-  onDownload: FetchOptions["onDownload"],
+  onDownload?: FetchOptions["onDownload"],
 ): { folder: Folder; name: string } {
   if (/^[a-z]:[\\/]/i.test(String(source))) {
     throw new UsageError(`${source} is a path on disk: load it with load from "ncnnkit/node"`);

@@ -34,7 +34,7 @@ export interface Listening {
 }
 
 /** Serves the app. Throws InputError when the port cannot be had. */
-export async function listen(app: NodeApp, options: ListenOptions): Promise<Listening> {
+export async function listen(app: Pick<NodeApp, "fetch">, options: ListenOptions): Promise<Listening> {
   const { port, host = "127.0.0.1", requestTimeout = 300_000, idleTimeout, connections } = options;
   const timeouts = {
     requestTimeout,

@@ -1,0 +1,89 @@
+/** The body of a request, whole, within limits of size, memory and time. */
+import type { IncomingMessage } from "node:http";
+import type { Gate } from "./gate.ts";
+import { Refusal } from "./refusal.ts";
+
+/** A client that went away; nobody is there to be answered. */
+export class ClientGone extends Error {
+  override readonly name = "ClientGone";
+}
+
+/** A body in memory; `free` it when it was handed on. */
+export interface Body {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  free(): void;
+  /** Takes room for more that comes of it. Throws Refusal (503) when there is none. */
+  hold(bytes: number): void;
+}
+
+/**
+ * Reads all of it. Throws Refusal: 413 above `most` bytes, 408 when `signal` is raised before it is there, 503 when other bodies fill
+ * the memory; and ClientGone.
+ */
+export async function readBody(
+  incoming: IncomingMessage,
+  most: number,
+  gate: Gate,
+  signal: AbortSignal,
+): Promise<Body> {
+  const told = incoming.headers["content-length"];
+  const tooLarge = (): Refusal => new Refusal(413, `the body has more than ${most} bytes`);
+  if (told !== undefined && Number(told) > most) throw tooLarge();
+  const held: (() => void)[] = [];
+  const free = (): void => {
+    for (const each of held.splice(0)) each();
+  };
+  const hold = (bytes: number): void => void held.push(gate.hold(bytes));
+  try {
+    return { bytes: await pieces(incoming, most, tooLarge, hold, signal), free, hold };
+  } catch (error) {
+    free();
+    throw error;
+  }
+}
+
+function pieces(
+  incoming: IncomingMessage,
+  most: number,
+  tooLarge: () => Refusal,
+  hold: (bytes: number) => void,
+  signal: AbortSignal,
+): Promise<Uint8Array<ArrayBuffer>> {
+  return new Promise((resolve, reject) => {
+    const parts: Buffer[] = [];
+    let length = 0;
+    const done = (error?: unknown): void => {
+      incoming.off("data", data).off("end", end).off("close", close).off("error", close);
+      signal.removeEventListener("abort", late);
+      if (error === undefined) resolve(joined(parts, length));
+      else reject(error);
+    };
+    const data = (part: Buffer): void => {
+      length += part.length;
+      try {
+        if (length > most) throw tooLarge();
+        hold(part.length);
+        parts.push(part);
+      } catch (error) {
+        done(error);
+      }
+    };
+    const end = (): void => done();
+    const close = (): void => done(new ClientGone("the connection was closed before the body was there"));
+    const late = (): void => done(new Refusal(408, "the body did not arrive in the time of the request"));
+    if (incoming.destroyed) return close();
+    if (signal.aborted) return late();
+    incoming.on("data", data).on("end", end).on("close", close).on("error", close);
+    signal.addEventListener("abort", late);
+  });
+}
+
+function joined(parts: readonly Buffer[], length: number): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(length);
+  let offset = 0;
+  for (const part of parts) {
+    whole.set(part, offset);
+    offset += part.length;
+  }
+  return whole;
+}

@@ -1,0 +1,116 @@
+/** `/detect` in a worker thread: pictures out of the body, decoded, looked at, told as JSON or drawn. */
+import type { Model } from "../../index.ts";
+import { drawDetections, InputError, NcnnkitError } from "../../index.ts";
+import { taskOf } from "../../steps.ts";
+import { detectionJson } from "../detection-json.ts";
+import { decodePicture, encodePicture, type FilePicture } from "../picture.ts";
+import { inFilePixels } from "../results.ts";
+import type { DetectQuestion, Limits, Reply, SentBody, SentPicture } from "./messages.ts";
+import { Refusal } from "./refusal.ts";
+import { unpacked } from "./unpack.ts";
+
+type Found = Awaited<ReturnType<Model["detect"]>>;
+
+/** Most seconds that decoding of one picture may take, whatever is left of the request's time. */
+const longestDecode = 10;
+
+/** Answers a question for detections. Throws Refusal. */
+export async function detect(question: DetectQuestion, model: Model): Promise<Reply> {
+  const { body, limits, draw, deadline } = question;
+  const times = { decode: 0, run: 0, encode: 0 };
+  let mark = performance.now();
+  const lap = (part: keyof typeof times): void => {
+    const now = performance.now();
+    times[part] += now - mark;
+    mark = now;
+  };
+  const pictures = await picturesOf(body, limits);
+  if (draw && pictures.length > 1) {
+    throw new Refusal(400, `draw gives one picture, and ${pictures.length} were sent; send them one by one`);
+  }
+  const images: unknown[] = [];
+  let drawn: Uint8Array | undefined;
+  let count = 0;
+  for (const sent of pictures) {
+    const picture = await decoded(sent, limits, deadline);
+    lap("decode");
+    const found = await detectIn(model, picture, question.options);
+    lap("run");
+    count += found.length;
+    if (draw) drawn = await encodePicture(drawDetections(picture, found), `drawn.${draw}`);
+    else images.push(imageJson(sent.name, picture, found));
+    lap("encode");
+  }
+  const { name, heads } = model.manifest;
+  const bytes =
+    drawn ?? new TextEncoder().encode(JSON.stringify({ model: name, task: taskOf(heads), images }));
+  lap("encode");
+  const headers: Record<string, string> = { "content-type": draw ? `image/${draw}` : "application/json" };
+  if (draw) headers["x-detections"] = String(count);
+  return { status: 200, headers, bytes: new Uint8Array(bytes), times, pictures: pictures.length };
+}
+
+async function picturesOf(body: SentBody, limits: Limits): Promise<readonly SentPicture[]> {
+  if ("pictures" in body) return body.pictures;
+  const bytes = unpacked(body.bytes, body.encoding, limits.bytes);
+  if (!/^multipart\//i.test(body.type)) return [{ name: "picture", bytes }];
+  const pictures = await parts(bytes, body.type);
+  if (!pictures.length) throw new Refusal(400, "multipart body: no file in it; send pictures as files");
+  if (pictures.length > limits.pictures) {
+    throw new Refusal(
+      413,
+      `${pictures.length} pictures; at most ${limits.pictures} are taken in one request`,
+    );
+  }
+  return pictures;
+}
+
+async function parts(bytes: Uint8Array<ArrayBuffer>, type: string): Promise<SentPicture[]> {
+  let form: FormData;
+  try {
+    form = await new Response(bytes, { headers: { "content-type": type } }).formData();
+  } catch (error) {
+    throw new Refusal(400, `multipart body: ${(error as Error).message}`);
+  }
+  const pictures: SentPicture[] = [];
+  for (const [field, part] of form) {
+    if (typeof part === "string") {
+      throw new Refusal(
+        400,
+        `multipart body: the part ${JSON.stringify(field)} is no file: give it a file name`,
+      );
+    }
+    pictures.push({ name: part.name || field, bytes: new Uint8Array(await part.arrayBuffer()) });
+  }
+  return pictures;
+}
+
+async function decoded({ name, bytes }: SentPicture, limits: Limits, deadline: number): Promise<FilePicture> {
+  const left = (deadline - Date.now()) / 1000;
+  if (left <= 0) throw new Refusal(504, `the time of the request was over before ${name} was decoded`);
+  const seconds = Math.max(1, Math.ceil(Math.min(left, longestDecode)));
+  try {
+    return await decodePicture(bytes, name, { pixels: limits.pixels, seconds });
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    throw new Refusal(422, error.message);
+  }
+}
+
+async function detectIn(
+  model: Model,
+  picture: FilePicture,
+  options: DetectQuestion["options"],
+): Promise<Found> {
+  try {
+    return await model.detect(picture, options);
+  } catch (error) {
+    if (error instanceof NcnnkitError) throw new Refusal(400, error.message);
+    throw error;
+  }
+}
+
+function imageJson(name: string, picture: FilePicture, found: Found): unknown {
+  const { fileWidth: width, fileHeight: height, warning } = picture;
+  return { name, width, height, warning, detections: inFilePixels(found, picture).map(detectionJson) };
+}
