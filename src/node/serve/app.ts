@@ -169,11 +169,15 @@ async function observed(
     const { status } = context.res;
     annotate(span, exchange, method, status);
     const client = context.env.incoming.socket.remoteAddress;
-    context.env.outgoing.once("close", () => {
+    const { outgoing } = context.env;
+    const over = (): void => {
       const milliseconds = performance.now() - exchange.started;
       options.metrics.request(exchange.route, method, status, milliseconds);
       options.onAccess?.(accessRecord(exchange, { time, client, method, path, status, milliseconds }));
-    });
+    };
+    // Of a client that went away it is closed already.
+    if (outgoing.closed) over();
+    else outgoing.once("close", over);
   });
 }
 

@@ -1,4 +1,5 @@
 /** `/detect` in a worker thread: pictures out of the body, decoded, looked at, told as JSON or drawn. */
+import { Busboy } from "@fastify/busboy";
 import type { Model } from "../../index.ts";
 import { drawDetections, InputError, NcnnkitError } from "../../index.ts";
 import { taskOf } from "../../steps.ts";
@@ -54,36 +55,46 @@ async function picturesOf(body: SentBody, limits: Limits): Promise<readonly Sent
   if ("pictures" in body) return body.pictures;
   const bytes = unpacked(body.bytes, body.encoding, limits.bytes);
   if (!/^multipart\//i.test(body.type)) return [{ name: "picture", bytes }];
-  const pictures = await parts(bytes, body.type);
+  const pictures = await parts(bytes, body.type, limits.pictures);
   if (!pictures.length) throw new Refusal(400, "multipart body: no file in it; send pictures as files");
-  if (pictures.length > limits.pictures) {
-    throw new Refusal(
-      413,
-      `${pictures.length} pictures; at most ${limits.pictures} are taken in one request`,
-    );
-  }
   return pictures;
 }
 
-async function parts(bytes: Uint8Array<ArrayBuffer>, type: string): Promise<SentPicture[]> {
-  let form: FormData;
-  try {
-    form = await new Response(bytes, { headers: { "content-type": type } }).formData();
-  } catch (error) {
-    throw new Refusal(400, `multipart body: ${(error as Error).message}`);
-  }
+/** The files of a multipart body. */
+function parts(bytes: Uint8Array<ArrayBuffer>, type: string, most: number): Promise<SentPicture[]> {
   const pictures: SentPicture[] = [];
-  for (const [field, part] of form) {
-    if (typeof part === "string") {
-      throw new Refusal(
-        400,
-        `multipart body: the part ${JSON.stringify(field)} is no file: give it a file name`,
+  return new Promise((resolve, reject) => {
+    const broken = (why: string): void => reject(new Refusal(400, `multipart body: ${why}`));
+    const tooMany = (): void => reject(tooManyPictures(most));
+    try {
+      const failed = (error: unknown): void => broken(error instanceof Error ? error.message : String(error));
+      const reader = new Busboy({
+        headers: { "content-type": type },
+        limits: { files: most, parts: most + 1 },
+      });
+      reader.on("field", (field) =>
+        broken(`the part ${JSON.stringify(field)} is no file: give it a file name`),
       );
+      reader.on("file", (field, stream, name) => {
+        const pieces: Buffer[] = [];
+        stream.on("error", failed);
+        stream.on("data", (piece: Buffer) => pieces.push(piece));
+        stream.on("end", () =>
+          pictures.push({ name: name || field, bytes: new Uint8Array(Buffer.concat(pieces)) }),
+        );
+      });
+      reader.on("filesLimit", tooMany).on("partsLimit", tooMany);
+      reader.on("error", failed);
+      reader.on("finish", () => resolve(pictures));
+      reader.end(bytes);
+    } catch (error) {
+      broken((error as Error).message);
     }
-    pictures.push({ name: part.name || field, bytes: new Uint8Array(await part.arrayBuffer()) });
-  }
-  return pictures;
+  });
 }
+
+const tooManyPictures = (most: number): Refusal =>
+  new Refusal(413, `more than ${most} pictures, which is the most that are taken in one request`);
 
 async function decoded({ name, bytes }: SentPicture, limits: Limits, deadline: number): Promise<FilePicture> {
   const left = (deadline - Date.now()) / 1000;

@@ -1,6 +1,5 @@
 /** `/infer` in a worker thread: the Open Inference Protocol's tensors, as JSON or, as Triton has it, as bytes behind the JSON. */
 import { type Model, NcnnkitError, type Tensor } from "../../index.ts";
-import { formatShape } from "../../steps.ts";
 import type { InferQuestion, ModelFacts, Reply } from "./messages.ts";
 import { Refusal } from "./refusal.ts";
 import { complaintOf, inferRequest } from "./schemas.ts";
@@ -120,10 +119,10 @@ function batchOf(
   const batched = shape.length === input.shape.length + 1;
   const own = batched ? shape.slice(1) : shape;
   if (own.length !== input.shape.length || own.some((side, i) => side !== input.shape[i])) {
-    const expected = formatShape(input.shape);
+    const written = (sides: readonly number[]): string => `[${sides.join(", ")}]`;
     throw new Refusal(
       400,
-      `input "${input.name}": shape ${formatShape(shape)}, but ${name} takes ${expected}, or several of them with their number in front`,
+      `input "${input.name}": shape ${written(shape)}, but ${name} takes ${written(input.shape)}, or several of them with their number in front`,
     );
   }
   const batch = batched ? shape[0] : 1;
