@@ -39,6 +39,7 @@ export {
 export { replaceFolder } from "./node/folder.ts";
 export { encodePicture, type FilePicture, pictureExtensions, readPicture } from "./node/picture.ts";
 export { type PulledFile, type PulledModel, type PullOptions, pullModel } from "./node/pull.ts";
+export { type WideVectors, wideVectors } from "./node/wide-vectors.ts";
 export { writeFiles } from "./node/write.ts";
 /**
  * Loads a model so that it can run: from a path on disk (a manifest, `.param`, `.bin`, `.pt`, `.onnx`, or a folder with a model in

@@ -40,7 +40,13 @@ export {
   yoloText,
 } from "./detect/save.ts";
 export { leastShown, limbsOf } from "./detect/skeleton.ts";
-export { backendNames, type Profile, type StepProfile } from "./engine/session.ts";
+export {
+  backendNames,
+  enableWideVectors,
+  type Profile,
+  type StepProfile,
+  wideVectorsEnabled,
+} from "./engine/session.ts";
 export {
   type CocoImage,
   type CocoInstances,

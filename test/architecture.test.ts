@@ -36,7 +36,7 @@ const arrows: Record<string, readonly string[]> = {
   tally: ["ir", "heads", "formats", "engine", "quantize", "detect", "evaluate"],
   report: [],
   zoo: ["ir", "ops", "quantize"],
-  open: ["ir", "ops", "heads", "formats", "passes", "engine", "detect"],
+  open: ["ir", "ops", "heads", "formats", "passes", "engine", "detect", "zoo"],
   deploy: ["ops", "open", ...parts.filter((part) => part !== "wasm")],
   official: ["ir", "ops", "formats", "passes", "engine", "quantize", "detect", "zoo", "open", "deploy"],
   "index.ts": [...parts, "open", "deploy", "track"],

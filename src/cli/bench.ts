@@ -1,7 +1,7 @@
 /** `ncnnkit bench`: how fast a model runs here. */
 import os from "node:os";
 import { type BenchmarkResult, benchmark, features } from "../node.ts";
-import type { Model } from "../steps.ts";
+import { type Model, wideVectorsEnabled } from "../steps.ts";
 import { command, type OptionsOf, option } from "./command.ts";
 import { loadNamed, modelOptions } from "./names.ts";
 import { engineOptions, jsonOption, numberIn } from "./options.ts";
@@ -48,8 +48,8 @@ Examples:
 
 async function time(file: string, options: Options, terminal: Terminal): Promise<Row> {
   const start = performance.now();
-  const { backend, threads, wideVectors, loops } = options;
-  const model = await loadNamed(file, options, terminal, { backend, threads, wideVectors });
+  const { backend, threads, loops } = options;
+  const model = await loadNamed(file, options, terminal, { backend, threads });
   const loaded = performance.now() - start;
   const { width, height } = options.size ?? model.manifest.input;
   const progress = startProgress(terminal);
@@ -76,6 +76,7 @@ export function describeEnvironment(threads: number): Record<string, string | nu
     runtime: `Node ${process.versions.node}, V8 ${process.versions.v8}`,
     cpu: os.cpus()[0]?.model ?? "unknown",
     threads,
+    vectors: wideVectorsEnabled() ? "256 bits (V8 joins them)" : "128 bits",
     simd: !simd ? "none" : relaxedSimd ? `simd128, relaxed (int8 dot ${dot}, madd ${madd})` : "simd128",
   };
 }

@@ -11,6 +11,7 @@ import {
 } from "../official.ts";
 import { describeEnvironment } from "./bench.ts";
 import { command, flag, option } from "./command.ts";
+import { wideVectorsOption } from "./options.ts";
 import { printJson } from "./terminal.ts";
 
 /** ncnn's positional arguments, in order. */
@@ -57,11 +58,11 @@ export const benchncnn = command({
       (text, before: string[] = []) => [...before, text],
       [],
     ),
-    wideVectors: flag("--wide-vectors", "experimental: 256-bit vectors in Node on x86"),
+    ...wideVectorsOption,
     json: flag("--json", "print JSON on stdout too"),
   },
   notes,
-  async run([words], { only, wideVectors, json }, terminal) {
+  async run([words], { only, json }, terminal) {
     const given = await parseArguments(words);
     const networks = select(given.networks ?? benchmarkNetworks, only);
     const environment = describeEnvironment(given.threads);
@@ -71,7 +72,7 @@ export const benchncnn = command({
     for (const network of networks) {
       if (given.cooldown) await new Promise((resolve) => setTimeout(resolve, cooldownSeconds * 1000));
       const { loops, threads } = given;
-      const row = await benchmarkNetwork(network, { loops, threads, wideVectors });
+      const row = await benchmarkNetwork(network, { loops, threads });
       rows.push(row);
       terminal.err(line(row));
     }

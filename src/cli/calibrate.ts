@@ -33,7 +33,14 @@ import {
 import { command, list, type OptionsOf, option, required } from "./command.ts";
 import { keepOthers, writeInto } from "./files.ts";
 import { modelOptions, openNamed, warnAssumptions } from "./names.ts";
-import { effortOption, jsonOption, methodOption, numberIn, threadsOption } from "./options.ts";
+import {
+  effortOption,
+  jsonOption,
+  methodOption,
+  numberIn,
+  threadsOption,
+  wideVectorsOption,
+} from "./options.ts";
 import { startProgress } from "./progress.ts";
 import { printJson, type Terminal, table, warn } from "./terminal.ts";
 
@@ -77,6 +84,7 @@ const options = {
   ),
   merge: list("--merge <files...>", "make the table of partial results"),
   ...threadsOption,
+  ...wideVectorsOption,
   ...jsonOption,
   ...modelOptions,
 };

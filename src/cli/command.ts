@@ -1,6 +1,7 @@
 /** What a command is: a value that says its arguments and options, from which their types, the parsing and the help follow. */
 import { Option, type Command as Program } from "commander";
 import type { Terminal } from "./terminal.ts";
+import { chooseWideVectors } from "./wide-vectors.ts";
 
 /** An option, and how its value is found among those that commander parsed. */
 export interface OptionOf<T> {
@@ -105,6 +106,7 @@ export function register(program: Program, described: Command, terminal: Termina
     .action(async () => {
       const values = added.opts();
       const options = Object.entries(described.options).map(([key, { read }]) => [key, read(values)]);
+      await chooseWideVectors(Object.fromEntries(options).wideVectors, terminal);
       await described.run(added.processedArgs, Object.fromEntries(options), terminal);
     });
 }

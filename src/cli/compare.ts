@@ -3,7 +3,7 @@ import { openPictures, readEntries, UsageError } from "../node.ts";
 import { type BlobComparison, compareModels } from "../steps.ts";
 import { command, option } from "./command.ts";
 import { loadNamed, modelOptions, warnAssumptions } from "./names.ts";
-import { jsonOption, numberIn } from "./options.ts";
+import { jsonOption, numberIn, wideVectorsOption } from "./options.ts";
 import { startProgress } from "./progress.ts";
 import { printJson, table } from "./terminal.ts";
 
@@ -21,6 +21,7 @@ export const compare = command({
     order: option("--order <worst|layers>", "worst blob first, or in the order of layers", String, "worst"),
     ...jsonOption,
     ...modelOptions,
+    ...wideVectorsOption,
   },
   notes: `
 Examples:

@@ -27,6 +27,7 @@ import {
   methodOption,
   numberIn,
   threadsOption,
+  wideVectorsOption,
 } from "./options.ts";
 import { startProgress } from "./progress.ts";
 import { printJson, type Terminal, warn } from "./terminal.ts";
@@ -52,6 +53,7 @@ const options = {
   limit: option("--limit <n>", "calibration pictures at most, spread over all", numberIn(1, 1e6, true), 256),
   evalLimit: option("--eval-limit <n>", "evaluation pictures at most", numberIn(1, 1e7, true)),
   ...threadsOption,
+  ...wideVectorsOption,
   keepFloat: list("--keep-float <names...>", "layers that stay float"),
   budgetAp: option(
     "--budget-ap <n>",

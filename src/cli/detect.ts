@@ -101,8 +101,8 @@ async function run(
     options.out === undefined
       ? undefined
       : resultNames(files, options.out, options.save, (message) => warn(terminal, message));
-  const { backend, threads, wideVectors } = options;
-  const model = await loadNamed(modelFile, options, terminal, { backend, threads, wideVectors });
+  const { backend, threads } = options;
+  const model = await loadNamed(modelFile, options, terminal, { backend, threads });
   try {
     warnAssumptions(modelFile, model, terminal);
     model.requireHeads();

@@ -1,5 +1,5 @@
 /** Options that several commands share, and how their values are read. */
-import { InvalidArgumentError } from "commander";
+import { InvalidArgumentError, Option } from "commander";
 import { readText } from "../node/files.ts";
 import { type Backend, type Budget, type OpenOptions, UsageError } from "../node.ts";
 import { backendNames, efforts, familyNames, methods } from "../steps.ts";
@@ -128,6 +128,21 @@ export function budgetOf(given: { budgetAp?: number; budgetTime?: number }): Bud
   return { ap: budgetAp === undefined ? undefined : budgetAp / 100, time: budgetTime };
 }
 
+/** Of every command that computes; `wide-vectors.ts` does what it says, before the command runs. */
+export const wideVectorsOption = {
+  wideVectors: {
+    option: new Option(
+      "--wide-vectors [when]",
+      "256-bit vectors on x86, V8's experiment: auto takes them where a self-test, once on a machine, finds them right and faster",
+    )
+      .choices(["auto", "on", "off"])
+      .preset("on")
+      .default("auto")
+      .env("NCNNKIT_WIDE_VECTORS"),
+    read: ({ wideVectors: when }: Readonly<Record<string, unknown>>) => when,
+  },
+};
+
 export const engineOptions = {
   backend: option(
     "--backend <name>",
@@ -135,7 +150,7 @@ export const engineOptions = {
     parseBackend,
   ),
   ...threadsOption,
-  wideVectors: flag("--wide-vectors", "EXPERIMENTAL: let V8 use 256-bit vectors (x86 with AVX2)"),
+  ...wideVectorsOption,
 };
 
 export const jsonOption = { json: flag("--json", "print JSON only") };

@@ -2,7 +2,7 @@
 import { type Profile, planText, profile } from "../steps.ts";
 import { command, flag, option } from "./command.ts";
 import { loadNamed, modelOptions } from "./names.ts";
-import { jsonOption, numberIn } from "./options.ts";
+import { jsonOption, numberIn, wideVectorsOption } from "./options.ts";
 import { printJson, table } from "./terminal.ts";
 
 export const profileCommand = command({
@@ -15,6 +15,7 @@ export const profileCommand = command({
     plan: flag("--plan", "print the plan (steps, kernels, memory) and time nothing"),
     ...jsonOption,
     ...modelOptions,
+    ...wideVectorsOption,
   },
   notes: `
 Examples:

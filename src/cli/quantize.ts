@@ -44,6 +44,7 @@ import {
   jsonOption,
   numberIn,
   threadsOption,
+  wideVectorsOption,
 } from "./options.ts";
 import { startProgress } from "./progress.ts";
 import { printJson, type Terminal, table as textTable, warn } from "./terminal.ts";
@@ -80,6 +81,7 @@ const options = {
   limit: option("--limit <n>", "pictures at most", numberIn(1, 1e6, true), 128),
   ...forceOption,
   ...threadsOption,
+  ...wideVectorsOption,
   plain: flag("--plain", "weights as they are, rounded to nearest: the files of ncnn2int8"),
   ...jsonOption,
   ...modelOptions,

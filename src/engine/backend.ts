@@ -8,9 +8,9 @@ export interface BackendOptions {
   /** Threads to use; default 1. The results do not depend on it. */
   threads?: number;
   /**
-   * EXPERIMENTAL, off by default: in Node on x86 with AVX2, let V8 join 128-bit vector instructions to 256-bit ones
-   * (`--experimental-wasm-revectorize`, switched on for the whole process). V8 does not guarantee this feature; check your
-   * results with `ncnnkit compare`.
+   * Off by default: in Node on x86 with AVX2, let V8 join 128-bit vector instructions to 256-bit ones
+   * (`--experimental-wasm-revectorize`), for all models of the process from now on. V8 calls that experimental:
+   * `wideVectors()` of `ncnnkit/node` says whether it computes right here, and faster.
    */
   wideVectors?: boolean;
 }

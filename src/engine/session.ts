@@ -14,6 +14,7 @@ import { checkInputs } from "./inputs.ts";
 
 export type { Looked, PixelInput, Profile, StepProfile } from "./backend.ts";
 export { type BackendName, backendNames } from "./backends.ts";
+export { enableWideVectors, wideVectorsEnabled } from "./wasm/target.ts";
 
 /** What computes, and with how many threads. */
 export interface SessionOptions extends BackendOptions {

@@ -5,7 +5,8 @@ import path from "node:path";
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * The folder for downloaded models: `models` in `NCNNKIT_CACHE`, else in the place that the system has for caches.
+ * The folder for downloaded models: `models` in `NCNNKIT_CACHE`, else in the place that the system has for caches. What is found out
+ * about the machine is kept beside it.
  *
  * | system | folder |
  * |---|---|

@@ -1,7 +1,7 @@
 /** Machines to plan for, and the comparison of engine and reference. */
 import { expect } from "vitest";
 import { Program } from "../../src/engine/wasm/program.ts";
-import type { PlanTarget } from "../../src/engine/wasm/target.ts";
+import { type PlanTarget, wideTiles } from "../../src/engine/wasm/target.ts";
 import { type Graph, paramsOf } from "../../src/ir/graph.ts";
 import { formatShape, type Tensor } from "../../src/ir/tensor.ts";
 import { ops } from "../../src/ops/index.ts";
@@ -21,6 +21,7 @@ const base: PlanTarget = {
   dot: "i16",
   pairTop: 0,
   threads: 1,
+  wide: false,
   constantsInMemory: false,
   tiles,
 };
@@ -42,18 +43,32 @@ const relaxed: PlanTarget = {
   tiles: { ...tiles, f32: tile(6, 2), relaxed: tile(6, 2) },
 };
 
+/**
+ * Machines with the tiles of wide vectors, where V8 was told to join vectors:
+ * `node node_modules/vitest/vitest.mjs run test/engine test/ops --execArgv=--experimental-wasm-revectorize --execArgv=--no-liftoff`
+ * (joined code is optimised code only; without the second flag these small networks would never get there).
+ */
+const isWide = process.execArgv.includes("--experimental-wasm-revectorize");
+const wide = (machines: readonly Machine[]): Machine[] =>
+  isWide
+    ? machines.map(
+        ([name, target]) => [`${name}, wide`, { ...target, wide: true, tiles: wideTiles }] as const,
+      )
+    : [];
+
 /** Where relaxed SIMD is missing only the plain machine is left. */
-export const floatMachines: readonly Machine[] = [
+const narrowFloatMachines: readonly Machine[] = [
   ["plain", base],
   ["tile 3x3", { ...base, tiles: tiled(3, 3) }],
   ...(found.relaxedSimd ? [["relaxed", relaxed] as const] : []),
 ];
+export const floatMachines = [...narrowFloatMachines, ...wide(narrowFloatMachines)];
 
 /** Dot products of other machines in plain instructions. */
 const like = (dot: "signed" | "unsigned" | "i7"): PlanTarget => ({ ...base, dot, emulateDot: dot });
 
 /** Every way to do int8 dot products: in plain instructions, as other machines would, and as this one does. */
-export const int8Machines: readonly Machine[] = [
+const narrowInt8Machines: readonly Machine[] = [
   ["i16", base],
   ["i16, tile 3x3", { ...base, tiles: tiled(3, 3) }],
   ["signed, emulated", like("signed")],
@@ -77,9 +92,12 @@ export const int8Machines: readonly Machine[] = [
     ? [[`relaxed, ${found.dot}`, { ...relaxed, dot: found.dot }] as const]
     : []),
 ];
+export const int8Machines = [...narrowInt8Machines, ...wide(narrowInt8Machines)];
 
 /** Machines that are the same whatever this one is. */
-const fixedTargets = new Set([...floatMachines, ...int8Machines].flatMap(([, t]) => (t.relaxed ? [] : [t])));
+const fixedTargets = new Set(
+  [...narrowFloatMachines, ...narrowInt8Machines].flatMap(([, t]) => (t.relaxed ? [] : [t])),
+);
 
 // ---- running and comparing
 

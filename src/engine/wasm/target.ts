@@ -12,13 +12,18 @@ export interface PlanTarget extends Target {
   readonly threads: number;
   /** Kernels read constant vectors from memory: V8 from 13 on builds each anew wherever it comes up. */
   readonly constantsInMemory: boolean;
+  /** V8 is going to join instructions on vectors that lie side by side. */
+  readonly wide: boolean;
   /** Accumulator tiles of convolutions: pixels × vectors of four channels. */
   readonly tiles: Readonly<Record<DotKind, { readonly pixels: number; readonly vectors: number }>>;
 }
 
+/** Whether code is made for V8 to join. V8's switch is one for the whole process, and so is this. */
+let areWide = false;
+
 /**
- * EXPERIMENTAL: asks V8 to join pairs of 128-bit instructions into 256-bit ones (AVX2) in all modules compiled from now on in
- * this process. Returns whether the runtime has such a switch (Node does; browsers do not offer it).
+ * Asks V8 to join pairs of 128-bit instructions into 256-bit ones (AVX2) in all modules compiled from now on in this process, and
+ * plans for that. Returns whether the runtime has such a switch (Node does; browsers do not offer it).
  */
 export function enableWideVectors(): boolean {
   const { process } = globalThis as { process?: { getBuiltinModule?: (name: string) => unknown } };
@@ -26,8 +31,12 @@ export function enableWideVectors(): boolean {
     | { setFlagsFromString(flags: string): void }
     | undefined;
   v8?.setFlagsFromString("--experimental-wasm-revectorize");
-  return v8 !== undefined;
+  areWide = v8 !== undefined;
+  return areWide;
 }
+
+/** Whether `enableWideVectors` has been called here; a worker thread has to call it for itself. */
+export const wideVectorsEnabled = (): boolean => areWide;
 
 /** Accumulators, and what feeds them, that just fit the 15 vector registers that V8 ≥ 13 has to give on x86. */
 const tiles: PlanTarget["tiles"] = {
@@ -44,7 +53,7 @@ const smallTiles: PlanTarget["tiles"] = {
   i16: { pixels: 2, vectors: 2 },
 };
 /** For joined vectors: four vectors of channels make two of twice the width. */
-const wideTiles: PlanTarget["tiles"] = {
+export const wideTiles: PlanTarget["tiles"] = {
   f32: { pixels: 6, vectors: 4 },
   relaxed: { pixels: 4, vectors: 4 },
   pairs: { pixels: 4, vectors: 4 },
@@ -64,8 +73,8 @@ function pairTop(mode: Features["pairDot"]): number {
   return mode === "saturating" || mode === "unsigned" ? 255 : 127;
 }
 
-/** The target that suits this machine; `wide` for code that V8 is going to join. */
-export function detectTarget(threads = 1, wide = false): PlanTarget {
+/** The target that suits this machine. */
+export function detectTarget(threads = 1): PlanTarget {
   const found = features();
   const isNew = isNewCompiler(found.relaxedSimd);
   const dot = found.dot === "none" ? "i16" : found.dot === "saturating" ? "i7" : found.dot;
@@ -77,6 +86,7 @@ export function detectTarget(threads = 1, wide = false): PlanTarget {
     threads,
     pairTop: pairTop(found.pairDot),
     constantsInMemory: isNew,
-    tiles: wide ? wideTiles : isNew ? tiles : smallTiles,
+    wide: areWide,
+    tiles: areWide ? wideTiles : isNew ? tiles : smallTiles,
   };
 }

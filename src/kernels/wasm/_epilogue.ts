@@ -95,12 +95,10 @@ export function emitEpilogue(
   at: EpiloguePointers,
   values: readonly (readonly Local[])[],
 ): void {
-  const groups = values[0].length;
-  for (let group = 0; group < groups; group++) {
-    if (spec.accumulator === "i32") emitDequantize(f, target, spec, at, group, values);
-    const constants = loadScales(f, spec, at.constants, group);
-    values.forEach((pixel, p) => emitSteps(f, target, spec.steps, constants, at, p, group, pixel[group]));
+  if (spec.accumulator === "i32") {
+    values[0].forEach((_, group) => emitDequantize(f, target, spec, at, group, values));
   }
+  spec.steps.forEach((_, i) => emitStep(f, target, spec, i, at, values));
   spec.stores.forEach(({ dtype, pixelBytes }, i) => {
     if (dtype === "i8") {
       emitQuantizedStore(f, target, spec, at, i, values);
@@ -137,38 +135,35 @@ function emitDequantize(
   }
 }
 
-/** Factors and summands of the steps that have some, in locals. */
-function loadScales(f: Func, spec: EpilogueSpec, at: Local, group: number): Map<EpilogueVector, Local> {
-  const loaded = new Map<EpilogueVector, Local>();
-  spec.steps.forEach(({ kind }, i) => {
-    if (kind !== "scale") return;
-    for (const vector of [`factor${i}`, `shift${i}`] as const) {
-      loaded.set(vector, temp(f, vector));
-      set(f, temp(f, vector), constantVector(spec, at, vector, group));
-    }
-  });
-  return loaded;
-}
-
-function emitSteps(
+/**
+ * One step for all values: a step after the other, and of a pixel all groups one after the other, so that nothing is read from
+ * memory between the groups of a pixel but what they need themselves: V8 does not join instructions across that.
+ */
+function emitStep(
   f: Func,
   target: Target,
-  steps: readonly EpilogueStep[],
-  constants: ReadonlyMap<EpilogueVector, Local>,
+  spec: EpilogueSpec,
+  index: number,
   at: EpiloguePointers,
-  pixel: number,
-  group: number,
-  v: Local,
+  values: readonly (readonly Local[])[],
 ): void {
-  for (const [i, step] of steps.entries()) {
-    if (step.kind === "activation") emitActivation(f, target, step.activation, v);
-    else if (step.kind === "scalar") set(f, v, arithmetic(step.operator, v, f32x4.of(step.value)));
-    else if (step.kind === "scale") {
-      set(f, v, () => emitMaddOnce(f, target, v, constants.get(`factor${i}`)!, constants.get(`shift${i}`)!));
-    } else {
-      set(f, v, f32x4.add(v, v128.load(at.residual!, pixel * step.pixelBytes + group * 16)));
+  const step = spec.steps[index];
+  if (step.kind === "scale") {
+    const [factor, shift] = [temp(f, "factor"), temp(f, "shift")];
+    for (let group = 0; group < values[0].length; group++) {
+      set(f, factor, constantVector(spec, at.constants, `factor${index}`, group));
+      set(f, shift, constantVector(spec, at.constants, `shift${index}`, group));
+      for (const { [group]: v } of values) set(f, v, () => emitMaddOnce(f, target, v, factor, shift));
     }
+    return;
   }
+  values.forEach((pixel, p) => {
+    pixel.forEach((v, group) => {
+      if (step.kind === "activation") emitActivation(f, target, step.activation, v);
+      else if (step.kind === "scalar") set(f, v, arithmetic(step.operator, v, f32x4.of(step.value)));
+      else set(f, v, f32x4.add(v, v128.load(at.residual!, p * step.pixelBytes + group * 16)));
+    });
+  });
 }
 
 /**

@@ -3,7 +3,7 @@
  * bounds are checked. Loops from outside in: rows, tiles of pixels, blocks of channels, taps: the channels of a pixel lie side by side, and
  * weights are small.
  *
- * Weights: `f32` `[block of 4 channels][tap][4]` float32; `i16` `[block of 8 channels][tap][8]` int16; `dots` `[block of 4
+ * Weights: `f32` `[block of channels][tap][channel of the block]` float32; `i16` `[block of 8 channels][tap][8]` int16; `dots` `[block of 4
  * channels][output row][column of the kernel][4 channels][4 input rows]` int8, the taps of the second output row being one row lower.
  */
 import { address, type Expression, f32x4, i8x16, i16x8, i32, set, v128 } from "../../wasm/expressions.ts";
@@ -53,12 +53,9 @@ export interface DepthwiseSpec {
   /** `i16`: how many consecutive taps may be summed in 16 bits, known from the weights: Σ|w|·127 ≤ 32767. */
   readonly tapGroups: readonly number[];
   readonly tile: number;
+  /** Vectors of four channels that are done at a time: `i16` two, `dots` one. */
+  readonly block: number;
   readonly epilogue: EpilogueSpec;
-}
-
-/** Channels handled at a time. */
-export function depthwiseBlock({ sum }: Pick<DepthwiseSpec, "sum">): number {
-  return sum === "i16" ? 8 : 4;
 }
 
 /** More taps than this do not fit the registers: weights are loaded at each use. */
@@ -149,13 +146,13 @@ class Emitter {
     }
     set(f, this.weights, f.params.weights);
     set(f, this.constants, f.params.constants);
-    const perBlock = depthwiseBlock(spec) / 4;
+    const perBlock = spec.block;
     const blocks = Math.floor(spec.vectors / perBlock);
-    const weightVectors = spec.sum === "dots" ? 6 : this.taps;
+    const weightVectors = spec.sum === "dots" ? 6 : this.taps * this.tapVectors;
     const block = (vectors: number): void => {
-      if (weightVectors <= maxRegisterTaps) {
-        for (let tap = 0; tap < weightVectors; tap++) {
-          set(f, temp(f, `tap${tap}`), v128.load(this.weights, tap * 16));
+      if (this.taps <= maxRegisterTaps) {
+        for (let i = 0; i < weightVectors; i++) {
+          if (i % this.tapVectors < vectors) set(f, temp(f, `tap${i}`), v128.load(this.weights, i * 16));
         }
       }
       this.emitTile(rows, pixels, vectors);
@@ -163,7 +160,7 @@ class Emitter {
     if (blocks > 0) {
       forRange(f, temp(f, "block", "i32"), i32.of(0), i32.of(blocks), 1, () => {
         block(perBlock);
-        addTo(f, this.a, spec.sum === "f32" ? 16 : perBlock * 4);
+        addTo(f, this.a, perBlock * (spec.sum === "f32" ? 16 : 4));
         addTo(f, this.weights, weightVectors * 16);
         addTo(f, this.constants, perBlock * epilogueGroupBytes(epilogue));
         epilogue.stores.forEach((store, i) => addTo(f, this.outputs[i], perBlock * vectorBytes(store)));
@@ -173,10 +170,16 @@ class Emitter {
     if (spec.vectors % perBlock) block(1);
   }
 
-  /** The weights of a tap. */
-  private tap(tap: number): Expression | Local {
-    if (this.taps > maxRegisterTaps) return v128.load(this.weights, tap * 16);
-    return temp(this.f, `tap${tap}`);
+  /** Vectors that the weights of a tap have. */
+  private get tapVectors(): number {
+    return this.spec.sum === "f32" ? this.spec.block : 1;
+  }
+
+  /** The weights of a tap, for a vector of the block. */
+  private tap(tap: number, vector = 0): Expression | Local {
+    const index = tap * this.tapVectors + vector;
+    if (this.taps > maxRegisterTaps) return v128.load(this.weights, index * 16);
+    return temp(this.f, `tap${index}`);
   }
 
   private inputOffset(ky: number, column: number): number {
@@ -186,12 +189,11 @@ class Emitter {
   private emitTile(rows: number, pixels: number, vectors: number): void {
     const { f, spec } = this;
     if (spec.sum === "dots") this.sumDots(rows, pixels);
-    else if (spec.sum === "f32") this.sumFloat(pixels);
+    else if (spec.sum === "f32") this.sumFloat(pixels, vectors);
     else this.sumBytes(pixels, vectors);
-    const perPixel = spec.sum === "i16" ? 2 : 1;
     for (let row = 0; row < rows; row++) {
       const values = Array.from({ length: pixels }, (_, p) =>
-        Array.from({ length: vectors }, (_, v) => temp(f, `acc${(row * pixels + p) * perPixel + v}`)),
+        Array.from({ length: vectors }, (_, v) => temp(f, `acc${(row * pixels + p) * spec.block + v}`)),
       );
       emitEpilogue(f, this.target, spec.epilogue, this.pointers(row), values);
     }
@@ -244,13 +246,14 @@ class Emitter {
   }
 
   /** Each input vector is loaded once and used by all outputs of the tile that it reaches. */
-  private sumFloat(pixels: number): void {
+  private sumFloat(pixels: number, vectors: number): void {
     const { f, spec, target } = this;
-    const acc = (p: number): Local => temp(f, `acc${p}`);
+    const acc = (p: number, v: number): Local => temp(f, `acc${p * spec.block + v}`);
+    const column = (v: number): Local => temp(f, `column${v}`);
+    const all = Array.from({ length: vectors }, (_, v) => v);
     for (let p = 0; p < pixels; p++) {
-      set(f, acc(p), accumulatorStart(spec.epilogue, this.constants, 0));
+      for (const v of all) set(f, acc(p, v), accumulatorStart(spec.epilogue, this.constants, v));
     }
-    const column = temp(f, "column");
     for (let ky = 0; ky < spec.kernelH; ky++) {
       const uses = new Map<number, [pixel: number, tap: number][]>();
       for (let p = 0; p < pixels; p++) {
@@ -260,12 +263,14 @@ class Emitter {
         }
       }
       for (const [at, list] of [...uses].sort(([a], [b]) => a - b)) {
-        set(f, column, v128.load(this.a, this.inputOffset(ky, at)));
+        for (const v of all) set(f, column(v), v128.load(this.a, this.inputOffset(ky, at) + v * 16));
         for (const [p, tap] of list) {
-          const product = target.relaxed
-            ? f32x4.relaxed_madd(column, this.tap(tap), acc(p))
-            : f32x4.add(acc(p), f32x4.mul(column, this.tap(tap)));
-          set(f, acc(p), product);
+          for (const v of all) {
+            const product = target.relaxed
+              ? f32x4.relaxed_madd(column(v), this.tap(tap, v), acc(p, v))
+              : f32x4.add(acc(p, v), f32x4.mul(column(v), this.tap(tap, v)));
+            set(f, acc(p, v), product);
+          }
         }
       }
     }

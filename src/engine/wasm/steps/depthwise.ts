@@ -1,4 +1,4 @@
-import { type DepthwiseSpec, depthwiseBlock, emitDepthwise } from "../../../kernels/wasm/index.ts";
+import { type DepthwiseSpec, emitDepthwise } from "../../../kernels/wasm/index.ts";
 import type { DepthwiseStep } from "../../steps.ts";
 import { epilogueOf, largestOf, packEpilogue } from "../epilogue.ts";
 import { floatOf, origin, slotsOf, widenBorder, windowOrigin, writeBytes } from "../representations.ts";
@@ -21,7 +21,8 @@ export const depthwise: StepKind<DepthwiseStep, DepthwiseSpec> = {
       correction: sum === "dots" && source.zeroPoint > 0,
       largest: largestOf(step),
     });
-    const weights = data.add(sum === "dots" ? packDots(step) : packWeights(step, sum));
+    const block = sum === "i16" || (sum === "f32" && target.wide) ? 2 : 1;
+    const weights = data.add(sum === "dots" ? packDots(step) : packWeights(step, sum, block * 4));
     const spec: DepthwiseSpec = {
       kind,
       sum,
@@ -39,11 +40,12 @@ export const depthwise: StepKind<DepthwiseStep, DepthwiseSpec> = {
       rowBytes: source.rowBytes,
       tapGroups: sum === "i16" ? groupTaps(step, lowestOf(input) === 0) : [],
       tile: sum === "i16" ? 2 : 4,
+      block,
       epilogue,
     };
     const correction = epilogue.correction ? correctionOf(step, source.zeroPoint) : undefined;
     const numbers = { fused: step.fused, bias: step.bias, int8, correction };
-    const constants = packEpilogue(data, epilogue, output, numbers, depthwiseBlock(spec) / 4);
+    const constants = packEpilogue(data, epilogue, output, numbers, block);
     const residual = step.fused.find((done) => done.kind === "residual");
     const args = [
       windowOrigin(source, step),
@@ -72,8 +74,11 @@ function takesDots({ y, x }: DepthwiseStep, { dot }: PlanTarget): boolean {
 }
 
 /** Weights `[block of channels][tap][channel]`. */
-function packWeights({ weight, output, x, y }: DepthwiseStep, sum: "f32" | "i16"): Float32Array | Int16Array {
-  const block = depthwiseBlock({ sum });
+function packWeights(
+  { weight, output, x, y }: DepthwiseStep,
+  sum: "f32" | "i16",
+  block: number,
+): Float32Array | Int16Array {
   const slots = slotsOf(output);
   const taps = y.kernel * x.kernel;
   const count = Math.ceil(slots.length / block) * taps * block;
