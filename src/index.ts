@@ -53,7 +53,7 @@ export type { InputOptions, Transform } from "./detect/letterbox.ts";
 export type { Mask } from "./detect/mask.ts";
 export type { Picture } from "./detect/picture.ts";
 export type { RotatedBox } from "./detect/rotated.ts";
-export type { BackendName as Backend, Session, SessionOptions } from "./engine/session.ts";
+export type { BackendName as Backend, ModuleStore, Session, SessionOptions } from "./engine/session.ts";
 export type { Accuracy, TopResult } from "./evaluate/accuracy.ts";
 export type { Change } from "./evaluate/bootstrap.ts";
 export type { ClassResult, CocoResult, DotaResult } from "./evaluate/coco-ap.ts";

@@ -123,7 +123,8 @@ export function place(
   }
   const { cut, left, top, innerWidth, innerHeight } = partsOf(transform);
   if (innerWidth < width || innerHeight < height) data.fill(color);
-  const shown = padX < 0 || padY < 0 ? cutOut(picture, cut.x, cut.y, cut.width, cut.height) : picture;
+  const isCut = cut.width < sourceWidth || cut.height < sourceHeight;
+  const shown = isCut ? cutOut(picture, cut.x, cut.y, cut.width, cut.height) : picture;
   resizeInto(shown, innerWidth, innerHeight, data, width * 3, (top * width + left) * 3);
   return { width, height, channels: 3, data };
 }
@@ -136,15 +137,16 @@ function partsOf({ width, height, sourceWidth, sourceHeight, scaleX, scaleY, pad
   innerWidth: number;
   innerHeight: number;
 } {
-  if (padX < 0 || padY < 0) {
+  const [innerWidth, innerHeight] = [Math.round(sourceWidth * scaleX), Math.round(sourceHeight * scaleY)];
+  // Nothing is cut off before the picture where that is one line only.
+  if (innerWidth > width || innerHeight > height) {
     const [x, y] = [Math.round(-padX / scaleX), Math.round(-padY / scaleY)];
     const cut = { x, y, width: Math.round(width / scaleX), height: Math.round(height / scaleY) };
     return { cut, left: 0, top: 0, innerWidth: width, innerHeight: height };
   }
   return {
     ...{ cut: { x: 0, y: 0, width: sourceWidth, height: sourceHeight }, left: padX, top: padY },
-    innerWidth: Math.round(sourceWidth * scaleX),
-    innerHeight: Math.round(sourceHeight * scaleY),
+    ...{ innerWidth, innerHeight },
   };
 }
 

@@ -13,6 +13,22 @@ export interface BackendOptions {
    * `wideVectors()` of `ncnnkit/node` says whether it computes right here, and faster.
    */
   wideVectors?: boolean;
+  /**
+   * Where generated modules are kept, so that the same network at the same input size starts faster the next time; default nowhere. What is
+   * damaged there is made anew.
+   */
+  modules?: ModuleStore;
+}
+
+/** Where what was made of networks is kept from one start to the next. */
+export interface ModuleStore {
+  /** The code that makes the entries: those of other code are not found. */
+  readonly maker: string;
+  /** SHA-256 in hexadecimal. */
+  digest(bytes: Uint8Array): string | Promise<string>;
+  /** What was written under a key, if it is still there. */
+  read(key: string): Promise<Uint8Array | undefined>;
+  write(key: string, bytes: Uint8Array): Promise<void>;
 }
 
 export interface Backend {

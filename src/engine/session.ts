@@ -12,7 +12,7 @@ import type { BackendOptions, Compiled, Looked, PixelInput, Profile } from "./ba
 import { type BackendName, backendNames, backends } from "./backends.ts";
 import { checkInputs } from "./inputs.ts";
 
-export type { Looked, PixelInput, Profile, StepProfile } from "./backend.ts";
+export type { Looked, ModuleStore, PixelInput, Profile, StepProfile } from "./backend.ts";
 export { type BackendName, backendNames } from "./backends.ts";
 export { enableWideVectors, wideVectorsEnabled } from "./wasm/target.ts";
 

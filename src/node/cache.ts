@@ -1,4 +1,4 @@
-/** Where downloaded models are kept. */
+/** Where downloaded models, and modules made of models, are kept. */
 import os from "node:os";
 import path from "node:path";
 
@@ -19,12 +19,21 @@ export function modelCache(
   platform: NodeJS.Platform = process.platform,
   home: string = os.homedir(),
 ): string {
+  return cacheFolder("models", environment, platform, home);
+}
+
+/** A folder beside that of the models. */
+export function cacheFolder(
+  name: string,
+  environment: Environment = process.env,
+  platform: NodeJS.Platform = process.platform,
+  home: string = os.homedir(),
+): string {
   const { join, isAbsolute, resolve } = platform === "win32" ? path.win32 : path.posix;
   const { NCNNKIT_CACHE: own, XDG_CACHE_HOME: xdg, LOCALAPPDATA: local } = environment;
-  if (own) return resolve(own, "models");
-  if (platform === "win32")
-    return join(local || join(home, "AppData", "Local"), "ncnnkit", "Cache", "models");
-  if (platform === "darwin") return join(home, "Library", "Caches", "ncnnkit", "models");
+  if (own) return resolve(own, name);
+  if (platform === "win32") return join(local || join(home, "AppData", "Local"), "ncnnkit", "Cache", name);
+  if (platform === "darwin") return join(home, "Library", "Caches", "ncnnkit", name);
   // A relative path is to be ignored, says the XDG base directory specification.
-  return join(xdg && isAbsolute(xdg) ? xdg : join(home, ".cache"), "ncnnkit", "models");
+  return join(xdg && isAbsolute(xdg) ? xdg : join(home, ".cache"), "ncnnkit", name);
 }

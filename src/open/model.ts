@@ -208,9 +208,9 @@ export async function startModel(opened: OpenedModel, options: SessionOptions): 
   if (!opened.hasWeights) throw new InputError(`${opened.manifest.bin} is missing, so the model cannot run`);
   // A page that loads what was converted already does not carry the passes.
   const { graph, manifest } = opened.raw ? (await import("./convert.ts")).convert(opened) : opened;
-  const { backend, threads, wideVectors } = options;
+  const { backend, threads, wideVectors, modules } = options;
   return new Model(
     { manifest, assumptions: opened.assumptions, whyNoHeads: opened.whyNoHeads },
-    await createSession(graph, { backend, threads, wideVectors }),
+    await createSession(graph, { backend, threads, wideVectors, modules }),
   );
 }

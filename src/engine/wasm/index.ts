@@ -19,8 +19,8 @@ export const wasm = {
       throw new UnsupportedError("wideVectors: only Node has the switch for it");
     }
   },
-  compile: async (graph, shapes, outputs, { threads = 1 }, source) => {
-    const program = await Program.make(graph, shapes, outputs, detectTarget(threads), source);
+  compile: async (graph, shapes, outputs, { threads = 1, modules }, source) => {
+    const program = await Program.make(graph, shapes, outputs, detectTarget(threads), source, modules);
     return {
       run: (inputs) => program.run(inputs),
       ...(source && { look: (pixels) => program.look(pixels) }),

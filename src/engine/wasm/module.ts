@@ -22,8 +22,6 @@ export interface CompiledPlan {
   readonly pages: number;
   /** What functions expect at `controlAddresses.constants`. */
   readonly constants: Int32Array;
-  /** Exported functions that run a single step, `(thread, threads)`; for profiles. */
-  readonly stepExport: (step: number) => string;
 }
 
 export function compilePlan(plan: Plan, target: PlanTarget): CompiledPlan {
@@ -65,10 +63,11 @@ export function compilePlan(plan: Plan, target: PlanTarget): CompiledPlan {
     emitNextRow(m, "nextRow");
     emitNextCell(m, "nextCell");
   }
-  return { bytes: m.encode(), segments, pages, constants: m.constantWords(), stepExport: stepName };
+  return { bytes: m.encode(), segments, pages, constants: m.constantWords() };
 }
 
-const stepName = (i: number): string => `step${i}`;
+/** Exported function that runs a single step, `(thread, threads)`; for profiles. */
+export const stepName = (i: number): string => `step${i}`;
 
 /** `(thread, threads)`: the thread's share of every call of a step. */
 function emitStep(
@@ -144,12 +143,19 @@ function emitRun(m: Module, name: string, steps: readonly FuncRef[], barrier: Fu
 }
 
 /** Writes constants and borders into fresh memory. */
-export function initialiseMemory(plan: Plan, { constants }: CompiledPlan, memory: WebAssembly.Memory): void {
+export function initialiseMemory(
+  {
+    constants,
+    chunks,
+    filledBorders,
+  }: Pick<CompiledPlan, "constants"> & Pick<Plan["staticData"], "chunks"> & Pick<Plan, "filledBorders">,
+  memory: WebAssembly.Memory,
+): void {
   const bytes = new Uint8Array(memory.buffer);
   bytes.fill(0, 0, controlAddresses.end);
   new Int32Array(memory.buffer, controlAddresses.constants).set(constants);
-  for (const chunk of plan.staticData.chunks) bytes.set(chunk.bytes, chunk.address);
-  for (const { address, byteLength, dtype, fill } of plan.filledBorders) {
+  for (const chunk of chunks) bytes.set(chunk.bytes, chunk.address);
+  for (const { address, byteLength, dtype, fill } of filledBorders) {
     if (dtype === "i8") bytes.fill(fill, address, address + byteLength);
     else new Float32Array(memory.buffer, address, byteLength / 4).fill(fill);
   }

@@ -5,11 +5,19 @@ import { resolveParams } from "../../ir/op.ts";
 import type { Pixels } from "../../ir/pixels.ts";
 import { elementCount, type Shape, type Tensor } from "../../ir/tensor.ts";
 import { ops } from "../../ops/index.ts";
-import type { Looked, PixelInput } from "../backend.ts";
-import type { OutputView } from "../lower/views.ts";
+import type { Looked, ModuleStore, PixelInput } from "../backend.ts";
 import type { ReferenceStep } from "../steps.ts";
 import type { Value } from "../values.ts";
-import { type CompiledPlan, compilePlan, initialiseMemory } from "./module.ts";
+import {
+  type DenseOutput,
+  type Image,
+  type ImageOutput,
+  imageKey,
+  imageOf,
+  keepImage,
+  keptImage,
+} from "./image.ts";
+import { type CompiledPlan, compilePlan, initialiseMemory, stepName } from "./module.ts";
 import { PixelFeed } from "./pixels.ts";
 import { makePlan } from "./plan.ts";
 import type { Plan } from "./records.ts";
@@ -20,16 +28,22 @@ import { ThreadPool } from "./threads.ts";
 
 type RunFunction = (thread: number, threads: number) => number;
 
+/** What an image was made from. */
+interface Origin {
+  readonly makePlan: () => Plan;
+  readonly target: PlanTarget;
+}
+
 /** One compiled program over its own memory. */
 export class Program {
-  readonly plan: Plan;
-  readonly compiled: CompiledPlan;
   readonly memory: WebAssembly.Memory;
+  private readonly image: Image;
+  private readonly makePlan: () => Plan;
+  private readonly target: PlanTarget;
   private readonly exports: Record<string, RunFunction>;
-  private readonly threads: number;
   private readonly pool: ThreadPool | undefined;
-  /** Shapes of this run's outputs whose number of rows depends on the data. */
-  private readonly foundShapes = new Map<Value, Shape>();
+  /** Shapes of this run's outputs whose number of rows depends on the data, by address. */
+  private readonly foundShapes = new Map<number, Shape>();
   private readonly feed: PixelFeed | undefined;
   /** What a look gives: made once, for most outputs. */
   private readonly looked: Looked & {
@@ -37,45 +51,68 @@ export class Program {
     turn: number;
     readonly milliseconds: { placing: number; running: number };
   };
+  private known: Plan | undefined;
 
   private constructor(
-    plan: Plan,
-    compiled: CompiledPlan,
+    image: Image,
+    { makePlan, target }: Origin,
     memory: WebAssembly.Memory,
     instance: WebAssembly.Instance,
-    threads: number,
     pool: ThreadPool | undefined,
   ) {
-    this.plan = plan;
-    this.compiled = compiled;
+    this.image = image;
+    this.makePlan = makePlan;
+    this.target = target;
     this.memory = memory;
     this.exports = instance.exports as unknown as Record<string, RunFunction>;
-    this.threads = threads;
     this.pool = pool;
-    if (plan.pixels) this.feed = new PixelFeed(plan.pixels, memory, instance.exports);
+    if (image.pixels) this.feed = new PixelFeed(image.pixels, memory, instance.exports);
     const sieve = sieveOver(memory, instance.exports);
     this.looked = { blobs: {}, sieve, turn: 0, milliseconds: { placing: 0, running: 0 } };
   }
 
+  /** With a store, what was kept there is used, and what was not is kept. */
   static async make(
     graph: Graph,
     shapes: Record<string, Shape>,
     outputs: readonly string[],
     target: PlanTarget,
     source?: PixelInput,
+    store?: ModuleStore,
   ): Promise<Program> {
-    const plan = makePlan(graph, shapes, outputs, target, source);
-    const compiled = compilePlan(plan, target);
-    const { pages } = compiled;
-    const { threads } = target;
+    const origin: Origin = { makePlan: () => makePlan(graph, shapes, outputs, target, source), target };
+    const key = store && (await imageKey(store, graph, shapes, outputs, target, source));
+    const kept = store && (await keptImage(store, key!));
+    if (kept) return Program.start(kept, origin);
+    const plan = origin.makePlan();
+    const image = imageOf(plan, compilePlan(plan, target));
+    const program = await Program.start(image, origin);
+    program.known = plan;
+    if (store) void keepImage(store, key!, image);
+    return program;
+  }
+
+  private static async start(image: Image, origin: Origin): Promise<Program> {
+    const { pages } = image;
+    const { threads } = origin.target;
     const memory = new WebAssembly.Memory(
       threads > 1 ? { initial: pages, maximum: pages, shared: true } : { initial: pages },
     );
-    initialiseMemory(plan, compiled, memory);
-    const module = await WebAssembly.compile(compiled.bytes);
+    initialiseMemory(image, memory);
+    const module = await WebAssembly.compile(image.bytes);
     const instance = await WebAssembly.instantiate(module, { env: { memory } });
     const pool = threads > 1 ? await ThreadPool.start(module, memory, threads) : undefined;
-    return new Program(plan, compiled, memory, instance, threads, pool);
+    return new Program(image, origin, memory, instance, pool);
+  }
+
+  /** What it was made from; planned anew where it was kept. */
+  get plan(): Plan {
+    this.known ??= this.makePlan();
+    return this.known;
+  }
+
+  get compiled(): CompiledPlan {
+    return this.image;
   }
 
   /** The outputs for inputs of the program's shapes. Throws NcnnkitError when a worker thread has died. */
@@ -98,15 +135,15 @@ export class Program {
     looked.milliseconds.placing = placed - start;
     looked.milliseconds.running = performance.now() - placed;
     const { blobs } = looked;
-    for (const [blob, view] of this.plan.outputs) {
-      if (view.kind !== "dense") blobs[blob] = this.output(view);
-      else if (!blobs[blob] || this.foundShapes.has(view.value)) blobs[blob] = this.denseOutput(view);
+    for (const [blob, output] of this.image.outputs) {
+      if (output.kind !== "dense") blobs[blob] = this.output(output);
+      else if (!blobs[blob] || this.foundShapes.has(output.address)) blobs[blob] = this.denseOutput(output);
     }
     return looked;
   }
 
   private setInputs(inputs: Record<string, Tensor>): void {
-    for (const [blob, { address }] of this.plan.inputs) {
+    for (const [blob, { address }] of this.image.inputs) {
       const { data } = inputs[blob];
       if (data instanceof Int8Array) {
         throw new GraphError(`input "${blob}" is int8; inputs are float, layers quantize them by themselves`);
@@ -116,10 +153,10 @@ export class Program {
   }
 
   private runSteps(): void {
-    this.compiled.segments.forEach((segment, i) => {
+    this.image.segments.forEach((segment, i) => {
       this.checkThreads();
       this.pool?.command(i);
-      const missing = this.exports[segment.exportName](0, this.threads);
+      const missing = this.exports[segment.exportName](0, this.target.threads);
       if (missing && this.pool) {
         this.pool.broken ??= "a worker thread did not answer in time";
         this.checkThreads();
@@ -150,7 +187,7 @@ export class Program {
       let before = start;
       this.plan.steps.forEach((step, i) => {
         if (step.reference) this.runReferenceStep(step.reference);
-        else this.exports[this.compiled.stepExport(i)](0, 1);
+        else this.exports[stepName(i)](0, 1);
         const now = performance.now();
         steps[i][loop] = now - before;
         before = now;
@@ -167,7 +204,7 @@ export class Program {
     const results = op.reference(inputs, resolveParams(op, step.node.params), step.node.weights, shapes);
     step.outputs.forEach(({ value }, i) => {
       this.floats(value).set(results[i].data);
-      if (op.dynamicRows) this.foundShapes.set(value, results[i].shape);
+      if (op.dynamicRows) this.foundShapes.set(floatOf(value).address, results[i].shape);
     });
   }
 
@@ -177,22 +214,23 @@ export class Program {
   }
 
   private outputs(): Record<string, Tensor> {
-    return Object.fromEntries([...this.plan.outputs].map(([blob, view]) => [blob, this.output(view)]));
+    return Object.fromEntries([...this.image.outputs].map(([blob, output]) => [blob, this.output(output)]));
   }
 
   /** A copy. */
-  private output(view: OutputView): Tensor {
-    if (view.kind === "int8") {
-      return { shape: view.shape, data: this.integers(view.value, view.view.int8Scale!) };
+  private output(output: ImageOutput): Tensor {
+    if (output.kind === "int8") {
+      return { shape: output.shape, data: this.integers(output.value, output.view.int8Scale!) };
     }
-    const { shape, data } = this.denseOutput(view);
+    const { shape, data } = this.denseOutput(output);
     return { shape, data: data.slice() };
   }
 
   /** A dense output as it lies in memory. */
-  private denseOutput(view: Extract<OutputView, { kind: "dense" }>): Tensor & { data: Float32Array } {
-    const shape = this.foundShapes.get(view.value) ?? view.shape;
-    return { shape, data: this.floats(view.value).subarray(0, elementCount(shape)) };
+  private denseOutput({ address, length, shape }: DenseOutput): Tensor & { data: Float32Array } {
+    const found = this.foundShapes.get(address) ?? shape;
+    const count = Math.min(elementCount(found), length);
+    return { shape: found, data: new Float32Array(this.memory.buffer, address, count) };
   }
 
   /** Requantized integers as `[c, h, w]`. */
