@@ -137,16 +137,17 @@ function partsOf({ width, height, sourceWidth, sourceHeight, scaleX, scaleY, pad
   innerWidth: number;
   innerHeight: number;
 } {
-  const [innerWidth, innerHeight] = [Math.round(sourceWidth * scaleX), Math.round(sourceHeight * scaleY)];
-  // Nothing is cut off before the picture where that is one line only.
-  if (innerWidth > width || innerHeight > height) {
+  const [shownWidth, shownHeight] = [Math.round(width / scaleX), Math.round(height / scaleY)];
+  if (shownWidth < sourceWidth || shownHeight < sourceHeight) {
+    // Where one line is cut off, nothing is before the picture.
     const [x, y] = [Math.round(-padX / scaleX), Math.round(-padY / scaleY)];
-    const cut = { x, y, width: Math.round(width / scaleX), height: Math.round(height / scaleY) };
+    const cut = { x, y, width: shownWidth, height: shownHeight };
     return { cut, left: 0, top: 0, innerWidth: width, innerHeight: height };
   }
   return {
     ...{ cut: { x: 0, y: 0, width: sourceWidth, height: sourceHeight }, left: padX, top: padY },
-    ...{ innerWidth, innerHeight },
+    innerWidth: Math.round(sourceWidth * scaleX),
+    innerHeight: Math.round(sourceHeight * scaleY),
   };
 }
 

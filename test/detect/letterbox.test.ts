@@ -169,6 +169,24 @@ describe("the middle of a picture", () => {
     expect(new Set(tensor.data.slice(0, 32)).size).toBe(1); // border
     expect(new Set(tensor.data.slice(32 * 16, 32 * 17)).size).toBeGreaterThan(16);
   });
+
+  test.each([
+    [6, 5, 48],
+    [5, 6, 48],
+    [1001, 1000, 8],
+  ])(
+    "is cut out of %ix%i where one line is too many, as YOLOv5 cuts first and resizes then",
+    (w, h, size) => {
+      const picture = formulaPicture(w, h);
+      const side = Math.min(w, h);
+      const data = new Uint8Array(side * side * 3);
+      for (let y = 0; y < side; y++) {
+        data.set(picture.data.subarray(y * w * 3, (y * w + side) * 3), y * side * 3);
+      }
+      const expected = resize({ width: side, height: side, channels: 3, data }, size, size);
+      expect(place(picture, cropTransform(w, h, size, size), 0).data).toEqual(expected.data);
+    },
+  );
 });
 
 describe("toTensor", () => {
