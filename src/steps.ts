@@ -71,7 +71,7 @@ export { hasOwnLabels } from "./open/assume.ts";
 export { planText, profile, randomInputs } from "./open/benchmark.ts";
 export { cocoLabels } from "./open/coco-labels.ts";
 export { type SimplifiedModel, type SimplifyModelOptions, simplifyModel } from "./open/export.ts";
-export { Model, requireHeads } from "./open/model.ts";
+export { Model, type ModelDetectOptions, requireHeads } from "./open/model.ts";
 export { registryEntry, requireEntry } from "./open/registry.ts";
 export {
   type BlobObservation,

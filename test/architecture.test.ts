@@ -42,7 +42,7 @@ const arrows: Record<string, readonly string[]> = {
   "index.ts": [...parts, "open", "deploy", "track"],
   "steps.ts": [...parts, "open", "deploy", "track"],
   "official.ts": ["official"],
-  node: ["index.ts", "steps.ts", "open"],
+  node: ["index.ts", "steps.ts", "open", "tally"],
   "node.ts": ["index.ts", "open", "node"],
   "serve.ts": ["node"],
   cli: ["index.ts", "steps.ts", "official.ts", "node.ts", "node"],

@@ -38,6 +38,7 @@ import {
   jsonOption,
   methodOption,
   numberIn,
+  threadsFor,
   threadsOption,
   wideVectorsOption,
 } from "./options.ts";
@@ -119,10 +120,12 @@ async function run([file]: [string], options: Options, terminal: Terminal): Prom
   const step = ({ phase, images }: CalibrateProgress): void =>
     told.step(stageTitles[phase], images, entries?.length ?? 0);
   const note = await partialNote(graph, input);
+  const pool = threadsFor(options, entries?.length ?? 1);
+  const { runner } = pool;
   try {
     if (options.shard) {
       const observations = await observeSource(graph, source ?? none, {
-        ...{ threads: options.threads, shard: options.shard },
+        ...{ threads: options.threads, shard: options.shard, runner },
         onProgress: step,
       });
       const part = { [path.basename(options.out)]: writePartial({ note, observations }) };
@@ -144,7 +147,7 @@ async function run([file]: [string], options: Options, terminal: Terminal): Prom
     const result = await calibrateModel(graph, source, {
       importance: detectionImportance(manifest),
       focus: detectionFocus(manifest),
-      ...{ method, effort, percentile, threads, observations },
+      ...{ method, effort, percentile, threads, observations, runner },
       onProgress: step,
     });
     const float = { graph, manifest };
@@ -159,6 +162,7 @@ async function run([file]: [string], options: Options, terminal: Terminal): Prom
     await finish(checked, float, options, terminal);
   } finally {
     told.stop();
+    await pool.close();
   }
 }
 

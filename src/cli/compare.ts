@@ -3,7 +3,7 @@ import { openPictures, readEntries, UsageError } from "../node.ts";
 import { type BlobComparison, compareModels } from "../steps.ts";
 import { command, option } from "./command.ts";
 import { loadNamed, modelOptions, warnAssumptions } from "./names.ts";
-import { jsonOption, numberIn, wideVectorsOption } from "./options.ts";
+import { jsonOption, numberIn, threadsFor, threadsOption, wideVectorsOption } from "./options.ts";
 import { startProgress } from "./progress.ts";
 import { printJson, table } from "./terminal.ts";
 
@@ -19,6 +19,7 @@ export const compare = command({
     images: option("--images <folder>", "a folder of pictures instead"),
     limit: option("--limit <n>", "pictures at most", numberIn(1, 1e6, true), 16),
     order: option("--order <worst|layers>", "worst blob first, or in the order of layers", String, "worst"),
+    ...threadsOption,
     ...jsonOption,
     ...modelOptions,
     ...wideVectorsOption,
@@ -37,13 +38,14 @@ Examples:
     // Both get the pictures of the first.
     warnAssumptions(file, reference, terminal);
     const progress = startProgress(terminal);
+    const threads = threadsFor(options, options.limit);
     try {
       const all = await openPictures(source, { onWarning: progress.warn });
       const entries = all.slice(0, options.limit);
       progress.step("comparing", 0, entries.length);
       const pictures = readEntries(entries, progress.skip, progress.warn);
       const rows = await compareModels(reference, candidate, pictures, {
-        size: options.size,
+        ...{ size: options.size, runner: threads.runner },
         onProgress: (done) => progress.step("comparing", done, entries.length),
       });
       if (options.order === "worst") rows.sort((a, b) => a.sqnr - b.sqnr);
@@ -51,6 +53,7 @@ Examples:
       else terminal.out(describe(rows));
     } finally {
       progress.stop();
+      await threads.close();
       reference.close();
       candidate.close();
     }

@@ -26,6 +26,7 @@ import {
   jsonOption,
   methodOption,
   numberIn,
+  threadsFor,
   threadsOption,
   wideVectorsOption,
 } from "./options.ts";
@@ -111,6 +112,7 @@ async function run([file]: [string], options: Options, terminal: Terminal): Prom
     );
   }
   let result: Deployment;
+  const threads = threadsFor(options, calibration.length);
   try {
     result = await deploy(
       opened,
@@ -122,6 +124,7 @@ async function run([file]: [string], options: Options, terminal: Terminal): Prom
         method: options.method,
         effort: options.effort,
         threads: options.threads,
+        runner: threads.runner,
         keepFloat: options.keepFloat,
         budget: budgetOf(options),
         force: options.force,
@@ -134,6 +137,7 @@ async function run([file]: [string], options: Options, terminal: Terminal): Prom
     );
   } finally {
     told.stop();
+    await threads.close();
   }
   const written = await replaceFolder(out, result.files);
   if (written !== out) {

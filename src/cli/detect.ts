@@ -1,28 +1,14 @@
 /** `ncnnkit detect`: what is on pictures. */
 import { counted, visible } from "../base/text.ts";
 import { detectionJson } from "../node/detection-json.ts";
+import { type FoundPicture, findInPictures } from "../node/found.ts";
 import { expandPaths, type FoundFile } from "../node/paths.ts";
-import {
-  dotaFiles,
-  inFilePixels,
-  type ResultNames,
-  resultNames,
-  resultRows,
-  writeResult,
-} from "../node/results.ts";
-import {
-  type Detection,
-  type FilePicture,
-  InputError,
-  pictureExtensions,
-  readPicture,
-  UsageError,
-  writeFiles,
-} from "../node.ts";
-import { type CocoRow, type Model, taskOf } from "../steps.ts";
+import { dotaFiles, type ResultNames, resultNames, resultRows } from "../node/results.ts";
+import { type Detection, InputError, pictureExtensions, UsageError, writeFiles } from "../node.ts";
+import { type CocoRow, type Model, type ModelDetectOptions, taskOf } from "../steps.ts";
 import { choice, command, flag, type OptionsOf, option } from "./command.ts";
 import { loadNamed, modelOptions, warnAssumptions } from "./names.ts";
-import { engineOptions, jsonOption, numberIn } from "./options.ts";
+import { engineOptions, jsonOption, numberIn, threadsFor } from "./options.ts";
 import { startProgress } from "./progress.ts";
 import { printJson, type Terminal, warn } from "./terminal.ts";
 
@@ -133,77 +119,122 @@ async function detectAll(
   options: Options,
   terminal: Terminal,
 ): Promise<void> {
-  const results: Result[] = [];
-  const rows: CocoRow[] = [];
-  const named: { name: string | number; detections: Detection[] }[] = [];
-  const failed: { file: string; error: string }[] = [];
+  const all = new Results(model, files, targets, options, terminal);
   const progress = startProgress(terminal);
+  const threads = threadsFor(options, files.length);
   try {
     progress.step("detect", 0, files.length);
-    for (const [i, file] of files.entries()) {
-      const picture = await readOrSkip(file, files.length === 1, (error) => {
-        failed.push({ file: file.path, error });
-        progress.skip(error);
-      });
-      if (picture) {
-        if (picture.warning !== undefined) progress.warn(picture.warning);
-        const result = await detectOne(model, file, picture, options);
-        results.push(result);
-        if (options.out && targets) {
-          const { detections } = result;
-          result.written = await writeResult(detections, picture, options.out, targets[i], options.save);
-          if (options.save === "coco")
-            rows.push(...resultRows(detections, targets[i], model.manifest.labels));
-          named.push({ name: targets[i].imageId, detections });
-        }
-        if (!options.json) terminal.out(boxLines(result, files.length > 1));
-      }
-      progress.step("detect", i + 1, files.length);
-    }
+    const { out, save: format } = options;
+    const write = out === undefined || !targets ? undefined : { out, names: targets, format };
+    const paths = files.map(({ path }) => path);
+    const settings = { options: detectOptions(options), write };
+    await findInPictures(model, paths, settings, {
+      runner: threads.runner,
+      onFound: (found) => all.take(found),
+      onSkip: (message, index) => {
+        if (files.length === 1) throw new InputError(message);
+        all.skip(index, message);
+        progress.skip(message);
+      },
+      onWarning: progress.warn,
+      onProgress: (done) => progress.step("detect", done + all.skipped, files.length),
+    });
   } finally {
     progress.stop();
+    await threads.close();
   }
-  if (!results.length) throw new InputError(`none of the ${files.length} pictures could be read`);
-  if (options.out && options.save === "coco") {
-    await writeFiles(options.out, { "detections.json": JSON.stringify(rows) });
-  }
-  if (options.out && options.save === "dota") {
-    await writeFiles(options.out, dotaFiles(named, model.manifest.labels));
-  }
-  if (options.json) printJson(terminal, toJson(model, results, failed));
-  else terminal.err(`${closing(results, failed.length, model, options)}\n`);
+  await all.finish();
 }
 
-/** A picture, or nothing after `skip` was told why; the only picture is not skipped but an error. */
-async function readOrSkip(
-  file: FoundFile,
-  only: boolean,
-  skip: (error: string) => void,
-): Promise<FilePicture | undefined> {
-  try {
-    return await readPicture(file.path);
-  } catch (error) {
-    if (only || !(error instanceof InputError)) throw error;
-    skip(error.message);
-    return undefined;
-  }
-}
-
-async function detectOne(
-  model: Model,
-  file: FoundFile,
-  picture: FilePicture,
-  options: Options,
-): Promise<Result> {
-  const started = performance.now();
+function detectOptions(options: Options): ModelDetectOptions {
   const { confidence, iou, maxDetections, classes, size, rectangle, agnostic } = options;
-  const detections = await model.detect(picture, {
-    ...{ confidence, iou, maxDetections, classes, size, rectangle, agnostic },
-  });
-  const milliseconds = Math.round(performance.now() - started);
-  const { fileWidth: width, fileHeight: height } = picture;
-  const inFile = inFilePixels(detections, picture);
-  return { file: file.path, width, height, milliseconds, detections: inFile };
+  return { confidence, iou, maxDetections, classes, size, rectangle, agnostic };
+}
+
+/** Results as they come, told in the order of the pictures. */
+class Results {
+  private readonly errors = new Map<number, string>();
+  private readonly model: Model;
+  private readonly files: readonly FoundFile[];
+  private readonly targets: readonly ResultNames[] | undefined;
+  private readonly options: Options;
+  private readonly terminal: Terminal;
+  /** By number: those that wait for one before them; undefined for pictures that were skipped. */
+  private readonly waiting = new Map<number, Result | undefined>();
+  private next = 0;
+  private readonly results: Result[] = [];
+  private readonly rows: CocoRow[] = [];
+  private readonly named: { name: string | number; detections: Detection[] }[] = [];
+  readonly sums = { pictures: 0, found: 0, milliseconds: 0 };
+
+  constructor(
+    model: Model,
+    files: readonly FoundFile[],
+    targets: readonly ResultNames[] | undefined,
+    options: Options,
+    terminal: Terminal,
+  ) {
+    this.model = model;
+    this.files = files;
+    this.targets = targets;
+    this.options = options;
+    this.terminal = terminal;
+  }
+
+  get skipped(): number {
+    return this.errors.size;
+  }
+
+  /** Pictures that could not be read, in their order. */
+  get failed(): { file: string; error: string }[] {
+    const sorted = [...this.errors].sort(([a], [b]) => a - b);
+    return sorted.map(([index, error]) => ({ file: this.files[index].path, error }));
+  }
+
+  take({ index, ...found }: FoundPicture): void {
+    this.tell(index, { file: this.files[index].path, ...found });
+  }
+
+  skip(index: number, error: string): void {
+    this.errors.set(index, error);
+    this.tell(index, undefined);
+  }
+
+  private tell(index: number, result: Result | undefined): void {
+    this.waiting.set(index, result);
+    for (; this.waiting.has(this.next); this.next++) {
+      const ready = this.waiting.get(this.next);
+      this.waiting.delete(this.next);
+      if (ready) this.tellNext(this.next, ready);
+    }
+  }
+
+  private tellNext(index: number, result: Result): void {
+    const { options, terminal, targets, sums } = this;
+    const { detections } = result;
+    sums.pictures++;
+    sums.found += detections.length;
+    sums.milliseconds += result.milliseconds;
+    if (targets && options.save === "coco")
+      this.rows.push(...resultRows(detections, targets[index], this.model.manifest.labels));
+    if (targets && options.save === "dota") this.named.push({ name: targets[index].imageId, detections });
+    if (options.json) this.results.push(result);
+    else terminal.out(boxLines(result, this.files.length > 1));
+  }
+
+  /** What is said and written when all is done. Throws InputError where no picture could be read. */
+  async finish(): Promise<void> {
+    const { options, terminal, model, files, failed } = this;
+    if (!this.sums.pictures) throw new InputError(`none of the ${files.length} pictures could be read`);
+    if (options.out && options.save === "coco") {
+      await writeFiles(options.out, { "detections.json": JSON.stringify(this.rows) });
+    }
+    if (options.out && options.save === "dota") {
+      await writeFiles(options.out, dotaFiles(this.named, model.manifest.labels));
+    }
+    if (options.json) printJson(terminal, toJson(model, this.results, failed));
+    else terminal.err(`${closing(this.sums, failed.length, model, options)}\n`);
+  }
 }
 
 /** `label score` and where it is, a line each, with the file in front where there are several. */
@@ -238,13 +269,16 @@ function toJson(model: Model, results: readonly Result[], failed: readonly unkno
   };
 }
 
-function closing(results: readonly Result[], failed: number, { manifest }: Model, { out }: Options): string {
-  const found = results.reduce((sum, { detections }) => sum + detections.length, 0);
+function closing(
+  { pictures, found, milliseconds }: Results["sums"],
+  failed: number,
+  { manifest }: Model,
+  { out }: Options,
+): string {
   const isSorted = taskOf(manifest.heads) === "classify";
-  const time = results.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
   return [
-    `${counted(found, isSorted ? "class" : "box")} on ${counted(results.length, "picture")}`,
-    `${Math.round(time / results.length)} ms each`,
+    `${counted(found, isSorted ? "class" : "box")} on ${counted(pictures, "picture")}`,
+    `${Math.round(milliseconds / pictures)} ms each`,
     ...(failed ? [`${counted(failed, "picture")} skipped`] : []),
     ...(out ? [`written to ${out}`] : []),
   ].join(", ");

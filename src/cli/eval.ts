@@ -24,7 +24,7 @@ import { choice, command, flag, type OptionsOf, option } from "./command.ts";
 import { evalTracks } from "./eval-tracks.ts";
 import { change, figures, percent } from "./figures.ts";
 import { loadNamed, modelOptions, warnAssumptions } from "./names.ts";
-import { engineOptions, jsonOption, numberIn } from "./options.ts";
+import { engineOptions, jsonOption, numberIn, threadsFor } from "./options.ts";
 import { startProgress } from "./progress.ts";
 import { printJson, type Terminal, warn } from "./terminal.ts";
 
@@ -151,11 +151,13 @@ async function measure(
     progress.skip(message);
   };
   let result: Evaluation;
+  const threads = threadsFor(options, dataset.entries.length);
   try {
     progress.step("evaluating", 0, dataset.entries.length);
     const measured = await evaluateModels(models, readEntries(dataset.entries, skip, progress.warn), {
       size: options.size,
       sigmas: dataset.sigmas,
+      runner: threads.runner,
       onProgress: (done) => progress.step("evaluating", done + skipped.length, dataset.entries.length),
     });
     result = { ...measured, labels: dataset.labels };
@@ -166,10 +168,15 @@ async function measure(
     });
   } finally {
     progress.stop();
+    await threads.close();
   }
   warnMeasure(result, first, dataset, options.data, terminal);
   if (options.json) printJson(terminal, toJson(result, files, skipped));
-  else terminal.out(describe(result, names(files, result), skipped.length, options.perClass));
+  else {
+    const { perClass } = options;
+    const shown = { skipped: skipped.length, perClass, threads: threads.count };
+    terminal.out(describe(result, names(files, result), shown));
+  }
 }
 
 /** What was measured otherwise than people may think. */
@@ -204,7 +211,11 @@ const interval = (range: ModelEvaluation["apChange"]): string =>
     ? [range.low, range.high].map((end) => `${end >= 0 ? "+" : ""}${(100 * end).toFixed(1)}`).join(" to ")
     : "–";
 
-function describe(result: Evaluation, labels: string[], skipped: number, perClass?: boolean): string {
+function describe(
+  result: Evaluation,
+  labels: string[],
+  { skipped, perClass, threads }: { skipped: number; perClass: boolean | undefined; threads: number },
+): string {
   const { task, models, images, objects, width, height } = result;
   const parts = [`${counted(images, "picture")} at ${width}x${height}`];
   if (objects !== undefined) parts.push(counted(objects, task === "classify" ? "label" : "object"));
@@ -212,7 +223,7 @@ function describe(result: Evaluation, labels: string[], skipped: number, perClas
   const blocks = [`${parts.join(", ")}\n`];
   if (objects !== undefined) blocks.push(...accuracyTables(models, labels));
   if (models.length > 1) blocks.push(fidelityTable(result, labels));
-  blocks.push(timeTable(models, labels));
+  blocks.push(timeTable(models, labels, threads));
   if (perClass && objects !== undefined) blocks.push(classTable(result, labels));
   return blocks.join("\n");
 }
@@ -261,9 +272,10 @@ function fidelityTable({ task, models }: Evaluation, labels: string[]): string {
   ]);
 }
 
-function timeTable(models: readonly ModelEvaluation[], labels: string[]): string {
+function timeTable(models: readonly ModelEvaluation[], labels: string[], threads: number): string {
+  const among = threads > 1 ? `, ${threads} at once` : "";
   return figures([
-    ["milliseconds a picture", "preparing", "inference", "results"],
+    [`milliseconds a picture${among}`, "preparing", "inference", "results"],
     ...models.map(({ milliseconds: ms }, i) => [
       labels[i],
       ...[ms.preprocess, ms.inference, ms.postprocess].map((value) => value.toFixed(1)),

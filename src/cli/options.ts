@@ -1,6 +1,8 @@
 /** Options that several commands share, and how their values are read. */
+import os from "node:os";
 import { InvalidArgumentError, Option } from "commander";
 import { readText } from "../node/files.ts";
+import { Threads } from "../node/threads.ts";
 import { type Backend, type Budget, type OpenOptions, UsageError } from "../node.ts";
 import { backendNames, efforts, familyNames, methods } from "../steps.ts";
 import { choice, flag, type OptionsOf, option } from "./command.ts";
@@ -100,8 +102,21 @@ async function readLabels(text: string): Promise<string[]> {
 }
 
 export const threadsOption = {
-  threads: option("--threads <n>", "threads to compute with", numberIn(1, 64, true)),
+  threads: option(
+    "--threads <n>",
+    "threads to compute with (default: for many pictures one a core)",
+    numberIn(1, 64, true),
+  ),
 };
+
+/** Fewer pictures are not worth starting threads for. */
+const fewPictures = 16;
+
+/** Threads for passes over so many pictures: where nothing is said one a core, if there are many; never more than pictures. */
+export function threadsFor({ threads }: { threads?: number }, pictures: number): Threads {
+  const usual = pictures < fewPictures ? 1 : os.availableParallelism();
+  return new Threads(Math.min(threads ?? usual, pictures));
+}
 
 export const effortOption = {
   effort: choice("--effort <name>", "how many pictures are looked at to make int8 better", efforts, "normal"),

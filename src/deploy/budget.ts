@@ -15,6 +15,7 @@ import { withoutVectorConvolutions } from "../passes/index.ts";
 import { type Corrections, type Loss, quantizableLayers, quantizeGraph } from "../quantize/index.ts";
 import { headline } from "../tally/measure.ts";
 import type { EvaluationItem } from "../tally/pictures.ts";
+import type { Runner } from "../tally/run.ts";
 import { evaluateModels } from "./evaluate.ts";
 import { type LayerSensitivity, sensitivity } from "./sensitivity.ts";
 
@@ -52,6 +53,8 @@ export interface BudgetInput {
   sigmas?: readonly number[];
   size?: { width: number; height: number };
   threads?: number;
+  /** What carries out passes over `items`; default: this thread. */
+  runner?: Runner;
   signal?: AbortSignal;
   /** Told after each layer, and after each candidate that accuracy was measured of. */
   onProgress?: (what: "sensitivity" | "accuracy", done: number, total?: number) => void;
@@ -232,11 +235,12 @@ async function apLosses(
   items: () => AsyncIterable<EvaluationItem>,
 ): Promise<(count: number) => Promise<number>> {
   let step = 0;
+  const { size, sigmas, runner, signal } = input;
   const apOf = async (graph: Graph): Promise<number> => {
     const session = await createSession(graph, { threads: input.threads });
     try {
       const model = new Model({ manifest: input.manifest, assumptions: [] }, session);
-      const { models } = await evaluateModels([model], items(), { size: input.size, sigmas: input.sigmas });
+      const { models } = await evaluateModels([model], items(), { size, sigmas, runner, signal });
       input.onProgress?.("accuracy", ++step);
       return headline(models[0]) ?? -1;
     } finally {

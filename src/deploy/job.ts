@@ -15,6 +15,7 @@ import type { Effort, Method } from "../quantize/index.ts";
 import type { ReportExample, ReportImage } from "../report/data.ts";
 import { detectionFocus, detectionImportance } from "../tally/importance.ts";
 import { type EvaluationEntry, type EvaluationItem, readEntries } from "../tally/pictures.ts";
+import type { Runner } from "../tally/run.ts";
 import type { Budget } from "./budget.ts";
 import type { CalibrateOptions, CalibrationSource } from "./calibrate.ts";
 import { calibrationSource, type ModelCalibration } from "./calibration.ts";
@@ -33,6 +34,8 @@ export interface DeployOptions {
   /** How many pictures are looked at to make int8 better; default `normal`. */
   effort?: Effort;
   threads?: number;
+  /** What carries out the passes over the pictures; default: this thread. The result is the same. */
+  runner?: Runner;
   /** Spread of each key point, for poses; default COCO's for 17 points, else 1 / their number. */
   sigmas?: readonly number[];
   /** Layers that stay float in any case. */
@@ -176,9 +179,9 @@ export class Job {
   }
 
   calibrateOptions(): CalibrateOptions {
-    const { method, effort, threads, signal } = this.options;
+    const { method, effort, threads, runner, signal } = this.options;
     return {
-      ...{ method, effort, threads, signal },
+      ...{ method, effort, threads, runner, signal },
       importance: detectionImportance(this.float.manifest),
       focus: detectionFocus(this.float.manifest),
       onProgress: ({ phase, images }) => this.progress(phase, images, this.calibration.length),

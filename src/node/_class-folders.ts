@@ -2,7 +2,7 @@
 import path from "node:path";
 import { spread } from "../base/maths.ts";
 import { brief } from "../base/text.ts";
-import { type EvaluationItem, InputError, UsageError } from "../index.ts";
+import { type EvaluationEntry, InputError, UsageError } from "../index.ts";
 import { matchCategories } from "../steps.ts";
 import {
   type ClassMap,
@@ -13,11 +13,10 @@ import {
   identity,
   idsBelow,
   type Split,
-  sized,
   type Telling,
 } from "./_dataset.ts";
+import { entryOf } from "./entries.ts";
 import { kindOf } from "./files.ts";
-import { readPicture } from "./picture.ts";
 
 /**
  * Pictures in a folder for each class, as torchvision's `ImageFolder` has it. Classes are matched by name; where no name is one of the
@@ -42,18 +41,18 @@ export async function openClasses(data: string, options: Telling): Promise<Datas
   }
   const names = [...new Set(files.flatMap((file) => folderOf(file) ?? []))].sort();
   const classes = labelled ? folderClasses(names, root, options) : identity(options.labels);
-  const load = async (file: string): Promise<EvaluationItem> => {
-    const item = { id: idOf(file), ...sized(await readPicture(file)) };
-    const category = classes.of(names.indexOf(folderOf(file) ?? ""));
-    if (!labelled || category === undefined) return item;
-    const box = { x: 0, y: 0, width: item.width, height: item.height };
-    return { ...item, truth: [{ image: item.id, category, box }] };
+  const entry = (file: string): EvaluationEntry => {
+    const category = labelled ? classes.of[names.indexOf(folderOf(file) ?? "")] : undefined;
+    const picture = { file, id: idOf(file) };
+    return entryOf(
+      category === undefined ? { kind: "picture", ...picture } : { kind: "sorted", category, ...picture },
+    );
   };
   // Of every class, since the first pictures would be of the first one.
   const chosen = spread(files, limit ?? files.length);
   return {
     ...{ labelled, labels: classes.labels },
-    entries: chosen.map((name) => ({ name, read: () => load(name) })),
+    entries: chosen.map(entry),
   };
 }
 

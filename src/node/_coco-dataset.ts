@@ -5,14 +5,14 @@ import { type GroundTruth, InputError, UsageError } from "../index.ts";
 import {
   type CocoInstances,
   type CocoTruth,
-  cocoObject,
   matchCategories,
   measureOf,
   parseCocoInstances,
 } from "../steps.ts";
-import { type Dataset, finds, inContext, sized, type Telling } from "./_dataset.ts";
+import { inContext } from "./_context.ts";
+import { type Dataset, finds, type Telling } from "./_dataset.ts";
+import { entryOf } from "./entries.ts";
 import { kindOf, readText } from "./files.ts";
-import { readPicture } from "./picture.ts";
 
 export async function openCoco(file: string, options: Telling): Promise<Dataset> {
   const { labels, limit, onWarning } = options;
@@ -36,19 +36,11 @@ export async function openCoco(file: string, options: Telling): Promise<Dataset>
     if (category !== undefined) truths.get(row.image)?.push({ ...row, category });
   }
   const measure = measureOf(options.heads ?? []);
-  const load = async ({ id, fileName, ...size }: CocoInstances["images"][number]) => {
-    const name = path.join(folder, fileName);
-    const item = { id, ...sized(await readPicture(name)) };
-    const [width, height] = [size.width ?? item.width, size.height ?? item.height];
-    if (width !== item.width || height !== item.height) {
-      throw new InputError(
-        `${name}: ${item.width}x${item.height} pixels, but ${file} has boxes for ${width}x${height}`,
-      );
-    }
-    const objectOf = (row: CocoTruth) => inContext(file, () => cocoObject(row, measure, item));
-    return { ...item, truth: truths.get(id)?.map(objectOf) };
-  };
-  const entries = images.map((image) => ({ name: image.fileName, read: () => load(image) }));
+  const entries = images.map(({ id, fileName, width, height }) => {
+    const truth = truths.get(id) ?? [];
+    const picture = { file: path.join(folder, fileName), id, width, height };
+    return entryOf({ kind: "coco", from: file, measure, truth, ...picture }, undefined, fileName);
+  });
   return { labelled: true, labels, entries };
 }
 

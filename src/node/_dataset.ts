@@ -4,10 +4,12 @@ import { expectKind } from "../base/arguments.ts";
 import { counted } from "../base/text.ts";
 import { type EvaluationEntry, FormatError, type Head, type Task, UsageError } from "../index.ts";
 import { matchCategories, type YoloLabelOptions } from "../steps.ts";
+import { inContext } from "./_context.ts";
+import type { ClassNumbers } from "./entries.ts";
 import { kindOf } from "./files.ts";
 import { readList } from "./lists.ts";
 import { expandPaths, patternBase } from "./paths.ts";
-import { type FilePicture, pictureExtensions } from "./picture.ts";
+import { pictureExtensions } from "./picture.ts";
 
 /** Options of `openDataset`. */
 export interface DatasetOptions {
@@ -46,10 +48,6 @@ export interface Dataset {
   readonly entries: readonly EvaluationEntry[];
 }
 
-export const sized = (picture: FilePicture): { picture: FilePicture; width: number; height: number } => ({
-  ...{ picture, width: picture.fileWidth, height: picture.fileHeight },
-});
-
 export type Told = Pick<DatasetOptions, "split"> & { onWarning: (message: string) => void };
 /** What is known of the labels: the task, and for poses the number of key points. */
 export type Telling = DatasetOptions &
@@ -58,13 +56,10 @@ export type Telling = DatasetOptions &
 /** Class numbers of the dataset to those of the model, with the model's names; nothing for a class that it does not have. */
 export interface ClassMap {
   labels: readonly string[];
-  of: (category: number) => number | undefined;
+  of: ClassNumbers;
 }
 
-export const identity = (labels: readonly string[]): ClassMap => ({
-  labels,
-  of: (category) => (category < labels.length ? category : undefined),
-});
+export const identity = (labels: readonly string[]): ClassMap => ({ labels, of: labels.map((_, i) => i) });
 
 /** For messages. */
 export const finds: { readonly [T in Task]: string } = {
@@ -93,16 +88,7 @@ export function classesOf(names: readonly string[], file: string, options: Telli
   }
   const categories = names.map((name, id) => ({ id, name }));
   const map = inContext(file, () => matchCategories(categories, labels));
-  return { labels, of: (category) => map.get(category) };
-}
-
-export function inContext<T>(file: string, run: () => T): T {
-  try {
-    return run();
-  } catch (error) {
-    if (error instanceof FormatError) throw new UsageError(`${file}: ${error.message}`, { cause: error });
-    throw error;
-  }
+  return { labels, of: names.map((_, category) => map.get(category)) };
 }
 
 /** Pictures of a folder, a pattern, or a text file with one path a line (relative to the list or to the current folder). */

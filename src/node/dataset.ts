@@ -1,14 +1,7 @@
 /** Labelled pictures on disk: YOLO label folders, dataset yaml files, COCO files, and a folder for each class. */
 import path from "node:path";
 import { expectKind } from "../base/arguments.ts";
-import {
-  type EvaluationEntry,
-  type EvaluationItem,
-  FormatError,
-  type GroundTruth,
-  InputError,
-  UsageError,
-} from "../index.ts";
+import { type EvaluationEntry, FormatError, InputError, UsageError } from "../index.ts";
 import {
   type DatasetYaml,
   measureOf,
@@ -29,13 +22,13 @@ import {
   finds,
   identity,
   idsBelow,
-  sized,
   type Telling,
   type Told,
 } from "./_dataset.ts";
+import { entryOf } from "./entries.ts";
 import { kindOf, listFolder, readText } from "./files.ts";
 import { patternBase } from "./paths.ts";
-import { pictureExtensions, readPicture } from "./picture.ts";
+import { pictureExtensions } from "./picture.ts";
 
 export { type Dataset, type DatasetOptions, listPictures } from "./_dataset.ts";
 
@@ -50,6 +43,7 @@ export { type Dataset, type DatasetOptions, listPictures } from "./_dataset.ts";
 export async function openDataset(data: string, options: DatasetOptions): Promise<Dataset> {
   expectKind("openDataset: data", data, "a string");
   expectKind("openDataset: options", options, "an object");
+  expectKind("openDataset: options.labels", options.labels, "a list of strings");
   const { heads = [] } = options;
   const task = taskOf(heads);
   const told: Telling = {
@@ -81,10 +75,7 @@ export async function openPictures(
   const sources = isYaml ? splitPaths(await readYaml(source), source, told) : [source];
   const files = await distinctPictures(sources, told);
   const idOf = idsBelow(source);
-  return files.map((name) => ({
-    name,
-    read: async () => ({ id: idOf(name), ...sized(await readPicture(name)) }),
-  }));
+  return files.map((file) => entryOf({ kind: "picture", file, id: idOf(file) }));
 }
 
 const mostWarnings = 10;
@@ -183,31 +174,20 @@ async function yoloDataset(
     );
   }
   const idOf = idsBelow(where);
-  const { count, keypoints = { count }, onWarning: onNote } = options;
-  const labelling: YoloLabelOptions = {
-    ...{ measure: measureOf(options.heads ?? []), onNote },
+  const { count, keypoints = { count }, onWarning } = options;
+  const labelling = {
+    measure: measureOf(options.heads ?? []),
     keypoints: keypoints.count ? keypoints : undefined,
   };
   await checkLabels(labelFiles, where, labelling, options);
-  const load = async (file: string, labelFile: string): Promise<EvaluationItem> => {
-    const item = { id: idOf(file), ...sized(await readPicture(file)) };
-    if (!labelled) return item;
-    // Without a label file a picture holds no object: YOLO's convention.
-    const text = kindOf(labelFile) === "file" ? await readText(labelFile) : "";
-    let rows: GroundTruth[];
-    try {
-      rows = parseYoloLabels(text, labelFile, item.id, item, labelling);
-    } catch (error) {
-      if (!(error instanceof FormatError)) throw error;
-      throw new InputError(`${file}: ${error.message}`, { cause: error });
-    }
-    return { ...item, truth: mapClasses(rows, classes, labelFile) };
+  const entry = (file: string, i: number): EvaluationEntry => {
+    const picture = { file, id: idOf(file) };
+    if (!labelled) return entryOf({ kind: "picture", ...picture });
+    const { of, labels } = classes;
+    const yolo = { labelFile: labelFiles[i], labelling, classes: of, count: labels.length };
+    return entryOf({ kind: "yolo", ...picture, ...yolo }, onWarning);
   };
-  return {
-    labelled,
-    labels: classes.labels,
-    entries: pictures.map((name, i) => ({ name, read: () => load(name, labelFiles[i]) })),
-  };
+  return { labelled, labels: classes.labels, entries: pictures.map(entry) };
 }
 
 /** Label files that are looked at before anything is measured. */
@@ -232,7 +212,7 @@ async function checkLabels(
   }
   const problems = texts.flatMap(([file, text]) => {
     try {
-      parseYoloLabels(text, file, 0, { width: 64, height: 64 }, { ...labelling, onNote: undefined });
+      parseYoloLabels(text, file, 0, { width: 64, height: 64 }, labelling);
       return [];
     } catch (error) {
       if (!(error instanceof FormatError)) throw error;
@@ -248,16 +228,6 @@ async function checkLabels(
       `${where}: all outlines have four points; if they are turned boxes, masks are not what these labels are for`,
     );
   }
-}
-
-function mapClasses(rows: GroundTruth[], { of, labels }: ClassMap, where: string): GroundTruth[] {
-  return rows.map((row) => {
-    const category = of(row.category);
-    if (category !== undefined) return { ...row, category };
-    throw new FormatError(
-      `${where}: class ${row.category}: the model has classes 0 to ${labels.length - 1}; the labels are of another model`,
-    );
-  });
 }
 
 /** `…/images/a/b.jpg` → `…/labels/a/b.txt`; the file beside the picture where that is the one that is there. */

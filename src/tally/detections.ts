@@ -51,6 +51,7 @@ export interface Found {
 
 export class Detections implements Tally<EvaluationItem> {
   readonly kind = "detections";
+  readonly isList = true;
   readonly settings: { readonly detectors: readonly Detector[]; readonly sigmas?: readonly number[] };
   readonly graphs: readonly Subject<EvaluationItem>[];
   readonly blobs: readonly (readonly string[])[];
@@ -138,6 +139,10 @@ export class Detections implements Tally<EvaluationItem> {
       this.checkId(kept.id, index);
       this.pictures.set(index, kept);
     }
+  }
+
+  clear(): void {
+    this.pictures.clear();
   }
 
   write(): [number, Kept][] {

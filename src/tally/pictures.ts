@@ -23,6 +23,8 @@ export interface EvaluationEntry {
   readonly name: string;
   /** What another process on the same files makes the entry of, as plain data; missing where only this one can read it. */
   readonly plain?: unknown;
+  /** Told of what was read otherwise than it is written, where another process reads it; `read` does so itself. */
+  note?(message: string): void;
   /** Throws InputError when it cannot be read. */
   read(): Promise<EvaluationItem>;
 }
@@ -47,7 +49,7 @@ export interface Listed {
 /** Pictures of a list; those that cannot be read are told to `skip`, once, and damaged ones to `warn`, once. */
 export function listedPictures(
   entries: readonly EvaluationEntry[],
-  skip: (message: string) => void,
+  skip: (message: string, index: number) => void,
   warn: (message: string) => void = () => {},
 ): Pictures<EvaluationItem> & { readonly listed: Listed } {
   const broken = new Set<number>();
@@ -55,7 +57,7 @@ export function listedPictures(
   const listed: Listed = {
     ...{ entries, broken },
     skip: (index, message) => {
-      if (!broken.has(index)) skip(message);
+      if (!broken.has(index)) skip(message, index);
       broken.add(index);
     },
     warn: (index, message) => {

@@ -93,6 +93,9 @@ export const inProcess: Runner = async (work) => {
   return images;
 };
 
+const idle: Pick<Session, "run"> = { run: async () => ({}) };
+const nothing: Output = { inputs: {}, values: {}, preparing: 0, inference: 0 };
+
 type StageWork<P> = Pick<Work<P>, "tallies" | "subjects" | "threads">;
 
 /** The networks of a pass, ready, and the tallies that they play to. */
@@ -111,14 +114,13 @@ export class Stage<P> {
     this.own = own;
   }
 
-  /** `known` sessions of subjects are used, and left open. */
   static async open<P>(work: StageWork<P>): Promise<Stage<P>> {
     const own: Session[] = [];
     const sessions: Pick<Session, "run">[] = [];
     const { threads } = work;
-    for (const { subject } of work.subjects) {
+    for (const { subject, blobs } of work.subjects) {
       const { graph, backend, session } = subject;
-      if (session) sessions.push(session);
+      if (session || !blobs.length) sessions.push(session ?? idle);
       else {
         const made = await createSession(graph, { ...(backend && { backend }), ...(threads && { threads }) });
         own.push(made);
@@ -132,6 +134,7 @@ export class Stage<P> {
   async outputs({ picture }: Numbered<P>): Promise<Map<Subject<P>, Output>> {
     const outputs = new Map<Subject<P>, Output>();
     for (const [i, { subject, blobs }] of this.work.subjects.entries()) {
+      if (!blobs.length) continue; // its tallies only want to know the network
       const started = performance.now();
       const prepared = subject.prepare(picture);
       const ready = performance.now();
@@ -146,7 +149,7 @@ export class Stage<P> {
     const outputs = await this.outputs(item);
     for (const tally of this.work.tallies) {
       await tally.add(
-        tally.graphs.map((subject) => outputs.get(subject)!),
+        tally.graphs.map((subject) => outputs.get(subject) ?? nothing),
         item,
       );
     }
@@ -154,5 +157,6 @@ export class Stage<P> {
 
   close(): void {
     for (const session of this.own) session.close();
+    for (const tally of this.work.tallies) tally.close?.();
   }
 }

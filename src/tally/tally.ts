@@ -54,12 +54,14 @@ export interface Output extends Prepared {
 /** Looks at pictures in this process. See above for what it must keep to. */
 export interface Observer<P = unknown> {
   readonly graphs: readonly Subject<P>[];
-  /** The blobs that it looks at, of each of `graphs`. */
+  /** The blobs that it looks at, of each of `graphs`; a network of which nobody wants blobs is not run. */
   readonly blobs: readonly (readonly string[])[];
   /** Takes a picture: what each of `graphs` made of it. Throws where the values are not what they must be. */
   add(outputs: readonly Output[], item: Numbered<P>): void | Promise<void>;
   /** Whether no picture with a greater number than those seen can change anything. */
   isFull?(): boolean;
+  /** Frees what it made to look at pictures; it takes none afterwards. */
+  close?(): void;
 }
 
 /** Collects something over pictures, in parts that may be in other processes and on other machines. */
@@ -67,6 +69,9 @@ export interface Tally<P = unknown> extends Observer<P> {
   /** Its name in the list of kinds, and what an empty one is made of there, as plain data; without a name it cannot be made elsewhere. */
   readonly kind: string | undefined;
   readonly settings: unknown;
+  /** What it has seen is a list that grows with the pictures: it is taken from a part of the pass now and then, and forgotten there. */
+  readonly isList?: boolean;
+  clear?(): void;
   /** Takes what a tally of the same kind and settings has seen of other pictures. */
   merge(other: this): void;
   /** What it has seen as plain data (numbers, strings, lists, objects, typed arrays), and a like tally that has seen that. */

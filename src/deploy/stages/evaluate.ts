@@ -11,6 +11,7 @@ export const evaluate: Stage = {
     job.measured = await evaluateModels([float, half, int8], job.items(job.evaluation), {
       size: job.size,
       sigmas: job.options.sigmas,
+      runner: job.options.runner,
       signal: job.options.signal,
       onProgress: (done) => job.progress("evaluate", done, job.evaluation.length),
     });

@@ -11,7 +11,7 @@ import type { Stage } from "../stage.ts";
 export const keepFloat: Stage = {
   name: "keep-float",
   async run(job) {
-    const { keepFloat: asked = [], budget, threads, effort, signal, sigmas } = job.options;
+    const { keepFloat: asked = [], budget, threads, runner, effort, signal, sigmas } = job.options;
     const labelled = job.evaluation !== job.calibration && (await hasTruth(job.evaluation));
     if (budget?.ap !== undefined && !labelled) {
       throw new UsageError(
@@ -24,7 +24,7 @@ export const keepFloat: Stage = {
     if (asked.length) await setOutputsRight(job, asked);
     const { graph, table, corrections, unshifted, method, images } = job.calibrated;
     const input: ProtectInput = {
-      ...{ guard, graph, table, corrections, unshifted, method, images, budget, threads, signal },
+      ...{ guard, graph, table, corrections, unshifted, method, images, budget, threads, runner, signal },
       ...{ manifest: job.float.manifest, keepFloat: asked, size: job.size, sigmas },
       items: labelled ? () => job.items(job.evaluation) : undefined,
       onProgress: (what, done, total) => job.progress(what, done, total),
