@@ -109,6 +109,8 @@ export const f32x4 = {
 /** Four int32. */
 export const i32x4 = {
   add: binary(words, "i32x4.add"),
+  sub: binary(words, "i32x4.sub"),
+  mul: binary(words, "i32x4.mul"),
   dot_i16x8_s: binary(words, "i32x4.dot_i16x8_s"),
   extadd_pairwise_i16x8_s: unary(words, "i32x4.extadd_pairwise_i16x8_s"),
   /** Products of the lower, or the upper, four int16. */
@@ -121,6 +123,7 @@ export const i32x4 = {
   relaxed_laneselect: ternary(words, "i32x4.relaxed_laneselect"),
   shl: shifted(words, "i32x4.shl"),
   shr_u: shifted(words, "i32x4.shr_u"),
+  shr_s: shifted(words, "i32x4.shr_s"),
 } as const;
 
 /** Eight int16. */
@@ -133,6 +136,7 @@ export const i16x8 = {
   sub: binary(halves, "i16x8.sub"),
   mul: binary(halves, "i16x8.mul"),
   shr_u: shifted(halves, "i16x8.shr_u"),
+  shl: shifted(halves, "i16x8.shl"),
   narrow_i32x4_s: binary(words, "i16x8.narrow_i32x4_s"),
   /** a0 b0 a1 b1 a2 b2 a3 b3 */
   interleaveLow: shuffled([0, 1, 16, 17, 2, 3, 18, 19, 4, 5, 20, 21, 6, 7, 22, 23]),

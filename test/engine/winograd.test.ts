@@ -5,12 +5,13 @@ import { runReference } from "../../src/engine/reference/index.ts";
 import type { Plan } from "../../src/engine/wasm/records.ts";
 import type { Graph } from "../../src/ir/graph.ts";
 import type { Shape, Tensor } from "../../src/ir/tensor.ts";
-import { winogradMatrices } from "../../src/kernels/wasm/index.ts";
+import { integerMatrices, winogradMatrices } from "../../src/kernels/wasm/index.ts";
 import {
   expectClose,
   expectEqual,
   floatMachines,
   graphOf,
+  int8Machines,
   largest,
   randomInputs,
   runEngine,
@@ -32,6 +33,27 @@ describe.each([2, 4] as const)("matrices of tiles of %i", (size) => {
   it("have numbers that float32 holds exactly, but for those of the weights", () => {
     for (const x of [...input, ...output].flat()) expect(Math.fround(x)).toBe(x);
   });
+});
+
+it("matrices of integers give the filter's results, and leave room in 16 bits", () => {
+  const { input, weight, output, scale } = integerMatrices();
+  const times = (matrix: readonly (readonly number[])[], v: ArrayLike<number>): number[] =>
+    matrix.map((row) => row.reduce((sum, x, i) => sum + x * v[i], 0));
+  const [d, g] = [
+    [-127, 3, 90, -20, 127, 64],
+    [127, -128, 5],
+  ];
+  const transformed = times(input, d);
+  const results = times(
+    output,
+    times(weight, g).map((x, i) => x * transformed[i]),
+  );
+  expect(results).toEqual([0, 1, 2, 3].map((i) => scale * (d[i] * g[0] + d[i + 1] * g[1] + d[i + 2] * g[2])));
+  expect([...input, ...weight, ...output].flat().every(Number.isInteger)).toBe(true);
+  const most = (matrix: readonly (readonly number[])[]): number =>
+    Math.max(...matrix.map((row) => row.reduce((sum, x) => sum + Math.abs(x), 0)));
+  expect(most(input) ** 2 * 255).toBeLessThan(2 ** 15);
+  expect(most(weight) ** 2 * 128).toBeLessThan(2 ** 15);
 });
 
 const tiled = ({ steps }: Plan): string[] =>
@@ -149,7 +171,7 @@ describe("networks", () => {
     const reference = runReference(graph, inputs, graph.outputs);
     for (const [name, target] of floatMachines) {
       const { outputs, program } = await runEngine(graph, inputs, target);
-      expect(tiled(program.plan)).toEqual(["winograd4", "winograd4"]);
+      expect(tiled(program.plan)).toEqual(["winograd4", "winograd4", "winograd4"]);
       // An integer may have been rounded the other way.
       for (const blob of graph.outputs)
         expectClose(
@@ -171,6 +193,76 @@ describe("networks", () => {
         const { outputs } = await runEngine(graph, inputs, { ...target, threads });
         expectEqual(outputs.y, one.y, `${name}, ${threads} threads`);
       }
+    }
+  });
+});
+
+/** Bit for bit, in tiles wherever products of 16 bits are not slow. */
+async function checkIntegers(graph: Graph, inputs: Record<string, Tensor>, count: number): Promise<void> {
+  const reference = runReference(graph, inputs, graph.outputs);
+  for (const [name, target] of int8Machines) {
+    const { outputs, program } = await runEngine(graph, inputs, target);
+    const expected = target.dot === "signed" ? 0 : count;
+    expect(tiled(program.plan), name).toEqual(new Array(expected).fill("winograd4"));
+    for (const blob of graph.outputs) expectEqual(outputs[blob], reference[blob], `${name}, ${blob}`);
+  }
+}
+
+describe("int8 layers", () => {
+  it.each<[line: string, shape: Shape]>([
+    [layer(17, "4=1 5=1 8=2"), [60, 12, 16]],
+    [layer(40, "4=1 5=1 9=1 8=102"), [33, 16, 16]],
+    [layer(24, "4=1 5=0 9=2 -23310=1,0.1 8=2"), [46, 12, 16]],
+    [layer(36, "4=0 15=1 14=2 16=0 5=1 8=101"), [47, 14, 17]],
+    [layer(28, "5=1 8=2"), [64, 14, 18]],
+    [layer(32, "4=1 5=1 18=1.5 8=2"), [45, 12, 15]],
+  ])("%s on %j", async (line, shape) => {
+    await checkIntegers(graphOf(line, { x: shape }), randomInputs({ x: shape }, 7, 2), 1);
+  });
+
+  it("behind each other, in pieces, and with a residual", async () => {
+    const shapes = { x: [40, 11, 14] };
+    const text = `${three("a", "x", "p", 37, "8=2 9=1")}
+Split s 1 2 p p0 p1
+${three("b", "p0", "q", 37, "8=2")}
+BinaryOp t 2 1 q p1 r 0=0
+ReLU u 1 1 r v
+Slice w 1 2 v v0 v1 -23300=2,26,-233
+Concat k 2 1 v1 v0 m
+${three("c", "m", "y", 30, "8=2")}`;
+    await checkIntegers(graphOf(text, shapes), randomInputs(shapes), 3);
+  });
+
+  /** All weights the largest, and inputs of their sign or the other: the largest sums that there are. */
+  const extreme = (channels: number, before: string): [Graph, Record<string, Tensor>] => {
+    const shapes = { x: [channels, 8, 12] };
+    const graph = graphOf(`${before}\n${three("c", before ? "p" : "x", "y", 32, "8=2")}`, shapes);
+    const { weight } = graph.nodes.at(-1)!.weights;
+    for (let k = 0; k < weight.data.length; k++) weight.data[k] = k % 2 ? 127 : -127;
+    const inputs = randomInputs(shapes);
+    inputs.x.data.forEach((_, i) => {
+      inputs.x.data[i] = (Math.floor(i / 96) + (i % 96)) % 2 ? 1e4 : -1e4;
+    });
+    return [graph, inputs];
+  };
+  it.each([
+    [231, "", 1],
+    [232, "", 0],
+    [462, "ReLU r 1 1 x p", 1],
+    [466, "ReLU r 1 1 x p", 0],
+  ])("sums just within and beyond 26 bits: %i channels %s", async (channels, before, count) => {
+    await checkIntegers(...extreme(channels, before), count);
+  });
+
+  it("any number of threads gives the same", async () => {
+    const shapes = { x: [40, 21, 30] };
+    const graph = graphOf(three("a", "x", "y", 33, "8=2"), shapes);
+    const inputs = randomInputs(shapes);
+    const [[, target]] = int8Machines;
+    const { outputs: one } = await runEngine(graph, inputs, target);
+    for (const threads of [2, 3]) {
+      const { outputs } = await runEngine(graph, inputs, { ...target, threads });
+      expectEqual(outputs.y, one.y, `${threads} threads`);
     }
   });
 });

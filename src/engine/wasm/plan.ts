@@ -36,7 +36,7 @@ export function makePlan(
   source?: PixelInput,
 ): Plan {
   const lowered = lower(graph, inputShapes, outputs, source?.blob);
-  collectNeeds(lowered);
+  collectNeeds(lowered, target);
   const steps = lowered.steps.filter(isLive);
   const values = lowered.values.filter((value) => value.needs.length > 0);
   for (const value of values) decideOrder(value.order);
@@ -96,7 +96,7 @@ function isLive(step: Step): boolean {
 }
 
 /** Backwards over the steps: what readers need decides what a step must make, and so what it needs itself. */
-function collectNeeds({ steps, inputs, outputs }: Lowered): void {
+function collectNeeds({ steps, inputs, outputs }: Lowered, target: PlanTarget): void {
   const end = new Reader(steps.length);
   for (const view of outputs.values()) {
     if (view.kind === "int8") end.int8(view.value, view.view.int8Scale!);
@@ -110,7 +110,7 @@ function collectNeeds({ steps, inputs, outputs }: Lowered): void {
     if (!kind.quantizes) for (const value of outputsOf(step)) needFloats(value, reader);
     if ("fused" in step)
       for (const done of step.fused) if (done.kind === "residual") reader.float(done.value);
-    kind.needs(step, reader);
+    kind.needs(step, reader, target);
   }
   for (const { value } of inputs.values()) needFloats(value, new Reader(value.producer));
 }

@@ -22,7 +22,8 @@ export type DotKind = "f32" | "relaxed" | "pairs" | "i16";
 
 export interface ConvolutionSpec {
   readonly kind: "convolution";
-  readonly dot: DotKind;
+  /** `wide`: as `i16`, of inputs that are 16 bits wide in memory. */
+  readonly dot: DotKind | "wide";
   /** `pairs`: consecutive units whose sums of two products, added up, are known to fit 16 bits; else 1. */
   readonly chain: number;
   readonly groups: readonly SegmentGroup[];
@@ -38,10 +39,10 @@ export interface ConvolutionSpec {
 }
 
 /** k values in a unit of the sum. */
-export function unitSize(dot: DotKind): number {
-  return dot === "f32" ? 1 : 4;
+export function unitSize(dot: ConvolutionSpec["dot"]): number {
+  return dot === "f32" ? 1 : dot === "wide" ? 2 : 4;
 }
-/** Bytes of input in a unit. All are 4: one float or four bytes. */
+/** Bytes of input in a unit. All are 4: one float, four bytes, or two of 16 bits. */
 export const unitBytes = 4;
 /** Table entry: address of the segment at output pixel 0, length in bytes; in front of a group: its number of segments. */
 export const segmentEntryBytes = 8;

@@ -3,7 +3,6 @@ import { type Expression, f32x4, i32, i32x4, set, store, v128 } from "../../wasm
 import { addTo, type Func, type Local, whileLoop } from "../../wasm/index.ts";
 import {
   type ConvolutionSpec,
-  type DotKind,
   type SegmentGroup,
   scratchPixelBytes,
   segmentEntryBytes,
@@ -272,8 +271,8 @@ export class SegmentSum {
 }
 
 /** acc + a·w of one unit. */
-function product(dot: DotKind, target: Target, acc: Local, a: Local, w: Local): Expression {
+function product(dot: ConvolutionSpec["dot"], target: Target, acc: Local, a: Local, w: Local): Expression {
   if (dot === "relaxed") return (f) => emitRelaxedDot(f, target, w, a, acc);
-  if (dot === "i16") return i32x4.add(i32x4.dot_i16x8_s(a, w), acc);
+  if (dot === "i16" || dot === "wide") return i32x4.add(i32x4.dot_i16x8_s(a, w), acc);
   return target.relaxed ? f32x4.relaxed_madd(a, w, acc) : f32x4.add(f32x4.mul(a, w), acc);
 }

@@ -30,7 +30,27 @@ const points: Readonly<Record<WinogradSize, readonly number[]>> = {
 };
 
 export function winogradMatrices(size: WinogradSize): WinogradMatrices {
-  const finite = points[size];
+  return matricesOf(size, points[size]);
+}
+
+/**
+ * F(4, 3) in integers, each result being `scale` times too large. Applied along both axes, transformed weights of one byte and inputs of
+ * one byte, signed or not, fit 16 bits.
+ */
+export function integerMatrices(): WinogradMatrices & { readonly scale: number } {
+  const { input, weight, output } = matricesOf(4, [0, 1, -1, 2, -2]);
+  // The last row would be too large if it was multiplied by all of the scale: its results are doubled instead.
+  const [scale, last] = [24, 5];
+  const factor = (row: number): number => (row === last ? scale / 2 : scale);
+  return {
+    scale,
+    input,
+    weight: weight.map((row, i) => row.map((x) => Math.round(x * factor(i)))),
+    output: output.map((row) => row.map((x, i) => (x * scale) / factor(i))),
+  };
+}
+
+function matricesOf(size: WinogradSize, finite: readonly number[]): WinogradMatrices {
   const n = size + 2;
   const others = (a: number): number[] => finite.filter((b) => b !== a);
   const product = (roots: readonly number[], a: number): number => roots.reduce((sum, b) => sum * (a - b), 1);

@@ -1,21 +1,47 @@
 /**
- * Dense 3×3 convolution of stride 1 in float32 by Winograd's minimal filtering: tiles of m×m outputs cost (m + 2)² products for each
+ * Dense 3×3 convolution of stride 1 by Winograd's minimal filtering: tiles of m×m outputs cost (m + 2)² products for each
  * pair of channels instead of 9·m². Block of tiles by block of tiles, and all in a thread's own scratch memory:
  *
- * 1. every tile's (m + 2)² inputs are transformed, four channels at a time, to `[point][tile][input channel]`;
+ * 1. every tile's (m + 2)² inputs are transformed, four channels at a time (int8: eight), to `[point][tile][input channel]`;
  * 2. for each of the (m + 2)² points these are multiplied with the point's matrix of weights, by the kernel of 1×1 convolutions, to
  *    `[point][tile][output channel]`;
  * 3. every tile's m×m outputs are transformed back, and end as those of any convolution.
  *
+ * Int8 is done in integers: of 16 bits up to the products, then of 32, which may wrap around. Results are 576 = 9·64 times too large; so
+ * the product with the inverse of 9 modulo 2³², shifted, is the sum, exactly, if that is within 26 bits.
+ *
  * The input has a border of zeros, wide enough for tiles that hang over. Weights: `[point]` of what the 1×1 kernel takes.
  */
-import { address, type Expression, f32x4, i32, set, store, v128 } from "../../wasm/expressions.ts";
+import {
+  address,
+  type Expression,
+  f32x4,
+  i16x8,
+  i32,
+  i32x4,
+  set,
+  store,
+  v128,
+} from "../../wasm/expressions.ts";
 import { addTo, type Func, type FuncRef, forRange, type Local, type Module } from "../../wasm/index.ts";
-import type { ConvolutionSpec } from "./_convolution-spec.ts";
+import { type ConvolutionSpec, unitSize } from "./_convolution-spec.ts";
 import { accumulatorStart, type EpilogueSpec, emitEpilogue, epilogueGroupBytes } from "./_epilogue.ts";
 import { kernelParams, vectorBytes } from "./_params.ts";
 import { temp } from "./_temp.ts";
-import { type NumberMatrix, type WinogradSize, winogradMatrices } from "./_winograd-matrices.ts";
+import {
+  integerMatrices,
+  type NumberMatrix,
+  type WinogradMatrices,
+  type WinogradSize,
+  winogradMatrices,
+} from "./_winograd-matrices.ts";
+import {
+  floatLanes,
+  integerLanes,
+  type Lanes,
+  multiplyColumns,
+  multiplyRows,
+} from "./_winograd-transforms.ts";
 import { emitConvolution } from "./convolution.ts";
 import type { Target } from "./spec.ts";
 
@@ -24,10 +50,14 @@ export interface WinogradRun {
   readonly channels: number;
   readonly pixelBytes: number;
   readonly rowBytes: number;
+  /** Of bytes. */
+  readonly unsigned: boolean;
 }
 
 export interface WinogradSpec {
   readonly kind: "winograd";
+  /** Tiles of bytes are of size 4. */
+  readonly dtype: "f32" | "i8";
   readonly size: WinogradSize;
   readonly runs: readonly WinogradRun[];
   readonly rows: number;
@@ -58,6 +88,8 @@ export function winogradTiles({ size, rows, width }: Pick<WinogradSpec, "size" |
 interface Layout {
   readonly points: number;
   readonly channels: number;
+  /** Of a tile's inputs at a point. */
+  readonly inputBytes: number;
   readonly inputPointBytes: number;
   readonly outputPointBytes: number;
   /** Offsets in scratch: a table entry, a tile between its two transforms, inputs, outputs. */
@@ -67,18 +99,20 @@ interface Layout {
   readonly end: number;
 }
 
-function layoutOf({ size, runs, outputVectors, blockTiles }: WinogradSpec): Layout {
+function layoutOf({ dtype, size, runs, outputVectors, blockTiles }: WinogradSpec): Layout {
   const points = (size + 2) ** 2;
   const channels = winogradChannels(runs);
+  const inputBytes = channels * (dtype === "f32" ? 4 : 2);
   // An odd number of cache lines: the points of a tile do not all fall into the same set.
   const odd = (bytes: number): number => (Math.ceil(bytes / 64) | 1) * 64;
-  const inputPointBytes = odd(blockTiles * channels * 4);
+  // Vectors of eight channels may reach beyond the last by four.
+  const inputPointBytes = odd(blockTiles * inputBytes + (dtype === "f32" ? 0 : 8));
   const outputPointBytes = odd(blockTiles * outputVectors * 16);
   const middle = 64;
   const inputs = middle + points * 16;
   const outputs = inputs + points * inputPointBytes;
   const end = outputs + points * outputPointBytes;
-  return { points, channels, inputPointBytes, outputPointBytes, middle, inputs, outputs, end };
+  return { points, channels, inputBytes, inputPointBytes, outputPointBytes, middle, inputs, outputs, end };
 }
 
 /** Bytes of scratch that a thread needs. */
@@ -99,13 +133,15 @@ export function emitWinograd(m: Module, name: string, spec: WinogradSpec, target
 
 /** The 1×1 convolution of a point. */
 function productsOf(spec: WinogradSpec): ConvolutionSpec {
-  const { channels } = layoutOf(spec);
+  const { channels, inputBytes } = layoutOf(spec);
   const { outputVectors, blockTiles, tile } = spec;
+  const dot = spec.dtype === "f32" ? "f32" : "wide";
+  const units = channels / unitSize(dot);
   return {
     kind: "convolution",
-    dot: "f32",
+    dot,
     chain: 1,
-    groups: [{ segments: 1, length: channels, pixelBytes: channels * 4, rowBytes: 0, unsigned: false }],
+    groups: [{ segments: 1, length: units, pixelBytes: inputBytes, rowBytes: 0, unsigned: false }],
     rows: 1,
     width: blockTiles,
     outputVectors,
@@ -116,7 +152,7 @@ function productsOf(spec: WinogradSpec): ConvolutionSpec {
         { dtype: "f32", pixelBytes: outputVectors * 16, rowBytes: 0, zeroPoint: 0, least: -127, most: 127 },
       ],
     },
-    units: channels,
+    units,
   };
 }
 
@@ -126,6 +162,9 @@ class Emitter {
   private readonly target: Target;
   private readonly products: FuncRef;
   private readonly layout: Layout;
+  private readonly matrices: WinogradMatrices;
+  private readonly inputLanes: Lanes;
+  private readonly outputLanes: Lanes;
   /** The running tile: its number in the block, row and column in the picture. */
   private readonly tile: Local;
   private readonly ty: Local;
@@ -137,6 +176,10 @@ class Emitter {
     this.target = target;
     this.products = products;
     this.layout = layoutOf(spec);
+    const isFloat = spec.dtype === "f32";
+    this.matrices = isFloat ? winogradMatrices(spec.size) : integerMatrices();
+    this.inputLanes = isFloat ? floatLanes(target) : integerLanes(i16x8);
+    this.outputLanes = isFloat ? this.inputLanes : integerLanes(i32x4);
     [this.tile, this.ty, this.tx] = ["tile", "ty", "tx"].map((name) => f.local("i32", name));
   }
 
@@ -144,7 +187,7 @@ class Emitter {
     const { f, spec } = this;
     const { across, count } = winogradTiles(spec);
     const [block, first, tiles] = ["block", "first", "tiles"].map((name) => f.local("i32", name));
-    const { input, output } = winogradMatrices(spec.size);
+    const { input, output } = this.matrices;
     const forTiles = (body: () => void): void =>
       forRange(f, this.tile, 0, tiles, 1, () => {
         set(f, this.ty, i32.div_u(i32.add(first, this.tile), across));
@@ -171,45 +214,51 @@ class Emitter {
   private transformRun(run: number, matrix: NumberMatrix): void {
     const { f, spec, layout } = this;
     const { channels, pixelBytes, rowBytes } = spec.runs[run];
+    // Vectors: channels, and bytes of their inputs.
+    const [count, bytes] = spec.dtype === "f32" ? [4, 16] : [8, 8];
     const before = winogradChannels(spec.runs.slice(0, run));
     const [a, to, index] = [temp(f, "a", "i32"), temp(f, "to", "i32"), temp(f, "vector", "i32")];
     const row = address(f.params[`input${run}`], this.ty, spec.size * rowBytes);
     set(f, a, i32.add(row, i32.mul(this.tx, spec.size * pixelBytes)));
-    set(f, to, address(this.scratch(layout.inputs + before * 4), this.tile, layout.channels * 4));
+    const skipped = (before / layout.channels) * layout.inputBytes;
+    set(f, to, address(this.scratch(layout.inputs + skipped), this.tile, layout.inputBytes));
     const one = (lanes: number): void => {
-      this.transformVector(matrix, a, to, { pixelBytes, rowBytes, lanes });
-      addTo(f, a, 16);
+      this.transformVector(matrix, a, to, spec.runs[run], lanes);
+      addTo(f, a, bytes);
       addTo(f, to, 16);
     };
-    const whole = Math.floor(channels / 4);
-    if (whole > 0) forRange(f, index, 0, whole, 1, () => one(4));
-    if (channels % 4 > 0) one(channels % 4);
+    const whole = Math.floor(channels / count);
+    if (whole > 0) forRange(f, index, 0, whole, 1, () => one(count));
+    if (channels % count > 0) one(channels % count);
   }
 
-  /** Four channels; where only the first `lanes` are the layer's, zeros take the place of the others. */
+  /** A vector of channels; where only the first `lanes` of floats are the layer's, zeros take the place of the others, which may be NaN. */
   private transformVector(
     matrix: NumberMatrix,
     a: Local,
     to: Local,
-    { pixelBytes, rowBytes, lanes }: { pixelBytes: number; rowBytes: number; lanes: number },
+    { pixelBytes, rowBytes, unsigned }: WinogradRun,
+    lanes: number,
   ): void {
-    const { f, layout, target } = this;
+    const { f, spec, layout } = this;
     const n = matrix.length;
+    const isFloat = spec.dtype === "f32";
+    const load = isFloat ? v128.load : unsigned ? v128.load8x8_u : v128.load8x8_s;
     const mask: Expression = (g) => g.v128(maskOf(lanes));
     const value = (i: number): Local => temp(f, `in${i}`);
     for (let x = 0; x < n; x++) {
       for (let y = 0; y < n; y++) {
-        const cell = v128.load(a, y * rowBytes + x * pixelBytes);
-        set(f, value(y), lanes < 4 ? v128.and(cell, mask) : cell);
+        const cell = load(a, y * rowBytes + x * pixelBytes);
+        set(f, value(y), isFloat && lanes < 4 ? v128.and(cell, mask) : cell);
       }
-      multiplyRows(f, target, matrix, value, (y, result) => {
+      multiplyRows(f, this.inputLanes, matrix, value, (y, result) => {
         store(f, f.params.scratch, result, layout.middle + (y * n + x) * 16);
       });
     }
     for (let y = 0; y < n; y++) {
       for (let x = 0; x < n; x++)
         set(f, value(x), v128.load(f.params.scratch, layout.middle + (y * n + x) * 16));
-      multiplyRows(f, target, matrix, value, (x, result) => {
+      multiplyRows(f, this.inputLanes, matrix, value, (x, result) => {
         store(f, to, result, (y * n + x) * layout.inputPointBytes);
       });
     }
@@ -241,7 +290,7 @@ class Emitter {
       f.call(this.products);
       addTo(f, from, layout.inputPointBytes);
       addTo(f, to, layout.outputPointBytes);
-      addTo(f, weights, layout.channels * spec.outputVectors * 16);
+      addTo(f, weights, layout.inputBytes * spec.outputVectors * 4);
     });
   }
 
@@ -284,15 +333,27 @@ class Emitter {
 
   /** middle[y][x] of the m rows and m + 2 columns that are left after the first half. */
   private transformColumns(matrix: NumberMatrix, m: Local): void {
-    const { f, layout, target } = this;
+    const { f, layout } = this;
     const n = matrix.length + 2;
     const value = (i: number): Local => temp(f, `in${i}`);
     for (let x = 0; x < n; x++) {
       for (let y = 0; y < n; y++) set(f, value(y), v128.load(m, (y * n + x) * layout.outputPointBytes));
-      multiplyColumns(f, target, matrix, value, (y, result) => {
+      multiplyColumns(f, this.outputLanes, matrix, value, (y, result) => {
         store(f, f.params.scratch, result, layout.middle + (y * n + x) * 16);
       });
     }
+  }
+
+  /** What is added to a result of the transform, on its scale. */
+  private start(constants: Local): Expression {
+    const start = accumulatorStart(this.spec.epilogue, constants, 0);
+    return this.spec.dtype === "f32" ? start : i32x4.shl(start, scaleBits);
+  }
+
+  /** The sum of a pixel. */
+  private sum(result: Local | Expression, start: Local): Expression {
+    if (this.spec.dtype === "f32") return f32x4.add(result, start);
+    return i32x4.shr_s(i32x4.add(i32x4.mul(result, oddInverse), start), scaleBits);
   }
 
   /** The second half and the epilogue, row by row as far as there are any. */
@@ -311,9 +372,9 @@ class Emitter {
     const row = (y: number): void => {
       for (let x = 0; x < n; x++)
         set(f, value(x), v128.load(f.params.scratch, layout.middle + (y * n + x) * 16));
-      set(f, bias, accumulatorStart(epilogue, at.constants, 0));
-      multiplyColumns(f, target, matrix.slice(0, pixels), value, (x, result) => {
-        set(f, out(x), f32x4.add(result, bias));
+      set(f, bias, this.start(at.constants));
+      multiplyColumns(f, this.outputLanes, matrix.slice(0, pixels), value, (x, result) => {
+        set(f, out(x), this.sum(result, bias));
       });
       const shift = (base: Local, name: string, rowBytes: number): Local => {
         const local = temp(f, name, "i32");
@@ -344,105 +405,8 @@ class Emitter {
   }
 }
 
+/** 576 = 9·2⁶, and the inverse of 9 modulo 2³². */
+const [scaleBits, oddInverse] = [6, 954437177];
+
 const maskOf = (lanes: number): Uint8Array =>
   Uint8Array.from({ length: 16 }, (_, i) => (i < lanes * 4 ? 255 : 0));
-
-type Result = (index: number, value: Local | Expression) => void;
-
-/** Σ factors[i] · value(i), or nothing where all factors are 0. */
-function weighted(
-  target: Target,
-  factors: readonly number[],
-  value: (i: number) => Local,
-): Expression | undefined {
-  let sum: Expression | undefined;
-  // Factors of 1 first: they cost no product.
-  const order = [...factors.keys()].filter((i) => factors[i] !== 0);
-  order.sort((a, b) => Number(factors[b] === 1) - Number(factors[a] === 1));
-  for (const i of order) {
-    const [factor, before] = [factors[i], sum];
-    const x: Expression = (f) => f.get(value(i));
-    if (!before) sum = factor === 1 ? x : f32x4.mul(x, factor);
-    else if (factor === 1) sum = f32x4.add(before, x);
-    else if (factor === -1) sum = f32x4.sub(before, x);
-    else
-      sum = target.relaxed ? f32x4.relaxed_madd(x, factor, before) : f32x4.add(before, f32x4.mul(x, factor));
-  }
-  return sum;
-}
-
-/** Rows k and k + 1 that belong to points a and −a: they differ in the signs of either the even or the odd columns. */
-function arePaired(matrix: NumberMatrix, k: number): boolean {
-  const [a, b] = [matrix[k], matrix[k + 1]];
-  return !!b && a.some((x, i) => x !== 0 && x === -b[i]) && a.every((x, i) => Math.abs(x) === Math.abs(b[i]));
-}
-
-/** result(k) = Σ matrix[k][i] · value(i); of rows that are paired the parts that they share are worked out once. */
-function multiplyRows(
-  f: Func,
-  target: Target,
-  matrix: NumberMatrix,
-  value: (i: number) => Local,
-  result: Result,
-): void {
-  const [same, other] = [temp(f, "same"), temp(f, "other")];
-  for (let k = 0; k < matrix.length; k++) {
-    const row = matrix[k];
-    if (!arePaired(matrix, k)) {
-      result(k, weighted(target, row, value)!);
-      continue;
-    }
-    const next = matrix[k + 1];
-    set(
-      f,
-      same,
-      weighted(
-        target,
-        row.map((x, i) => (x === next[i] ? x : 0)),
-        value,
-      )!,
-    );
-    set(
-      f,
-      other,
-      weighted(
-        target,
-        row.map((x, i) => (x === next[i] ? 0 : x)),
-        value,
-      )!,
-    );
-    result(k, f32x4.add(same, other));
-    result(k + 1, f32x4.sub(same, other));
-    k++;
-  }
-}
-
-/** The same with a matrix whose columns are paired: sums and differences of the values are worked out once. */
-function multiplyColumns(
-  f: Func,
-  target: Target,
-  matrix: NumberMatrix,
-  value: (i: number) => Local,
-  result: Result,
-): void {
-  const columns = matrix[0].map((_, i) => matrix.map((row) => row[i]));
-  // What is multiplied, and by what in each row.
-  const terms: { local: Local; factors: number[] }[] = [];
-  for (let i = 0; i < columns.length; i++) {
-    if (!arePaired(columns, i)) {
-      terms.push({ local: value(i), factors: columns[i] });
-      continue;
-    }
-    const [a, b] = [columns[i], columns[i + 1]];
-    const [sum, difference] = [temp(f, `sum${i}`), temp(f, `difference${i}`)];
-    set(f, sum, f32x4.add(value(i), value(i + 1)));
-    set(f, difference, f32x4.sub(value(i), value(i + 1)));
-    terms.push({ local: sum, factors: a.map((x, k) => (x === b[k] ? x : 0)) });
-    terms.push({ local: difference, factors: a.map((x, k) => (x === b[k] ? 0 : x)) });
-    i++;
-  }
-  matrix.forEach((_, k) => {
-    const factors = terms.map((term) => term.factors[k]);
-    result(k, weighted(target, factors, (i) => terms[i].local)!);
-  });
-}

@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { Hono } from "hono";
 import { cors } from "hono/cors";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { ClientGone } from "./body.ts";
 import {
   type Endpoint,
@@ -234,6 +235,6 @@ function refused(context: ServeContext, { status, message, headers }: Refusal): 
   const { incoming } = context.env;
   // What is left of a body is not read, so nothing else can come on this connection.
   if (!incoming.complete && status !== 499) context.header("connection", "close");
-  context.status(status as Parameters<typeof context.status>[0]);
-  return context.body(refusalJson(message), { headers: { "content-type": "application/json" } });
+  const type = { "content-type": "application/json" };
+  return context.body(refusalJson(message), status as ContentfulStatusCode, type);
 }

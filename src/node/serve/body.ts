@@ -70,7 +70,12 @@ function pieces(
     };
     const end = (): void => done();
     const close = (): void => done(new ClientGone("the connection was closed before the body was there"));
-    const late = (): void => done(new Refusal(408, "the body did not arrive in the time of the request"));
+    const late = (): void =>
+      done(
+        signal.reason instanceof ClientGone
+          ? signal.reason
+          : new Refusal(408, "the body did not arrive in the time of the request"),
+      );
     if (incoming.destroyed) return close();
     if (signal.aborted) return late();
     incoming.on("data", data).on("end", end).on("close", close).on("error", close);

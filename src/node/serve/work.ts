@@ -1,5 +1,6 @@
 /** From a request to a thread and back: what both kinds of work share. */
 import type { Transferable } from "node:worker_threads";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { WorkerError } from "../pool.ts";
 import { type Body, ClientGone, readBody } from "./body.ts";
 import type { ServeContext } from "./endpoint.ts";
@@ -93,7 +94,7 @@ export async function work(
     exchange.times = reply.times;
     exchange.pictures = reply.pictures;
     exchange.error = reply.error;
-    return new Response(reply.bytes, { status: reply.status, headers: reply.headers });
+    return context.body(reply.bytes, reply.status as ContentfulStatusCode, reply.headers);
   } finally {
     body?.free();
     clock.stop();

@@ -1,6 +1,7 @@
 /** Constants of a dense convolution in the layouts that its kernel reads: packed weights and the table of segments. */
-import { type DotKind, type SegmentGroup, unitSize } from "../../../kernels/wasm/index.ts";
+import { type DotKind, type EpilogueSpec, type SegmentGroup, unitSize } from "../../../kernels/wasm/index.ts";
 import type { ConvolutionStep } from "../../steps.ts";
+import { epilogueOf, largestOf } from "../epilogue.ts";
 import type { StaticData } from "../memory.ts";
 import { slotsOf } from "../representations.ts";
 import type { Arrangement, InputRun, Matrix } from "./_segments.ts";
@@ -79,8 +80,18 @@ function packMatrix(
   return out;
 }
 
-/** −Σ zero point · weight for every output channel. */
-function correctionOf(
+/** What is done with the sums of a convolution. */
+export function sumEpilogue(step: ConvolutionStep, runs: readonly InputRun[]): EpilogueSpec {
+  const { fused, output, int8, roundOnce } = step;
+  return epilogueOf(fused, output.representations, int8 ? "i32" : "f32", {
+    correction: runs.some((run) => run.representation.zeroPoint > 0),
+    roundOnce: int8 !== undefined && roundOnce,
+    largest: largestOf(step),
+  });
+}
+
+/** −Σ zero point · weight for every output channel; undefined where there are no zero points. */
+export function correctionOf(
   { weight, output, input, int8 }: ConvolutionStep,
   runs: readonly InputRun[],
 ): Int32Array | undefined {

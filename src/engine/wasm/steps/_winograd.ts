@@ -1,5 +1,6 @@
-/** Convolutions by Winograd's minimal filtering: for which layers, and their constants. Only the shape decides. */
+/** Convolutions by Winograd's minimal filtering: for which layers, and their constants. */
 import {
+  integerMatrices,
   type WinogradRun,
   type WinogradSize,
   type WinogradSpec,
@@ -10,9 +11,11 @@ import {
 } from "../../../kernels/wasm/index.ts";
 import type { ConvolutionStep } from "../../steps.ts";
 import type { WindowAxes } from "../../windows.ts";
-import { epilogueOf, packEpilogue } from "../epilogue.ts";
+import { packEpilogue } from "../epilogue.ts";
 import type { KernelCall } from "../records.ts";
 import { floatOf, origin, slotsOf, windowOrigin } from "../representations.ts";
+import type { DotMode } from "../target.ts";
+import { correctionOf, sumEpilogue } from "./_pack-convolution.ts";
 import type { InputRun } from "./_segments.ts";
 import type { Planning } from "./kind.ts";
 
@@ -25,51 +28,86 @@ export function wholeTiles({ y, x }: WindowAxes, size: WinogradSize): WindowAxes
   return { y: { ...y, output: up(y.output) }, x: { ...x, output: up(x.output) } };
 }
 
-/** The size of tiles with which a layer is fastest; undefined where it is not to be done in tiles. */
-export function winogradSize(step: ConvolutionStep): WinogradSize | undefined {
+/**
+ * The size of tiles with which a layer is fastest; undefined where it is not to be done in tiles. The shape decides, and of int8 layers
+ * the machine and whether sums are small enough.
+ */
+export function winogradSize(step: ConvolutionStep, dot: DotMode): WinogradSize | undefined {
   const { y, x, int8, input } = step;
   const isSuited = [y, x].every((a) => a.kernel === 3 && a.stride === 1 && a.dilation === 1);
-  if (int8 || !isSuited || y.output * x.output === 1) return undefined;
+  if (!isSuited || y.output * x.output === 1) return undefined;
+  const costs = int8 ? integerCosts[dot] : floatCosts;
+  if (!costs || (int8 && !fitsWinograd(step, true))) return undefined;
   const values = new Set(input.channels.map(({ value }) => value));
   const sizes = ([2, 4] as const).filter((size) => {
     const whole = wholeTiles(step, size);
     const hangsOver = whole.y.output > y.output || whole.x.output > x.output;
-    return !hangsOver || [...values].every(({ pinned, constant }) => !pinned && !constant);
+    return costs[size] && (!hangsOver || [...values].every(({ pinned, constant }) => !pinned && !constant));
   });
-  let [best, least] = [undefined as WinogradSize | undefined, worthwhile * directCost(step)];
+  let [best, least] = [undefined as WinogradSize | undefined, worthwhile * directCost(step, costs)];
   for (const size of sizes) {
-    const cost = tiledCost(step, size);
+    const cost = tiledCost(step, size, costs);
     if (cost < least) [best, least] = [size, cost];
   }
   return best;
 }
 
-/** Below this share of the direct way's cost. */
-const worthwhile = 0.9;
-/** Instructions for a vector of four products, loads included, in tiles of 6 × 2. */
-const productCost = 20 / 12;
-/** Instructions around the sums of a tile of accumulators. */
-const sumCost = 40;
-/** Instructions of both transforms for a tile and a vector of channels. */
-const transformCosts: Readonly<Record<WinogradSize, readonly [input: number, output: number]>> = {
-  2: [110, 90],
-  4: [330, 280],
-};
-
-/** In instructions. */
-function directCost({ y, x, input, output }: ConvolutionStep): number {
-  const pixels = y.output * Math.ceil(x.output / 6) * 6;
-  const vectors = output.slotCount / 4;
-  return pixels * vectors * (9 * input.channels.length * productCost + sumCost / 12);
+/** Whether the sums of an int8 layer are within 26 bits, whatever its inputs: −127 to 127, or from 0. */
+function fitsWinograd({ weight, output }: ConvolutionStep, nonNegative: boolean): boolean {
+  const perOutput = weight.length / output.channels;
+  const most = Math.floor((2 ** 25 - 1) / 127);
+  for (let first = 0; first < weight.length; first += perOutput) {
+    let [positive, negative] = [0, 0];
+    for (let k = first; k < first + perOutput; k++) {
+      if (weight[k] > 0) positive += weight[k];
+      else negative -= weight[k];
+    }
+    if ((nonNegative ? Math.max(positive, negative) : positive + negative) > most) return false;
+  }
+  return true;
 }
 
-function tiledCost({ y, x, input, output }: ConvolutionStep, size: WinogradSize): number {
+/** Instructions, those that several of which are done at a time counting less. */
+interface Costs {
+  /** For a vector of four products, loads included: as the layer is done directly, and in tiles. */
+  readonly direct: number;
+  readonly tiled: number;
+  /** How many tiles are multiplied at a time. */
+  readonly together: number;
+  /** Both transforms for a tile and a vector of four channels. */
+  readonly 2?: readonly [input: number, output: number];
+  readonly 4: readonly [input: number, output: number];
+}
+
+/** Below this share of the direct way's cost. */
+const worthwhile = 0.9;
+/** Instructions around the sums of a tile of accumulators. */
+const sumCost = 40;
+
+const floatCosts: Costs = { direct: 20 / 12, tiled: 20 / 12, together: 6, 2: [110, 90], 4: [330, 280] };
+const integers = { tiled: 0.9, together: 4, 4: [200, 330] } as const;
+/** By how dot products are done directly. Where one instruction does sixteen products of signed bytes (Arm), it does few of 16 bits. */
+const integerCosts: Readonly<Record<DotMode, Costs | undefined>> = {
+  signed: undefined,
+  unsigned: { ...integers, direct: 0.43 },
+  i7: { ...integers, direct: 0.6 },
+  i16: { ...integers, direct: 0.9 },
+};
+
+function directCost({ y, x, input, output }: ConvolutionStep, { direct }: Costs): number {
+  const pixels = y.output * Math.ceil(x.output / 6) * 6;
+  const vectors = output.slotCount / 4;
+  return pixels * vectors * (9 * input.channels.length * direct + sumCost / 12);
+}
+
+function tiledCost({ y, x, input, output }: ConvolutionStep, size: WinogradSize, costs: Costs): number {
   const tiles = Math.ceil(y.output / size) * Math.ceil(x.output / size);
   const [inputVectors, vectors] = [Math.ceil(input.channels.length / 4), output.slotCount / 4];
   const points = (size + 2) ** 2;
-  const [forth, back] = transformCosts[size];
-  const products =
-    Math.ceil(tiles / 6) * 6 * vectors * points * (inputVectors * 4 * productCost + sumCost / 12);
+  const [forth, back] = costs[size]!;
+  const { together, tiled } = costs;
+  const rounded = Math.ceil(tiles / together) * together;
+  const products = rounded * vectors * points * (inputVectors * 4 * tiled + sumCost / 12);
   return products + tiles * (inputVectors * forth + vectors * back);
 }
 
@@ -80,26 +118,34 @@ const manyWeights = 2 ** 17;
 export function winogradCall(
   step: ConvolutionStep,
   runs: readonly InputRun[],
-  { data, target, needScratch }: Planning,
+  { data, target, lowestOf, needScratch }: Planning,
 ): { call: KernelCall; name: string; rest: string } | undefined {
-  const size = winogradSize(step);
+  const size = winogradSize(step, target.dot);
   if (!size || runs.length > mostRuns) return undefined;
-  const { output, y, x, fused } = step;
+  const { output, y, x, fused, int8, input } = step;
+  if (
+    int8 &&
+    !fitsWinograd(
+      step,
+      input.channels.every(({ value }) => lowestOf(value) === 0),
+    )
+  )
+    return undefined;
   const [rows, width] = [y.output, x.output];
   const { count } = winogradTiles({ size, rows, width });
-  const tile = {
-    pixels: target.tiles.f32.pixels,
-    vectors: Math.min(target.tiles.f32.vectors, output.slotCount / 4),
-  };
+  const { pixels, vectors } = target.tiles[int8 ? "i16" : "f32"];
+  const tile = { pixels, vectors: Math.min(vectors, output.slotCount / 4) };
   const own = runs.map(
-    ({ representation: { pixelBytes, rowBytes }, channels }): WinogradRun => ({
+    ({ representation: { pixelBytes, rowBytes, zeroPoint }, channels }): WinogradRun => ({
       channels: channels.length,
       pixelBytes,
       rowBytes,
+      unsigned: zeroPoint > 0,
     }),
   );
   const spec: WinogradSpec = {
     kind: "winograd",
+    dtype: int8 ? "i8" : "f32",
     size,
     runs: own,
     rows,
@@ -107,20 +153,25 @@ export function winogradCall(
     outputVectors: output.slotCount / 4,
     blockTiles: blockOf(count, tile.pixels, winogradChannels(own) * output.slotCount, target.threads),
     tile,
-    epilogue: epilogueOf(fused, output.representations, "f32"),
+    epilogue: sumEpilogue(step, runs),
   };
   needScratch(winogradScratchBytes(spec));
   const residual = fused.find((done) => done.kind === "residual");
   const args = [
-    ...runs.map(({ representation, slot }) => windowOrigin(representation, step) + slot * 4),
+    ...runs.map(({ representation, slot }) => windowOrigin(representation, step) + slot * (int8 ? 1 : 4)),
     data.add(packWeights(step, runs, size, tile.vectors)),
-    packEpilogue(data, spec.epilogue, output, { fused, bias: step.bias }),
+    packEpilogue(data, spec.epilogue, output, {
+      fused,
+      bias: step.bias,
+      int8,
+      correction: correctionOf(step, runs),
+    }),
     residual ? origin(floatOf(residual.value)) : 0,
     "scratch" as const,
     ...output.representations.map(origin),
   ];
   const call = { spec, args, total: Math.ceil(count / spec.blockTiles), unit: 1 };
-  return { call, name: `f32-winograd${size}`, rest: "" };
+  return { call, name: `${int8 ? "s8" : "f32"}-winograd${size}`, rest: "" };
 }
 
 /**
@@ -133,14 +184,15 @@ function blockOf(count: number, pixels: number, weights: number, threads: number
   return Math.ceil(Math.ceil(count / blocks) / pixels) * pixels;
 }
 
-/** Transformed weights `[point][block of output channels][input channel][channel of the block]`. */
+/** Transformed weights `[point][block of output channels][input channel or, of int8, pair][channel of the block](2)`. */
 function packWeights(
-  { weight, input, output }: ConvolutionStep,
+  { weight, input, output, int8 }: ConvolutionStep,
   runs: readonly InputRun[],
   size: WinogradSize,
   vectors: number,
-): Float32Array {
-  const matrix = winogradMatrices(size).weight;
+): Float32Array | Int16Array {
+  const matrix = (int8 ? integerMatrices() : winogradMatrices(size)).weight;
+  const inLane = int8 ? 2 : 1;
   const n = matrix.length;
   const slots = slotsOf(output);
   // Input channel of every place, -1 where a run is rounded up.
@@ -148,7 +200,7 @@ function packWeights(
     Array.from({ length: winogradChannels([{ channels: channels.length }]) }, (_, i) => channels[i] ?? -1),
   );
   const pointSize = places.length * slots.length;
-  const out = new Float32Array(n * n * pointSize);
+  const out = new (int8 ? Int16Array : Float32Array)(n * n * pointSize);
   const half = new Float64Array(n * 3);
   for (const [slot, channel] of slots.entries()) {
     if (channel < 0) continue;
@@ -157,7 +209,8 @@ function packWeights(
     for (const [place, from] of places.entries()) {
       if (from < 0) continue;
       const taps = (channel * input.channels.length + from) * 9;
-      const at = first * places.length + place * blockSize + slot - first;
+      const inBlock = (place - (place % inLane)) * blockSize + (slot - first) * inLane + (place % inLane);
+      const at = first * places.length + inBlock;
       // half = matrix · taps, out = half · matrixᵀ
       for (let i = 0; i < n; i++) {
         const [a, b, c] = matrix[i];

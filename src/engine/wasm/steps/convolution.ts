@@ -9,11 +9,11 @@ import {
 import type { ConvolutionStep } from "../../steps.ts";
 import type { Representation } from "../../values.ts";
 import { hasPadding } from "../../windows.ts";
-import { epilogueOf, largestOf, packEpilogue } from "../epilogue.ts";
+import { packEpilogue } from "../epilogue.ts";
 import type { KernelCall } from "../records.ts";
 import { floatOf, origin, widenBorder, writeBytes } from "../representations.ts";
 import type { PlanTarget } from "../target.ts";
-import { packConvolution } from "./_pack-convolution.ts";
+import { packConvolution, sumEpilogue } from "./_pack-convolution.ts";
 import { arrange, type InputRun, inputRuns } from "./_segments.ts";
 import { wholeTiles, winogradCall, winogradSize } from "./_winograd.ts";
 import type { Planning, StepKind } from "./kind.ts";
@@ -21,10 +21,10 @@ import type { Planning, StepKind } from "./kind.ts";
 export const convolution: StepKind<ConvolutionStep, ConvolutionSpec | WinogradSpec> = {
   kind: "convolution",
   quantizes: true,
-  needs: (step, read) => {
+  needs: (step, read, { dot }) => {
     const { input, int8 } = step;
     read.channels(input.channels, { dtype: int8 ? "i8" : "f32", scale: int8?.inputScale ?? 0 });
-    const size = winogradSize(step);
+    const size = winogradSize(step, dot);
     const axes = size ? wholeTiles(step, size) : step;
     for (const { value } of input.channels) widenBorder(value, axes);
   },
@@ -64,11 +64,7 @@ function directCall(
   const pictures = [...runs.map((run) => run.representation), ...output.representations, ...residuals];
   const flat = isFlat(step, pictures);
   const width = flat ? y.output * x.output : x.output;
-  const epilogue = epilogueOf(step.fused, output.representations, int8 ? "i32" : "f32", {
-    correction: runs.some((run) => run.representation.zeroPoint > 0),
-    roundOnce: int8 !== undefined && step.roundOnce,
-    largest: largestOf(step),
-  });
+  const epilogue = sumEpilogue(step, runs);
   const outputVectors = output.slotCount / 4;
   const tile = chooseTile(target.tiles[dot], width, outputVectors);
   const packed = packConvolution(data, step, runs, arrangement, tile.vectors);
@@ -107,7 +103,7 @@ function directCall(
       total: spec.rows === 1 ? width : spec.rows,
       unit: spec.rows === 1 ? tile.pixels : 1,
     },
-    name: nameOf(spec),
+    name: nameOf(dot, chain),
     rest: segments > 1 ? ` seg${segments}` : "",
   };
 }
@@ -158,7 +154,7 @@ function rowCycles(width: number, pixels: number, vectors: number): number {
   return Math.floor(width / pixels) * tileCycles(pixels) + tileCycles(width % pixels);
 }
 
-function nameOf({ dot, chain }: ConvolutionSpec): string {
+function nameOf(dot: DotKind, chain: number): string {
   return { f32: "f32", relaxed: "s8-dot", pairs: `s8-pairs${chain}`, i16: "s8-i16" }[dot];
 }
 

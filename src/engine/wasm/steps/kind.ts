@@ -23,7 +23,7 @@ export interface StepKind<S extends Step = Step, K extends KernelSpec = KernelSp
   /** Its kernels write every representation of the result. Others write float32, and a `quantize` step is put behind them. */
   readonly quantizes: boolean;
   /** Says what the step reads. Called when all that read its result have done so. */
-  needs(step: S, read: Reader): void;
+  needs(step: S, read: Reader, target: PlanTarget): void;
   /** What no number of the result is lower than, apart from what is fused into the step. */
   lowest?(step: S, of: (value: Value) => number): number;
   /** Pairs of representations of which one is copied, byte for byte, into the other. */
