@@ -11,6 +11,7 @@ import {
   UnsupportedError,
   UsageError,
 } from "../base/errors.ts";
+import { enableWideVectors, wideVectorsEnabled } from "../steps.ts";
 
 /** A thread that ended, or that was ended because it did not answer in time. What it was asked may be asked again. */
 export class WorkerError extends NcnnkitError {
@@ -65,6 +66,12 @@ interface Call<Message, Answer> {
   reject(reason: unknown): void;
   /** Stops listening to the signal. */
   settled: () => void;
+}
+
+/** What a thread is started with. */
+interface Started {
+  readonly data: unknown;
+  readonly wideVectors: boolean;
 }
 
 interface Thread<Message, Answer> {
@@ -198,7 +205,9 @@ export class Pool<Message, Answer> {
   }
 
   private start(): void {
-    const worker = new Worker(this.entry, { workerData: this.options.data });
+    const worker = new Worker(this.entry, {
+      workerData: { data: this.options.data, wideVectors: wideVectorsEnabled() } satisfies Started,
+    });
     const thread: Thread<Message, Answer> = { worker, ready: false };
     this.threads.add(thread);
     worker.on("message", (sent: Sent<Answer>) => this.received(thread, sent));
@@ -343,7 +352,10 @@ export async function answerCalls<Data, Message, Answer>(
   const send = (message: Sent<Answer>, transfer?: readonly Transferable[]): void =>
     port.postMessage(message, transfer);
   try {
-    const answer = await start(workerData);
+    const { data, wideVectors } = workerData as Started & { data: Data };
+    // V8's switch is one for all threads, what the kit plans for is not.
+    if (wideVectors) enableWideVectors();
+    const answer = await start(data);
     port.on("message", async (message: Message) => {
       try {
         const answered = await answer(message);
