@@ -17,6 +17,7 @@ import { floatOf, origin, slotsOf, windowOrigin } from "../representations.ts";
 import type { DotMode } from "../target.ts";
 import { correctionOf, sumEpilogue } from "./_pack-convolution.ts";
 import type { InputRun } from "./_segments.ts";
+import { wholeTile } from "./_tile.ts";
 import type { Planning } from "./kind.ts";
 
 /** A kernel has code for each run of its input. */
@@ -133,8 +134,6 @@ export function winogradCall(
     return undefined;
   const [rows, width] = [y.output, x.output];
   const { count } = winogradTiles({ size, rows, width });
-  const { pixels, vectors } = target.tiles[int8 ? "i16" : "f32"];
-  const tile = { pixels, vectors: Math.min(vectors, output.slotCount / 4) };
   const own = runs.map(
     ({ representation: { pixelBytes, rowBytes, zeroPoint }, channels }): WinogradRun => ({
       channels: channels.length,
@@ -143,6 +142,9 @@ export function winogradCall(
       unsigned: zeroPoint > 0,
     }),
   );
+  const weights = winogradChannels(own) * output.slotCount;
+  const together = blockOf(count, weights, target.threads);
+  const tile = wholeTile(target.tiles[int8 ? "i16" : "f32"], together, output.slotCount / 4);
   const spec: WinogradSpec = {
     kind: "winograd",
     dtype: int8 ? "i8" : "f32",
@@ -151,7 +153,7 @@ export function winogradCall(
     rows,
     width,
     outputVectors: output.slotCount / 4,
-    blockTiles: blockOf(count, tile.pixels, winogradChannels(own) * output.slotCount, target.threads),
+    blockTiles: Math.ceil(together / tile.pixels) * tile.pixels,
     tile,
     epilogue: sumEpilogue(step, runs),
   };
@@ -178,10 +180,9 @@ export function winogradCall(
  * Tiles that are handled together: enough to use weights often, more where they come from beyond the cache; few enough to stay in the
  * cache themselves, and for each thread some.
  */
-function blockOf(count: number, pixels: number, weights: number, threads: number): number {
+function blockOf(count: number, weights: number, threads: number): number {
   const most = weights > manyWeights ? 48 : 24;
-  const blocks = Math.ceil(count / Math.min(most, Math.ceil(count / threads)));
-  return Math.ceil(Math.ceil(count / blocks) / pixels) * pixels;
+  return Math.ceil(count / Math.ceil(count / Math.min(most, Math.ceil(count / threads))));
 }
 
 /** Transformed weights `[point][block of output channels][input channel or, of int8, pair][channel of the block](2)`. */

@@ -15,6 +15,7 @@ import { floatOf, origin, widenBorder, writeBytes } from "../representations.ts"
 import type { PlanTarget } from "../target.ts";
 import { packConvolution, sumEpilogue } from "./_pack-convolution.ts";
 import { arrange, type InputRun, inputRuns } from "./_segments.ts";
+import { chooseTile } from "./_tile.ts";
 import { wholeTiles, winogradCall, winogradSize } from "./_winograd.ts";
 import type { Planning, StepKind } from "./kind.ts";
 
@@ -129,29 +130,6 @@ function dotKind(
   if (dot === "signed" || dot === "unsigned") return "relaxed";
   const isSafe = dot === "i7" && runs.every((run) => run.representation.isUnsigned);
   return !isSafe ? "i16" : pairTop > 0 ? "pairs" : "relaxed";
-}
-
-function chooseTile(
-  wanted: { pixels: number; vectors: number },
-  width: number,
-  outputVectors: number,
-): { pixels: number; vectors: number } {
-  // A single pixel has only channels to work on in parallel.
-  if (width === 1) return { pixels: 1, vectors: Math.min(8, outputVectors) };
-  const vectors = Math.min(wanted.vectors, outputVectors);
-  // Long rows: a rest costs little.
-  if (width >= 64) return { pixels: wanted.pixels, vectors };
-  let best = 1;
-  for (let pixels = 2; pixels <= Math.min(wanted.pixels, width); pixels++) {
-    if (rowCycles(width, pixels, vectors) <= rowCycles(width, best, vectors)) best = pixels;
-  }
-  return { pixels: best, vectors };
-}
-
-/** Of a unit of k of a row in tiles: two products a cycle, but none sooner than the one before in its sum is done; and the loop. */
-function rowCycles(width: number, pixels: number, vectors: number): number {
-  const tileCycles = (count: number): number => (count > 0 ? Math.max((count * vectors) / 2, 4) + 1 : 0);
-  return Math.floor(width / pixels) * tileCycles(pixels) + tileCycles(width % pixels);
 }
 
 function nameOf(dot: DotKind, chain: number): string {
