@@ -35,12 +35,12 @@ export interface Features {
  * the time of a call, a large part of which is work that an optimizing compiler drops.
  */
 const hotRounds = 8;
-const idleWork = 64;
+const idleWork = 32;
 const optimizedSpeedup = 3;
 /** Calls whose fastest is the time before optimization. */
 const baselineCalls = 4;
 /** Where the code never gets faster (one compiler only, a very busy machine), the wait ends here, in ms. */
-const patience = 4;
+const patience = 6;
 
 function validates(build: (m: Module) => void): boolean {
   if (typeof WebAssembly === "undefined") return false;
@@ -85,52 +85,79 @@ function probeThreads(): boolean {
 /** Takes a, b and c from the stack and leaves the result there. */
 type Ternary = (f: Func) => void;
 
+/** An instruction of three operands, and its cases `[a][b][c]`, 16 bytes each. */
+interface Probe {
+  readonly operation: Ternary;
+  readonly inputs: Uint8Array;
+}
+
+/** Results of a probe, one list for each time that they changed. */
+type Results = readonly ArrayBuffer[];
+
+const resultBytes = ({ inputs }: Probe): number => inputs.length / 3;
+
 /**
- * Applies a three-operand instruction to many cases of `[a][b][c]`, 16 bytes each:
+ * Applies instructions to their cases, all in one function, since waiting for the optimizing compiler is what takes time:
  * ```
  * (memory (export "memory") 1)
  * (func (export "run") (param $rounds i32)
- *   for $rounds, for each case: out[i] = operation(in[i].a, in[i].b, in[i].c); some idle work)
+ *   for $rounds, for each probe, for each case: out[i] = operation(in[i].a, in[i].b, in[i].c); some idle work)
  * ```
- * Yields the bytes of all results after one round (compiled in haste), and again where they change as the engine optimizes.
+ * Gives for each the bytes of all results after one round (compiled in haste), and again where they change as the engine optimizes.
  */
-function* runTernary(operation: Ternary, inputs: Uint8Array): Generator<ArrayBuffer> {
-  const count = inputs.length / 48;
+function runProbes(probes: readonly Probe[]): Results[] {
+  const inputBytes = probes.reduce((sum, { inputs }) => sum + inputs.length, 0);
   const m = new Module();
-  m.memory({ min: Math.ceil((count * 64) / 65536) }, "memory");
+  m.memory({ min: Math.ceil((inputBytes * 4) / 3 / 65536) }, "memory");
   // V8 keeps compiled modules by their bytes, for all threads: a known module would skip the first compiler.
   m.global("f64", { init: Math.random() });
   m.func("run", { params: { rounds: "i32" }, results: [], export: true }, (f) => {
     const [round, at, out, unused] = [f.local("i32"), f.local("i32"), f.local("i32"), f.local("i32")];
     forRange(f, round, 0, f.params.rounds, 1, () => {
-      f.i32(inputs.length);
+      f.i32(inputBytes);
       f.set(out);
-      forRange(f, at, 0, inputs.length, 48, () => {
-        f.get(out);
-        for (const offset of [0, 16, 32]) {
-          f.get(at);
-          f.op("v128.load", { offset });
-        }
-        operation(f);
-        f.op("v128.store");
-        addTo(f, out, 16);
-        for (let i = 0; i < idleWork; i++) {
-          f.get(unused);
-          f.get(at);
-          f.op("i32.mul");
-          f.set(unused);
-        }
-      });
+      let start = 0;
+      for (const { operation, inputs } of probes) {
+        forRange(f, at, start, start + inputs.length, 48, () => {
+          f.get(out);
+          for (const offset of [0, 16, 32]) {
+            f.get(at);
+            f.op("v128.load", { offset });
+          }
+          operation(f);
+          f.op("v128.store");
+          addTo(f, out, 16);
+          for (let i = 0; i < idleWork; i++) {
+            f.get(unused);
+            f.get(at);
+            f.op("i32.mul");
+            f.set(unused);
+          }
+        });
+        start += inputs.length;
+      }
     });
   });
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(m.encode()));
-  const memory = new Uint8Array((exports.memory as WebAssembly.Memory).buffer);
+  const { buffer } = exports.memory as WebAssembly.Memory;
   const run = exports.run as (rounds: number) => void;
-  memory.set(inputs);
-  const results = new Int32Array(memory.buffer, inputs.length, count * 4);
+  let at = 0;
+  for (const { inputs } of probes) {
+    new Uint8Array(buffer, at).set(inputs);
+    at += inputs.length;
+  }
+  const found = probes.map((probe) => {
+    const words = new Int32Array(buffer, at, resultBytes(probe) / 4);
+    at += words.byteLength;
+    return { words, seen: [] as Int32Array<ArrayBuffer>[] };
+  });
+  const look = (): void => {
+    for (const { words, seen } of found) {
+      if (!seen[0] || words.some((word, i) => word !== seen[0][i])) seen.push(words.slice());
+    }
+  };
   run(1);
-  const first = results.slice();
-  yield first.buffer;
+  look();
   const start = performance.now();
   let baseline = Number.POSITIVE_INFINITY;
   for (let call = 0, now = start, took = 0; now - start < patience; call++) {
@@ -138,19 +165,36 @@ function* runTernary(operation: Ternary, inputs: Uint8Array): Generator<ArrayBuf
     took = performance.now() - now;
     now += took;
     if (call < baselineCalls) baseline = Math.min(baseline, took);
-    if (first.some((word, i) => word !== results[i])) yield results.slice().buffer;
+    look();
     if (took * optimizedSpeedup < baseline) break;
   }
+  return found.map(({ seen }) => seen.map(({ buffer }) => buffer));
 }
 
-/** What the int8 dot product does here; see `DotMode`. */
-export function probeDot(): DotMode {
-  return classifyOperation((f) => f.op("i32x4.relaxed_dot_i8x16_i7x16_add_s"));
+/** A probe with what its results say. */
+interface Question<T> extends Probe {
+  /** Where there are no relaxed instructions. */
+  readonly otherwise: T;
+  answer(results: Results): T;
 }
+
+function dotQuestion(operation: Ternary): Question<DotMode> {
+  const corpus = dotCorpus();
+  return {
+    ...{ operation, inputs: corpus.inputs, otherwise: "none" },
+    answer: (results) =>
+      classifyDot(
+        corpus,
+        results.map((bytes) => new Int32Array(bytes)),
+      ),
+  };
+}
+
+const dot = (): Question<DotMode> => dotQuestion((f) => f.op("i32x4.relaxed_dot_i8x16_i7x16_add_s"));
 
 /** What the dot product of pairs does, the pairs being added up by an exact instruction. */
-function probePairDot(): DotMode {
-  return classifyOperation((f) => {
+const pairDot = (): Question<DotMode> =>
+  dotQuestion((f) => {
     const c = f.local("v128");
     f.set(c);
     f.op("i16x8.relaxed_dot_i8x16_i7x16_s");
@@ -158,46 +202,46 @@ function probePairDot(): DotMode {
     f.get(c);
     f.op("i32x4.add");
   });
+
+function madd(op: "f32x4.relaxed_madd" | "f32x4.relaxed_nmadd"): Question<MaddMode> {
+  const corpus = maddCorpus(op === "f32x4.relaxed_nmadd");
+  return {
+    ...{ operation: (f) => f.op(op), inputs: corpus.inputs, otherwise: "none" },
+    answer: (results) =>
+      classifyMadd(
+        corpus,
+        results.map((bytes) => new Float32Array(bytes)),
+      ),
+  };
 }
 
-function classifyOperation(operation: Ternary): DotMode {
-  if (!probeRelaxedSimd()) return "none";
-  const corpus = dotCorpus();
-  return classifyDot(
-    corpus,
-    map(runTernary(operation, corpus.inputs), (bytes) => new Int32Array(bytes)),
-  );
+function signSelect(): Question<boolean> {
+  const corpus = selectCorpus();
+  return {
+    ...{ operation: (f) => f.op("i32x4.relaxed_laneselect"), inputs: corpus.inputs, otherwise: false },
+    answer: (results) =>
+      isSelectedBySign(
+        corpus,
+        results.map((bytes) => new Int32Array(bytes)),
+      ),
+  };
 }
+
+/** The answers to questions that are asked together. */
+function ask<T extends readonly unknown[]>(...questions: { [K in keyof T]: Question<T[K]> }): T {
+  const list: readonly Question<unknown>[] = questions;
+  if (!probeRelaxedSimd()) return list.map(({ otherwise }) => otherwise) as unknown as T;
+  const results = runProbes(list);
+  return list.map(({ answer }, i) => answer(results[i])) as unknown as T;
+}
+
+/** What the int8 dot product does here; see `DotMode`. */
+export const probeDot = (): DotMode => ask(dot())[0];
 
 /** Whether `f32x4.relaxed_madd` and `relaxed_nmadd` round once (`fused`) or twice. */
-export function probeMadd(): MaddMode {
-  if (!probeRelaxedSimd()) return "none";
-  const modes = (["f32x4.relaxed_madd", "f32x4.relaxed_nmadd"] as const).map((op) => {
-    const corpus = maddCorpus(op === "f32x4.relaxed_nmadd");
-    return classifyMadd(
-      corpus,
-      map(
-        runTernary((f) => f.op(op), corpus.inputs),
-        (bytes) => new Float32Array(bytes),
-      ),
-    );
-  });
-  return modes[0] === modes[1] ? modes[0] : "none";
-}
+export const probeMadd = (): MaddMode => agreed(ask(madd("f32x4.relaxed_madd"), madd("f32x4.relaxed_nmadd")));
 
-function probeSignSelect(): boolean {
-  if (!probeRelaxedSimd()) return false;
-  const corpus = selectCorpus();
-  const runs = runTernary((f) => f.op("i32x4.relaxed_laneselect"), corpus.inputs);
-  return isSelectedBySign(
-    corpus,
-    map(runs, (bytes) => new Int32Array(bytes)),
-  );
-}
-
-function* map<T, U>(items: Iterable<T>, change: (item: T) => U): Generator<U> {
-  for (const item of items) yield change(item);
-}
+const agreed = ([a, b]: readonly [MaddMode, MaddMode]): MaddMode => (a === b ? a : "none");
 
 /** `\0asm`, version 1: the smallest module. */
 const emptyModule = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
@@ -218,22 +262,27 @@ function requireCompiling(): void {
 let known: Features | undefined;
 
 /**
- * The machine's features, probed at the first call (a few ms, at most some 15) and frozen. Throws UnsupportedError in a page whose
+ * The machine's features, probed at the first call (a few ms, at most some 12) and frozen. Throws UnsupportedError in a page whose
  * Content-Security-Policy forbids WebAssembly.
  */
 export function features(): Features {
   if (known) return known;
   requireCompiling();
-  const dot = probeDot();
+  const [dotMode, add, subtract, isBySign] = ask(
+    dot(),
+    madd("f32x4.relaxed_madd"),
+    madd("f32x4.relaxed_nmadd"),
+    signSelect(),
+  );
   known = Object.freeze({
     simd: probeSimd(),
     relaxedSimd: probeRelaxedSimd(),
     threads: probeThreads(),
-    dot,
+    dot: dotMode,
     // Asked for only where the planner would use it.
-    pairDot: dot === "saturating" || dot === "i7" ? probePairDot() : "none",
-    madd: probeMadd(),
-    signSelect: probeSignSelect(),
+    pairDot: dotMode === "saturating" || dotMode === "i7" ? ask(pairDot())[0] : "none",
+    madd: agreed([add, subtract]),
+    signSelect: isBySign,
   });
   return known;
 }
