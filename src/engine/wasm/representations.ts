@@ -11,14 +11,20 @@ import type { WindowAxes } from "../windows.ts";
 export function decideOrder(order: OrderClass): void {
   const root = order.root;
   if (root.slots || root.fixedFlag) return;
+  const needs = root.members.flatMap((value) => value.needs);
+  // Nobody tells channels apart.
+  if (needs.every(({ channels }) => channels === undefined)) return;
   const sorted = Array.from({ length: root.members[0].channels }, (_, c) => c);
+  const places = needs.map(({ step, dtype }) => step * 2 + (dtype === "f32" ? 1 : 0));
+  const byPlace = [...needs.keys()].sort((a, b) => places[a] - places[b]);
   const readers = sorted.map((channel) => {
-    const steps = root.members.flatMap((value) =>
-      value.needs
-        .filter((need) => need.channels === undefined || need.channels.has(channel))
-        .map((need) => need.step * 2 + (need.dtype === "f32" ? 1 : 0)),
-    );
-    return [...new Set(steps)].sort((a, b) => a - b);
+    const list: number[] = [];
+    for (const i of byPlace) {
+      const { channels } = needs[i];
+      if (channels !== undefined && !channels.has(channel)) continue;
+      if (list.at(-1) !== places[i]) list.push(places[i]);
+    }
+    return list;
   });
   sorted.sort((a, b) => compareLists(readers[a], readers[b]) || a - b);
   root.slots = new Int32Array(sorted.length);
@@ -39,18 +45,20 @@ export function decideRepresentations(value: Value): void {
   if (integer.length === 0) return;
   // Scales that are wanted of all channels first: so each fills one representation, as those who read channel by channel need.
   integer.sort((a, b) => Number(a.channels !== undefined) - Number(b.channels !== undefined));
-  const scales: number[][] = Array.from({ length: value.channels }, () => []);
-  for (const need of integer) {
-    scales.forEach((list, c) => {
-      const isRead = need.channels === undefined || need.channels.has(c);
-      if (isRead && !list.includes(need.scale)) list.push(need.scale);
-    });
+  const layers: Float32Array[] = [];
+  const counts = new Int32Array(value.channels);
+  for (const { channels, scale } of integer) {
+    for (let c = 0; c < counts.length; c++) {
+      if (channels !== undefined && !channels.has(c)) continue;
+      let k = 0;
+      while (k < counts[c] && layers[k][c] !== scale) k++;
+      if (k < counts[c]) continue;
+      if (k === layers.length) layers.push(new Float32Array(value.channels));
+      layers[k][c] = scale;
+      counts[c]++;
+    }
   }
-  const most = Math.max(...scales.map((list) => list.length));
-  for (let k = 0; k < most; k++) {
-    const perChannel = Float32Array.from(scales, (list) => list[k] ?? 0);
-    value.representations.push(makeRepresentation(value, "i8", perChannel));
-  }
+  for (const scales of layers) value.representations.push(makeRepresentation(value, "i8", scales));
 }
 
 function makeRepresentation(value: Value, dtype: "f32" | "i8", scales?: Float32Array): Representation {

@@ -66,13 +66,18 @@ function packMatrix(
   const outputVectors = slots.length / 4;
   let o = 0;
   for (let block = 0; block < outputVectors; block += vectors) {
-    const channels = slots.subarray(block * 4, Math.min(block + vectors, outputVectors) * 4);
+    const [first, end] = [block * 4, Math.min(block + vectors, outputVectors) * 4];
     for (let k = 0; k < columns.length; k += inLane) {
-      for (const channel of channels) {
+      for (let slot = first; slot < end; slot++) {
+        const channel = slots[slot];
+        if (channel < 0) {
+          o += inLane;
+          continue;
+        }
         const base = channel * perOutput;
-        for (let j = 0; j < inLane; j++, o++) {
-          const column = columns[k + j];
-          if (channel >= 0 && column >= 0) out[o] = weight[base + column];
+        for (let j = k; j < k + inLane; j++, o++) {
+          const column = columns[j];
+          if (column >= 0) out[o] = weight[base + column];
         }
       }
     }
@@ -103,12 +108,20 @@ export function correctionOf(
   const perOutput = weight.length / output.channels;
   const taps = perOutput / zeroPoints.length;
   const correction = new Int32Array(output.channels);
+  const [zeroPoint] = zeroPoints;
+  const isUniform = zeroPoints.every((other) => other === zeroPoint);
+  // Each weight once, in loops that are short to say: this runs before anything is compiled well.
   for (let o = 0, k = 0; o < correction.length; o++) {
     let sum = 0;
-    for (const zeroPoint of zeroPoints) {
-      for (const end = k + taps; k < end; k++) sum += weight[k] * zeroPoint;
+    if (isUniform) for (const end = k + perOutput; k < end; k++) sum += weight[k];
+    else {
+      for (let i = 0; i < zeroPoints.length; i++) {
+        let part = 0;
+        for (const end = k + taps; k < end; k++) part += weight[k];
+        sum += part * zeroPoints[i];
+      }
     }
-    correction[o] = -sum;
+    correction[o] = isUniform ? -sum * zeroPoint : -sum;
   }
   return correction;
 }

@@ -112,7 +112,7 @@ function packDots({ weight, output }: DepthwiseStep): Int8Array {
 function correctionOf({ weight, output }: DepthwiseStep, zeroPoint: number): Int32Array {
   const taps = weight.length / output.channels;
   const correction = new Int32Array(output.channels);
-  for (const [k, w] of weight.entries()) correction[Math.floor(k / taps)] -= zeroPoint * w;
+  for (let k = 0; k < weight.length; k++) correction[Math.floor(k / taps)] -= zeroPoint * weight[k];
   return correction;
 }
 
