@@ -2,6 +2,7 @@
 import {
   type LoadOptions,
   load,
+  moduleFolder,
   type OpenedModel,
   type OpenOptions,
   open,
@@ -32,14 +33,18 @@ type NameOptions = OptionsOf<typeof nameOptions>;
 
 type Given = Parameters<typeof knownFacts>[0] & NameOptions;
 
-/** `load` of a path or a name, with the facts that were given, telling of downloads on the terminal. */
+/**
+ * `load` of a path or a name, with the facts that were given, telling of downloads on the terminal. Modules are kept beside the downloaded models,
+ * unless `NCNNKIT_MODULES=0` says otherwise.
+ */
 export async function loadNamed(
   model: string,
   given: Given,
   terminal: Terminal,
   options: LoadOptions = {},
 ): Promise<Model> {
-  const known = { ...(await knownFacts(given)), ...options, offline: given.offline };
+  const modules = process.env.NCNNKIT_MODULES === "0" ? undefined : moduleFolder();
+  const known = { ...(await knownFacts(given)), ...options, offline: given.offline, modules };
   return tellingDownloads(terminal, (told) => load(model, { ...known, ...told }));
 }
 

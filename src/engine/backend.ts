@@ -24,6 +24,8 @@ export interface BackendOptions {
 export interface ModuleStore {
   /** The code that makes the entries: those of other code are not found. */
   readonly maker: string;
+  /** Bytes of the largest entry. */
+  readonly most: number;
   /** SHA-256 in hexadecimal. */
   digest(bytes: Uint8Array): string | Promise<string>;
   /** What was written under a key, if it is still there. */

@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { accessSync, constants, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { z } from "zod";
+import * as z from "zod/mini";
 import { expectKind } from "../base/arguments.ts";
 import { InputError, NcnnkitError, UsageError, version } from "../index.ts";
 import { fileError, kindOf } from "./files.ts";

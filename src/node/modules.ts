@@ -34,6 +34,7 @@ export function moduleFolder(
   const built = statSync(fileURLToPath(import.meta.url)).mtimeMs;
   return {
     maker: `${version} ${built}`,
+    most,
     digest: (bytes) => hash("sha256", bytes),
     read: async (key) => {
       const file = fileOf(key);

@@ -1,7 +1,7 @@
 /** Picture files through `sharp`: decoding with bounded memory, upright as the camera's EXIF note says, and encoding. */
 
 import path from "node:path";
-import sharp, { type Sharp } from "sharp";
+import type { Sharp } from "sharp";
 import { expectKind } from "../base/arguments.ts";
 import { FormatError, InputError, type Picture } from "../index.ts";
 import { decodeBmp, isBmp } from "./bmp.ts";
@@ -74,6 +74,9 @@ export async function decodePicture(
 const reasonOf = (error: unknown): string =>
   (error instanceof Error ? error.message : String(error)).split("\n")[0].replace(/^VipsJpeg: /, "");
 
+/** Who brings pixels of their own does not wait for it. */
+const loadSharp = async (): Promise<typeof import("sharp").default> => (await import("sharp")).default;
+
 /** Formats that sharp does not read. */
 function decodeOurselves(bytes: Uint8Array, file: string, limits: DecodeLimits): Picture | undefined {
   const most = Math.min(maxWholePixels, limits.pixels ?? maxWholePixels);
@@ -87,6 +90,7 @@ const shrink = { width: maxSide, height: maxSide, fit: "inside", withoutEnlargem
 async function fitted({ width, height, data }: Picture): Promise<FilePicture> {
   const size = { fileWidth: width, fileHeight: height };
   if (Math.max(width, height) <= maxSide) return { width, height, channels: 3, data, ...size };
+  const sharp = await loadSharp();
   const image = sharp(data, { raw: { width, height, channels: 3 }, limitInputPixels: maxPixels });
   const { data: small, info } = await image.resize(shrink).raw().toBuffer({ resolveWithObject: true });
   return { width: info.width, height: info.height, channels: 3, data: bytesOf(small), ...size };
@@ -104,6 +108,7 @@ interface Reading {
 
 async function decode(bytes: Uint8Array, file: string, limits: DecodeLimits): Promise<FilePicture> {
   const tiff = isTiff(bytes) ? tiffReading(bytes, file) : undefined;
+  const sharp = await loadSharp();
   const metadata = await sharp(tiff?.bytes ?? bytes, { limitInputPixels: false, failOn: "none" }).metadata();
   const { width, height, format, isProgressive, space } = metadata;
   const byRow = (format === "jpeg" || format === "png") && !isProgressive;
@@ -148,6 +153,7 @@ async function samples(
     file,
   }: { failOn: "warning" | "error" | "none"; seconds: number | undefined; file: string },
 ): Promise<Picture & { channels: 3 }> {
+  const sharp = await loadSharp();
   // Colour profiles are ignored, as by OpenCV: applying them moves levels by up to 9 in the mean of a picture.
   const options = { limitInputPixels: maxPixels, sequentialRead: true, ignoreIcc: true, failOn };
   const upright = sharp(bytes, options).autoOrient().pipelineColourspace(space).toColourspace(space);
@@ -191,5 +197,6 @@ export async function encodePicture(picture: Picture, name: string): Promise<Uin
   if (!encode) {
     throw new InputError(`${name}: pictures are written as ${Object.keys(encoders).join(", ")}, not as this`);
   }
+  const sharp = await loadSharp();
   return encode(sharp(data, { raw: { width, height, channels } })).toBuffer();
 }

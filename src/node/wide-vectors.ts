@@ -7,7 +7,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
-import { z } from "zod";
+import * as z from "zod/mini";
 import { version } from "../base/version.ts";
 import type { SelfTest } from "../open/self-test.ts";
 import { modelCache } from "./cache.ts";

@@ -190,6 +190,10 @@ test("the folder stays within its size: what was not used for longest goes", asy
   expect(files()).toEqual([1, 3, 4].map((i) => `${key(i)}.module`));
   await store.write(key(5), new Uint8Array(3001));
   expect(files()).toHaveLength(3);
+  // A network whose weights alone are more is not even hashed.
+  const small = counted({ ...store, most: 100, digest: () => expect.fail("hashed") });
+  await runWith(network(), small);
+  expect(small.written).toEqual([]);
   expect(statSync(path.join(folder, files()[0])).mode & 0o777).toBe(
     process.platform === "win32" ? 0o666 : 0o600,
   );

@@ -6,6 +6,7 @@ import { ByteReader, ByteWriter } from "../../base/bytes.ts";
 import { version } from "../../base/version.ts";
 import type { Graph } from "../../ir/graph.ts";
 import type { Shape } from "../../ir/tensor.ts";
+import { weightBytes } from "../../ir/weight.ts";
 import type { ModuleStore, PixelInput } from "../backend.ts";
 import type { OutputView } from "../lower/views.ts";
 import type { CompiledPlan } from "./module.ts";
@@ -40,8 +41,19 @@ export function imageOf(plan: Plan, compiled: CompiledPlan): Image {
   return { ...compiled, inputs, filledBorders, pixels, outputs: new Map(outputs), chunks };
 }
 
+/** Bytes of all weights: an image is hardly smaller. */
+const weightsOf = ({ nodes }: Graph): number =>
+  nodes
+    .flatMap(({ weights }) => Object.values(weights))
+    .reduce((sum, weight) => sum + weightBytes(weight), 0);
+
+/** The store, if a network is not too large for it. */
+export const storeFor = (store: ModuleStore | undefined, graph: Graph): ModuleStore | undefined =>
+  store && weightsOf(graph) <= store.most ? store : undefined;
+
 /** Layers in JavaScript, and integers that are handed out, need what the plan knows. */
-const canBeKept = ({ segments, outputs }: Image): boolean =>
+const canBeKept = ({ segments, outputs, chunks }: Image, { most }: ModuleStore): boolean =>
+  chunks.reduce((sum, { bytes }) => sum + bytes.length, 0) <= most &&
   segments.every(({ reference }) => reference === undefined) &&
   [...outputs.values()].every(({ kind }) => kind === "dense");
 
@@ -79,7 +91,7 @@ const utf8 = new TextEncoder();
 
 /** Stores an image under a key. What goes wrong is nobody's concern: the next start plans again. */
 export async function keepImage(store: ModuleStore, key: string, image: Image): Promise<void> {
-  if (!canBeKept(image)) return;
+  if (!canBeKept(image, store)) return;
   try {
     const body = encode(image);
     const entry = new ByteWriter();

@@ -16,6 +16,7 @@ import {
   imageOf,
   keepImage,
   keptImage,
+  storeFor,
 } from "./image.ts";
 import { type CompiledPlan, compilePlan, initialiseMemory, stepName } from "./module.ts";
 import { PixelFeed } from "./pixels.ts";
@@ -78,8 +79,9 @@ export class Program {
     outputs: readonly string[],
     target: PlanTarget,
     source?: PixelInput,
-    store?: ModuleStore,
+    modules?: ModuleStore,
   ): Promise<Program> {
+    const store = storeFor(modules, graph);
     const origin: Origin = { makePlan: () => makePlan(graph, shapes, outputs, target, source), target };
     const key = store && (await imageKey(store, graph, shapes, outputs, target, source));
     const kept = store && (await keptImage(store, key!));
