@@ -1,16 +1,17 @@
 /**
  * The networks of `ncnnkit benchncnn` here, in native ncnn (through its Python package) and, where they have a form in ONNX, in
- * onnxruntime-web: the same invented weights, the same loops, network by network. Results go to bench/results/zoo.json;
- * `node bench/chart.ts` draws them.
+ * onnxruntime-web: the same invented weights, the same loops, network by network. Ours is timed again with 256-bit vectors. Results go to
+ * a file a processor in bench/results/; `node bench/chart.ts` draws them.
  *
  *   npm run build && npm --prefix bench ci --ignore-scripts
- *   node bench/zoo.ts [--loops 4] [--rounds 2] [--threads 1] [--only REGEXP] [--out bench/results/zoo.json]
+ *   node bench/zoo.ts [--loops 4] [--rounds 2] [--threads 1] [--only REGEXP] [--out FILE]
  *
  * Each round runs all engines, and a network beside its int8 twin; of each the round with the least median counts, since a shared
  * machine's speed changes from minute to minute.
  *
  * Needs `pip install ncnn numpy` for the native column; a column whose package is missing stays empty.
  */
+import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -33,7 +34,7 @@ const { values: options } = parseArgs({
     rounds: { type: "string", default: "2" },
     threads: { type: "string", default: "1" },
     only: { type: "string", default: "." },
-    out: { type: "string", default: path.join(import.meta.dirname, "results", "zoo.json") },
+    out: { type: "string" },
   },
 });
 const loops = Number(options.loops);
@@ -104,15 +105,26 @@ async function peersOf(network: BenchmarkNetwork): Promise<Record<PeerName, Peer
 
 const versions: Partial<Record<PeerName, string>> = {};
 
+/** Ours with 256-bit vectors; undefined where V8 joins none. */
+function wide({ name }: BenchmarkNetwork): Pick<PeerTimes, "min" | "median"> | undefined {
+  if (process.arch !== "x64") return undefined;
+  const script = path.join(import.meta.dirname, "wide.ts");
+  const args = [script, name, "--loops", String(loops), "--threads", String(threads)];
+  return JSON.parse(execFileSync(process.execPath, args, { encoding: "utf8" }));
+}
+
 /** The best of all rounds, for a network and its int8 twin in turns. */
 async function measure(networks: readonly BenchmarkNetwork[]): Promise<ZooRow[]> {
   const better = <T extends { median: number }>(a: T, b: T | undefined): T =>
     b && b.median < a.median ? b : a;
   const ours: NetworkTiming[] = [];
   const peers = networks.map((): Partial<Record<PeerName, PeerTimes>> => ({}));
+  const wides: ZooRow["wide"][] = [];
   for (let round = 0; round < Number(options.rounds); round++) {
     for (const [i, network] of networks.entries()) {
       ours[i] = better(await benchmarkNetwork(network, { loops, threads }), ours[i]);
+      const again = wide(network);
+      wides[i] = again && better(again, wides[i]);
       const times = await peersOf(network);
       for (const name of peerNames) {
         const found = times[name];
@@ -127,7 +139,7 @@ async function measure(networks: readonly BenchmarkNetwork[]): Promise<ZooRow[]>
       const peer = peers[i][name];
       return peer ? [[name, { min: peer.min, median: peer.median }] as const] : [];
     });
-    return { ...row, ...Object.fromEntries(columns) };
+    return { ...row, ...Object.fromEntries(columns), ...(wides[i] && { wide: wides[i] }) };
   });
 }
 
@@ -139,15 +151,18 @@ const groups = wanted
   .filter((network) => !wanted.some((other) => isTwin(other, network)))
   .map((network) => [network, ...wanted.filter((other) => isTwin(network, other))]);
 const rows: ZooRow[] = [];
-console.log("network                   ours ms  native ms  ratio  onnxruntime-web ms  ratio");
+console.log(
+  "network                   ours ms   256 bits  native ms      ratio   256 bits  onnxruntime-web ms  ratio",
+);
 for (const networks of groups) {
   for (const row of await measure(networks)) {
     rows.push(row);
-    const columns = peerNames.flatMap((name) => {
-      const peer = row[name];
-      return peer ? [peer.median, row.median / peer.median] : [undefined, undefined];
-    });
-    const text = [row.median, ...columns].map((x) => (x === undefined ? "-" : x.toFixed(2)).padStart(9));
+    const { native, onnxruntimeWeb, wide } = row;
+    const of = (peer: ZooRow["wide"], ms = row.median): number | undefined => peer && ms / peer.median;
+    const columns = [native?.median, of(native), wide && of(native, wide.median)];
+    const text = [row.median, wide?.median, ...columns, onnxruntimeWeb?.median, of(onnxruntimeWeb)].map((x) =>
+      (x === undefined ? "-" : x.toFixed(2)).padStart(9),
+    );
     console.log(row.name.padEnd(22), ...text);
   }
 }
@@ -162,5 +177,10 @@ const results: ZooResults = {
   },
   rows,
 };
-mkdirSync(path.dirname(options.out), { recursive: true });
-writeFileSync(options.out, `${JSON.stringify(results, null, 2)}\n`);
+const { cpu, simd } = results.environment;
+const processor = `${cpu}-${/int8 dot (\S+),/.exec(String(simd))?.[1]}`
+  .toLowerCase()
+  .replaceAll(/[^a-z0-9]+/g, "-");
+const out = options.out ?? path.join(import.meta.dirname, "results", `${processor}.json`);
+mkdirSync(path.dirname(out), { recursive: true });
+writeFileSync(out, `${JSON.stringify(results, null, 2)}\n`);
