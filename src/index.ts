@@ -48,7 +48,7 @@ export {
   type PosedObject,
   type SegmentedObject,
 } from "./detect/detection.ts";
-export { type DrawOptions, drawDetections } from "./detect/draw.ts";
+export { type DrawnShape, type DrawOptions, drawDetections } from "./detect/draw.ts";
 export type { InputOptions, Transform } from "./detect/letterbox.ts";
 export type { Mask } from "./detect/mask.ts";
 export type { Picture } from "./detect/picture.ts";
@@ -58,16 +58,11 @@ export type { Accuracy, TopResult } from "./evaluate/accuracy.ts";
 export type { Change } from "./evaluate/bootstrap.ts";
 export type { ClassResult, CocoResult, DotaResult } from "./evaluate/coco-ap.ts";
 export type { Fidelity, ScoreChange, ScorePair, SizeClass } from "./evaluate/fidelity.ts";
-export { parseTracks, type TrackRow, tracksText } from "./evaluate/mot-text.ts";
+export type { TrackRow } from "./evaluate/mot-text.ts";
 export type { DetectionRow, GroundTruth, ImageId, TruePoint } from "./evaluate/rows.ts";
 export type { ClearMot, Hota, HotaName, IdentityMeasures } from "./evaluate/track-measures.ts";
 export type { TrackRules } from "./evaluate/track-sequence.ts";
-export {
-  evaluateTracks,
-  type TrackEvaluation,
-  type TrackedSequence,
-  type TrackMeasures,
-} from "./evaluate/tracks.ts";
+export type { TrackEvaluation, TrackedSequence, TrackMeasures } from "./evaluate/tracks.ts";
 export type { CalibrationTable } from "./formats/table.ts";
 export type * from "./heads/manifest.ts";
 export type { Graph, Node, SplitSpelling } from "./ir/graph.ts";
@@ -97,13 +92,8 @@ export type * from "./report/data.ts";
 export type { Milliseconds } from "./tally/detections.ts";
 export { type EvaluationEntry, type EvaluationItem, readEntries } from "./tally/pictures.ts";
 export { type CountEvent, type Counter, type CountTotals, createCounter } from "./track/counter.ts";
-export {
-  type Counting,
-  type CountingLine,
-  type CountingRegion,
-  type CountingRules,
-  parseCounting,
-} from "./track/counting.ts";
+export type { Counting, CountingLine, CountingRegion, CountingRules } from "./track/counting.ts";
+export type { MotionGate, MotionOptions } from "./track/motion.ts";
 export type { Track, TrackState } from "./track/track.ts";
 export {
   createTracker,

@@ -25,7 +25,7 @@ export {
 } from "./deploy/protect.ts";
 export { postprocess } from "./detect/detect.ts";
 export { scaledDetection } from "./detect/detection.ts";
-export { classColor } from "./detect/draw.ts";
+export { classColor, drawInto } from "./detect/draw.ts";
 export { toTensor } from "./detect/letterbox.ts";
 export { maskArea, maskBounds, maskIou, maskOutlines, maskToBitmap } from "./detect/mask.ts";
 export { cornersOf } from "./detect/rotated.ts";
@@ -56,8 +56,10 @@ export {
   parseCocoInstances,
 } from "./evaluate/dataset.ts";
 export { type DatasetYaml, parseDatasetYaml } from "./evaluate/dataset-yaml.ts";
+export { parseTracks, tracksText } from "./evaluate/mot-text.ts";
 export { type Measure, usualSigmas } from "./evaluate/similarity.ts";
 export { trackRules } from "./evaluate/track-sequence.ts";
+export { evaluateTracks } from "./evaluate/tracks.ts";
 export { parseYoloLabels, type YoloLabelOptions } from "./evaluate/yolo-labels.ts";
 export { printParam, readNcnn, writeWeights } from "./formats/ncnn/index.ts";
 export type { Dim } from "./formats/onnx/model.ts";
@@ -92,3 +94,6 @@ export type { RewriteOptions } from "./quantize/rewrite.ts";
 export { renderReport } from "./report/report.ts";
 export { detectionFocus, detectionImportance } from "./tally/importance.ts";
 export { measureOf } from "./tally/measure.ts";
+export { parseCounting, placesOf } from "./track/counting.ts";
+export { createMotionGate } from "./track/motion.ts";
+export { trackMethods } from "./track/tracker.ts";

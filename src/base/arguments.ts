@@ -23,6 +23,7 @@ const isContent = (value: unknown): boolean => typeof value === "string" || isCa
 const graph = { nodes: [], inputs: [], outputs: [], clone: () => {} };
 const picture = { width: 0, height: 0, data: {} };
 
+const upright = { x: 0, y: 0, width: 0, height: 0 };
 const rotated = { x: 0, y: 0, width: 0, height: 0, angle: 0 };
 
 /** What there is of each task. */
@@ -64,6 +65,9 @@ const kinds = {
   "a head ({ kind, … })": (value: unknown) => has(value, { kind: "" }),
   "a detection ({ task, … })": isDetection,
   "a list of detections": (value: unknown) => Array.isArray(value) && value.every(isDetection),
+  "a list of boxes of tracks ({ frame, id, box, score })": (value: unknown) =>
+    Array.isArray(value) &&
+    value.every((each) => has(each, { frame: 0, id: 0, score: 0 }) && has(each.box, upright)),
   "a turned box ({ x, y, width, height, angle })": (value: unknown) => has(value, rotated),
   "a mask ({ size, counts })": (value: unknown) => has(value, { size: [], counts: [] }),
   "a size ({ width, height })": (value: unknown) => isObject(value) && has(value, { width: 0, height: 0 }),

@@ -35,6 +35,14 @@ export function option(
   return typed(parse ? made.argParser(parse) : made);
 }
 
+/** An option whose value may be left out, which is then `bare`: `--track [method]`. */
+export const optional = <T>(
+  flags: string,
+  about: string,
+  bare: string,
+  parse: Parse<T>,
+): OptionOf<T | undefined> => typed(new Option(flags, about).preset(bare).argParser(parse));
+
 /** An option that has to be given. */
 export const required = (flags: string, about: string): OptionOf<string> =>
   typed(new Option(flags, about).makeOptionMandatory());

@@ -7,21 +7,25 @@ import { dotaFiles, type ResultNames, resultNames, resultRows } from "../node/re
 import { type Detection, InputError, pictureExtensions, UsageError, writeFiles } from "../node.ts";
 import { type CocoRow, type Model, type ModelDetectOptions, taskOf } from "../steps.ts";
 import { choice, command, flag, type OptionsOf, option } from "./command.ts";
+import { checkVideoOptions, detectVideos } from "./detect-video.ts";
+import { detectionLine } from "./detections.ts";
 import { loadNamed, modelOptions, warnAssumptions } from "./names.ts";
 import { engineOptions, jsonOption, numberIn, threadsFor } from "./options.ts";
 import { startProgress } from "./progress.ts";
 import { printJson, type Terminal, warn } from "./terminal.ts";
+import { videoExamples, videoNotes, videoOptions, videosOf } from "./video-options.ts";
 
 const notes = `
 Prints a line per object: label, score, and x, y, width, height in pixels of the picture. Turned boxes are their middle,
 width, height and angle in degrees, clockwise. Of a model that sorts pictures a line is a class and its score. Masks,
 key points and corners are drawn, and are in --json and --save.
+${videoNotes}
 
 Examples:
   ncnnkit detect yolov5ss.pt photo.jpg --out out/
   ncnnkit detect out/yolov5ss.json photos/ --json > boxes.json
   ncnnkit detect yolov5ss.param "photos/**/*.png" --classes person,car --out out/ --save txt
-  ncnnkit detect yolo11n-seg.pt photo.jpg --out out/ --save coco`;
+  ncnnkit detect yolo11n-seg.pt photo.jpg --out out/ --save coco${videoExamples}`;
 
 function parseClasses(text: string): (string | number)[] {
   return text.split(",").map((name) => (/^\d+$/.test(name.trim()) ? Number(name) : name.trim()));
@@ -45,6 +49,7 @@ const options = {
   classes: option("--classes <list>", "only these classes: names or numbers, comma between", parseClasses),
   rectangle: flag("--rect", "pad to the next multiple of the stride only: faster on oblong pictures"),
   agnostic: flag("--agnostic", "boxes of different classes suppress each other"),
+  ...videoOptions,
   ...modelOptions,
   ...engineOptions,
 };
@@ -52,13 +57,13 @@ type Options = OptionsOf<typeof options>;
 
 export const detect = command({
   name: "detect",
-  about: "find objects in pictures with a checkpoint, an ncnn model or a model manifest",
+  about: "find objects in pictures and videos with a checkpoint, an ncnn model or a model manifest",
   arguments: [
     [
       "<model>",
       "a checkpoint (.pt), .param, manifest (.json), a folder with one of them, or a name of pull --list",
     ],
-    ["<images...>", "pictures, folders of pictures, or patterns such as 'photos/*.jpg'"],
+    ["[images...]", "pictures, folders of them, patterns such as 'photos/*.jpg', or videos"],
   ],
   options,
   notes,
@@ -82,9 +87,11 @@ async function run(
   terminal: Terminal,
 ): Promise<void> {
   if (options.save && !options.out) throw new UsageError("--save needs --out, the folder to write to");
-  const files = expandPaths(images, pictureExtensions);
+  const videos = videosOf(images, options);
+  if (videos) checkVideoOptions(options);
+  const files = videos ? [] : expandPaths(images, pictureExtensions);
   const targets =
-    options.out === undefined
+    options.out === undefined || videos
       ? undefined
       : resultNames(files, options.out, options.save, (message) => warn(terminal, message));
   const { backend, threads } = options;
@@ -93,7 +100,8 @@ async function run(
     warnAssumptions(modelFile, model, terminal);
     model.requireHeads();
     checkSave(model, options);
-    await detectAll(model, files, targets, options, terminal);
+    if (videos) await detectVideos(model, videos, options, terminal);
+    else await detectAll(model, files, targets, options, terminal);
   } finally {
     model.close();
   }
@@ -240,18 +248,8 @@ class Results {
 /** `label score` and where it is, a line each, with the file in front where there are several. */
 function boxLines({ file, detections }: Result, several: boolean): string {
   return detections
-    .map((found) => {
-      const numbers = placeOf(found).map((value) => ` ${value.toFixed(1)}`);
-      const name = several ? `${visible(file)}: ` : "";
-      return `${name}${visible(found.label)} ${found.score.toFixed(3)}${numbers.join("")}\n`;
-    })
+    .map((found) => `${several ? `${visible(file)}: ` : ""}${detectionLine(found)}\n`)
     .join("");
-}
-
-function placeOf(found: Detection): number[] {
-  if (found.task === "classify") return [];
-  const { x, y, width, height } = found.task === "obb" ? found.rotated : found.box;
-  return [x, y, width, height, ...(found.task === "obb" ? [(found.rotated.angle * 180) / Math.PI] : [])];
 }
 
 function toJson(model: Model, results: readonly Result[], failed: readonly unknown[]): unknown {

@@ -3,9 +3,7 @@ import path from "node:path";
 import { counted } from "../base/text.ts";
 import { kindOf, listFolder, readText } from "../node/files.ts";
 import {
-  evaluateTracks,
   InputError,
-  parseTracks,
   type TrackEvaluation,
   type TrackedSequence,
   type TrackMeasures,
@@ -13,6 +11,7 @@ import {
   type TrackRules,
   UsageError,
 } from "../node.ts";
+import { evaluateTracks, parseTracks } from "../steps.ts";
 import { figures } from "./figures.ts";
 import { printJson, type Terminal, warn } from "./terminal.ts";
 

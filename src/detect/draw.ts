@@ -1,5 +1,6 @@
 /** Draws detections into a picture with plain pixels, so that Node and browser give the same result. */
 import { expectKind } from "../base/arguments.ts";
+import { InputError } from "../base/errors.ts";
 import { type Color, fillDot, fillRect, strokeBox, strokeLine, strokePolygon, tint } from "./_canvas.ts";
 import { glyphHeight, glyphRows, glyphWidth } from "./_font.ts";
 import { type Detection, isObject, type Point } from "./detection.ts";
@@ -15,6 +16,16 @@ export interface DrawOptions {
   textScale?: number;
   /** Text of a detection; default `person 0.87`. Characters beyond ASCII become `?`. */
   text?(detection: Detection): string;
+  /** Lines and regions below the detections. */
+  shapes?: readonly DrawnShape[];
+}
+
+/** A line or a region in the picture, with a text at its first place. */
+export interface DrawnShape {
+  readonly places: readonly (readonly [x: number, y: number])[];
+  /** Whether the last place is joined to the first. */
+  readonly closed: boolean;
+  readonly text: string;
 }
 
 /** How much of the colour of a mask is seen on the picture. */
@@ -33,10 +44,21 @@ export function drawDetections(
   expectKind("drawDetections: detections", detections, "a list of detections");
   expectKind("drawDetections: options", options, "an object of options");
   const canvas = toRgba(picture);
-  const side = (picture.width + picture.height) / 2;
+  drawInto(canvas, detections, options);
+  return canvas;
+}
+
+/** The same into an RGBA picture itself. */
+export function drawInto(canvas: Picture, detections: readonly Detection[], options: DrawOptions = {}): void {
+  expectKind("drawInto: picture", canvas, "a picture ({ width, height, data })");
+  expectKind("drawInto: detections", detections, "a list of detections");
+  expectKind("drawInto: options", options, "an object of options");
+  if (checkPicture(canvas) !== 4) throw new InputError("picture: 3 channels, expected 4 (RGBA) to draw into");
+  const side = (canvas.width + canvas.height) / 2;
   const lineWidth = options.lineWidth ?? Math.max(Math.round(side * 0.003), 2);
   const scale = options.textScale ?? Math.max(Math.round(side / 350), 1);
   const text = options.text ?? (({ label, score }) => `${label} ${score.toFixed(2)}`);
+  for (const shape of options.shapes ?? []) drawShape(canvas, shape, lineWidth, scale);
   const ordered = [...detections].sort((a, b) => a.score - b.score);
   for (const found of ordered) {
     if (found.task === "segment") tint(canvas, found.mask, classColor(found.classId), maskOpacity);
@@ -60,7 +82,17 @@ export function drawDetections(
       const top = (i * (glyphHeight + 3) + 1) * scale;
       if (scale > 0) drawPlate(canvas, text(found), scale, top, scale, classColor(found.classId));
     });
-  return canvas;
+}
+
+const shapeColor: Color = [255, 220, 0];
+
+function drawShape(canvas: Picture, { places, closed, text }: DrawnShape, line: number, scale: number): void {
+  const last = closed ? places.length : places.length - 1;
+  for (let i = 0; i < last; i++) {
+    strokeLine(canvas, places[i], places[(i + 1) % places.length], line, shapeColor);
+  }
+  const [x, y] = places[0].map(Math.round);
+  if (scale > 0) drawLabel(canvas, text, x, y, scale, shapeColor);
 }
 
 /** Points as dots, and the lines between them where it is known which belong together. */

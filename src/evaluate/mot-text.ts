@@ -69,7 +69,7 @@ function rowOf(line: string, where: string): TrackRow {
 
 /** The file of these rows, as trackers hand it in at MOTChallenge: hundredths of pixels, `-1` for what is not known. */
 export function tracksText(rows: readonly TrackRow[]): string {
-  expectKind("tracksText: rows", rows, "a list");
+  expectKind("tracksText: rows", rows, "a list of boxes of tracks ({ frame, id, box, score })");
   const digits = (value: number, count: number): number => Number(value.toFixed(count));
   return rows
     .map(({ frame, id, box: { x, y, width, height }, score }) => {

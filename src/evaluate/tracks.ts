@@ -90,8 +90,8 @@ interface Counted {
 function countsOf(given: TrackedSequence, rules: TrackRules): Counted {
   expectKind("evaluateTracks: a sequence", given, "an object");
   const { name, truth, result } = given;
-  expectKind("evaluateTracks: truth", truth, "a list");
-  expectKind("evaluateTracks: result", result, "a list");
+  expectKind("evaluateTracks: truth", truth, "a list of boxes of tracks ({ frame, id, box, score })");
+  expectKind("evaluateTracks: result", result, "a list of boxes of tracks ({ frame, id, box, score })");
   try {
     const sequence = sequenceOf(truth, result, rules);
     const { truthBoxes, truthIds, foundBoxes, foundIds } = sequence;

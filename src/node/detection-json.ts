@@ -7,7 +7,7 @@ const rounded = (record: object, digits: number): Record<string, number> =>
   Object.fromEntries(Object.entries(record).map(([name, value]) => [name, round(Number(value), digits)]));
 
 /** Numbers are rounded; a mask is COCO's text, a turned box has its corners too. */
-export function detectionJson(found: Detection): unknown {
+export function detectionJson(found: Detection): object {
   const { task, label, classId, score } = found;
   const json = { task, label, classId, score: round(score, 5) };
   if (found.task === "classify") return json;

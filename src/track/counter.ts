@@ -10,6 +10,7 @@ import {
   type CountingRegion,
   type CountingRules,
   checkCounting,
+  placesOf,
 } from "./counting.ts";
 import type { Track } from "./track.ts";
 import type { FrameTracks } from "./tracker.ts";
@@ -83,10 +84,11 @@ export function createCounter(
   expectKind("createCounter: size", size, "a size ({ width, height })");
   const checked = checkCounting(counting, "counting");
   const { lines = [], regions = [] } = checked;
+  const places = placesOf(checked, size).map((each) => each.places);
   return new Places([
-    ...lines.map((line) => new LineCount(line, ruleOf(line, checked, size), scaleOf(checked, size))),
+    ...lines.map((line, i) => new LineCount(line, ruleOf(line, checked, size), places[i])),
     ...regions.map(
-      (region) => new RegionCount(region, ruleOf(region, checked, size), scaleOf(checked, size)),
+      (region, i) => new RegionCount(region, ruleOf(region, checked, size), places[lines.length + i]),
     ),
   ]);
 }
@@ -99,11 +101,6 @@ interface Rule {
 }
 
 type Size = Parameters<typeof createCounter>[1];
-
-const scaleOf =
-  ({ units }: Counting, { width, height }: Size) =>
-  ([x, y]: Point): Point =>
-    units === "fractions" ? [x * width, y * height] : [x, y];
 
 function ruleOf(given: CountingRules & { name: string }, all: Counting, { height, labels }: Size): Rule {
   const point = given.point ?? all.point ?? "bottom";
@@ -200,10 +197,10 @@ class LineCount implements Counted {
   /** On which side a thing is, and where it was last seen there. */
   private readonly sides = new Map<number, { side: number; last: Point }>();
 
-  constructor(line: CountingLine, rule: Rule, scaled: (place: Point) => Point) {
+  constructor(line: CountingLine, rule: Rule, [from, to]: readonly Point[]) {
     this.name = line.name;
     this.rule = rule;
-    this.ends = [scaled(line.from), scaled(line.to)];
+    this.ends = [from, to];
     this.isInLeft = line.in === "left";
   }
 
@@ -242,10 +239,10 @@ class RegionCount implements Counted {
   private readonly counts = { appeared: 0, vanished: 0 };
   private readonly dwell = { count: 0, sum: 0, max: 0 };
 
-  constructor(region: CountingRegion, rule: Rule, scaled: (place: Point) => Point) {
+  constructor(region: CountingRegion, rule: Rule, polygon: readonly Point[]) {
     this.name = region.name;
     this.rule = rule;
-    this.polygon = region.polygon.map(scaled);
+    this.polygon = polygon;
   }
 
   see(track: Track, time: number): Crossing | undefined {

@@ -127,3 +127,18 @@ export function checkCounting(json: unknown, where: string): Counting {
   if (result.success) return result.data;
   throw new FormatError(`${where}: ${describeIssue(result.error.issues[0], json, "the file", own)}`);
 }
+
+/** Corners of every line and region in pixels of a picture of this size, in the order of totals: lines first. */
+export function placesOf(
+  counting: Counting,
+  size: { width: number; height: number },
+): { name: string; closed: boolean; places: Place[] }[] {
+  expectKind("placesOf: size", size, "a size ({ width, height })");
+  const { units, lines = [], regions = [] } = checkCounting(counting, "counting");
+  const { width, height } = size;
+  const scaled = ([x, y]: Place): Place => (units === "fractions" ? [x * width, y * height] : [x, y]);
+  return [
+    ...lines.map(({ name, from, to }) => ({ name, closed: false, places: [scaled(from), scaled(to)] })),
+    ...regions.map(({ name, polygon }) => ({ name, closed: true, places: polygon.map(scaled) })),
+  ];
+}

@@ -181,7 +181,7 @@ test.each([
   [[], "Usage: ncnnkit"],
   [["detct"], "Did you mean detect?"],
   [["detect", "--jsom", "m", "i"], "Did you mean --json?"],
-  [["detect", "m"], "missing required argument 'images'"],
+  [["detect", "m"], "name pictures or videos to look at, or --camera"],
   [["detect", "m", "i", "--conf", "2"], "Expected a number from 0 to 1"],
   [["detect", "m", "i", "--conf", ""], "Expected a number from 0 to 1"],
   [["detect", "m", "i", "--size", "big"], "Expected a side in pixels"],

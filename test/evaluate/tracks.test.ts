@@ -1,14 +1,7 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import {
-  evaluateTracks,
-  FormatError,
-  parseTracks,
-  type TrackMeasures,
-  type TrackRules,
-  tracksText,
-  UsageError,
-} from "../../src/index.ts";
+import { FormatError, type TrackMeasures, type TrackRules, UsageError } from "../../src/index.ts";
+import { evaluateTracks, parseTracks, tracksText } from "../../src/steps.ts";
 
 type Values = Record<string, number | number[]>;
 interface Golden {

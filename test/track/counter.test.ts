@@ -5,10 +5,10 @@ import {
   createTracker,
   FormatError,
   type FrameTracks,
-  parseCounting,
   type Track,
   UsageError,
 } from "../../src/index.ts";
+import { parseCounting } from "../../src/steps.ts";
 import { depthIn, meet, rightOf } from "../../src/track/_edges.ts";
 
 const size = { width: 200, height: 100, labels: ["cat", "dog"] };
