@@ -74,6 +74,7 @@ export { planText, profile, randomInputs } from "./open/benchmark.ts";
 export { cocoLabels } from "./open/coco-labels.ts";
 export { type SimplifiedModel, type SimplifyModelOptions, simplifyModel } from "./open/export.ts";
 export { Model, type ModelDetectOptions, requireHeads } from "./open/model.ts";
+export { type ModuleDatabaseOptions, moduleDatabase } from "./open/module-database.ts";
 export { registryEntry, requireEntry } from "./open/registry.ts";
 export {
   type BlobObservation,

@@ -10,7 +10,7 @@ import {
   summarize,
   UsageError,
 } from "../src/index.ts";
-import { classColor, type Model, taskOf } from "../src/steps.ts";
+import { classColor, type Model, moduleDatabase, taskOf } from "../src/steps.ts";
 import { encode, pixelsOf } from "./pixels.ts";
 import type {
   DetectReply,
@@ -50,6 +50,11 @@ interface Looked {
   look: PictureLook;
 }
 
+/** What the engine made of a model is kept for the next visit, as long as the page is of the same build: its scripts have hashed names. */
+const modules = import.meta.url.includes("/assets/")
+  ? moduleDatabase("ncnnkit-modules", { build: import.meta.url })
+  : undefined;
+
 export class Detector {
   private readonly threads: number;
   private readonly models = new Map<number, Model>();
@@ -72,7 +77,7 @@ export class Detector {
     progress: (value: LoadProgress) => void,
   ): Promise<ModelFacts> {
     const { threads } = this;
-    const model = await load(source, { threads, ...told, onDownload: (file) => progress(file) });
+    const model = await load(source, { threads, modules, ...told, onDownload: (file) => progress(file) });
     try {
       model.requireHeads();
     } catch (error) {
