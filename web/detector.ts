@@ -11,7 +11,7 @@ import {
   UsageError,
 } from "../src/index.ts";
 import { classColor, type Model, moduleDatabase, taskOf } from "../src/steps.ts";
-import { encode, pixelsOf } from "./pixels.ts";
+import { encode, type FramePixels, framePixelsOf } from "./pixels.ts";
 import type {
   DetectReply,
   DetectRequest,
@@ -58,7 +58,7 @@ const modules = import.meta.url.includes("/assets/")
 export class Detector {
   private readonly threads: number;
   private readonly models = new Map<number, Model>();
-  private frame: ImageData | undefined;
+  private frame: FramePixels | undefined;
   private looked: Looked | undefined;
   private boxes: Detection[] = [];
 
@@ -127,7 +127,7 @@ export class Detector {
     const start = performance.now();
     if (frame) {
       this.looked = undefined;
-      this.frame = pixelsOf(frame);
+      this.frame = await framePixelsOf(frame);
     }
     if (!this.frame) throw new UsageError("there is no picture to look at yet");
     const { looked } = this;

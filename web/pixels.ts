@@ -27,6 +27,52 @@ export function pixelsOf(bitmap: ImageBitmap): ImageData {
   return target.getImageData(0, 0, width, height);
 }
 
+/** Pixels of a frame, in a buffer that the next frame of this size is read into. */
+export type FramePixels = Picture & { readonly data: Uint8ClampedArray<ArrayBuffer> };
+
+let buffer = new Uint8ClampedArray(0);
+/** Whether a format of frames is copied as RGBA here: the first frame of each is read in both ways. */
+const copied = new Map<string, boolean>();
+
+/** The same levels as `pixelsOf`. Of frames without alpha nothing is drawn, and no new pixels are made. */
+export async function framePixelsOf(bitmap: ImageBitmap): Promise<FramePixels> {
+  if (typeof VideoFrame !== "function") return pixelsOf(bitmap);
+  const frame = new VideoFrame(bitmap, { timestamp: 0 });
+  try {
+    const { format } = frame;
+    // With alpha, it is the canvas that says what lies behind.
+    const isPlain = format === "RGBX" || format === "BGRX";
+    if (!isPlain || copied.get(format) === false) return pixelsOf(bitmap);
+    if (!copied.has(format)) {
+      const drawn = pixelsOf(bitmap);
+      copied.set(format, (await copyFrame(frame, bitmap)) && isSame(buffer, drawn.data));
+      return drawn;
+    }
+    if (await copyFrame(frame, bitmap)) return { width: bitmap.width, height: bitmap.height, data: buffer };
+    return pixelsOf(bitmap);
+  } finally {
+    frame.close();
+  }
+}
+
+/** Into the buffer; false where that is refused. */
+async function copyFrame(frame: VideoFrame, { width, height }: ImageBitmap): Promise<boolean> {
+  const bytes = width * height * 4;
+  if (buffer.length !== bytes) buffer = new Uint8ClampedArray(bytes);
+  try {
+    // Not in the DOM's types yet: https://www.w3.org/TR/webcodecs/#dictdef-videoframecopytooptions
+    const options: VideoFrameCopyToOptions & { format: "RGBA" } = { format: "RGBA" };
+    const [{ offset, stride }] = await frame.copyTo(buffer, options);
+    return offset === 0 && stride === width * 4;
+  } catch {
+    return false;
+  }
+}
+
+/** Alpha apart. */
+const isSame = (a: Uint8ClampedArray, b: Uint8ClampedArray): boolean =>
+  a.every((level, i) => i % 4 === 3 || level === b[i]);
+
 /** Decodes a picture file: upright, levels as stored (colour profiles move them, and detectors are trained without). */
 export async function decodePicture(file: Blob, name: string): Promise<ImageData> {
   const bitmap = await decodeBitmap(file, name);
