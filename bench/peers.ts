@@ -2,7 +2,10 @@
  * ncnnkit against its peers on the same networks, interleaved in one run: every round runs each contender once, so that
  * the noise of the machine hits all alike. Prints milliseconds and ratios; `--json FILE` keeps them.
  *
- *   npm run build && npm --prefix bench ci --ignore-scripts && node bench/peers.ts [--rounds 30] [--threads 1] [--json results.json]
+ *   npm run build && npm --prefix bench ci --ignore-scripts && node bench/peers.ts [--rounds 30] [--threads 1] [--wide-vectors]
+ *   [--json results.json]
+ *
+ * `--wide-vectors`: V8 joins the vectors of all WebAssembly of the process, onnxruntime-web's as well.
  *
  * Peers: onnxruntime-web (wasm, the same number of threads), onnxruntime-node, and native ncnn through its Python package
  * where that is installed. Models are read from NCNNKIT_DATA (default ../shared). tfjs-backend-wasm cannot read these
@@ -12,16 +15,18 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { benchmark, load, type Tensor } from "../dist/node.js";
-import { type Model, randomInputs } from "../dist/steps.js";
+import { enableWideVectors, type Model, randomInputs } from "../dist/steps.js";
 import { data, environment, median, startNative, timed } from "./_peer.ts";
 
 const { values: options } = parseArgs({
   options: {
     rounds: { type: "string", default: "30" },
     threads: { type: "string", default: "1" },
+    "wide-vectors": { type: "boolean", default: false },
     json: { type: "string" },
   },
 });
+if (options["wide-vectors"]) enableWideVectors();
 const rounds = Number(options.rounds);
 const threads = Number(options.threads);
 
@@ -112,7 +117,8 @@ for (let round = 0; round < rounds; round++) {
 process.stderr.write("\n");
 native?.close();
 
-const where = { ...environment(), threads, rounds, native: native?.version ?? "not installed" };
+const vectors = options["wide-vectors"] ? "256 bits" : "128 bits";
+const where = { ...environment(), vectors, threads, rounds, native: native?.version ?? "not installed" };
 console.log(
   Object.entries(where)
     .map(([name, value]) => `${name}: ${value}`)
