@@ -32,7 +32,10 @@ export function integerLanes(lanes: typeof i16x8 | typeof i32x4): Lanes {
   return { add, sub, mul, multiplyAdd };
 }
 
-export type Result = (index: number, value: Local | Expression) => void;
+/** Value i of a vector; several of them are transformed side by side. */
+export type Values = (i: number) => Local;
+/** Takes result `index` of every vector. */
+export type Result = (index: number, values: readonly (Local | Expression)[]) => void;
 
 /** Σ factors[i] · value(i), or nothing where all factors are 0. */
 function weighted(
@@ -66,37 +69,35 @@ export function multiplyRows(
   f: Func,
   lanes: Lanes,
   matrix: NumberMatrix,
-  value: (i: number) => Local,
+  vectors: readonly Values[],
   result: Result,
 ): void {
-  const [same, other] = [temp(f, "same"), temp(f, "other")];
   for (let k = 0; k < matrix.length; k++) {
     const row = matrix[k];
     if (!arePaired(matrix, k)) {
-      result(k, weighted(lanes, row, value)!);
+      result(
+        k,
+        vectors.map((value) => weighted(lanes, row, value)!),
+      );
       continue;
     }
     const next = matrix[k + 1];
-    set(
-      f,
-      same,
-      weighted(
-        lanes,
-        row.map((x, i) => (x === next[i] ? x : 0)),
-        value,
-      )!,
+    const part = (isShared: boolean, name: string): Local[] =>
+      vectors.map((value, v) => {
+        const local = temp(f, `${name}${v}`);
+        const factors = row.map((x, i) => ((x === next[i]) === isShared ? x : 0));
+        set(f, local, weighted(lanes, factors, value)!);
+        return local;
+      });
+    const [same, other] = [part(true, "same"), part(false, "other")];
+    result(
+      k,
+      same.map((x, v) => lanes.add(x, other[v])),
     );
-    set(
-      f,
-      other,
-      weighted(
-        lanes,
-        row.map((x, i) => (x === next[i] ? 0 : x)),
-        value,
-      )!,
+    result(
+      k + 1,
+      same.map((x, v) => lanes.sub(x, other[v])),
     );
-    result(k, lanes.add(same, other));
-    result(k + 1, lanes.sub(same, other));
     k++;
   }
 }
@@ -106,27 +107,34 @@ export function multiplyColumns(
   f: Func,
   lanes: Lanes,
   matrix: NumberMatrix,
-  value: (i: number) => Local,
+  vectors: readonly Values[],
   result: Result,
 ): void {
   const columns = matrix[0].map((_, i) => matrix.map((row) => row[i]));
   // What is multiplied, and by what in each row.
-  const terms: { local: Local; factors: number[] }[] = [];
+  const terms: { locals: readonly Local[]; factors: number[] }[] = [];
   for (let i = 0; i < columns.length; i++) {
     if (!arePaired(columns, i)) {
-      terms.push({ local: value(i), factors: columns[i] });
+      terms.push({ locals: vectors.map((value) => value(i)), factors: columns[i] });
       continue;
     }
     const [a, b] = [columns[i], columns[i + 1]];
-    const [sum, difference] = [temp(f, `sum${i}`), temp(f, `difference${i}`)];
-    set(f, sum, lanes.add(value(i), value(i + 1)));
-    set(f, difference, lanes.sub(value(i), value(i + 1)));
-    terms.push({ local: sum, factors: a.map((x, k) => (x === b[k] ? x : 0)) });
-    terms.push({ local: difference, factors: a.map((x, k) => (x === b[k] ? 0 : x)) });
+    const combined = (name: string, combine: Lanes["add"]): Local[] =>
+      vectors.map((value, v) => {
+        const local = temp(f, `${name}${i}of${v}`);
+        set(f, local, combine(value(i), value(i + 1)));
+        return local;
+      });
+    const [sums, differences] = [combined("sum", lanes.add), combined("difference", lanes.sub)];
+    terms.push({ locals: sums, factors: a.map((x, k) => (x === b[k] ? x : 0)) });
+    terms.push({ locals: differences, factors: a.map((x, k) => (x === b[k] ? 0 : x)) });
     i++;
   }
   matrix.forEach((_, k) => {
     const factors = terms.map((term) => term.factors[k]);
-    result(k, weighted(lanes, factors, (i) => terms[i].local)!);
+    result(
+      k,
+      vectors.map((_, v) => weighted(lanes, factors, (i) => terms[i].locals[v])!),
+    );
   });
 }

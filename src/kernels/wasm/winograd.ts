@@ -41,6 +41,8 @@ import {
   type Lanes,
   multiplyColumns,
   multiplyRows,
+  type Result,
+  type Values,
 } from "./_winograd-transforms.ts";
 import { emitConvolution } from "./convolution.ts";
 import type { Target } from "./spec.ts";
@@ -68,6 +70,8 @@ export interface WinogradSpec {
   readonly blockTiles: number;
   /** Of the products: tiles × vectors. */
   readonly tile: { readonly pixels: number; readonly vectors: number };
+  /** Vectors that are transformed side by side: two for V8 to join, else one. */
+  readonly block: 1 | 2;
   readonly epilogue: EpilogueSpec;
 }
 
@@ -99,7 +103,7 @@ interface Layout {
   readonly end: number;
 }
 
-function layoutOf({ dtype, size, runs, outputVectors, blockTiles }: WinogradSpec): Layout {
+function layoutOf({ dtype, size, runs, outputVectors, blockTiles, block }: WinogradSpec): Layout {
   const points = (size + 2) ** 2;
   const channels = winogradChannels(runs);
   const inputBytes = channels * (dtype === "f32" ? 4 : 2);
@@ -109,7 +113,7 @@ function layoutOf({ dtype, size, runs, outputVectors, blockTiles }: WinogradSpec
   const inputPointBytes = odd(blockTiles * inputBytes + (dtype === "f32" ? 0 : 8));
   const outputPointBytes = odd(blockTiles * outputVectors * 16);
   const middle = 64;
-  const inputs = middle + points * 16;
+  const inputs = middle + points * block * 16;
   const outputs = inputs + points * inputPointBytes;
   const end = outputs + points * outputPointBytes;
   return { points, channels, inputBytes, inputPointBytes, outputPointBytes, middle, inputs, outputs, end };
@@ -222,46 +226,81 @@ class Emitter {
     set(f, a, i32.add(row, i32.mul(this.tx, spec.size * pixelBytes)));
     const skipped = (before / layout.channels) * layout.inputBytes;
     set(f, to, address(this.scratch(layout.inputs + skipped), this.tile, layout.inputBytes));
-    const one = (lanes: number): void => {
-      this.transformVector(matrix, a, to, spec.runs[run], lanes);
-      addTo(f, a, bytes);
-      addTo(f, to, 16);
+    const some = (lanes: number, vectors: number): void => {
+      this.transformVectors(matrix, a, to, spec.runs[run], lanes, vectors);
+      addTo(f, a, vectors * bytes);
+      addTo(f, to, vectors * 16);
     };
     const whole = Math.floor(channels / count);
-    if (whole > 0) forRange(f, index, 0, whole, 1, () => one(count));
-    if (channels % count > 0) one(channels % count);
+    const blocks = Math.floor(whole / spec.block);
+    if (blocks > 0) forRange(f, index, 0, blocks, 1, () => some(count, spec.block));
+    if (whole % spec.block > 0) some(count, 1);
+    if (channels % count > 0) some(channels % count, 1);
   }
 
-  /** A vector of channels; where only the first `lanes` of floats are the layer's, zeros take the place of the others, which may be NaN. */
-  private transformVector(
+  /**
+   * Vectors of channels that lie side by side; where only the first `lanes` of floats are the layer's, zeros take the place of the others,
+   * which may be NaN.
+   */
+  private transformVectors(
     matrix: NumberMatrix,
     a: Local,
     to: Local,
     { pixelBytes, rowBytes, unsigned }: WinogradRun,
     lanes: number,
+    vectors: number,
   ): void {
     const { f, spec, layout } = this;
     const n = matrix.length;
     const isFloat = spec.dtype === "f32";
     const load = isFloat ? v128.load : unsigned ? v128.load8x8_u : v128.load8x8_s;
     const mask: Expression = (g) => g.v128(maskOf(lanes));
-    const value = (i: number): Local => temp(f, `in${i}`);
+    const values = this.values(vectors);
     for (let x = 0; x < n; x++) {
       for (let y = 0; y < n; y++) {
-        const cell = load(a, y * rowBytes + x * pixelBytes);
-        set(f, value(y), isFloat && lanes < 4 ? v128.and(cell, mask) : cell);
+        values.forEach((value, v) => {
+          const cell = load(a, y * rowBytes + x * pixelBytes + v * (isFloat ? 16 : 8));
+          set(f, value(y), isFloat && lanes < 4 ? v128.and(cell, mask) : cell);
+        });
       }
-      multiplyRows(f, this.inputLanes, matrix, value, (y, result) => {
-        store(f, f.params.scratch, result, layout.middle + (y * n + x) * 16);
+      multiplyRows(f, this.inputLanes, matrix, values, (y, results) => {
+        this.storeAll(f.params.scratch, results, this.middle(y * n + x));
       });
     }
     for (let y = 0; y < n; y++) {
-      for (let x = 0; x < n; x++)
-        set(f, value(x), v128.load(f.params.scratch, layout.middle + (y * n + x) * 16));
-      multiplyRows(f, this.inputLanes, matrix, value, (x, result) => {
-        store(f, to, result, (y * n + x) * layout.inputPointBytes);
+      for (let x = 0; x < n; x++) this.loadAll(values, x, f.params.scratch, this.middle(y * n + x));
+      multiplyRows(f, this.inputLanes, matrix, values, (x, results) => {
+        this.storeAll(to, results, (y * n + x) * layout.inputPointBytes);
       });
     }
+  }
+
+  /** The values of vectors before a product. */
+  private values(vectors: number): Values[] {
+    return Array.from(
+      { length: vectors },
+      (_, v) =>
+        (i: number): Local =>
+          temp(this.f, v === 0 ? `in${i}` : `in${i}of${v}`),
+    );
+  }
+  /** Of a point between the two halves of a transform. */
+  private middle(point: number): number {
+    return this.layout.middle + point * this.spec.block * 16;
+  }
+  private loadAll(values: readonly Values[], i: number, at: Local, offset: number): void {
+    values.forEach((value, v) => set(this.f, value(i), v128.load(at, offset + v * 16)));
+  }
+  /** Stores vectors side by side, when all are worked out. */
+  private storeAll(at: Local, results: Parameters<Result>[1], offset: number): void {
+    const { f } = this;
+    if (results.length === 1) {
+      store(f, at, results[0], offset);
+      return;
+    }
+    const worked = results.map((_, v) => temp(f, `result${v}`));
+    results.forEach((result, v) => set(f, worked[v], result));
+    worked.forEach((result, v) => store(f, at, result, offset + v * 16));
   }
 
   /** All points of the block: as many tiles as there are, rounded up to whole ones of the kernel. */
@@ -311,11 +350,11 @@ class Emitter {
     const residualAt = temp(f, "r", "i32");
     if (residual) place(residualAt, f.params.residual, residual.pixelBytes, residual.rowBytes);
     set(f, left, i32.sub(rows, i32.mul(this.ty, size)));
-    forRange(f, index, 0, spec.outputVectors, 1, () => {
-      this.transformColumns(matrix, m);
+    const some = (vectors: number): void => {
+      this.transformColumns(matrix, m, vectors);
       const last = width % size;
       const finish = (pixels: number): void =>
-        this.finishRows(matrix, pixels, { constants, outputs, residual: residualAt }, left);
+        this.finishRows(matrix, pixels, vectors, { constants, outputs, residual: residualAt }, left);
       if (last === 0) finish(size);
       else {
         i32.lt_s(this.tx, Math.floor(width / size))(f);
@@ -324,29 +363,32 @@ class Emitter {
           () => finish(last),
         );
       }
-      addTo(f, m, 16);
-      addTo(f, constants, epilogueGroupBytes(epilogue));
-      epilogue.stores.forEach((to, i) => addTo(f, outputs[i], vectorBytes(to)));
-      if (residual) addTo(f, residualAt, 16);
-    });
+      addTo(f, m, vectors * 16);
+      addTo(f, constants, vectors * epilogueGroupBytes(epilogue));
+      epilogue.stores.forEach((to, i) => addTo(f, outputs[i], vectors * vectorBytes(to)));
+      if (residual) addTo(f, residualAt, vectors * 16);
+    };
+    const blocks = Math.floor(spec.outputVectors / spec.block);
+    if (blocks > 0) forRange(f, index, 0, blocks, 1, () => some(spec.block));
+    if (spec.outputVectors % spec.block > 0) some(1);
   }
 
   /** middle[y][x] of the m rows and m + 2 columns that are left after the first half. */
-  private transformColumns(matrix: NumberMatrix, m: Local): void {
+  private transformColumns(matrix: NumberMatrix, m: Local, vectors: number): void {
     const { f, layout } = this;
     const n = matrix.length + 2;
-    const value = (i: number): Local => temp(f, `in${i}`);
+    const values = this.values(vectors);
     for (let x = 0; x < n; x++) {
-      for (let y = 0; y < n; y++) set(f, value(y), v128.load(m, (y * n + x) * layout.outputPointBytes));
-      multiplyColumns(f, this.outputLanes, matrix, value, (y, result) => {
-        store(f, f.params.scratch, result, layout.middle + (y * n + x) * 16);
+      for (let y = 0; y < n; y++) this.loadAll(values, y, m, (y * n + x) * layout.outputPointBytes);
+      multiplyColumns(f, this.outputLanes, matrix, values, (y, results) => {
+        this.storeAll(f.params.scratch, results, this.middle(y * n + x));
       });
     }
   }
 
   /** What is added to a result of the transform, on its scale. */
-  private start(constants: Local): Expression {
-    const start = accumulatorStart(this.spec.epilogue, constants, 0);
+  private start(constants: Local, group: number): Expression {
+    const start = accumulatorStart(this.spec.epilogue, constants, group);
     return this.spec.dtype === "f32" ? start : i32x4.shl(start, scaleBits);
   }
 
@@ -360,21 +402,21 @@ class Emitter {
   private finishRows(
     matrix: NumberMatrix,
     pixels: number,
+    vectors: number,
     at: { constants: Local; outputs: readonly Local[]; residual: Local },
     left: Local,
   ): void {
-    const { f, spec, layout, target } = this;
+    const { f, spec, target } = this;
     const { epilogue, rows, size } = spec;
     const n = size + 2;
-    const value = (i: number): Local => temp(f, `in${i}`);
-    const out = (i: number): Local => temp(f, `out${i}`);
-    const bias = temp(f, "start");
+    const values = this.values(vectors);
+    const out = (i: number, v: number): Local => temp(f, v === 0 ? `out${i}` : `out${i}of${v}`);
+    const starts = values.map((_, v) => temp(f, v === 0 ? "start" : `start${v}`));
     const row = (y: number): void => {
-      for (let x = 0; x < n; x++)
-        set(f, value(x), v128.load(f.params.scratch, layout.middle + (y * n + x) * 16));
-      set(f, bias, this.start(at.constants));
-      multiplyColumns(f, this.outputLanes, matrix.slice(0, pixels), value, (x, result) => {
-        set(f, out(x), this.sum(result, bias));
+      for (let x = 0; x < n; x++) this.loadAll(values, x, f.params.scratch, this.middle(y * n + x));
+      starts.forEach((start, v) => set(f, start, this.start(at.constants, v)));
+      multiplyColumns(f, this.outputLanes, matrix.slice(0, pixels), values, (x, results) => {
+        results.forEach((result, v) => set(f, out(x, v), this.sum(result, starts[v])));
       });
       const shift = (base: Local, name: string, rowBytes: number): Local => {
         const local = temp(f, name, "i32");
@@ -392,7 +434,7 @@ class Emitter {
         target,
         epilogue,
         pointers,
-        Array.from({ length: pixels }, (_, x) => [out(x)]),
+        Array.from({ length: pixels }, (_, x) => values.map((_, v) => out(x, v))),
       );
     };
     for (let y = 0; y < size; y++) {

@@ -155,6 +155,7 @@ export function winogradCall(
     outputVectors: output.slotCount / 4,
     blockTiles: Math.ceil(together / tile.pixels) * tile.pixels,
     tile,
+    block: target.wide ? 2 : 1,
     epilogue: sumEpilogue(step, runs),
   };
   needScratch(winogradScratchBytes(spec));
