@@ -42,8 +42,9 @@ export class Gate {
   check(kind: string, left: number): void {
     const { queue, threads } = this.options;
     if (this.inside >= queue + threads) throw this.busy(`${queue} requests are waiting already`);
-    if (this.wait + (this.usual.get(kind) ?? 0) > left) {
-      throw this.busy(`it would take ${Math.ceil(this.wait)} ms until this request is begun`);
+    const ready = this.wait + (this.usual.get(kind) ?? 0);
+    if (ready > left) {
+      throw this.busy(`an answer is expected in ${Math.ceil(ready)} ms, and ${Math.floor(left)} are left`);
     }
   }
 

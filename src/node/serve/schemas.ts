@@ -1,5 +1,6 @@
 /** What clients send and get, as zod schemas: requests are checked with them, and the OpenAPI document is made of them. */
 import { z } from "zod";
+import type { ModelFacts } from "./messages.ts";
 
 export const refusal = z
   .object({ error: z.string().describe("One line: what is wrong, what was found, what was expected.") })
@@ -89,49 +90,54 @@ const binarySize = z
   })
   .meta({ id: "InputParameters" });
 
-export const inferRequest = z
-  .object({
-    id: z.string().optional(),
-    parameters: z
-      .looseObject({
-        binary_data_output: z.boolean().optional().describe("Outputs as bytes behind the JSON."),
-        timeout: z.int().min(1).optional().describe("Microseconds until the work has to have begun."),
-      })
-      .optional(),
-    inputs: z
-      .array(
-        z.object({
-          name: z.string(),
-          shape: z
-            .array(z.int().min(1))
-            .min(1)
-            .max(5)
-            .describe("As in the metadata; the batch may be left out."),
-          datatype: z.literal("FP32"),
-          parameters: binarySize.optional(),
-          data: z.unknown().optional().meta({
-            type: "array",
-            description: "Numbers row by row, nested or flat; absent where the tensor is behind the JSON.",
+/** A request for inference; with what models have, the document says which names and shapes there are. */
+export function inferRequestFor(models: readonly Pick<ModelFacts, "input" | "outputs">[] = []) {
+  const names = (all: readonly string[]) => (all.length ? z.enum([...new Set(all)]) : z.string());
+  const shapes = models.map(({ input }) => input.shape);
+  const shape = z.array(z.int().min(1)).min(1).max(5);
+  return z
+    .object({
+      id: z.string().optional(),
+      parameters: z
+        .looseObject({
+          binary_data_output: z.boolean().optional().describe("Outputs as bytes behind the JSON."),
+          timeout: z.int().min(1).optional().describe("Microseconds until the work has to have begun."),
+        })
+        .optional(),
+      inputs: z
+        .array(
+          z.object({
+            name: names(models.map(({ input }) => input.name)),
+            shape: shape
+              .meta(shapes.length ? { examples: shapes.map((own) => [1, ...own]) } : {})
+              .describe("As in the metadata; the batch may be left out."),
+            datatype: z.literal("FP32"),
+            parameters: binarySize.optional(),
+            data: z.unknown().optional().meta({
+              type: "array",
+              description: "Numbers row by row, nested or flat; absent where the tensor is behind the JSON.",
+            }),
           }),
-        }),
-      )
-      .length(1),
-    outputs: z
-      .array(
-        z.object({
-          name: z.string(),
-          parameters: z
-            .looseObject({
-              binary_data: z.boolean().optional(),
-              classification: z.never().optional().describe("Triton's classification is not there."),
-            })
-            .optional(),
-        }),
-      )
-      .optional()
-      .describe("All of the model's if absent."),
-  })
-  .meta({ id: "InferRequest" });
+        )
+        .length(1),
+      outputs: z
+        .array(
+          z.object({
+            name: names(models.flatMap(({ outputs }) => outputs.map(({ name }) => name))),
+            parameters: z
+              .looseObject({
+                binary_data: z.boolean().optional(),
+                classification: z.never().optional().describe("Triton's classification is not there."),
+              })
+              .optional(),
+          }),
+        )
+        .optional()
+        .describe("All of the model's if absent."),
+    })
+    .meta({ id: "InferRequest" });
+}
+export const inferRequest = inferRequestFor();
 
 export const inferResponse = z
   .object({

@@ -4,7 +4,15 @@ import { type Endpoint, noQuery, readQuery, type ServeContext } from "./endpoint
 import { modelVersion } from "./infer.ts";
 import type { InferQuestion, ModelFacts } from "./messages.ts";
 import { Refusal } from "./refusal.ts";
-import { inferRequest, inferResponse, live, modelFacts, modelReady, ready, serverFacts } from "./schemas.ts";
+import {
+  inferRequestFor,
+  inferResponse,
+  live,
+  modelFacts,
+  modelReady,
+  ready,
+  serverFacts,
+} from "./schemas.ts";
 import { type Works, work } from "./work.ts";
 
 /** Paths of a model, with the version and without. */
@@ -91,7 +99,9 @@ function modelEndpoints(path: string, works: Works, isReady: () => boolean): End
         summary: "A model's outputs for its input, as JSON or (binary_tensor_data) as bytes behind the JSON.",
         query: noQuery,
         timed: true,
-        body: { "application/json": inferRequest },
+        get body() {
+          return { "application/json": inferRequestFor([...works.models.facts.values()]) };
+        },
         answers: {
           200: { about: "The outputs.", json: inferResponse, others: ["application/octet-stream"] },
         },
