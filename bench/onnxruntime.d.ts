@@ -2,6 +2,7 @@
 declare module "onnxruntime-web" {
   export interface Tensor {
     readonly data: Float32Array;
+    readonly dims: readonly number[];
     dispose(): void;
   }
   export interface InferenceSession {
@@ -15,8 +16,9 @@ declare module "onnxruntime-web" {
       create(
         model: Uint8Array,
         options: {
-          executionProviders: readonly string[];
+          executionProviders?: readonly string[];
           graphOptimizationLevel?: "all";
+          executionMode?: "sequential" | "parallel";
           intraOpNumThreads?: number;
           interOpNumThreads?: number;
         },

@@ -83,12 +83,16 @@ function pieces(
   });
 }
 
-function joined(parts: readonly Buffer[], length: number): Uint8Array<ArrayBuffer> {
+/** Pieces one behind the other. */
+export function joined(
+  pieces: readonly Uint8Array[],
+  length = pieces.reduce((sum, piece) => sum + piece.length, 0),
+): Uint8Array<ArrayBuffer> {
   const whole = new Uint8Array(length);
   let offset = 0;
-  for (const part of parts) {
-    whole.set(part, offset);
-    offset += part.length;
+  for (const piece of pieces) {
+    whole.set(piece, offset);
+    offset += piece.length;
   }
   return whole;
 }

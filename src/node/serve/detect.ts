@@ -48,7 +48,7 @@ export async function detect(question: DetectQuestion, model: Model): Promise<Re
   lap("encode");
   const headers: Record<string, string> = { "content-type": draw ? `image/${draw}` : "application/json" };
   if (draw) headers["x-detections"] = String(count);
-  return { status: 200, headers, bytes: new Uint8Array(bytes), times, pictures: pictures.length };
+  return { status: 200, headers, pieces: [new Uint8Array(bytes)], times, pictures: pictures.length };
 }
 
 async function picturesOf(body: SentBody, limits: Limits): Promise<readonly SentPicture[]> {

@@ -187,18 +187,18 @@ function answer(
   { id, batched, outputs }: Request,
   results: readonly Record<string, Tensor>[],
   facts: ModelFacts,
-): Pick<Reply, "status" | "headers" | "bytes"> {
-  const behind: Uint8Array[] = [];
+): Pick<Reply, "status" | "headers" | "pieces"> {
+  const behind: Uint8Array<ArrayBuffer>[] = [];
   const described = outputs.map(({ name, binary }) => {
     const parts = results.map((result) => result[name]);
     const shape = batched ? [parts.length, ...parts[0].shape] : [...parts[0].shape];
     const facts = { name, shape, datatype: "FP32" };
     if (binary) {
-      const bytes = parts.map(({ data }) => bytesOf(Float32Array.from(data)));
-      behind.push(...bytes);
+      const pieces = parts.map(({ data }) => littleEndianBytes(data));
+      behind.push(...pieces);
       return {
         ...facts,
-        parameters: { binary_data_size: bytes.reduce((sum, { length }) => sum + length, 0) },
+        parameters: { binary_data_size: pieces.reduce((sum, { length }) => sum + length, 0) },
       };
     }
     const data = parts.flatMap(({ data }) => [...data]);
@@ -213,24 +213,19 @@ function answer(
   const json = new TextEncoder().encode(
     JSON.stringify({ model_name: facts.name, model_version: modelVersion, id, outputs: described }),
   );
-  if (!behind.length) return { status: 200, headers: { "content-type": "application/json" }, bytes: json };
-  const bytes = new Uint8Array(json.length + behind.reduce((sum, { length }) => sum + length, 0));
-  bytes.set(json);
-  let offset = json.length;
-  for (const part of behind) {
-    bytes.set(part, offset);
-    offset += part.length;
-  }
+  if (!behind.length) return { status: 200, headers: { "content-type": "application/json" }, pieces: [json] };
   const headers = {
     "content-type": "application/octet-stream",
     "inference-header-content-length": String(json.length),
   };
-  return { status: 200, headers, bytes };
+  return { status: 200, headers, pieces: [json, ...behind] };
 }
 
-function bytesOf(values: Float32Array<ArrayBuffer>): Uint8Array {
-  if (littleEndian) return new Uint8Array(values.buffer);
-  const view = new DataView(new ArrayBuffer(4 * values.length));
-  values.forEach((value, i) => view.setFloat32(4 * i, value, true));
+/** Of values that are no one else's: the engine gives copies. */
+function littleEndianBytes(data: Tensor["data"]): Uint8Array<ArrayBuffer> {
+  const values = data instanceof Float32Array ? data : Float32Array.from(data);
+  if (littleEndian) return new Uint8Array(values.buffer as ArrayBuffer, values.byteOffset, values.byteLength);
+  const view = new DataView(new ArrayBuffer(values.byteLength));
+  for (const [i, value] of values.entries()) view.setFloat32(4 * i, value, true);
   return new Uint8Array(view.buffer);
 }

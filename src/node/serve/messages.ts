@@ -101,7 +101,8 @@ export interface Times {
 export interface Reply {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** The body, in pieces: putting them together is not the thread's work. */
+  readonly pieces: readonly Uint8Array<ArrayBuffer>[];
   readonly times: Times;
   /** Pictures, or inputs of a batch, that were looked at. */
   readonly pictures: number;

@@ -21,6 +21,8 @@ export interface ModelsOptions {
   readonly watch: number;
   /** Told what happens on its own. */
   readonly onNotice: (message: string) => void;
+  /** The module of the threads; the kit's own if not said. */
+  readonly worker?: URL;
 }
 
 /** Milliseconds that a thread may go on with a request whose time is over, before it is taken for stuck and replaced. */
@@ -33,7 +35,7 @@ export async function startModels(
   models: readonly ServedModel[],
   options: ModelsOptions,
 ): Promise<ServedModels> {
-  return new ServedModels(models, options, await generation(models, options.threads));
+  return new ServedModels(models, options, await generation(models, options));
 }
 
 export class ServedModels {
@@ -107,9 +109,9 @@ export class ServedModels {
   }
 
   private async replace(): Promise<void> {
-    const { onNotice, threads } = this.options;
+    const { onNotice } = this.options;
     try {
-      const next = await generation(this.models, threads);
+      const next = await generation(this.models, this.options);
       if (this.closed) return await next.pool.close();
       const old = this.current;
       this.current = next;
@@ -142,7 +144,10 @@ export class ServedModels {
   }
 }
 
-async function generation(models: readonly ServedModel[], threads: number): Promise<Generation> {
+async function generation(
+  models: readonly ServedModel[],
+  { threads, worker = entry }: ModelsOptions,
+): Promise<Generation> {
   const read: ReadModel[] = [];
   for (const model of models) read.push(await readModel(model));
   const files = read.flatMap((each) => each.files);
@@ -153,7 +158,7 @@ async function generation(models: readonly ServedModel[], threads: number): Prom
   }
   const state = read.map((each) => each.state).join();
   const data: ThreadData = { models: read.map(({ shared }) => shared) };
-  const pool = new Pool<Asked, Answer>(entry, { size: threads, data, grace });
+  const pool = new Pool<Asked, Answer>(worker, { size: threads, data, grace });
   try {
     await pool.ready();
     const answer = await pool.call({ kind: "describe" });

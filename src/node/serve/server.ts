@@ -35,6 +35,8 @@ export interface ServeOptions {
   readonly urlHosts?: readonly string[];
   /** Milliseconds between looks for changed files of models, 2000 if not said; 0 looks never. */
   readonly watch?: number;
+  /** The module of the worker threads, to measure others in the same shell; the kit's own if not said. */
+  readonly worker?: URL;
   /** Told of every request that is over. */
   readonly onAccess?: (record: AccessRecord) => void;
   /** Told what a person may want to know: a sentence each. */
@@ -70,8 +72,8 @@ export async function serveModels(
   const { port = 8080, host = "127.0.0.1", threads = availableParallelism(), queue = 64 } = options;
   const { timeout = 30_000, maxBytes = 2 ** 25, maxPixels = 40_000_000, maxPictures = 16 } = options;
   const { tokens = [], origins = [], urlHosts = [], watch = 2000 } = options;
-  const { onAccess, onNotice = () => {} } = options;
-  const models = await startModels(served, { threads, watch, onNotice });
+  const { onAccess, onNotice = () => {}, worker } = options;
+  const models = await startModels(served, { threads, watch, onNotice, worker });
   // Bodies wait in memory: as many of the largest as can be at work, and some room for those on their way.
   const bodyBytes = Math.max(2 ** 28, maxBytes * (threads + 4));
   const gate = new Gate({ queue, threads, bodyBytes });

@@ -2,7 +2,7 @@
 import type { Transferable } from "node:worker_threads";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { WorkerError } from "../pool.ts";
-import { type Body, ClientGone, readBody } from "./body.ts";
+import { type Body, ClientGone, joined, readBody } from "./body.ts";
 import type { ServeContext } from "./endpoint.ts";
 import type { Gate } from "./gate.ts";
 import type { DetectQuestion, InferQuestion, Limits, Reply } from "./messages.ts";
@@ -94,11 +94,15 @@ export async function work(
     exchange.times = reply.times;
     exchange.pictures = reply.pictures;
     exchange.error = reply.error;
-    return context.body(reply.bytes, reply.status as ContentfulStatusCode, reply.headers);
+    return context.body(whole(reply.pieces), reply.status as ContentfulStatusCode, reply.headers);
   } finally {
     body?.free();
     clock.stop();
   }
+}
+
+function whole(pieces: Reply["pieces"]): Uint8Array<ArrayBuffer> {
+  return pieces.length === 1 ? pieces[0] : joined(pieces);
 }
 
 async function ask(

@@ -27,7 +27,7 @@ answerCalls<ThreadData, Asked, Answer>(async ({ models }) => {
   return async (asked) => {
     if (asked.kind === "describe") return { facts: [...running.values()].map(({ facts }) => facts) };
     const reply = await answer(asked, running);
-    return new Moved(reply, [reply.bytes.buffer]);
+    return new Moved(reply, [...new Set(reply.pieces.map(({ buffer }) => buffer))]);
   };
 });
 
@@ -90,7 +90,7 @@ async function answer(
     return {
       ...{ status, error: message, pictures: 0, times: { decode: 0, run: 0, encode: 0 } },
       headers: { "content-type": "application/json", ...headers },
-      bytes: new TextEncoder().encode(refusalJson(message)),
+      pieces: [new TextEncoder().encode(refusalJson(message))],
     };
   }
 }
