@@ -122,6 +122,7 @@ test("a raw tensor as the whole body gives bytes", async () => {
 const data = new Array(count).fill(0);
 test.each<[string, unknown, RegExp]>([
   ["no JSON", "{", /no JSON/],
+  ["no JSON, of several lines", "%PDF\n1", /^[^\n]*no JSON[^\n]*$/],
   ["a list", [], /inference request/],
   ["no input", { inputs: [] }, /inputs/],
   ["two inputs", { inputs: [images, images] }, /inputs/],

@@ -13,6 +13,8 @@ export interface GateOptions {
 const firstGuess = 50;
 /** How much the last request counts in what the next is expected to take. */
 const weight = 0.1;
+/** What is left of a request's time has to be so many times what is expected: a machine has other work too, and what is let in is kept. */
+const margin = 2;
 
 /** Counts what waits and what it will take, and refuses what would be late. */
 export class Gate {
@@ -36,14 +38,14 @@ export class Gate {
   }
 
   /**
-   * Throws Refusal (503, with Retry-After) when the queue is full, or when a request of this kind would not be done in `left`
-   * milliseconds.
+   * Throws Refusal (503, with Retry-After) when the queue is full, or when it is not sure that a request of this kind would be done in
+   * `left` milliseconds.
    */
   check(kind: string, left: number): void {
     const { queue, threads } = this.options;
     if (this.inside >= queue + threads) throw this.busy(`${queue} requests are waiting already`);
     const ready = this.wait + (this.usual.get(kind) ?? 0);
-    if (ready > left) {
+    if (margin * this.wait > left || ready > left) {
       throw this.busy(`an answer is expected in ${Math.ceil(ready)} ms, and ${Math.floor(left)} are left`);
     }
   }
