@@ -17,6 +17,7 @@ import path from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs, promisify } from "node:util";
+import type { AccessRecord } from "../dist/serve.js";
 import { data, environment, median } from "./_peer.ts";
 
 const { values: options, positionals } = parseArgs({
@@ -42,22 +43,29 @@ const [size, threads, seconds, rounds, count] = [
   options.requests,
 ].map(Number);
 
+const children: ChildProcess[] = [];
+
 interface Target {
   readonly child: ChildProcess;
   readonly url: string;
   readonly name: string;
+  /** What it said of each request. */
+  readonly records: AccessRecord[];
 }
 
 /** Starts a process and waits for the line that says its address. */
 async function start(file: string, ...args: string[]): Promise<Target> {
   const child = spawn(process.execPath, [path.join(root, file), ...args], {
-    stdio: ["ignore", "ignore", "pipe"],
+    stdio: ["ignore", "pipe", "pipe"],
   });
+  children.push(child);
+  const records: AccessRecord[] = [];
+  createInterface({ input: child.stdout }).on("line", (line) => records.push(JSON.parse(line)));
   for await (const line of createInterface({ input: child.stderr })) {
     const [, url, name] = /^(http\S+) serves (\S+)/.exec(line) ?? [];
     if (url) {
       child.stderr.resume();
-      return { child, url, name };
+      return { child, url, name, records };
     }
     console.error(line);
   }
@@ -139,7 +147,6 @@ async function bare(kind: "infer" | "detect", picture: string): Promise<() => Pr
   };
 }
 
-const children: ChildProcess[] = [];
 const photographs = path.join(data, "coco/images/val2017");
 const picture = path.join(photographs, readdirSync(photographs).sort()[0]);
 
@@ -167,7 +174,6 @@ async function rates(server: Target): Promise<Record<string, unknown>> {
   if (options.ort) {
     process.env.ORT_MODEL = path.resolve(options.ort);
     const other = await start("bench/_serve-ort-server.ts", model, String(size), String(threads));
-    children.push(other.child);
     turns["onnxruntime infer"] = () => saturate(other, tensor(other));
   }
   const all: Record<string, Rate[]> = Object.fromEntries(Object.keys(turns).map((name) => [name, []]));
@@ -202,6 +208,15 @@ const resident = async ({ url }: Target): Promise<number> => {
   return Number(/^process_resident_memory_bytes (\d+)/m.exec(text)?.[1]) / 2 ** 20;
 };
 
+/** Milliseconds of a request under load. */
+const deadline = 2000;
+
+function timesOf(times: readonly number[]): { p50: number; p99: number; late: number } {
+  const sorted = [...times].sort((a, b) => a - b);
+  const [p50, p99] = [quantile(sorted, 0.5), quantile(sorted, 0.99)].map(Math.round);
+  return { p50, p99, late: sorted.filter((time) => time > deadline).length };
+}
+
 const quantile = (sorted: readonly number[], part: number): number =>
   sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))];
 
@@ -226,7 +241,6 @@ function send(target: Target, { path: where, headers, body }: Sent, agent: Agent
 
 /** Requests come at twice the rate that the server can do, whether it answers or not. */
 async function overload(server: Target, capacity: number): Promise<Record<string, unknown>> {
-  const deadline = 2000;
   const agent = new Agent({ keepAlive: true });
   const sent = { ...photograph, headers: { ...photograph.headers, "x-timeout-ms": String(deadline) } };
   const memory = [await resident(server)];
@@ -245,37 +259,32 @@ async function overload(server: Target, capacity: number): Promise<Record<string
   memory.push(await resident(server));
   const statuses: Record<number, number> = {};
   for (const { status } of answers) statuses[status] = (statuses[status] ?? 0) + 1;
-  const times = answers.flatMap(({ status, time }) => (status === 200 ? [time] : [])).sort((a, b) => a - b);
-  const late = times.filter((time) => time > deadline).length;
-  const [p50, p99] = [quantile(times, 0.5), quantile(times, 0.99)];
   console.log(
     `${count} requests at ${(count / elapsed).toFixed(0)}/s (capacity ${capacity.toFixed(0)}/s) in ${elapsed.toFixed(0)} s: ${JSON.stringify(statuses)}`,
   );
-  console.log(
-    `accepted: p50 ${p50.toFixed(0)} ms, p99 ${p99.toFixed(0)} ms, ${late} later than ${deadline} ms`,
-  );
+  const accepted = {
+    client: timesOf(answers.flatMap(({ status, time }) => (status === 200 ? [time] : []))),
+    server: timesOf(
+      server.records.flatMap(({ status, path, milliseconds }) =>
+        status === 200 && path === "/detect" ? [milliseconds] : [],
+      ),
+    ),
+  };
+  for (const [side, { p50, p99, late }] of Object.entries(accepted)) {
+    console.log(
+      `accepted, by the ${side}'s clock: p50 ${p50} ms, p99 ${p99} ms, ${late} later than ${deadline} ms`,
+    );
+  }
   console.log(`resident memory every 5 s, MiB: ${memory.map((each) => each.toFixed(0)).join(" ")}`);
-  return { statuses, p50, p99, late, deadline, memory, seconds: elapsed };
+  return { statuses, accepted, deadline, memory, seconds: elapsed };
 }
 
 try {
   console.log(Object.values(environment()).join(", "));
-  const server = await start(
-    "bin/ncnnkit.js",
-    "serve",
-    model,
-    "--size",
-    String(size),
-    "--threads",
-    String(threads),
-    "--port",
-    "0",
-    "--quiet",
-  );
-  children.push(server.child);
-  const rate = await rates(server);
+  const serve = ["serve", model, "--size", String(size), "--threads", String(threads), "--port", "0"];
+  const rate = await rates(await start("bin/ncnnkit.js", ...serve, "--quiet"));
   const capacity = (rate.detect as Rate).rate;
-  const load = count ? await overload(server, capacity) : undefined;
+  const load = count ? await overload(await start("bin/ncnnkit.js", ...serve), capacity) : undefined;
   if (options.json)
     writeFileSync(
       options.json,

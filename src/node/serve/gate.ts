@@ -14,7 +14,7 @@ const firstGuess = 50;
 /** How much the last request counts in what the next is expected to take. */
 const weight = 0.1;
 /** What is left of a request's time has to be so many times what is expected: a machine has other work too, and what is let in is kept. */
-const margin = 2;
+const margin = 3;
 
 /** Counts what waits and what it will take, and refuses what would be late. */
 export class Gate {
@@ -50,15 +50,25 @@ export class Gate {
     }
   }
 
-  /** Runs what was let in; `work` gives the milliseconds that a thread spent on it, where it did. */
-  async run<T>(kind: string, work: () => Promise<{ value: T; milliseconds: number }>): Promise<T> {
+  /** Milliseconds that have to be left when a thread takes a request of this kind; with fewer it is not begun. */
+  reserve(kind: string): number {
+    return margin * (this.usual.get(kind) ?? 0);
+  }
+
+  /** Runs what was let in; `work` gives the milliseconds that a thread spent on it, if it did all of it. */
+  async run<T>(
+    kind: string,
+    work: () => Promise<{ value: T; milliseconds: number | undefined }>,
+  ): Promise<T> {
     const guess = this.usual.get(kind) ?? firstGuess;
     this.inside++;
     this.expected += guess;
     try {
       const { value, milliseconds } = await work();
-      const before = this.usual.get(kind) ?? milliseconds;
-      this.usual.set(kind, before + weight * (milliseconds - before));
+      if (milliseconds !== undefined) {
+        const before = this.usual.get(kind) ?? milliseconds;
+        this.usual.set(kind, before + weight * (milliseconds - before));
+      }
       return value;
     } finally {
       this.inside--;

@@ -52,6 +52,8 @@ interface Question {
   readonly model: string;
   /** When the answer is of no use any more, in milliseconds as `Date.now()` counts them. */
   readonly deadline: number;
+  /** When it is too late to begin, likewise. */
+  readonly latest: number;
   readonly limits: Limits;
 }
 

@@ -87,12 +87,13 @@ function detect(context: ServeContext, works: Works): Promise<Response> {
   const type = context.req.header("content-type") ?? "";
   const [media] = type.toLowerCase().split(";");
   checkMedia(media.trim(), works);
-  return work(context, works, facts.name, async (body, clock): Promise<DetectQuestion> => {
+  return work(context, works, facts.name, async (body, clock, latest): Promise<DetectQuestion> => {
     const { confidence, iou, max: maxDetections, classes, agnostic, draw } = query;
     return {
       kind: "detect",
       model: facts.name,
       deadline: clock.deadline,
+      latest,
       limits,
       options: { confidence, iou, maxDetections, classes, ...(agnostic && { agnostic: agnostic === "1" }) },
       draw: draw === "1" ? drawFormat(context.req.header("accept")) : undefined,

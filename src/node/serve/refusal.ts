@@ -15,3 +15,9 @@ export class Refusal extends Error {
 
 /** The body of every refusal, as the Open Inference Protocol has it. */
 export const refusalJson = (message: string): string => JSON.stringify({ error: message });
+
+/** Of a request that was let in and that no thread could begin in time. */
+export const tooLate = (): Refusal =>
+  new Refusal(503, "the server is busy: no thread was free in the time of the request", {
+    "retry-after": "1",
+  });

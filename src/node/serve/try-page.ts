@@ -12,7 +12,7 @@ form { display: flex; flex-wrap: wrap; gap: .75rem; align-items: end; margin-bot
 label { display: grid; gap: .25rem; font-size: .875rem; min-width: 0; }
 select, input, button { font: inherit; padding: .5rem .625rem; border: 1px solid var(--line); border-radius: .5rem; background: transparent; color: inherit; max-width: 100%; }
 select option { color: black; background: white; }
-input[type=range] { padding: 0; height: 2.5rem; width: 10rem; }
+input[type=range] { padding: 0; height: 2.25rem; width: 10rem; margin: 0; border: 0; }
 .pick { display: inline-grid; place-content: center; min-height: 2.625rem; padding: .5rem 1rem; border-radius: .5rem; background: #2563eb; color: white; cursor: pointer; font-size: 1rem; }
 .pick:focus-within { outline: 2px solid; outline-offset: 2px; }
 .pick input { position: absolute; opacity: 0; width: 1px; height: 1px; }
@@ -29,7 +29,7 @@ th { font-size: .875rem; opacity: .75; }
 #status { min-height: 1.5rem; margin: 0 0 .5rem; }
 #status.bad { color: #b91c1c; font-weight: 600; }
 @media (prefers-color-scheme: dark) { #status.bad { color: #fca5a5; } }
-pre { margin: .5rem 0 0; padding: .75rem; border-radius: .5rem; background: var(--soft); overflow-x: auto; font-size: .8125rem; }
+pre { margin: .5rem 0 0; padding: .75rem; border-radius: .5rem; background: var(--soft); font-size: .8125rem; white-space: pre-wrap; overflow-wrap: anywhere; }
 [hidden] { display: none !important; }
 `;
 

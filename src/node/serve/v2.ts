@@ -146,9 +146,18 @@ function infer(context: ServeContext, works: Works): Promise<Response> {
   if (text !== undefined && !/^\d{1,10}$/.test(text)) {
     throw new Refusal(400, `${lengthHeader} is ${JSON.stringify(text)}, expected a number of bytes`);
   }
-  return work(context, works, name, async ({ bytes }, { deadline }): Promise<InferQuestion> => {
+  return work(context, works, name, async ({ bytes }, { deadline }, latest): Promise<InferQuestion> => {
     const encoding = context.req.header("content-encoding") ?? "";
     const headerLength = text === undefined ? undefined : Number(text);
-    return { kind: "infer", model: name, deadline, limits: works.limits, bytes, encoding, headerLength };
+    return {
+      kind: "infer",
+      model: name,
+      deadline,
+      latest,
+      limits: works.limits,
+      bytes,
+      encoding,
+      headerLength,
+    };
   });
 }

@@ -8,7 +8,7 @@ import type { Gate } from "./gate.ts";
 import type { DetectQuestion, InferQuestion, Limits, Reply } from "./messages.ts";
 import type { Metrics } from "./metrics.ts";
 import type { ServedModels } from "./models.ts";
-import { Refusal } from "./refusal.ts";
+import { Refusal, tooLate } from "./refusal.ts";
 import type { UrlRules } from "./urls.ts";
 
 /** What handlers work with. */
@@ -71,7 +71,7 @@ export async function work(
   context: ServeContext,
   works: Works,
   model: string,
-  makeQuestion: (body: Body, clock: Clock) => Promise<DetectQuestion | InferQuestion>,
+  makeQuestion: (body: Body, clock: Clock, latest: number) => Promise<DetectQuestion | InferQuestion>,
 ): Promise<Response> {
   const { gate, limits, timeout } = works;
   const exchange = context.get("exchange");
@@ -82,13 +82,13 @@ export async function work(
   try {
     gate.check(kind, clock.left());
     body = await readBody(context.env.incoming, limits.bytes, gate, clock.signal);
-    const question = await makeQuestion(body, clock);
+    const question = await makeQuestion(body, clock, clock.deadline - gate.reserve(kind));
     // Others may have come while the body was on its way.
     gate.check(kind, clock.left());
     const reply = await gate.run(kind, async () => {
       const value = await ask(context, works, question, clock);
       const { decode, run, encode } = value.times;
-      return { value, milliseconds: decode + run + encode };
+      return { value, milliseconds: value.status === 200 ? decode + run + encode : undefined };
     });
     works.metrics.worked(model, reply.times, reply.pictures);
     exchange.times = reply.times;
@@ -128,9 +128,7 @@ async function ask(
     }
     if (!clock.signal.aborted || error instanceof ClientGone) throw error;
     if (isTaken) throw new Refusal(504, "the answer was not ready in the time of the request");
-    throw new Refusal(503, "the server is busy: no thread was free in the time of the request", {
-      "retry-after": "1",
-    });
+    throw tooLate();
   }
 }
 

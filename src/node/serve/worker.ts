@@ -8,7 +8,7 @@ import { answerCalls, Moved } from "../pool.ts";
 import { detect } from "./detect.ts";
 import { infer } from "./infer.ts";
 import type { Answer, Asked, ModelFacts, Reply, SharedModel, ThreadData } from "./messages.ts";
-import { Refusal, refusalJson } from "./refusal.ts";
+import { Refusal, refusalJson, tooLate } from "./refusal.ts";
 import { sharedFolder } from "./source.ts";
 
 interface Running {
@@ -79,6 +79,7 @@ async function answer(
   running: ReadonlyMap<string, Running>,
 ): Promise<Reply> {
   try {
+    if (Date.now() > asked.latest) throw tooLate();
     const found = running.get(asked.model);
     if (!found) throw new Refusal(404, `no model ${JSON.stringify(asked.model)}`);
     return asked.kind === "detect"
