@@ -196,6 +196,8 @@ function packWeights(
   const matrix = (int8 ? integerMatrices() : winogradMatrices(size)).weight;
   const inLane = int8 ? 2 : 1;
   const n = matrix.length;
+  // Side by side: lists in lists are slow where this runs, before anything is compiled well.
+  const factors = Float64Array.from(matrix.flat());
   const slots = slotsOf(output);
   // Input channel of every place, -1 where a run is rounded up.
   const places = runs.flatMap(({ channels }) =>
@@ -204,25 +206,27 @@ function packWeights(
   const pointSize = places.length * slots.length;
   const out = new (int8 ? Int16Array : Float32Array)(n * n * pointSize);
   const half = new Float64Array(n * 3);
-  for (const [slot, channel] of slots.entries()) {
+  for (let slot = 0; slot < slots.length; slot++) {
+    const channel = slots[slot];
     if (channel < 0) continue;
     const first = Math.floor(slot / 4 / vectors) * vectors * 4;
     const blockSize = Math.min(vectors * 4, slots.length - first);
-    for (const [place, from] of places.entries()) {
+    for (let place = 0; place < places.length; place++) {
+      const from = places[place];
       if (from < 0) continue;
       const taps = (channel * input.channels.length + from) * 9;
       const inBlock = (place - (place % inLane)) * blockSize + (slot - first) * inLane + (place % inLane);
       const at = first * places.length + inBlock;
       // half = matrix · taps, out = half · matrixᵀ
-      for (let i = 0; i < n; i++) {
-        const [a, b, c] = matrix[i];
+      for (let i = 0; i < 3 * n; i += 3) {
+        const [a, b, c] = [factors[i], factors[i + 1], factors[i + 2]];
         for (let x = 0; x < 3; x++)
-          half[i * 3 + x] = a * weight[taps + x] + b * weight[taps + 3 + x] + c * weight[taps + 6 + x];
+          half[i + x] = a * weight[taps + x] + b * weight[taps + 3 + x] + c * weight[taps + 6 + x];
       }
-      for (let i = 0, point = at; i < n; i++) {
-        for (let j = 0; j < n; j++, point += pointSize) {
-          const [a, b, c] = matrix[j];
-          out[point] = a * half[i * 3] + b * half[i * 3 + 1] + c * half[i * 3 + 2];
+      for (let i = 0, point = at; i < 3 * n; i += 3) {
+        const [a, b, c] = [half[i], half[i + 1], half[i + 2]];
+        for (let j = 0; j < 3 * n; j += 3, point += pointSize) {
+          out[point] = factors[j] * a + factors[j + 1] * b + factors[j + 2] * c;
         }
       }
     }
