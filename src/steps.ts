@@ -95,6 +95,7 @@ export type { RewriteOptions } from "./quantize/rewrite.ts";
 export { renderReport } from "./report/report.ts";
 export { detectionFocus, detectionImportance } from "./tally/importance.ts";
 export { measureOf } from "./tally/measure.ts";
+export type { Runner } from "./tally/run.ts";
 export { parseCounting, placesOf } from "./track/counting.ts";
 export { createMotionGate } from "./track/motion.ts";
 export { trackMethods } from "./track/tracker.ts";

@@ -38,10 +38,10 @@ import {
   jsonOption,
   methodOption,
   numberIn,
-  threadsFor,
   threadsOption,
   wideVectorsOption,
 } from "./options.ts";
+import { passesFor, queueOptions } from "./passes.ts";
 import { startProgress } from "./progress.ts";
 import { printJson, type Terminal, table, warn } from "./terminal.ts";
 
@@ -88,6 +88,7 @@ const options = {
   ...wideVectorsOption,
   ...jsonOption,
   ...modelOptions,
+  ...queueOptions,
 };
 type Options = OptionsOf<typeof options>;
 
@@ -120,18 +121,20 @@ async function run([file]: [string], options: Options, terminal: Terminal): Prom
   const step = ({ phase, images }: CalibrateProgress): void =>
     told.step(stageTitles[phase], images, entries?.length ?? 0);
   const note = await partialNote(graph, input);
-  const pool = threadsFor(options, entries?.length ?? 1);
-  const { runner } = pool;
+  const passes = await passesFor(options, entries?.length ?? 1, told.say);
+  const { runner, signal } = passes;
+  let isDone = false;
   try {
     if (options.shard) {
       const observations = await observeSource(graph, source ?? none, {
-        ...{ threads: options.threads, shard: options.shard, runner },
+        ...{ threads: options.threads, shard: options.shard, runner, signal },
         onProgress: step,
       });
       const part = { [path.basename(options.out)]: writePartial({ note, observations }) };
       for (const written of await writeInto(path.dirname(options.out), part)) {
         terminal.out(`${written.file}\n`);
       }
+      isDone = true;
       return;
     }
     const observations = options.merge && mergePartials(await readAll(options.merge), note);
@@ -147,7 +150,7 @@ async function run([file]: [string], options: Options, terminal: Terminal): Prom
     const result = await calibrateModel(graph, source, {
       importance: detectionImportance(manifest),
       focus: detectionFocus(manifest),
-      ...{ method, effort, percentile, threads, observations, runner },
+      ...{ method, effort, percentile, threads, observations, runner, signal },
       onProgress: step,
     });
     const float = { graph, manifest };
@@ -160,9 +163,10 @@ async function run([file]: [string], options: Options, terminal: Terminal): Prom
     }
     told.stop();
     await finish(checked, float, options, terminal);
+    isDone = true;
   } finally {
     told.stop();
-    await pool.close();
+    await passes.close(isDone);
   }
 }
 

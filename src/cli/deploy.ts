@@ -26,10 +26,10 @@ import {
   jsonOption,
   methodOption,
   numberIn,
-  threadsFor,
   threadsOption,
   wideVectorsOption,
 } from "./options.ts";
+import { passesFor, queueOptions } from "./passes.ts";
 import { startProgress } from "./progress.ts";
 import { printJson, type Terminal, warn } from "./terminal.ts";
 
@@ -65,6 +65,7 @@ const options = {
   ...forceOption,
   ...jsonOption,
   ...modelOptions,
+  ...queueOptions,
 };
 type Options = OptionsOf<typeof options>;
 
@@ -112,7 +113,8 @@ async function run([file]: [string], options: Options, terminal: Terminal): Prom
     );
   }
   let result: Deployment;
-  const threads = threadsFor(options, calibration.length);
+  const passes = await passesFor(options, calibration.length, told.say);
+  let isDone = false;
   try {
     result = await deploy(
       opened,
@@ -124,7 +126,8 @@ async function run([file]: [string], options: Options, terminal: Terminal): Prom
         method: options.method,
         effort: options.effort,
         threads: options.threads,
-        runner: threads.runner,
+        runner: passes.runner,
+        signal: passes.signal,
         keepFloat: options.keepFloat,
         budget: budgetOf(options),
         force: options.force,
@@ -135,9 +138,10 @@ async function run([file]: [string], options: Options, terminal: Terminal): Prom
         onWarning,
       },
     );
+    isDone = true;
   } finally {
     told.stop();
-    await threads.close();
+    await passes.close(isDone);
   }
   const written = await replaceFolder(out, result.files);
   if (written !== out) {

@@ -1,16 +1,34 @@
 /** `ncnnkit detect`: what is on pictures. */
+import path from "node:path";
 import { counted, visible } from "../base/text.ts";
 import { detectionJson } from "../node/detection-json.ts";
 import { type FoundPicture, findInPictures } from "../node/found.ts";
+import { slashed } from "../node/local.ts";
+import {
+  checkParts,
+  finishParts,
+  type PartFormat,
+  type PartRow,
+  partFormats,
+  writePart,
+} from "../node/parts.ts";
 import { expandPaths, type FoundFile } from "../node/paths.ts";
 import { dotaFiles, type ResultNames, resultNames, resultRows } from "../node/results.ts";
-import { type Detection, InputError, pictureExtensions, UsageError, writeFiles } from "../node.ts";
+import {
+  type Detection,
+  InputError,
+  listPictures,
+  pictureExtensions,
+  UsageError,
+  writeFiles,
+} from "../node.ts";
 import { type CocoRow, type Model, type ModelDetectOptions, taskOf } from "../steps.ts";
 import { choice, command, flag, type OptionsOf, option } from "./command.ts";
 import { checkVideoOptions, detectVideos } from "./detect-video.ts";
 import { detectionLine } from "./detections.ts";
 import { loadNamed, modelOptions, warnAssumptions } from "./names.ts";
-import { engineOptions, jsonOption, numberIn, threadsFor } from "./options.ts";
+import { engineOptions, jsonOption, numberIn } from "./options.ts";
+import { passesFor, queueOptions } from "./passes.ts";
 import { startProgress } from "./progress.ts";
 import { printJson, type Terminal, warn } from "./terminal.ts";
 import { videoExamples, videoNotes, videoOptions, videosOf } from "./video-options.ts";
@@ -25,7 +43,9 @@ Examples:
   ncnnkit detect yolov5ss.pt photo.jpg --out out/
   ncnnkit detect out/yolov5ss.json photos/ --json > boxes.json
   ncnnkit detect yolov5ss.param "photos/**/*.png" --classes person,car --out out/ --save txt
-  ncnnkit detect yolo11n-seg.pt photo.jpg --out out/ --save coco${videoExamples}`;
+  ncnnkit detect yolo11n-seg.pt photo.jpg --out out/ --save coco
+  ncnnkit detect yolov5ss.param scans.txt --out found/ --parts parquet
+  ncnnkit detect yolov5ss.param scans.txt --queue redis://queue:6379 --shared /mnt --out /mnt/found --parts ndjson${videoExamples}`;
 
 function parseClasses(text: string): (string | number)[] {
   return text.split(",").map((name) => (/^\d+$/.test(name.trim()) ? Number(name) : name.trim()));
@@ -37,6 +57,11 @@ const options = {
     "--save <format>",
     "also write it to --out: YOLO text files, COCO results, DOTA's files of turned boxes",
     ["txt", "coco", "dota"],
+  ),
+  parts: choice(
+    "--parts <format>",
+    "write what was found to --out as files of many pictures each, instead of pictures",
+    partFormats,
   ),
   ...jsonOption,
   confidence: option("--conf <p>", "least score (default: 0.25; for classes of pictures 0)", numberIn(0, 1)),
@@ -52,6 +77,7 @@ const options = {
   ...videoOptions,
   ...modelOptions,
   ...engineOptions,
+  ...queueOptions,
 };
 type Options = OptionsOf<typeof options>;
 
@@ -77,6 +103,7 @@ interface Result {
   height: number;
   /** Of reading nothing: pre-processing, network and decoding. */
   milliseconds: number;
+  count: number;
   detections: Detection[];
   written?: string;
 }
@@ -87,11 +114,17 @@ async function run(
   terminal: Terminal,
 ): Promise<void> {
   if (options.save && !options.out) throw new UsageError("--save needs --out, the folder to write to");
+  const parts = partsOf(options);
   const videos = videosOf(images, options);
   if (videos) checkVideoOptions(options);
-  const files = videos ? [] : expandPaths(images, pictureExtensions);
+  if (videos && (parts || options.queue !== undefined)) {
+    throw new UsageError(
+      "--parts and --queue are for pictures; a video is read by one machine, frame by frame",
+    );
+  }
+  const files = videos ? [] : expandPaths(await listed(images), pictureExtensions);
   const targets =
-    options.out === undefined || videos
+    options.out === undefined || options.parts || videos
       ? undefined
       : resultNames(files, options.out, options.save, (message) => warn(terminal, message));
   const { backend, threads } = options;
@@ -101,10 +134,16 @@ async function run(
     model.requireHeads();
     checkSave(model, options);
     if (videos) await detectVideos(model, videos, options, terminal);
-    else await detectAll(model, files, targets, options, terminal);
+    else await detectAll(model, files, { targets, parts }, options, terminal);
   } finally {
     model.close();
   }
+}
+
+/** Lists stand for what they list. */
+async function listed(images: readonly string[]): Promise<string[]> {
+  const all = images.map((name) => (/\.(txt|lst|list)$/i.test(name) ? listPictures(name) : [name]));
+  return (await Promise.all(all)).flat();
 }
 
 /** What has no form in the format is refused before anything is computed. */
@@ -120,24 +159,47 @@ function checkSave({ manifest }: Model, { save }: Options): void {
   }
 }
 
+/** Where parts go; workers know the folder below the shared one. */
+function partsOf({ out, parts, save, json, queue, shared }: Options): FindParts | undefined {
+  if (!parts) {
+    if (queue === undefined || out === undefined) return undefined;
+    throw new UsageError("--queue with --out needs --parts ndjson or parquet: workers draw no pictures");
+  }
+  if (out === undefined) throw new UsageError("--parts needs --out, the folder to write to");
+  if (save || json) throw new UsageError(`--parts goes without ${save ? "--save" : "--json"}`);
+  checkParts(out);
+  if (queue === undefined || shared === undefined) return { out, format: parts };
+  const inside = path.relative(path.resolve(shared), path.resolve(out));
+  if (inside === "" || inside.startsWith("..") || path.isAbsolute(inside)) {
+    throw new UsageError(
+      `--out ${out}: expected a folder below the shared one, ${shared}, which workers write to`,
+    );
+  }
+  return { out: slashed(inside), format: parts };
+}
+type FindParts = { readonly out: string; readonly format: PartFormat };
+
 async function detectAll(
   model: Model,
   files: readonly FoundFile[],
-  targets: readonly ResultNames[] | undefined,
+  { targets, parts }: { targets?: readonly ResultNames[]; parts?: FindParts },
   options: Options,
   terminal: Terminal,
 ): Promise<void> {
   const all = new Results(model, files, targets, options, terminal);
   const progress = startProgress(terminal);
-  const threads = threadsFor(options, files.length);
+  const passes = await passesFor(options, files.length, progress.say);
+  let isDone = false;
   try {
     progress.step("detect", 0, files.length);
     const { out, save: format } = options;
     const write = out === undefined || !targets ? undefined : { out, names: targets, format };
     const paths = files.map(({ path }) => path);
-    const settings = { options: detectOptions(options), write };
+    const byWorkers = options.queue === undefined ? undefined : parts;
+    const settings = { options: detectOptions(options), write, parts: byWorkers };
     await findInPictures(model, paths, settings, {
-      runner: threads.runner,
+      runner: passes.runner,
+      signal: passes.signal,
       onFound: (found) => all.take(found),
       onSkip: (message, index) => {
         if (files.length === 1) throw new InputError(message);
@@ -147,9 +209,10 @@ async function detectAll(
       onWarning: progress.warn,
       onProgress: (done) => progress.step("detect", done + all.skipped, files.length),
     });
+    isDone = true;
   } finally {
     progress.stop();
-    await threads.close();
+    await passes.close(isDone);
   }
   await all.finish();
 }
@@ -158,6 +221,9 @@ function detectOptions(options: Options): ModelDetectOptions {
   const { confidence, iou, maxDetections, classes, size, rectangle, agnostic } = options;
   return { confidence, iou, maxDetections, classes, size, rectangle, agnostic };
 }
+
+/** In a part that is written here. */
+const picturesOfPart = 4096;
 
 /** Results as they come, told in the order of the pictures. */
 class Results {
@@ -173,6 +239,9 @@ class Results {
   private readonly results: Result[] = [];
   private readonly rows: CocoRow[] = [];
   private readonly named: { name: string | number; detections: Detection[] }[] = [];
+  private part: PartRow[] = [];
+  private written = 0;
+  private writing = Promise.resolve();
   readonly sums = { pictures: 0, found: 0, milliseconds: 0 };
 
   constructor(
@@ -221,19 +290,42 @@ class Results {
     const { options, terminal, targets, sums } = this;
     const { detections } = result;
     sums.pictures++;
-    sums.found += detections.length;
+    sums.found += result.count;
     sums.milliseconds += result.milliseconds;
     if (targets && options.save === "coco")
       this.rows.push(...resultRows(detections, targets[index], this.model.manifest.labels));
     if (targets && options.save === "dota") this.named.push({ name: targets[index].imageId, detections });
-    if (options.json) this.results.push(result);
+    if (options.parts) this.keep(result);
+    else if (options.json) this.results.push(result);
     else terminal.out(boxLines(result, this.files.length > 1));
+  }
+
+  /** Without a queue parts are written here, a number of pictures each. */
+  private keep({ file, width, height, detections }: Result): void {
+    if (this.options.queue !== undefined) return;
+    this.part.push({ file, width, height, detections });
+    if (this.part.length === picturesOfPart) this.writing = this.writePart();
+  }
+
+  private writePart(): Promise<void> {
+    const { out = ".", parts = "ndjson" } = this.options;
+    const [rows, number] = [this.part, this.written++];
+    this.part = [];
+    const writing = this.writing.then(() => writePart(out, number, rows, parts));
+    writing.catch(() => {}); // told of at the end, where it is waited for
+    return writing;
   }
 
   /** What is said and written when all is done. Throws InputError where no picture could be read. */
   async finish(): Promise<void> {
     const { options, terminal, model, files, failed } = this;
     if (!this.sums.pictures) throw new InputError(`none of the ${files.length} pictures could be read`);
+    if (options.out && options.parts) {
+      if (this.part.length) this.writing = this.writePart();
+      await this.writing;
+      const { pictures, found: objects } = this.sums;
+      await finishParts(options.out, { pictures, objects }, failed);
+    }
     if (options.out && options.save === "coco") {
       await writeFiles(options.out, { "detections.json": JSON.stringify(this.rows) });
     }
@@ -253,7 +345,7 @@ function boxLines({ file, detections }: Result, several: boolean): string {
 }
 
 function toJson(model: Model, results: readonly Result[], failed: readonly unknown[]): unknown {
-  const images = results.map((result) => ({
+  const images = results.map(({ count: _, ...result }) => ({
     ...result,
     detections: result.detections.map(detectionJson),
   }));

@@ -24,7 +24,8 @@ import { choice, command, flag, type OptionsOf, option } from "./command.ts";
 import { evalTracks } from "./eval-tracks.ts";
 import { change, figures, percent } from "./figures.ts";
 import { loadNamed, modelOptions, warnAssumptions } from "./names.ts";
-import { engineOptions, jsonOption, numberIn, threadsFor } from "./options.ts";
+import { engineOptions, jsonOption, numberIn } from "./options.ts";
+import { passesFor, queueOptions } from "./passes.ts";
 import { startProgress } from "./progress.ts";
 import { printJson, type Terminal, warn } from "./terminal.ts";
 
@@ -78,6 +79,7 @@ const options = {
   ...jsonOption,
   ...modelOptions,
   ...engineOptions,
+  ...queueOptions,
 };
 type Options = OptionsOf<typeof options>;
 
@@ -151,16 +153,19 @@ async function measure(
     progress.skip(message);
   };
   let result: Evaluation;
-  const threads = threadsFor(options, dataset.entries.length);
+  const passes = await passesFor(options, dataset.entries.length, progress.say);
+  let isDone = false;
   try {
     progress.step("evaluating", 0, dataset.entries.length);
     const measured = await evaluateModels(models, readEntries(dataset.entries, skip, progress.warn), {
       size: options.size,
       sigmas: dataset.sigmas,
-      runner: threads.runner,
+      runner: passes.runner,
+      signal: passes.signal,
       onProgress: (done) => progress.step("evaluating", done + skipped.length, dataset.entries.length),
     });
     result = { ...measured, labels: dataset.labels };
+    isDone = true;
   } catch (error) {
     if (skipped.length < dataset.entries.length) throw error;
     throw new InputError(`${options.data}: none of the ${dataset.entries.length} pictures could be read`, {
@@ -168,13 +173,13 @@ async function measure(
     });
   } finally {
     progress.stop();
-    await threads.close();
+    await passes.close(isDone);
   }
   warnMeasure(result, first, dataset, options.data, terminal);
   if (options.json) printJson(terminal, toJson(result, files, skipped));
   else {
     const { perClass } = options;
-    const shown = { skipped: skipped.length, perClass, threads: threads.count };
+    const shown = { skipped: skipped.length, perClass, threads: passes.count };
     terminal.out(describe(result, names(files, result), shown));
   }
 }

@@ -13,6 +13,7 @@ import { detect } from "./detect.ts";
 import { evaluate } from "./eval.ts";
 import { exportCommand } from "./export.ts";
 import { inspect } from "./inspect.ts";
+import { jobs } from "./jobs.ts";
 import { ncnn2int8Command } from "./ncnn2int8.ts";
 import { ncnn2mem } from "./ncnn2mem.ts";
 import { ncnn2tableCommand } from "./ncnn2table.ts";
@@ -26,6 +27,7 @@ import { serveCommand } from "./serve.ts";
 import { servePageCommand } from "./serve-page.ts";
 import { simplify } from "./simplify.ts";
 import { guarded, processTerminal, type Terminal } from "./terminal.ts";
+import { worker } from "./worker.ts";
 
 /** In the order in which help lists them. */
 const commands: readonly Described[] = [
@@ -52,6 +54,8 @@ const commands: readonly Described[] = [
   benchncnn,
   serveCommand,
   servePageCommand,
+  worker,
+  jobs,
 ];
 
 /**

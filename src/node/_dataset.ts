@@ -5,6 +5,7 @@ import { counted } from "../base/text.ts";
 import { type EvaluationEntry, FormatError, type Head, type Task, UsageError } from "../index.ts";
 import { matchCategories, type YoloLabelOptions } from "../steps.ts";
 import { inContext } from "./_context.ts";
+import { isAddress } from "./addresses.ts";
 import type { ClassNumbers } from "./entries.ts";
 import { kindOf } from "./files.ts";
 import { readList } from "./lists.ts";
@@ -101,7 +102,9 @@ export async function listPictures(source: string): Promise<string[]> {
 /** Every picture once: in a list, or in several parts of a dataset, one may be named again. */
 export async function distinctPictures(sources: readonly string[], { onWarning }: Told): Promise<string[]> {
   const files = (await Promise.all(sources.map(listPictures))).flat();
-  const distinct = [...new Map(files.map((file) => [path.resolve(file), file])).values()];
+  const distinct = [
+    ...new Map(files.map((file) => [isAddress(file) ? file : path.resolve(file), file])).values(),
+  ];
   const again = files.length - distinct.length;
   if (again) onWarning(`${sources.join(", ")}: ${counted(again, "picture")} named again, and counted once`);
   return distinct;
@@ -111,5 +114,5 @@ export async function distinctPictures(sources: readonly string[], { onWarning }
 export function idsBelow(source: string): (file: string) => string {
   const { base, rest } = patternBase(source);
   const root = kindOf(source) === "folder" ? source : rest ? base : path.dirname(source);
-  return (file) => path.relative(root, file).replaceAll(path.sep, "/");
+  return (file) => (isAddress(file) ? file : path.relative(root, file).replaceAll(path.sep, "/"));
 }

@@ -12,7 +12,7 @@ import type { Portion, Report, Said, Seen, Task } from "./threads.ts";
 sharp.concurrency(1);
 
 await answerCalls<undefined, Task, Seen>(() => async ({ work, port }) => {
-  const opened = await OpenedWork.open(work, foundKind);
+  const opened = await OpenedWork.open(work, foundKind());
   try {
     let report: Report = { done: 0, skipped: [], warned: [], noted: [], seen: [] };
     for (;;) {

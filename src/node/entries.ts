@@ -14,11 +14,13 @@ import {
   type YoloLabelOptions,
 } from "../steps.ts";
 import { inContext } from "./_context.ts";
+import { isAddress } from "./addresses.ts";
 import { kindOf, readText } from "./files.ts";
 import { type FilePicture, readPicture } from "./picture.ts";
+import { readRemote } from "./remote.ts";
 
 interface OfAny {
-  /** Path of the picture. */
+  /** Path or address of the picture. */
   readonly file: string;
   readonly id: string | number;
 }
@@ -70,7 +72,7 @@ export async function readEntry(
   plain: PlainEntry,
   note?: (message: string) => void,
 ): Promise<EvaluationItem> {
-  const item = { id: plain.id, ...sized(await readPicture(plain.file)) };
+  const item = { id: plain.id, ...sized(await readAny(plain.file)) };
   switch (plain.kind) {
     case "picture":
       return item;
@@ -84,6 +86,9 @@ export async function readEntry(
     }
   }
 }
+
+const readAny = (file: string): Promise<FilePicture> =>
+  isAddress(file) ? readRemote(file) : readPicture(file);
 
 const sized = (picture: FilePicture): { picture: FilePicture; width: number; height: number } => ({
   ...{ picture, width: picture.fileWidth, height: picture.fileHeight },

@@ -1,5 +1,6 @@
 /** What a detector finds in pictures on disk, one result a picture; drawn and written beside, where that is asked for. */
-import { type Detection, type Manifest, type Model, UsageError } from "../index.ts";
+import path from "node:path";
+import { type Detection, type Graph, type Manifest, type Model, UsageError } from "../index.ts";
 import { startModel } from "../open/model.ts";
 import type { ModelDetectOptions } from "../steps.ts";
 import type { OtherKinds } from "../tally/job.ts";
@@ -8,6 +9,7 @@ import { type Runner, run } from "../tally/run.ts";
 import { pictureSubject } from "../tally/subjects.ts";
 import type { Numbered, Output, Subject, Tally } from "../tally/tally.ts";
 import { entryOf } from "./entries.ts";
+import { type PartFormat, type PartRow, writePart } from "./parts.ts";
 import type { FilePicture } from "./picture.ts";
 import { inFilePixels, type ResultFormat, type ResultNames, writeResult } from "./results.ts";
 
@@ -19,6 +21,8 @@ export interface FoundPicture {
   readonly height: number;
   /** Of pre-processing, network and decoding. */
   readonly milliseconds: number;
+  /** How many there are; they themselves are elsewhere where parts are written. */
+  readonly count: number;
   readonly detections: Detection[];
   /** The picture with its boxes. */
   readonly written?: string;
@@ -34,9 +38,12 @@ interface FindSettings {
     readonly names: readonly ResultNames[];
     readonly format: ResultFormat | undefined;
   };
+  /** Parts of a pass write what they found: the folder, below the one that is shared. */
+  readonly parts?: { readonly out: string; readonly format: PartFormat };
 }
 
 const name = "found";
+const models = new WeakMap<Graph, Promise<Model>>();
 
 class FoundPictures implements Tally<EvaluationItem> {
   readonly kind = name;
@@ -46,15 +53,22 @@ class FoundPictures implements Tally<EvaluationItem> {
   readonly blobs = [[]];
   private readonly given: Model | undefined;
   private readonly onFound: ((found: FoundPicture) => void) | undefined;
-  private own: Promise<Model> | undefined;
   private readonly found: FoundPicture[] = [];
+  /** For a part, by the numbers of pictures. */
+  private readonly rows: [number, PartRow][] = [];
+  private readonly root: string;
 
   /** With `onFound`, results are told of in the order in which they come, and not kept. `given` is a model of the graph that runs already. */
   constructor(
     subject: Subject<EvaluationItem>,
     settings: FindSettings,
-    { given, onFound }: { given?: Model; onFound?: (found: FoundPicture) => void } = {},
+    {
+      given,
+      onFound,
+      root = ".",
+    }: { given?: Model; onFound?: (found: FoundPicture) => void; root?: string } = {},
   ) {
+    this.root = root;
     this.settings = settings;
     this.graphs = [subject];
     this.given = given;
@@ -72,7 +86,11 @@ class FoundPictures implements Tally<EvaluationItem> {
     const detections = inFilePixels(detected, file);
     const written =
       write && (await writeResult(detections, file, write.out, write.names[index], write.format));
-    this.take({ index, width, height, milliseconds, detections, ...(written !== undefined && { written }) });
+    if (this.settings.parts) this.rows.push([index, { file: String(item.id), width, height, detections }]);
+    this.take({
+      ...{ index, width, height, milliseconds, count: detections.length },
+      ...{ detections: this.settings.parts ? [] : detections, ...(written !== undefined && { written }) },
+    });
   }
 
   private take(found: FoundPicture): void {
@@ -80,19 +98,25 @@ class FoundPictures implements Tally<EvaluationItem> {
     else this.found.push(found);
   }
 
+  /** One for all tallies over the graph in this process, as long as the graph is there. */
   private started(): Promise<Model> {
     const [{ graph, backend }] = this.graphs;
     const { manifest } = this.settings;
-    this.own ??= startModel(
+    const known = models.get(graph);
+    if (known) return known;
+    const model = startModel(
       { graph, manifest, assumptions: [], format: "ncnn", raw: false, hasWeights: true },
       { backend },
     );
-    return this.own;
+    models.set(graph, model);
+    return model;
   }
 
-  close(): void {
-    void this.own?.then((model) => model.close());
-    this.own = undefined;
+  async endPart(part: number): Promise<void> {
+    const { parts } = this.settings;
+    if (!parts) return;
+    const rows = this.rows.sort(([a], [b]) => a - b).map(([, row]) => row);
+    await writePart(path.join(this.root, parts.out), part, rows, parts.format);
   }
 
   merge(other: FoundPictures): void {
@@ -133,7 +157,7 @@ export async function findInPictures(
   settings: Omit<FindSettings, "manifest">,
   { runner, signal, onFound, onSkip, onWarning, onProgress }: FindOptions,
 ): Promise<void> {
-  const entries = paths.map((file, id) => entryOf({ kind: "picture", file, id }));
+  const entries = paths.map((file) => entryOf({ kind: "picture", file, id: file }));
   const { graph, backend, manifest } = model;
   const subject = pictureSubject(graph, { of: manifest.input, options: {} }, { backend });
   const tally = new FoundPictures(subject, { manifest, ...settings }, { given: model, onFound });
@@ -141,10 +165,10 @@ export async function findInPictures(
   await run([tally], pictures, { runner, signal, onProgress, title: "detect" });
 }
 
-/** For those who make tallies by kind. */
-export const foundKind: OtherKinds = {
+/** For those who make tallies by kind; `root` is the folder that machines share. */
+export const foundKind = (root?: string): OtherKinds => ({
   [name]: (_, [subject], settings) => {
     if (!subject) throw new UsageError("found: no network, expected one");
-    return new FoundPictures(subject, settings as FindSettings);
+    return new FoundPictures(subject, settings as FindSettings, { root });
   },
-};
+});

@@ -5,6 +5,7 @@ import vm from "node:vm";
 import picomatch from "picomatch";
 import { expectKind } from "../base/arguments.ts";
 import { InputError, UsageError } from "../index.ts";
+import { isAddress } from "./addresses.ts";
 import { fileError, kindOf } from "./files.ts";
 import { localPath, slashed } from "./local.ts";
 
@@ -26,12 +27,23 @@ export function expandPaths(arguments_: readonly string[], extensions: readonly 
   expectKind("expandPaths: extensions", extensions, "a list of strings");
   const seen = new Set<string>();
   return arguments_
-    .flatMap((argument) => expandOne(localPath(argument), extensions))
-    .map((file) => ({ path: slashed(file.path), name: slashed(file.name) }))
+    .flatMap((argument) =>
+      isAddress(argument) ? [addressed(argument)] : expandOne(localPath(argument), extensions),
+    )
+    .map((file) => ({
+      path: isAddress(file.path) ? file.path : slashed(file.path),
+      name: slashed(file.name),
+    }))
     .filter((file) => {
-      const absolute = path.resolve(file.path);
+      const absolute = isAddress(file.path) ? file.path : path.resolve(file.path);
       return !seen.has(absolute) && seen.add(absolute);
     });
+}
+
+/** Pictures by address are not looked for: fetching them says what is wrong. */
+function addressed(address: string): FoundFile {
+  const name = address.replace(/^\w+:\/\//, "").replace(/[?#].*$/, "");
+  return { path: address, name: name.split("/").at(-1) || name };
 }
 
 function expandOne(argument: string, extensions: readonly string[]): FoundFile[] {

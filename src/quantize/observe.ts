@@ -130,16 +130,14 @@ export class BlobObservation {
 
   write(): WrittenObservation {
     const { min, max, images, count, zeros, elements, binWidth, isEmpty, channelMax } = this;
-    let used = this.bins.length;
-    while (used > 0 && this.bins[used - 1] === 0) used--;
-    const bins = this.bins.subarray(0, used);
+    const bins = packCounts(this.bins);
     return { min, max, images, count, zeros, elements, binWidth, isEmpty, channelMax, bins };
   }
 
   static read({ bins, count, ...written }: WrittenObservation): BlobObservation {
     const observation = Object.assign(new BlobObservation(), written);
     observation.reserve(count);
-    observation.bins.set(bins);
+    unpackCounts(bins, observation.bins);
     return observation;
   }
 
@@ -159,12 +157,41 @@ export class BlobObservation {
   }
 }
 
-/** An observation as plain data, without the bins above the last one in use. */
+/** Counts, most of them small, in as many bytes of seven bits as each needs; what is 0 at the end is left out. */
+function packCounts(counts: ArrayLike<number>): Uint8Array {
+  let used = counts.length;
+  while (used > 0 && counts[used - 1] === 0) used--;
+  let bytes = new Uint8Array(2 * used + 16);
+  let at = 0;
+  for (let i = 0; i < used; i++) {
+    if (at + 8 > bytes.length) {
+      const more = new Uint8Array(2 * bytes.length);
+      more.set(bytes);
+      bytes = more;
+    }
+    let count = counts[i];
+    for (; count >= 128; count = Math.floor(count / 128)) bytes[at++] = (count % 128) + 128;
+    bytes[at++] = count;
+  }
+  return bytes.slice(0, at);
+}
+
+function unpackCounts(bytes: Uint8Array, counts: Uint32Array | Float64Array): void {
+  let [bin, factor] = [0, 1];
+  for (let at = 0; at < bytes.length; at++) {
+    counts[bin] += (bytes[at] % 128) * factor;
+    if (bytes[at] >= 128) factor *= 128;
+    else [bin, factor] = [bin + 1, 1];
+  }
+}
+
+/** An observation as plain data. */
 export interface WrittenObservation
   extends Pick<BlobObservation, "min" | "max" | "images" | "count" | "zeros" | "elements" | "binWidth"> {
   readonly isEmpty: boolean;
   readonly channelMax: Float32Array | undefined;
-  readonly bins: Uint32Array | Float64Array;
+  /** Packed. */
+  readonly bins: Uint8Array;
 }
 
 /** Counts of `count` equal bins over [0, absmax]; the values of a fine bin are spread evenly over it. */

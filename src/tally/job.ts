@@ -1,11 +1,11 @@
 /** A pass as plain data, for other threads and machines: its networks as files, its tallies by kind. */
-import type { BackendName } from "../engine/session.ts";
+import { type BackendName, createSession, type Session } from "../engine/session.ts";
 import { printParam, readNcnn, writeWeights } from "../formats/ncnn/index.ts";
 import { tallyOf } from "./kinds.ts";
 import type { EvaluationItem } from "./pictures.ts";
 import { Stage, type Work } from "./run.ts";
 import { pictureSubject } from "./subjects.ts";
-import type { Numbered, Observer, SubjectInput, Tally } from "./tally.ts";
+import type { Numbered, Observer, Subject, SubjectInput, Tally } from "./tally.ts";
 
 /** A network: ncnn's files, how it takes pictures, and which blobs are looked at. */
 export interface PlainSubject {
@@ -55,40 +55,60 @@ export function plainWork<P>(work: Work<P>): PlainWork | undefined {
 /** How tallies are made that other folders know. */
 export type OtherKinds = Readonly<Record<string, typeof tallyOf>>;
 
-/** A pass that another process asked for, ready to take pictures. */
+/** A pass that another process asked for, ready to take pictures: its networks are made once for any number of parts. */
 export class OpenedWork {
-  readonly tallies: readonly Tally<EvaluationItem>[];
-  private readonly stage: Stage<EvaluationItem>;
+  /** Of the part that was begun last. */
+  tallies: readonly Tally<EvaluationItem>[] = [];
+  private readonly subjects: readonly { subject: Subject<EvaluationItem>; blobs: readonly string[] }[];
+  private readonly sessions: readonly Session[];
+  private readonly make: () => readonly Tally<EvaluationItem>[];
+  private stage: Stage<EvaluationItem> | undefined;
   private isCold: boolean;
 
   private constructor(
-    tallies: readonly Tally<EvaluationItem>[],
-    stage: Stage<EvaluationItem>,
-    isCold: boolean,
+    plain: PlainWork,
+    subjects: readonly { subject: Subject<EvaluationItem>; blobs: readonly string[] }[],
+    sessions: readonly Session[],
+    others: OtherKinds,
   ) {
-    this.tallies = tallies;
-    this.stage = stage;
-    this.isCold = isCold;
+    this.subjects = subjects;
+    this.sessions = sessions;
+    this.isCold = plain.warmUp;
+    this.make = () =>
+      plain.tallies.map(({ kind, settings, graphs }) => {
+        const make = Object.hasOwn(others, kind) ? others[kind] : tallyOf;
+        return make(
+          kind,
+          graphs.map((graph) => subjects[graph].subject),
+          settings,
+        );
+      });
   }
 
   /** `threads` that each network computes with. Throws as the readers of ncnn's files, and UsageError for an unknown kind. */
   static async open(plain: PlainWork, others: OtherKinds = {}, threads = 1): Promise<OpenedWork> {
-    const subjects = plain.subjects.map(({ param, bin, input, backend, blobs }) => ({
-      subject: pictureSubject(readNcnn(param, bin), input, { backend }),
-      blobs,
-    }));
-    const tallies = plain.tallies.map(({ kind, settings, graphs }) => {
-      const make = Object.hasOwn(others, kind) ? others[kind] : tallyOf;
-      return make(
-        kind,
-        graphs.map((graph) => subjects[graph].subject),
-        settings,
-      );
-    });
-    return new OpenedWork(tallies, await Stage.open({ tallies, subjects, threads }), plain.warmUp);
+    const sessions: Session[] = [];
+    const subjects: { subject: Subject<EvaluationItem>; blobs: readonly string[] }[] = [];
+    for (const { param, bin, input, backend, blobs } of plain.subjects) {
+      const graph = readNcnn(param, bin);
+      const session = blobs.length ? await createSession(graph, { backend, threads }) : undefined;
+      if (session) sessions.push(session);
+      subjects.push({ subject: pictureSubject(graph, input, { backend, session }), blobs });
+    }
+    const work = new OpenedWork(plain, subjects, sessions, others);
+    work.begin();
+    return work;
+  }
+
+  /** Begins another part, with empty tallies. */
+  begin(): void {
+    for (const tally of this.tallies) tally.close?.();
+    this.tallies = this.make();
+    this.stage = undefined;
   }
 
   async add(item: Numbered<EvaluationItem>): Promise<void> {
+    this.stage ??= await Stage.open({ tallies: this.tallies, subjects: this.subjects });
     if (this.isCold) await this.stage.outputs(item);
     this.isCold = false;
     await this.stage.add(item);
@@ -105,6 +125,7 @@ export class OpenedWork {
   }
 
   close(): void {
-    this.stage.close();
+    for (const tally of this.tallies) tally.close?.();
+    for (const session of this.sessions) session.close();
   }
 }

@@ -72,6 +72,8 @@ export interface Tally<P = unknown> extends Observer<P> {
   /** What it has seen is a list that grows with the pictures: it is taken from a part of the pass now and then, and forgotten there. */
   readonly isList?: boolean;
   clear?(): void;
+  /** Told when a part of a pass is done that is known by a number, before it is asked what it has seen. */
+  endPart?(part: number): Promise<void>;
   /** Takes what a tally of the same kind and settings has seen of other pictures. */
   merge(other: this): void;
   /** What it has seen as plain data (numbers, strings, lists, objects, typed arrays), and a like tally that has seen that. */

@@ -1,0 +1,119 @@
+/** A thread of a worker: adds the pictures of a shard to tallies, or merges what shards have seen. */
+
+import os from "node:os";
+import type { MessagePort } from "node:worker_threads";
+import sharp from "sharp";
+import { type EvaluationItem, features, InputError } from "../index.ts";
+import { type PlainEntry, readEntry } from "../node/entries.ts";
+import { foundKind } from "../node/found.ts";
+import { answerCalls } from "../node/pool.ts";
+import { OpenedWork, type PlainWork } from "../tally/job.ts";
+import { forHere } from "./places.ts";
+import type { Done, Listed, Said, Seen } from "./protocol.ts";
+import { SharedFolder } from "./shared.ts";
+
+/** What a thread is asked. */
+export type Message = {
+  readonly root: string;
+  /** Id of the job. */
+  readonly id: string;
+  readonly work: string;
+} & (
+  | {
+      readonly kind: "shard";
+      readonly shard: number;
+      readonly list: string;
+      /** Pictures that are left out, with the reason. */
+      readonly without: readonly Said[];
+      /** Told which picture is next, where pictures are suspected of ending the process. */
+      readonly port?: MessagePort;
+    }
+  | { readonly kind: "batch"; readonly parts: readonly string[] }
+);
+
+// There is a thread for every core already.
+sharp.concurrency(1);
+
+await answerCalls<undefined, Message, Done>(() => {
+  let opened: { readonly digest: string; readonly work: OpenedWork } | undefined;
+  const open = async (shared: SharedFolder, digest: string): Promise<OpenedWork> => {
+    if (opened?.digest !== digest) {
+      opened?.work.close();
+      opened = undefined;
+      opened = {
+        digest,
+        work: await OpenedWork.open(await shared.get<PlainWork>(digest), foundKind(shared.root)),
+      };
+    }
+    opened.work.begin();
+    return opened.work;
+  };
+  return async (message) => {
+    const shared = new SharedFolder(message.root);
+    const work = await open(shared, message.work);
+    const seen =
+      message.kind === "shard" ? await add(work, shared, message) : await merge(work, shared, message.parts);
+    return { seen: await shared.put(seen, message.id), images: seen.images, skipped: seen.skipped.length };
+  };
+});
+
+async function add(
+  work: OpenedWork,
+  shared: SharedFolder,
+  { list, without, port, shard }: Extract<Message, { kind: "shard" }>,
+): Promise<Seen> {
+  const [skipped, warned, noted]: Said[][] = [[...without], [], []];
+  const left = new Set(without.map(([index]) => index));
+  let images = 0;
+  for (const { index, name, plain } of await shared.get<Listed>(list)) {
+    if (left.has(index)) continue;
+    port?.postMessage({ index, name });
+    let picture: EvaluationItem;
+    try {
+      picture = await readEntry(forHere(plain as PlainEntry, shared.root), (message) =>
+        noted.push([index, message]),
+      );
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+      skipped.push([index, error.message]);
+      continue;
+    }
+    if (picture.picture.warning !== undefined) warned.push([index, picture.picture.warning]);
+    await work.add({ index, picture });
+    images++;
+  }
+  port?.close();
+  if (images === 0) expectHere(skipped);
+  for (const tally of work.tallies) await tally.endPart?.(shard);
+  const machines = [JSON.stringify(features())];
+  return {
+    ...{ images, skipped, warned, noted, machines },
+    tallies: work.tallies.map((tally) => tally.write()),
+  };
+}
+
+/** Pictures of which none is there say that this machine lacks the folder, not that all of them are broken. */
+function expectHere(skipped: readonly Said[]): void {
+  const missing = skipped.filter(([, message]) => /no such file|not found|ENOENT/i.test(message));
+  if (missing.length < 2 || missing.length < skipped.length) return;
+  throw new InputError(
+    `${os.hostname()} has none of ${missing.length} pictures (${missing[0][1]}): is the folder there on this worker?`,
+  );
+}
+
+async function merge(work: OpenedWork, shared: SharedFolder, parts: readonly string[]): Promise<Seen> {
+  const all: Omit<Seen, "tallies">[] = [];
+  for (const part of parts) {
+    const { tallies, ...rest } = await shared.get<Seen>(part);
+    for (const [i, tally] of work.tallies.entries()) tally.merge(tally.read(tallies[i]));
+    all.push(rest);
+  }
+  return {
+    images: all.reduce((sum, { images }) => sum + images, 0),
+    skipped: all.flatMap(({ skipped }) => skipped),
+    warned: all.flatMap(({ warned }) => warned),
+    noted: all.flatMap(({ noted }) => noted),
+    machines: [...new Set(all.flatMap(({ machines }) => machines))],
+    tallies: work.tallies.map((tally) => tally.write()),
+  };
+}
