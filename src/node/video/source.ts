@@ -2,6 +2,7 @@
 import { statSync } from "node:fs";
 import path from "node:path";
 import { InputError, UsageError } from "../../index.ts";
+import { isPictureAddress } from "../addresses.ts";
 import { kindOf } from "../files.ts";
 import { ask, toolMessage } from "./tools.ts";
 
@@ -26,7 +27,7 @@ const liveSchemes = new Set(["rtsp", "rtsps", "rtmp", "rtmps", "rtp", "udp", "tc
 
 /** Whether a word of the command line is a video rather than a picture. */
 export function isVideoName(word: string): boolean {
-  if (address.test(word)) return true;
+  if (address.test(word)) return !isPictureAddress(word);
   if (videoExtensions.includes(path.extname(word).slice(1).toLowerCase())) return true;
   return kindOf(word) === "file" && !statSync(word).isFile();
 }
