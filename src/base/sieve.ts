@@ -9,6 +9,8 @@ export interface SieveGrid {
   /** Elements from a row to the next, and from a column to the next. */
   readonly rowStride: number;
   readonly columnStride: number;
+  /** Element that is taken off the numbers of the first row before they are compared, and so on, `rowStride` apart; nothing when absent. */
+  readonly less?: number;
 }
 
 /** Calls `visit` with the rows, in order, of which a number is above `least`. NaN is not. */
@@ -24,13 +26,20 @@ const block = 256;
 const found = new Uint8Array(block);
 
 /** The sieve without any help. `visit` must not sieve. */
-export const sieve: Sieve = (data, { first, rows, columns, rowStride, columnStride }, least, visit) => {
+export const sieve: Sieve = (data, { first, rows, columns, rowStride, columnStride, less }, least, visit) => {
   for (let start = 0; start < rows; start += block) {
     const count = Math.min(block, rows - start);
     found.fill(0);
     for (let k = 0; k < columns; k++) {
       let at = first + start * rowStride + k * columnStride;
-      for (let i = 0; i < count; i++, at += rowStride) if (data[at] > least) found[i] = 1;
+      if (less === undefined) {
+        for (let i = 0; i < count; i++, at += rowStride) if (data[at] > least) found[i] = 1;
+        continue;
+      }
+      let off = less + start * rowStride;
+      for (let i = 0; i < count; i++, at += rowStride, off += rowStride) {
+        if (data[at] - data[off] > least) found[i] = 1;
+      }
     }
     for (let i = 0; i < count; i++) if (found[i]) visit(start + i);
   }

@@ -39,12 +39,21 @@ export interface ScoreSource {
   readonly least: number;
 }
 
-/** `count` planes from channel `first` on. */
-export const planesAbove = (tensor: Tensor, first: number, count: number, least: number): ScoreSource => {
+/** `count` planes from channel `first` on, without what channel `less` has, if one is given. */
+export function planesAbove(
+  tensor: Tensor,
+  first: number,
+  count: number,
+  least: number,
+  less?: number,
+): ScoreSource {
   const area = areaOf(tensor);
   const grid = { first: first * area, rows: area, columns: count, rowStride: 1, columnStride: area };
-  return { data: tensor.data, grid, least };
-};
+  return {
+    ...{ data: tensor.data, least },
+    grid: less === undefined ? grid : { ...grid, less: less * area },
+  };
+}
 
 /** Calls `visit` with the cells and classes whose score passes, cell by cell. `scoreOf(cell, class)` must not be NaN to pass. */
 export function visitScores(

@@ -90,9 +90,10 @@ export const priors = defineHead<PriorsHead>({
     const gridWidth = scores.shape[2];
     const { stride } = head;
     const [width, height] = head.anchor;
-    // Of a softmax no single value says how large it is.
-    const least = head.background === undefined ? logit(options.confidence) - logitSlack : -Infinity;
-    const source = planesAbove(scores, head.scoresFrom ?? 0, classes, least);
+    // A softmax is never above that of two, which is the sigmoid of their difference; differences of floats are rounded.
+    const slack = head.background === undefined ? logitSlack : 1e-4;
+    const least = logit(options.confidence) - slack;
+    const source = planesAbove(scores, head.scoresFrom ?? 0, classes, least, head.background);
     visitScores(source, classes, options, scoresOf(head, scores, classes), (cell, k, score) => {
       const [x, y, w, h] = boxOf(head, boxes, cell);
       const [midX, midY] = [

@@ -61,6 +61,34 @@ describe("a sieve", () => {
     );
   });
 
+  test("takes off the number of another column, as floats do", () => {
+    const value = fc.oneof(
+      fc.integer({ min: -40, max: 40 }),
+      fc.constantFrom(Infinity, -Infinity, Number.NaN),
+    );
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 40 }),
+        fc.integer({ min: 1, max: 5 }),
+        fc.array(value, { minLength: 7, maxLength: 60 }),
+        (rows, columns, some) => {
+          const data = new Float32Array(memory.buffer, 64, rows * (columns + 1));
+          data.forEach((_, i) => {
+            data[i] = some[(i * 13) % some.length] / 4;
+          });
+          const grid = { first: rows, rows, columns, rowStride: 1, columnStride: rows, less: 0 };
+          const expected = Array.from({ length: rows }, (_, row) => row).filter((row) =>
+            Array.from({ length: columns }, (_, k) => data[(k + 1) * rows + row]).some(
+              (x) => x - data[row] > 2,
+            ),
+          );
+          expect(rowsOf(sieve, data, grid, 2)).toEqual(expected);
+          expect(rowsOf(inWasm, data, grid, 2)).toEqual(expected);
+        },
+      ),
+    );
+  });
+
   test("compares with the largest float32 that is not above the limit", () => {
     for (const [x, floor] of [
       [0.1, 0.09999999403953552],

@@ -43,21 +43,31 @@ export function emitNextRow(m: Module, name: string): FuncRef {
 const block = 16;
 
 /**
- * Emits the same for rows whose floats lie in planes: row r of column k is the r-th float of the plane at at + k·stride. Reads up to 60 bytes
- * beyond a plane.
+ * Emits the same for rows whose floats lie in planes: row r of column k is the r-th float of the plane at at + k·stride. The r-th float at the
+ * address `less`, if that is not 0, is taken off before. Reads up to 60 bytes beyond a plane.
  */
 export function emitNextCell(m: Module, name: string): FuncRef {
-  return m.func(name, { params, results: ["i32"], export: true }, (f) => {
-    const { at, row, rows, stride, columns } = f.params;
+  const own = { ...params, less: "i32" } as const;
+  return m.func(name, { params: own, results: ["i32"], export: true }, (f) => {
+    const { at, row, rows, stride, columns, less } = f.params;
     const [from, bits, k, left] = ["from", "bits", "k", "left"].map((n) => f.local("i32", n));
     const limit = splatLimit(f);
-    const found = Array.from({ length: block / 4 }, (_, i) => f.local("v128", `found${i}`));
+    const parts = Array.from({ length: block / 4 }, (_, i) => i);
+    const found = parts.map((i) => f.local("v128", `found${i}`));
+    const off = parts.map((i) => f.local("v128", `off${i}`));
     forRange(f, row, row, rows, block, () => {
       set(f, from, i32.add(at, i32.shl(row, 2)));
-      for (const each of found) set(f, each, f32x4.of(0));
+      for (const each of [...found, ...off]) set(f, each, f32x4.of(0));
+      f.get(less);
+      f.if(() => {
+        for (const [i, each] of off.entries()) {
+          set(f, each, v128.load(i32.add(less, i32.shl(row, 2)), i * 16));
+        }
+      });
       forRange(f, k, i32.of(0), columns, 1, () => {
         for (const [i, each] of found.entries()) {
-          set(f, each, v128.or(each, f32x4.gt(v128.load(from, i * 16), limit)));
+          const value = f32x4.sub(v128.load(from, i * 16), off[i]);
+          set(f, each, v128.or(each, f32x4.gt(value, limit)));
         }
         set(f, from, i32.add(from, stride));
       });
@@ -92,7 +102,7 @@ export function emitNextCell(m: Module, name: string): FuncRef {
   });
 }
 
-function splatLimit(f: Func<typeof params>): Local {
+function splatLimit(f: { params: { least: Local } } & Pick<Func, "get" | "op" | "set" | "local">): Local {
   const limit = f.local("v128", "limit");
   f.get(f.params.least);
   f.op("f32x4.splat");
