@@ -1,5 +1,6 @@
 /** `ncnnkit serve`: models behind HTTP. */
 import { availableParallelism } from "node:os";
+import { counted } from "../base/text.ts";
 import { readText, realPath } from "../node/files.ts";
 import type { ServedModel } from "../node/serve/source.ts";
 import { UsageError } from "../node.ts";
@@ -95,7 +96,7 @@ export const serveCommand = command({
         models.map((model) => servedModel(model, { ...facts, offline: options.offline, ...told })),
         {
           ...{ port, host, threads, queue, maxPictures, tokens, origins: cors, urlHosts: allowUrls },
-          timeout: options.timeout * 1000,
+          timeout: Math.round(options.timeout * 1000),
           maxBytes: Math.round(options.maxMib * 2 ** 20),
           maxPixels: Math.round(options.maxPixels * 1e6),
           watch: options.watch * 1000,
@@ -108,7 +109,7 @@ export const serveCommand = command({
       for (const text of assumptions) terminal.err(`warning: ${name}: ${text}\n`);
     }
     const names = [...server.models.keys()].join(", ");
-    terminal.err(`${server.url} serves ${names} on ${threads} threads (Ctrl-C ends it)\n`);
+    terminal.err(`${server.url} serves ${names} on ${counted(threads, "thread")} (Ctrl-C ends it)\n`);
     await untilSignal(server, terminal);
   },
 });

@@ -164,7 +164,7 @@ async function observed(
   context.header("x-content-type-options", "nosniff");
   context.header("cache-control", "no-store");
   const { method, path } = context.req;
-  await options.trace(`${method} ${path}`, context.req.header(), async (span) => {
+  await options.trace(method, context.req.header(), async (span) => {
     await next();
     // The time ends with the last byte: a slow reader is seen.
     const { status } = context.res;
@@ -188,6 +188,7 @@ function annotate(
   method: string,
   status: number,
 ): void {
+  if (route !== "none") span.rename(`${method} ${route}`);
   span.note("http.request.method", method);
   span.note("http.route", route);
   span.note("http.response.status_code", status);

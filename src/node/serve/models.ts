@@ -43,6 +43,8 @@ export class ServedModels {
   private readonly options: ModelsOptions;
   private current: Generation;
   private reloading: Promise<void> | undefined;
+  /** The one after it, where that was asked for meanwhile. */
+  private next: Promise<void> | undefined;
   private timer: NodeJS.Timeout | undefined;
   /** State of changed files at the last look: they are read when two looks find the same. */
   private seen: string;
@@ -102,7 +104,15 @@ export class ServedModels {
    * not run, all stay as they are. Tells how it went.
    */
   reload(): Promise<void> {
-    this.reloading ??= this.replace().finally(() => {
+    if (this.reloading) {
+      // What is read at present may have been read before the change that this is about.
+      this.next ??= this.reloading.then(() => {
+        this.next = undefined;
+        return this.reload();
+      });
+      return this.next;
+    }
+    this.reloading = this.replace().finally(() => {
       this.reloading = undefined;
     });
     return this.reloading;
@@ -111,6 +121,7 @@ export class ServedModels {
   private async replace(): Promise<void> {
     const { onNotice } = this.options;
     try {
+      if (this.closed) return;
       const next = await generation(this.models, this.options);
       if (this.closed) return await next.pool.close();
       const old = this.current;
@@ -129,7 +140,7 @@ export class ServedModels {
     const now = stateOf(this.current.files);
     const rests = now === this.seen;
     this.seen = now;
-    if (!rests || now === this.current.state || now === this.tried) return;
+    if (this.reloading || !rests || now === this.current.state || now === this.tried) return;
     this.tried = now;
     void this.reload();
   }
@@ -139,7 +150,7 @@ export class ServedModels {
   async close(): Promise<void> {
     this.closed = true;
     clearInterval(this.timer);
-    await this.reloading;
+    await (this.next ?? this.reloading);
     await this.current.pool.close();
   }
 }

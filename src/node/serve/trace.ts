@@ -3,6 +3,8 @@
 /** Notes about what is traced. */
 export interface Span {
   note(name: string, value: string | number): void;
+  /** Calls it otherwise, once more is known. */
+  rename(name: string): void;
 }
 
 /** Runs something as a span, the child of what the request's headers name. */
@@ -12,7 +14,7 @@ export type Trace = <T>(
   run: (span: Span) => Promise<T>,
 ) => Promise<T>;
 
-const untraced: Trace = (_name, _headers, run) => run({ note: () => {} });
+const untraced: Trace = (_name, _headers, run) => run({ note: () => {}, rename: () => {} });
 
 export async function findTrace(): Promise<Trace> {
   const api = await import("@opentelemetry/api").catch(() => undefined);
@@ -23,7 +25,10 @@ export async function findTrace(): Promise<Trace> {
     const parent = propagation.extract(context.active(), headers);
     return tracer.startActiveSpan(name, { kind: SpanKind.SERVER }, parent, async (span) => {
       try {
-        return await run({ note: (key, value) => void span.setAttribute(key, value) });
+        return await run({
+          note: (key, value) => void span.setAttribute(key, value),
+          rename: (other) => void span.updateName(other),
+        });
       } catch (error) {
         span.setStatus({ code: SpanStatusCode.ERROR, message: String(error) });
         throw error;
