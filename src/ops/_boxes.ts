@@ -24,12 +24,19 @@ export const byScore = (a: Box, b: Box): number => b.score - a.score;
 /** Boxes in their order, without those that overlap an earlier kept one by more than `threshold` (IoU). */
 export function suppress(boxes: readonly Box[], threshold: number): Box[] {
   const kept: Box[] = [];
+  const areas: number[] = [];
+  const isNew = (box: Box, own: number): boolean => {
+    for (let i = 0; i < kept.length; i++) {
+      const common = intersection(box, kept[i]);
+      if (common > threshold * (own + areas[i] - common)) return false;
+    }
+    return true;
+  };
   for (const box of boxes) {
-    const isNew = kept.every((other) => {
-      const common = intersection(box, other);
-      return !(common > threshold * (area(box) + area(other) - common));
-    });
-    if (isNew) kept.push(box);
+    const own = area(box);
+    if (!isNew(box, own)) continue;
+    kept.push(box);
+    areas.push(own);
   }
   return kept;
 }

@@ -6,7 +6,16 @@ import { GraphError } from "../base/errors.ts";
 import { bitsToF32 } from "../base/fp16.ts";
 import { defineOp, floats, type ParamValues } from "../ir/op.ts";
 import type { Tensor } from "../ir/tensor.ts";
-import { type Box, boxesToTensor, byScore, mostYoloRows, suppress, yoloBox, yoloCells } from "./_boxes.ts";
+import {
+  type Box,
+  boxesToTensor,
+  byScore,
+  mostYoloRows,
+  suppress,
+  type YoloCell,
+  yoloBox,
+  yoloCells,
+} from "./_boxes.ts";
 import { requireYoloHead, yoloParams } from "./yolo-detection-output.ts";
 
 const yolov3Params = {
@@ -56,14 +65,40 @@ function decode(input: Tensor, index: number, p: P): Box[] {
   const netW = Math.trunc(p.anchors_scale[index] * w);
   const netH = Math.trunc(p.anchors_scale[index] * h);
   const boxes: Box[] = [];
+  const best = bestClasses(input, p);
   for (const cell of yoloCells(input, p.num_box)) {
-    let best = 0;
-    for (let k = 1; k < p.num_class; k++) if (cell.channel(5 + k) > cell.channel(5 + best)) best = k;
+    const { label, logit } = best(cell);
     // Not the product of the two sigmoids, which would have e^-class as one more summand.
-    const score = 1 / (1 + Math.exp(-cell.channel(4)) * (1 + Math.exp(-cell.channel(5 + best))));
+    const score = 1 / (1 + Math.exp(-cell.channel(4)) * (1 + Math.exp(-logit)));
     if (score < p.confidence_threshold) continue;
     const anchor = 2 * maskIndex(p.mask[index * p.num_box + cell.anchor]);
-    boxes.push(yoloBox(cell, p.biases[anchor] / netW, p.biases[anchor + 1] / netH, best + 1, score));
+    boxes.push(yoloBox(cell, p.biases[anchor] / netW, p.biases[anchor + 1] / netH, label + 1, score));
   }
   return boxes;
+}
+
+/** The best class of a cell. Worked out for all cells of an anchor class after class, as they lie in memory. */
+function bestClasses(
+  { shape: [channels, h, w], data }: Tensor,
+  p: P,
+): (cell: YoloCell) => { label: number; logit: number } {
+  const cells = h * w;
+  const anchors = Array.from({ length: p.num_box }, (_, anchor) => {
+    const first = (anchor * (channels / p.num_box) + 5) * cells;
+    const logits = data.slice(first, first + cells);
+    const labels = new Int32Array(cells);
+    for (let k = 1, at = first + cells; k < p.num_class; k++) {
+      for (let i = 0; i < cells; i++, at++) {
+        if (data[at] > logits[i]) {
+          logits[i] = data[at];
+          labels[i] = k;
+        }
+      }
+    }
+    return { labels, logits };
+  });
+  return ({ anchor, x, y }) => {
+    const { labels, logits } = anchors[anchor];
+    return { label: labels[y * w + x], logit: logits[y * w + x] };
+  };
 }
