@@ -13,7 +13,7 @@
  * output channels. i8: a unit is four k, lanes `[4 channels][4 k]`; for the i16 dot a unit is two pairs,
  * `[pair][vectors]` of lanes `[4 channels][2 k]` i16.
  */
-import { i32, set } from "../../wasm/expressions.ts";
+import { type Expression, i32, select, set } from "../../wasm/expressions.ts";
 import { addTo, type Func, type FuncRef, forRange, type Local, type Module } from "../../wasm/index.ts";
 import type { ConvolutionSpec } from "./_convolution-spec.ts";
 import { type Accumulators, SegmentSum } from "./_convolution-sum.ts";
@@ -29,7 +29,8 @@ function tailPixels(spec: ConvolutionSpec): number {
 
 /**
  * Emits `(table, weights, constants, residual, scratch, out0…, begin, end)`: computes output rows [begin, end), or with
- * `rows` = 1 pixels [begin, end), where begin is a multiple of the tile and end is too or is the last.
+ * `rows` = 1 pixels [begin, end), where begin is a multiple of the tile and end is too or is the last; of a single pixel blocks of
+ * output channels [begin, end).
  */
 export function emitConvolution(m: Module, name: string, spec: ConvolutionSpec, target: Target): FuncRef {
   const own = ["table", "weights", "constants", "residual", "scratch"];
@@ -68,6 +69,10 @@ class Emitter {
 
   emit(): void {
     const { f, spec } = this;
+    if (spec.rows * spec.width === 1) {
+      this.emitPixel();
+      return;
+    }
     if (spec.rows === 1) {
       set(f, this.x, f.params.begin);
       this.emitRow(() => f.get(f.params.end));
@@ -111,9 +116,42 @@ class Emitter {
     }
   }
 
+  /** Blocks [begin, end) of the only pixel. */
+  private emitPixel(): void {
+    const { f, spec } = this;
+    const { begin, end } = f.params;
+    const { vectors } = spec.tile;
+    const blocks = Math.floor(spec.outputVectors / vectors);
+    const rest = spec.outputVectors % vectors;
+    this.startTile(1);
+    const skipped = (bytes: number): Expression => i32.mul(begin, vectors * bytes);
+    set(f, this.weights, i32.add(this.weights, skipped(spec.units * 16)));
+    this.moveOn((local, bytes) => set(f, local, i32.add(local, skipped(bytes))));
+    const block = f.local("i32", "block");
+    const last = f.local("i32", "last");
+    set(f, last, select(end, blocks, i32.lt_s(end, blocks)));
+    forRange(f, block, begin, last, 1, () => this.emitBlock(1, vectors, true));
+    if (rest === 0) return;
+    i32.gt_s(end, blocks)(f);
+    f.if(() => this.emitBlock(1, rest, false));
+  }
+
   private emitTile(pixels: number): void {
     const { f, spec } = this;
     const { vectors } = spec.tile;
+    this.startTile(pixels);
+    const blocks = Math.floor(spec.outputVectors / vectors);
+    const rest = spec.outputVectors % vectors;
+    if (blocks > 1) {
+      const block = temp(f, "block", "i32");
+      forRange(f, block, i32.of(0), i32.of(blocks), 1, () => this.emitBlock(pixels, vectors, true));
+    } else if (blocks === 1) this.emitBlock(pixels, vectors, rest > 0);
+    if (rest > 0) this.emitBlock(pixels, rest, false);
+  }
+
+  /** Sets all pointers to the first block of the tile. */
+  private startTile(pixels: number): void {
+    const { f, spec } = this;
     spec.groups.forEach((group, g) => this.setOffset(this.offsets[g], group.pixelBytes, group.rowBytes));
     spec.epilogue.stores.forEach((store, i) => {
       this.setOffset(this.outputs[i], store.pixelBytes, store.rowBytes, f.params[`out${i}`]);
@@ -123,13 +161,14 @@ class Emitter {
     set(f, this.weights, f.params.weights);
     set(f, this.constants, f.params.constants);
     if (spec.dot === "i16") this.sum.widen(pixels);
-    const blocks = Math.floor(spec.outputVectors / vectors);
-    const rest = spec.outputVectors % vectors;
-    if (blocks > 1) {
-      const block = temp(f, "block", "i32");
-      forRange(f, block, i32.of(0), i32.of(blocks), 1, () => this.emitBlock(pixels, vectors, true));
-    } else if (blocks === 1) this.emitBlock(pixels, vectors, rest > 0);
-    if (rest > 0) this.emitBlock(pixels, rest, false);
+  }
+
+  /** `move` for each pointer of the epilogue, with its bytes for a vector of channels. */
+  private moveOn(move: (local: Local, bytes: number) => void): void {
+    const { epilogue } = this.spec;
+    move(this.constants, epilogueGroupBytes(epilogue));
+    epilogue.stores.forEach((store, i) => move(this.outputs[i], vectorBytes(store)));
+    if (epilogue.steps.some((step) => step.kind === "residual")) move(this.residual, 16);
   }
 
   /** local = base + y·rowBytes + x·pixelBytes */
@@ -156,11 +195,6 @@ class Emitter {
       Array.from({ length: vectors }, (_, v) => acc(p, v)),
     );
     emitEpilogue(f, target, spec.epilogue, at, values);
-    if (!advance) return;
-    addTo(f, this.constants, vectors * epilogueGroupBytes(spec.epilogue));
-    spec.epilogue.stores.forEach((store, i) => {
-      addTo(f, this.outputs[i], vectors * vectorBytes(store));
-    });
-    if (spec.epilogue.steps.some((step) => step.kind === "residual")) addTo(f, this.residual, vectors * 16);
+    if (advance) this.moveOn((local, bytes) => addTo(f, local, vectors * bytes));
   }
 }

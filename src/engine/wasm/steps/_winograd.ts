@@ -179,11 +179,12 @@ export function winogradCall(
 
 /**
  * Tiles that are handled together: enough to use weights often, more where they come from beyond the cache; few enough to stay in the
- * cache themselves, and for each thread some.
+ * cache themselves, and as many blocks for each thread.
  */
 function blockOf(count: number, weights: number, threads: number): number {
   const most = weights > manyWeights ? 48 : 24;
-  return Math.ceil(count / Math.ceil(count / Math.min(most, Math.ceil(count / threads))));
+  const blocks = Math.ceil(count / most / threads) * threads;
+  return Math.ceil(count / blocks);
 }
 
 /** Transformed weights `[point][block of output channels][input channel or, of int8, pair][channel of the block](2)`. */

@@ -101,12 +101,18 @@ function directCall(
     call: {
       spec,
       args,
-      total: spec.rows === 1 ? width : spec.rows,
-      unit: spec.rows === 1 ? tile.pixels : 1,
+      ...shares(spec),
     },
     name: nameOf(dot, chain),
     rest: segments > 1 ? ` seg${segments}` : "",
   };
+}
+
+/** What threads share: rows, or tiles of the only row, or blocks of channels of the only pixel. */
+function shares({ rows, width, outputVectors, tile }: ConvolutionSpec): Pick<KernelCall, "total" | "unit"> {
+  if (rows > 1) return { total: rows, unit: 1 };
+  if (width > 1) return { total: width, unit: tile.pixels };
+  return { total: Math.ceil(outputVectors / tile.vectors), unit: 1 };
 }
 
 /** All pixels are one long row if no window hangs over a row's end and no picture has a border. */
