@@ -6,6 +6,9 @@ import { QueueWorker } from "../queue/worker.ts";
 import { command, flag, option, required } from "./command.ts";
 import { numberIn } from "./options.ts";
 
+/** Exit status of a process that was told to end, as shells have it. */
+const interrupted = 130;
+
 export const worker = command({
   name: "worker",
   about: "take pictures from a queue: what calibrate, eval, deploy and detect with --queue give out",
@@ -37,10 +40,13 @@ Examples:
     const running = await QueueWorker.start(address, { shared, jobs, patience, telemetry, say });
     say(`${counted(jobs, "shard")} at a time from ${shownAddress(address)}, shared folder ${shared}`);
     await new Promise<void>((resolve) => {
-      let asked = 0;
+      let isEnding = false;
       const stop = (): void => {
-        if (asked++ === 0) say("ending after the shards that are at work; once more ends at once");
-        void running.close(asked > 1).then(resolve);
+        // Others take over its shards; without a server there is nobody to tell.
+        if (isEnding || running.isCut) process.exit(interrupted);
+        isEnding = true;
+        say("ending after the shards that are at work; once more ends at once");
+        void running.close().then(resolve);
       };
       process.on("SIGINT", stop);
       process.on("SIGTERM", stop);

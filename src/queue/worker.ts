@@ -44,6 +44,8 @@ export class QueueWorker {
   private readonly shared: SharedFolder;
   private readonly pool: Pool<Message, Done>;
   private worker: { close(force?: boolean): Promise<void> } | undefined;
+  /** Whether the server does not answer: then `close` waits until it does. */
+  isCut = false;
 
   private constructor(options: WorkerOptions) {
     this.shared = new SharedFolder(options.shared);
@@ -76,8 +78,15 @@ export class QueueWorker {
         ...{ concurrency: options.jobs, drainDelay: 2, ...(await telemetryOf(options.telemetry)) },
       },
     );
-    // Errors of the connection come again and again until it is there; jobs tell of their own.
-    worker.on("error", () => {});
+    // Errors of the connection come again and again until it is there: said once. Jobs tell of their own.
+    worker.on("error", (error: Error & { code?: string }) => {
+      if (!self.isCut && error.code) options.say?.(`no answer from the queue (${error.code}); trying on`);
+      self.isCut = true;
+    });
+    worker.on("ready", () => {
+      if (self.isCut) options.say?.("the queue answers");
+      self.isCut = false;
+    });
     worker.on("failed", (job, error) => options.say?.(`${job?.name ?? "job"} ${job?.id}: ${error.message}`));
     self.worker = worker;
     return self;
@@ -151,9 +160,9 @@ export class QueueWorker {
     });
   }
 
-  /** Ends after the shards that it is at; at once with `force`, and others take them. */
-  async close(force = false): Promise<void> {
-    await this.worker?.close(force);
+  /** Ends after the shards that it is at. */
+  async close(): Promise<void> {
+    await this.worker?.close();
     await this.pool.close();
   }
 }
