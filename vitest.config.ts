@@ -3,8 +3,8 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
-    // Whether 256-bit vectors are used must not depend on what was found out on this machine before.
-    env: { NCNNKIT_WIDE_VECTORS: "off" },
+    // Nothing may depend on what was found out, or kept, on this machine before.
+    env: { NCNNKIT_WIDE_VECTORS: "off", NCNNKIT_MODULES: "0" },
     include: ["test/**/*.test.ts"],
     testTimeout: 60_000,
     pool: "forks",

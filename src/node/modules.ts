@@ -30,10 +30,8 @@ export function moduleFolder(
     if (!keys.test(key)) throw new Error(`${key} is no key of a module`);
     return path.join(folder, key + suffix);
   };
-  // A build from source has the version of the last release.
-  const built = statSync(fileURLToPath(import.meta.url)).mtimeMs;
   return {
-    maker: `${version} ${built}`,
+    maker: `${version} ${build()}`,
     most,
     digest: (bytes) => hash("sha256", bytes),
     read: async (key) => {
@@ -58,6 +56,18 @@ export function moduleFolder(
       await prune(folder, most);
     },
   };
+}
+
+let known: number | undefined;
+
+/**
+ * A build from source has the version of the last release, and its files are written anew. Sources that run as they are may change at any
+ * time: they find what the same process made.
+ */
+function build(): number {
+  const file = fileURLToPath(import.meta.url);
+  known ??= file.endsWith(".ts") ? Math.random() : statSync(file).mtimeMs;
+  return known;
 }
 
 function readIfThere(file: string): Uint8Array | undefined {
