@@ -9,6 +9,8 @@ export interface Job {
   readonly live: boolean;
   /** Seconds without a byte after which a live source is taken to be gone. */
   readonly patience: number;
+  /** Whether frames are repeated to fill gaps. */
+  readonly uneven: boolean;
   readonly motion?: MotionOptions;
   readonly encode?: Encode;
 }

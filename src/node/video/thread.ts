@@ -5,6 +5,7 @@ import { createMotionGate, drawInto } from "../../steps.ts";
 import { Decoder } from "./_decoder.ts";
 import { Encoder } from "./_encoder.ts";
 import type { Drawing, Job, Said, Told } from "./_protocol.ts";
+import { sameness } from "./_sameness.ts";
 
 const port = parentPort;
 if (!port) throw new UsageError("this is the thread of a video; openVideo starts it");
@@ -15,8 +16,7 @@ const gate = job.motion && createMotionGate(job.motion);
 let encoder: Encoder | undefined;
 let started = 0;
 let [wanted, given, ended] = [0, 0, false];
-/** The frame that was given before, as it was. */
-let seen: Buffer | undefined;
+const isSame = sameness(job.uneven);
 /** Full slots that nobody took yet. */
 const ready: { slot: number; index: number; time: number }[] = [];
 
@@ -64,11 +64,9 @@ function hand(): void {
     if (!next) break;
     wanted--;
     given++;
-    const { data } = pictureOf(next.slot);
-    const same = seen?.equals(data) ?? false;
-    seen ??= Buffer.alloc(data.length);
-    seen.set(data);
-    say({ is: "frame", ...next, same, moved: gate ? gate.moved(pictureOf(next.slot)) : true });
+    const picture = pictureOf(next.slot);
+    const same = isSame(picture.data);
+    say({ is: "frame", ...next, same, moved: gate ? gate.moved(picture) : true });
   }
   // Not before the last frames are back, which may have to be encoded.
   if (ended && !ready.length && !given && wanted > 0) void finish();

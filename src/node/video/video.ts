@@ -92,7 +92,7 @@ export async function openVideo(source: VideoSource, options: VideoOptions = {})
       // Frames as they come out of the filters, none twice.
       ...["-vsync", "passthrough"],
     ],
-    ...{ live: source.live, patience, motion },
+    ...{ live: source.live, patience, motion, uneven: facts?.uneven ?? false },
     encode: encode && {
       options: await outputOptions(encode, facts),
       rate: facts && `${facts.rate}${facts.rate.includes("/") ? "" : "/1"}`,
