@@ -1,14 +1,16 @@
 /** `ncnnkit detect` on videos and cameras: frames in, what was found out, until the end or Ctrl-C. */
 import path from "node:path";
 import { counted, fileSafe, visible } from "../base/text.ts";
+import { type LiveView, openLiveView } from "../node/video/live.ts";
 import { watchStop } from "../node/video/signals.ts";
 import { frameRate, lastWords, type VideoSource } from "../node/video/source.ts";
-import { type Ended, openVideo, type Video, type VideoFrame } from "../node/video/video.ts";
+import { type Drawing, type Ended, openVideo, type Video, type VideoFrame } from "../node/video/video.ts";
 import {
   type Counting,
   createCounter,
   createTracker,
   type Detection,
+  drawDetections,
   InputError,
   isObject,
   type ObjectDetection,
@@ -16,9 +18,10 @@ import {
 } from "../node.ts";
 import { type Model, sameName, taskOf } from "../steps.ts";
 import { detectionLine } from "./detections.ts";
+import { TerminalPreview } from "./preview.ts";
 import { startProgress } from "./progress.ts";
 import { type Terminal, warn } from "./terminal.ts";
-import { type FrameResult, frameJson, VideoFiles } from "./video-files.ts";
+import { drawingOf, type FrameResult, frameJson, VideoFiles } from "./video-files.ts";
 import { countingOf, type VideoOptions } from "./video-options.ts";
 
 /** Of `detect`, besides those of videos. */
@@ -61,9 +64,15 @@ export async function detectVideos(
     throw new UsageError(`--track follows objects; ${model.manifest.name} sorts whole pictures`);
   }
   const names = outputNames(sources);
-  for (const [i, source] of sources.entries()) {
-    const isSeveral = sources.length > 1;
-    await new Watch(model, source, { options, counting, terminal, name: names[i], isSeveral }).run();
+  const live = options.serve === undefined ? undefined : await openLiveView(options.serve);
+  if (live) terminal.err(`${live.url} shows the frames\n`);
+  try {
+    for (const [i, source] of sources.entries()) {
+      const isSeveral = sources.length > 1;
+      await new Watch(model, source, { options, counting, terminal, live, name: names[i], isSeveral }).run();
+    }
+  } finally {
+    await live?.stop();
   }
 }
 
@@ -90,6 +99,7 @@ interface Setting {
   readonly options: Options;
   readonly counting: Counting | undefined;
   readonly terminal: Terminal;
+  readonly live: LiveView | undefined;
   readonly name: string;
   readonly isSeveral: boolean;
 }
@@ -99,6 +109,7 @@ class Watch {
   private readonly model: Model;
   private readonly source: VideoSource;
   private readonly setting: Setting;
+  private readonly preview: TerminalPreview | undefined;
   private readonly progress: ReturnType<typeof startProgress>;
   private readonly tracker: ReturnType<typeof createTracker> | undefined;
   private counter: ReturnType<typeof createCounter> | undefined;
@@ -115,7 +126,13 @@ class Watch {
     this.model = model;
     this.source = source;
     this.setting = setting;
-    this.progress = startProgress(setting.terminal);
+    const { terminal, options } = setting;
+    this.preview =
+      options.preview && terminal.live
+        ? new TerminalPreview((text) => process.stderr.write(text))
+        : undefined;
+    // A bar and pictures in one terminal would tear each other.
+    this.progress = startProgress(this.preview ? { ...terminal, live: false } : terminal);
     const { track, confidence = 0.25 } = setting.options;
     this.tracker = track && createTracker({ method: track, highScore: confidence });
   }
@@ -187,7 +204,9 @@ class Watch {
       files?.begin(video, this.counter);
       for (let frame = await video.next(); frame; frame = await video.next()) {
         const result = await this.search(frame);
-        video.release(frame, files?.encode && files.drawing(result));
+        const drawing = drawingOf(result, { counting, counter: this.counter, size: video });
+        await this.show(frame, drawing);
+        video.release(frame, files?.encode && drawing);
         files?.write(result);
         this.frames++;
         this.boxes += result.detections.length;
@@ -240,6 +259,29 @@ class Watch {
       ids: tracks.tracked.map(({ id }) => id),
       events: this.counter?.update(tracks, { frame, time }) ?? [],
     };
+  }
+
+  /** To who looks on. */
+  private async show({ picture, time }: VideoFrame, { detections, texts, shapes }: Drawing): Promise<void> {
+    const { live, options, isSeveral } = this.setting;
+    const inTerminal = this.preview?.wanted ?? false;
+    if (!inTerminal && !live?.wanted) return;
+    const text = new Map(detections.map((each, i) => [each, texts[i]]));
+    const drawn = drawDetections(picture, detections, { text: (each) => text.get(each) ?? "", shapes });
+    const { columns = 80, rows = 24 } = process.stderr;
+    if (inTerminal) this.preview?.show(drawn, columns, Math.max(4, rows - 2));
+    const lines = [
+      `${time.toFixed(1)} s, ${counted(this.frames + 1, "frame")}, ${this.rateSoFar().toFixed(1)} a second${options.track ? `, ${counted(detections.length, "thing")} in sight` : ""}`,
+      ...totalLines(this.counter?.totals() ?? [])
+        .trimEnd()
+        .split("\n"),
+    ];
+    if (live?.wanted)
+      await live.show(drawn, { title: `${this.source.name}${isSeveral ? " (one of several)" : ""}`, lines });
+  }
+
+  private rateSoFar(): number {
+    return (this.frames * 1000) / (performance.now() - this.begun);
   }
 
   private named(json: object): object {
@@ -318,10 +360,9 @@ class Watch {
 
   private closing({ rate }: Video, { dropped }: Ended, written: readonly string[]): string {
     const { out } = this.setting.options;
-    const seconds = (performance.now() - this.begun) / 1000;
     return [
       `${this.source.name}: ${counted(this.boxes, taskOf(this.model.manifest.heads) === "classify" ? "class" : "box")} on ${counted(this.frames, "frame")}`,
-      `${(this.frames / seconds).toFixed(1)} frames a second (the video has ${rateText(rate)})`,
+      `${this.rateSoFar().toFixed(1)} frames a second (the video has ${rateText(rate)})`,
       `${(this.milliseconds / Math.max(1, this.searched)).toFixed(1)} ms a search`,
       ...(this.searched < this.frames ? [`${this.frames - this.searched} as before`] : []),
       ...(dropped ? [`${dropped} dropped`] : []),

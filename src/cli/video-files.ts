@@ -45,6 +45,25 @@ export function frameJson({ frame, time, held, detections, ids, events }: FrameR
   };
 }
 
+/** What is drawn into a frame. */
+export function drawingOf(
+  { detections, ids }: FrameResult,
+  given: { counting?: Counting; counter?: Counter; size: { width: number; height: number } },
+): Drawing {
+  const totals = given.counter?.totals() ?? [];
+  const places = given.counting ? placesOf(given.counting, given.size) : [];
+  return {
+    // Colours tell identities apart, where there are some, else classes.
+    detections: ids ? detections.map((each, i) => ({ ...each, classId: ids[i] })) : detections,
+    texts: detections.map(({ label, score }, i) => `${ids ? `#${ids[i]} ` : ""}${label} ${score.toFixed(2)}`),
+    shapes: places.map(({ name, closed, places: corners }, i) => {
+      const { in: came = 0, out: went = 0, inside } = totals[i] ?? {};
+      const text = `${name}: ${came} in, ${went} out${inside === undefined ? "" : `, ${inside} inside`}`;
+      return { closed, places: corners, text };
+    }),
+  };
+}
+
 const formats: Readonly<Record<string, VideoFormat>> = {
   ".mp4": "mp4",
   ".m4v": "mp4",
@@ -107,27 +126,6 @@ export class VideoFiles {
     this.size = { width, height };
     this.counter = counter;
     this.rows?.write("frame,time,track,label,score,x,y,width,height\n");
-  }
-
-  /** What is drawn into the frame. */
-  drawing({ detections, ids }: FrameResult): Drawing {
-    const { counting } = this.wanted;
-    const totals = this.counter?.totals() ?? [];
-    return {
-      // Colours tell identities apart, where there are some, else classes.
-      detections: ids ? detections.map((each, i) => ({ ...each, classId: ids[i] })) : detections,
-      texts: detections.map(
-        ({ label, score }, i) => `${ids ? `#${ids[i]} ` : ""}${label} ${score.toFixed(2)}`,
-      ),
-      shapes: (counting ? placesOf(counting, this.size) : []).map(({ name, closed, places }, i) => {
-        const { in: came = 0, out: went = 0, inside } = totals[i] ?? {};
-        return {
-          closed,
-          places,
-          text: `${name}: ${came} in, ${went} out${inside === undefined ? "" : `, ${inside} inside`}`,
-        };
-      }),
-    };
   }
 
   write(result: FrameResult): void {

@@ -37,6 +37,13 @@ export const videoOptions = {
   ),
   count: option("--count <file>", "count at lines and in regions of a JSON file (with --track)"),
   whenMoving: flag("--when-moving", "search only frames in which something moves"),
+  serve: optional(
+    "--serve [port]",
+    "show the frames of videos in a browser while they are searched, on a port of this machine",
+    "8080",
+    (text) => numberIn(0, 65535, true)(text),
+  ),
+  preview: flag("--preview", "show the frames of videos in the terminal"),
   video: flag("--no-video", "with --out: no annotated video, only what was found"),
 };
 export type VideoOptions = OptionsOf<typeof videoOptions>;
@@ -86,8 +93,18 @@ export function videosOf(words: readonly string[], options: VideoOptions): Video
   ];
 }
 
-function refuseForPictures({ every, start, duration, track, count, whenMoving, video }: VideoOptions): void {
-  const given = Object.entries({ every, start, duration, track, count, whenMoving }).find(
+function refuseForPictures({
+  serve,
+  preview,
+  every,
+  start,
+  duration,
+  track,
+  count,
+  whenMoving,
+  video,
+}: VideoOptions): void {
+  const given = Object.entries({ every, start, duration, track, count, whenMoving, serve, preview }).find(
     ([, value]) => value !== undefined,
   );
   const name = given?.[0].replace("whenMoving", "when-moving") ?? (video === false ? "no-video" : undefined);
