@@ -1,5 +1,6 @@
 /** A thread of a worker: adds the pictures of a shard to tallies, or merges what shards have seen. */
 
+import { once } from "node:events";
 import os from "node:os";
 import type { MessagePort } from "node:worker_threads";
 import sharp from "sharp";
@@ -25,7 +26,7 @@ export type Message = {
       readonly list: string;
       /** Pictures that are left out, with the reason. */
       readonly without: readonly Said[];
-      /** Told which picture is next, where pictures are suspected of ending the process. */
+      /** Told which picture is next, where pictures are suspected of ending the process; answers when that is on record. */
       readonly port?: MessagePort;
     }
   | { readonly kind: "batch"; readonly parts: readonly string[] }
@@ -67,7 +68,10 @@ async function add(
   let images = 0;
   for (const { index, name, plain } of await shared.get<Listed>(list)) {
     if (left.has(index)) continue;
-    port?.postMessage({ index, name });
+    if (port) {
+      port.postMessage({ index, name });
+      await once(port, "message"); // it is on record
+    }
     let picture: EvaluationItem;
     try {
       picture = await readEntry(forHere(plain as PlainEntry, shared.root), (message) =>

@@ -40,7 +40,7 @@ export interface QueueOptions {
   readonly shared: string;
   /** Pictures a shard; default 64, fewer where there are few. */
   readonly shardSize?: number;
-  /** Shards that are in the queue at a time, at most; default 256. */
+  /** Shards that are in the queue at a time, at most; default 1024. */
   readonly most?: number;
   /** Traces through OpenTelemetry (bullmq-otel). */
   readonly telemetry?: boolean;
@@ -113,7 +113,7 @@ export class QueueRunner {
 
   /** Adds batches, follows them, and takes what they gave. */
   async follow(pass: Pass<unknown>, batches: AsyncIterator<Batch>): Promise<void> {
-    const most = Math.max(1, Math.floor((this.options.most ?? 256) / shardsOfBatch));
+    const most = Math.max(1, Math.floor((this.options.most ?? 1024) / shardsOfBatch));
     const open = new Set<Batch>();
     let isMore = true;
     try {
@@ -130,9 +130,7 @@ export class QueueRunner {
           await pass.take(await this.shared.get<Seen>(done.seen));
           this.results.add(batch.id);
           this.contents.add(done.seen);
-          // Who goes on later needs the result of the batch only.
-          const lists = batch.shards.map(({ job }) => job.list);
-          await this.shared.forget({ contents: lists });
+          await this.forget(batch);
           open.delete(batch);
         }
         pass.tell([...open].reduce((sum, batch) => sum + doneIn(batch), 0));
@@ -141,6 +139,15 @@ export class QueueRunner {
     } catch (error) {
       await this.cancel(open).catch(() => {});
       throw error;
+    }
+  }
+
+  /** Who goes on later needs the result of the batch only. Workers forget shards too, if they live long enough. */
+  private async forget({ shards }: Batch): Promise<void> {
+    for (const { id, job } of shards) {
+      const done = await this.shared.finished<Done>(id);
+      const contents = [job.list, ...(done ? [done.seen] : [])];
+      await this.shared.forget({ contents, results: [id] });
     }
   }
 

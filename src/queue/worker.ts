@@ -132,16 +132,14 @@ export class QueueWorker {
         `${trail.at?.index === Number(index) ? trail.at.name : `picture ${index}`}: left out, since the worker ended ${times} times at it`,
       ]);
     const { port1, port2 } = new MessageChannel();
-    let told = Promise.resolve();
-    port1.on("message", (at: Trail["at"]) => {
-      told = told.then(() => job.updateProgress({ at, crashes })).catch(() => {});
+    port1.on("message", async (at: Trail["at"]) => {
+      await job.updateProgress({ at, crashes }).catch(() => {});
+      port1.postMessage(undefined);
     });
     try {
-      const done = await this.pool.call({ ...message, without, port: port2 }, { signal, transfer: [port2] });
-      return done;
+      return await this.pool.call({ ...message, without, port: port2 }, { signal, transfer: [port2] });
     } finally {
       port1.close();
-      await told;
     }
   }
 

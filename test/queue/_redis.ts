@@ -79,7 +79,7 @@ export class Command {
 
   constructor(...args: readonly string[]) {
     const wide = ["--import", hooks, child, ...args];
-    this.process = spawn(process.execPath, wide, { stdio: ["ignore", "pipe", "pipe"] });
+    this.process = spawn(process.execPath, wide, { stdio: ["ignore", "pipe", "pipe"], env: process.env });
     this.process.stdout?.on("data", (data) => {
       this.out += data;
     });

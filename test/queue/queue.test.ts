@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parquetReadObjects } from "hyparquet";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { Random } from "../../src/base/random.ts";
 import { modelFiles } from "../../src/index.ts";
 import { queueState } from "../../src/queue/jobs.ts";
@@ -163,6 +163,40 @@ describe.skipIf(!hasRedis)("over a queue", () => {
     expect(await evaluated(...queued())).toEqual(await evaluated());
     rmSync(path.join(shared, ".ncnnkit"), { recursive: true, force: true });
   });
+
+  test("a picture at which workers end is left out and named", async () => {
+    await startWorkers(0);
+    // Whoever opens it is gone, without a word.
+    const hook = path.join(folder, "hook.mjs");
+    writeFileSync(
+      hook,
+      `import fs from "node:fs";
+      import { syncBuiltinESMExports } from "node:module";
+      for (const name of ["open", "readFile"]) {
+        const real = fs.promises[name];
+        fs.promises[name] = (file, ...rest) => {
+          if (String(file).endsWith("013.png")) process.kill(process.pid, "SIGKILL");
+          return real(file, ...rest);
+        };
+      }
+      syncBuiltinESMExports();`,
+    );
+    vi.stubEnv("NODE_OPTIONS", `--import ${hook}`);
+    let isOver = false;
+    const keepOne = async (): Promise<void> => {
+      for (; !isOver; await sleep(200)) if (!isOver) await startWorkers(1).catch(() => {});
+    };
+    const keeping = keepOne();
+    const done = await run("detect", model, pictures, ...queued());
+    isOver = true;
+    vi.unstubAllEnvs();
+    await keeping;
+    await startWorkers(0);
+    expect(done.code).toBe(0);
+    expect(done.err).toMatch(/skipped .*013\.png: left out, since the worker ended 3 times at it/);
+    expect(done.err).toContain("on 62 pictures");
+    expect(left()).toEqual([]);
+  }, 240_000);
 
   test("Ctrl-C takes back what is in the queue", async () => {
     await startWorkers(0);
