@@ -82,6 +82,22 @@ describe("a small server", () => {
     expect((await server.ask("metrics")).text).toMatch(/^ncnnkit_body_bytes 0$/m);
   });
 
+  test("a client that is refused while it sends gets its answer, and may go on", async () => {
+    const head = (length: number, more = ""): string =>
+      `POST /nothing HTTP/1.1\r\nhost: localhost\r\ncontent-length: ${length}\r\n${more}\r\n`;
+    const size = 4_000_000;
+    const answer = await rawRequest(
+      server.port,
+      `${head(size)}${"a".repeat(size)}GET /v2/health/live HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n`,
+    );
+    expect(answer).toMatch(/^HTTP\/1\.1 404 .*HTTP\/1\.1 200 /s);
+    // One that says too much, or never sends it, is not waited for.
+    expect(await rawRequest(server.port, `${head(1e9)}aaa`)).toMatch(/^HTTP\/1\.1 404 .*connection: close/is);
+    expect(await rawRequest(server.port, `${head(1000)}aaa`)).toMatch(
+      /^HTTP\/1\.1 404 .*connection: close/is,
+    );
+  });
+
   test("a client that goes away while it waits takes no thread", async () => {
     const post = vi.spyOn(Worker.prototype, "postMessage");
     const slow = server.detect(large);

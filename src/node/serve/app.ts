@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { Hono } from "hono";
 import { cors } from "hono/cors";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
-import { ClientGone } from "./body.ts";
+import { ClientGone, discardRest } from "./body.ts";
 import {
   type Endpoint,
   type Exchange,
@@ -229,13 +229,13 @@ function refusalOf(error: Error, context: ServeContext, { onDefect }: AppOptions
   return new Refusal(500, `a defect of the server; its log says more of request ${id}`);
 }
 
-function refused(context: ServeContext, { status, message, headers }: Refusal): Response {
+async function refused(context: ServeContext, { status, message, headers }: Refusal): Promise<Response> {
   const exchange = context.get("exchange");
   exchange.error = message;
   for (const [name, value] of Object.entries(headers)) context.header(name, value);
-  const { incoming } = context.env;
-  // What is left of a body is not read, so nothing else can come on this connection.
-  if (!incoming.complete && status !== 499) context.header("connection", "close");
+  // What is left of a late body is not waited for, and nothing else can come on its connection.
+  const isOver = status === 499 || status === 408 || !(await discardRest(context.env.incoming));
+  if (isOver) context.header("connection", "close");
   const type = { "content-type": "application/json" };
   return context.body(refusalJson(message), status as ContentfulStatusCode, type);
 }

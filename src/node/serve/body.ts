@@ -83,6 +83,32 @@ function pieces(
   });
 }
 
+/** The most bytes, and milliseconds, that are spent on the rest of a body that nobody wants. */
+const longestRest = { bytes: 2 ** 24, milliseconds: 2000 };
+
+/**
+ * Reads what is left of a body and forgets it, so that the client gets its answer instead of a broken connection in the middle of its
+ * upload. Gives whether all of it came; a long or slow one is left where it is.
+ */
+export function discardRest(incoming: IncomingMessage): Promise<boolean> {
+  return new Promise((resolve) => {
+    let length = 0;
+    const done = (): void => {
+      clearTimeout(timer);
+      incoming.off("data", data).off("end", done).off("close", done).off("error", done);
+      resolve(incoming.complete);
+    };
+    const data = (part: Buffer): void => {
+      length += part.length;
+      if (length > longestRest.bytes) done();
+    };
+    const timer = setTimeout(done, longestRest.milliseconds);
+    const told = Number(incoming.headers["content-length"] ?? 0);
+    if (incoming.complete || incoming.destroyed || told > longestRest.bytes) done();
+    else incoming.on("data", data).on("end", done).on("close", done).on("error", done).resume();
+  });
+}
+
 /** Pieces one behind the other. */
 export function joined(
   pieces: readonly Uint8Array[],

@@ -3,6 +3,7 @@ import { serveStatic } from "@hono/node-server/serve-static";
 import { Hono } from "hono";
 import { type Listening, type ListenOptions, listen, type NodeApp } from "./listen.ts";
 
+/** How files are given out. */
 export interface FilesOptions {
   /** Sends the headers that isolate a page from other sites, which gives it shared memory and so threads; default true. */
   readonly isolated?: boolean;

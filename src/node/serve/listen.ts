@@ -9,6 +9,7 @@ import { InputError } from "../../base/errors.ts";
 /** An app whose handlers can reach Node's own request and response. */
 export type NodeApp = Hono<{ Bindings: HttpBindings }>;
 
+/** Where an app listens, and how long it waits for clients. */
 export interface ListenOptions {
   /** 0 takes a free one. */
   readonly port: number;

@@ -10,6 +10,7 @@ import { startModels } from "./models.ts";
 import type { ServedModel } from "./source.ts";
 import { findTrace } from "./trace.ts";
 
+/** How models are served. */
 export interface ServeOptions {
   /** 8080 if not said; 0 takes a free one. */
   readonly port?: number;
