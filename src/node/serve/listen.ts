@@ -40,6 +40,8 @@ export async function listen(app: Pick<NodeApp, "fetch">, options: ListenOptions
   const timeouts = {
     requestTimeout,
     headersTimeout: Math.min(requestTimeout, 10_000),
+    // Longer than proxies and clients keep theirs: who closes an idle connection first never loses a request on it.
+    keepAliveTimeout: 75_000,
     connectionsCheckingInterval: Math.min(1000, requestTimeout),
   };
   const server = createServer(timeouts, getRequestListener(app.fetch, { hostname: host }));
