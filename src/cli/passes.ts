@@ -1,6 +1,6 @@
 /** What carries out passes over pictures: the threads of this machine, or workers behind a queue. */
 
-import { UsageError } from "../node.ts";
+import { NcnnkitError, UsageError } from "../node.ts";
 import { QueueRunner } from "../queue/runner.ts";
 import type { Runner } from "../steps.ts";
 import { flag, type OptionsOf, option } from "./command.ts";
@@ -43,7 +43,7 @@ export async function passesFor(
   const stop = new AbortController();
   const interrupted = (): void => {
     say("taking back what is in the queue; Ctrl-C again ends at once, and workers go on");
-    stop.abort(new UsageError("interrupted"));
+    stop.abort(new NcnnkitError("interrupted; what was in the queue is taken back"));
   };
   process.once("SIGINT", interrupted);
   return {

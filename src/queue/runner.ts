@@ -138,6 +138,7 @@ export class QueueRunner {
       }
     } catch (error) {
       await this.cancel(open).catch(() => {});
+      pass.work.signal?.throwIfAborted(); // its reason, not that waiting was cut off
       throw error;
     }
   }
@@ -293,6 +294,7 @@ class Pass<P> {
   private readonly digest: string;
   private readonly machines = new Set<string>();
   private images = 0;
+  private told = 0;
 
   constructor(owner: QueueRunner, work: Work<P>, digest: string) {
     this.owner = owner;
@@ -340,7 +342,9 @@ class Pass<P> {
 
   /** `more`: pictures of batches that are not taken yet. */
   tell(more: number): void {
-    this.work.onProgress?.(this.images + more);
+    const done = this.images + more;
+    if (done > this.told) this.work.onProgress?.(done);
+    this.told = Math.max(this.told, done);
   }
 }
 
