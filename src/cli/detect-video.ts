@@ -347,7 +347,7 @@ class Watch {
     }
     if (ended.encodeError !== undefined) {
       throw new InputError(
-        `${files?.encode?.file}: the annotated video could not be written: ${ended.encodeError}; the rest is there`,
+        `${files?.videoFile}: the annotated video could not be written: ${ended.encodeError}; the rest is there`,
       );
     }
   }

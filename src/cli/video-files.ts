@@ -82,6 +82,8 @@ interface Wanted {
 export class VideoFiles {
   /** Where the frames are written to; nothing with --no-video. */
   readonly encode: { readonly file: string; readonly format: VideoFormat } | undefined;
+  /** What the annotated video will be called. */
+  readonly videoFile: string | undefined;
   private readonly folder: string;
   private readonly name: string;
   private readonly source: VideoSource;
@@ -105,6 +107,7 @@ export class VideoFiles {
     const extension = path.extname(source.name).toLowerCase();
     const ending = source.file && Object.hasOwn(formats, extension) ? extension : ".mp4";
     this.video = video === false ? undefined : growing(ending);
+    this.videoFile = this.video?.file;
     this.encode = this.video && { file: this.video.temporary, format: formats[ending] };
     this.frames = growing(".ndjson");
     this.rows = track === undefined ? undefined : growing(".csv");
