@@ -15,6 +15,7 @@ import { stageTitles } from "../steps.ts";
 import { officialCommand, readPair } from "./official.ts";
 import { startProgress } from "./progress.ts";
 import { warn } from "./terminal.ts";
+import { chooseWideVectors } from "./wide-vectors.ts";
 
 const usage = `Usage: ncnn2table [ncnnparam] [ncnnbin] [list,...] [ncnntable] [(key=value)...]
   mean=[104.0,117.0,123.0],...
@@ -57,6 +58,8 @@ export const ncnn2tableCommand = officialCommand({
       return;
     }
     checkTableSettings(graph, lists.length, settings);
+    // The original has no option for it.
+    await chooseWideVectors(process.env.NCNNKIT_WIDE_VECTORS ?? "auto", terminal);
     terminal.err(describeSettings(settings));
     const files = await readListsInStep(lists, { currentFirst: true });
     const told = startProgress(terminal, { stages: true });
