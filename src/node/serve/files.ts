@@ -1,6 +1,6 @@
 /** Files of folders over HTTP. */
 import { serveStatic } from "@hono/node-server/serve-static";
-import { Hono } from "hono";
+import { Hono, type MiddlewareHandler } from "hono";
 import { type Listening, type ListenOptions, listen, type NodeApp } from "./listen.ts";
 
 /** How files are given out. */
@@ -16,7 +16,7 @@ export interface FilesOptions {
 export function filesApp(folders: Readonly<Record<string, string>>, options: FilesOptions = {}): NodeApp {
   const { isolated = true } = options;
   const app: NodeApp = new Hono();
-  app.use(async (context, next) => {
+  const headers: MiddlewareHandler = async (context, next) => {
     await next();
     if (isolated) {
       context.header("cross-origin-opener-policy", "same-origin");
@@ -24,10 +24,11 @@ export function filesApp(folders: Readonly<Record<string, string>>, options: Fil
       context.header("cross-origin-resource-policy", "same-origin");
     }
     context.header("x-content-type-options", "nosniff");
-  });
+  };
   for (const [name, root] of Object.entries(folders)) {
     const rewriteRequestPath = (where: string): string => where.slice(name === "" ? 0 : name.length + 1);
-    app.use(name === "" ? "*" : `/${name}/*`, serveStatic({ root, rewriteRequestPath }));
+    // Of these files only: another app beside this one has headers of its own.
+    app.use(name === "" ? "*" : `/${name}/*`, headers, serveStatic({ root, rewriteRequestPath }));
   }
   return app;
 }
