@@ -165,6 +165,23 @@ testVideo("--when-moving searches only what moves", async () => {
   expect(err).toMatch(/\d+ as before/);
 });
 
+testVideo("a folder of videos, each under its own name", async () => {
+  mkdirSync(at("videos"));
+  ffmpeg(`-i ${clip} -t 0.3 -c copy ${at("videos/a.mp4")}`);
+  ffmpeg(`-i ${clip} -t 0.3 -c copy ${at("videos/a.mkv")}`);
+  const { code, out } = await run("detect", tiny, at("videos"), "--out", at("both"), "--json");
+  expect(code).toBe(0);
+  expect(readdirSync(at("both")).sort()).toEqual(["a-2.mp4", "a-2.ndjson", "a.mkv", "a.ndjson"]);
+  expect(
+    new Set(
+      out
+        .trim()
+        .split("\n")
+        .map((line) => path.basename(JSON.parse(line).video)),
+    ),
+  ).toEqual(new Set(["a.mp4", "a.mkv"]));
+});
+
 testVideo("odd sizes, turned and uneven clips", async () => {
   const odd = async (name: string, how: string): Promise<[number, number, string]> => {
     ffmpeg(`${how} ${at(name)}`);

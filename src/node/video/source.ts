@@ -3,7 +3,8 @@ import { statSync } from "node:fs";
 import path from "node:path";
 import { InputError, UsageError } from "../../index.ts";
 import { isPictureAddress } from "../addresses.ts";
-import { kindOf } from "../files.ts";
+import { kindOf, listFolder } from "../files.ts";
+import { pictureExtensions } from "../picture.ts";
 import { ask, toolMessage } from "./tools.ts";
 
 export const videoExtensions: readonly string[] = [
@@ -25,11 +26,19 @@ export interface VideoSource {
 const address = /^([a-z][a-z0-9+.-]+):\/\//i;
 const liveSchemes = new Set(["rtsp", "rtsps", "rtmp", "rtmps", "rtp", "udp", "tcp", "srt", "rist"]);
 
-/** Whether a word of the command line is a video rather than a picture. */
+const hasEnding = (name: string, extensions: readonly string[]): boolean =>
+  extensions.includes(path.extname(name).slice(1).toLowerCase());
+
+/** Whether a word of the command line is a video rather than a picture; a folder is one of videos if it has such and no pictures. */
 export function isVideoName(word: string): boolean {
   if (address.test(word)) return !isPictureAddress(word);
-  if (videoExtensions.includes(path.extname(word).slice(1).toLowerCase())) return true;
-  return kindOf(word) === "file" && !statSync(word).isFile();
+  const kind = kindOf(word);
+  if (kind === "folder") {
+    const has = (extensions: readonly string[]): boolean =>
+      listFolder(word).some((name) => hasEnding(name, extensions));
+    return has(videoExtensions) && !has(pictureExtensions);
+  }
+  return hasEnding(word, videoExtensions) || (kind === "file" && !statSync(word).isFile());
 }
 
 /** A file, a pipe, an address or a device by its name. Throws InputError where there is none. */
