@@ -50,7 +50,7 @@ export function startClock(context: ServeContext, most: number): Clock {
   const { started } = context.get("exchange");
   const end = started + time;
   const controller = new AbortController();
-  const timer = setTimeout(() => controller.abort(), end - performance.now());
+  const timer = setTimeout(() => controller.abort(), Math.max(0, end - performance.now()));
   const { outgoing } = context.env;
   const close = (): void => controller.abort(new ClientGone("the client closed the connection"));
   outgoing.once("close", close);
