@@ -144,7 +144,8 @@ export class QueueRunner {
   }
 
   /** Who goes on later needs the result of the batch only. Workers forget shards too, if they live long enough. */
-  private async forget({ shards }: Batch): Promise<void> {
+  private async forget({ id: batch, shards }: Batch): Promise<void> {
+    await this.queue.remove(batch).catch(() => {}); // what came of it is in the folder
     for (const { id, job } of shards) {
       const done = await this.shared.finished<Done>(id);
       const contents = [job.list, ...(done ? [done.seen] : [])];
@@ -164,8 +165,8 @@ export class QueueRunner {
         if (batch.added) throw revived(reason);
         await this.add(batch, title); // of an earlier run, whose reason may be gone
       } else if (state === "completed") {
-        // The folder may show what was written a moment later; or somebody has emptied it.
-        if (++batch.missed > patience / pollMilliseconds) await this.remove(batch);
+        // Of an earlier run whose files are forgotten; or the folder shows what was written a moment later, or was emptied.
+        if (!batch.added || ++batch.missed > patience / pollMilliseconds) await this.remove(batch);
       } else if (state === "unknown") await this.add(batch, title);
       else if (state === "waiting-children") await this.count(batch);
       await this.watch();
