@@ -23,9 +23,11 @@ const keys = /^[0-9a-f]{64}$/;
  */
 export function moduleFolder(
   folder: string = cacheFolder("modules"),
-  { most = 256 * 2 ** 20 }: ModuleFolderOptions = {},
+  options: ModuleFolderOptions = {},
 ): ModuleStore {
   expectKind("moduleFolder: folder", folder, "a string");
+  expectKind("moduleFolder: options", options, "an object of options");
+  const { most = 256 * 2 ** 20 } = options;
   const fileOf = (key: string): string => {
     if (!keys.test(key)) throw new Error(`${key} is no key of a module`);
     return path.join(folder, key + suffix);

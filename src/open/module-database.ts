@@ -26,9 +26,11 @@ const entries = "modules";
  */
 export function moduleDatabase(
   name = "ncnnkit-modules",
-  { build = "", most = 128 * 2 ** 20 }: ModuleDatabaseOptions = {},
+  options: ModuleDatabaseOptions = {},
 ): ModuleStore | undefined {
   expectKind("moduleDatabase: name", name, "a string");
+  expectKind("moduleDatabase: options", options, "an object of options");
+  const { build = "", most = 128 * 2 ** 20 } = options;
   const subtle = globalThis.crypto?.subtle as SubtleCrypto | undefined;
   const factory = (globalThis as { indexedDB?: IDBFactory }).indexedDB;
   if (!subtle || !factory) return undefined;

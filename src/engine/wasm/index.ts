@@ -16,7 +16,7 @@ export const wasm = {
       );
     }
     if (wideVectors && !enableWideVectors()) {
-      throw new UnsupportedError("wideVectors: only Node has the switch for it");
+      throw new UnsupportedError("wideVectors: only Node 24 and newer has the switch for it");
     }
   },
   compile: async (graph, shapes, outputs, { threads = 1, modules }, source) => {

@@ -23,16 +23,18 @@ let areWide = false;
 
 /**
  * Asks V8 to join pairs of 128-bit instructions into 256-bit ones (AVX2) in all modules compiled from now on in this process, and
- * plans for that. Returns whether the runtime has such a switch (Node does; browsers do not offer it).
+ * plans for that. Returns whether the runtime has such a switch (Node 24 and newer; browsers do not offer it).
  */
 export function enableWideVectors(): boolean {
   const { process } = globalThis as { process?: { getBuiltinModule?: (name: string) => unknown } };
   const v8 = process?.getBuiltinModule?.("node:v8") as
     | { setFlagsFromString(flags: string): void }
     | undefined;
-  v8?.setFlagsFromString("--experimental-wasm-revectorize");
-  areWide = v8 !== undefined;
-  return areWide;
+  // V8 11 (Node 20) does not know it.
+  if (v8 === undefined || !isNewCompiler(false)) return false;
+  v8.setFlagsFromString("--experimental-wasm-revectorize");
+  areWide = true;
+  return true;
 }
 
 /** Whether `enableWideVectors` has been called here; a worker thread has to call it for itself. */
