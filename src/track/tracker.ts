@@ -11,6 +11,7 @@ import { Followed, overlap, type Place, Seen, type Track } from "./track.ts";
 /** `bytetrack` or `sort`. */
 export type TrackMethod = "bytetrack" | "sort";
 
+/** Names of the ways to follow things, the default first. */
 export const trackMethods: readonly TrackMethod[] = ["bytetrack", "sort"];
 
 /** How things are followed. Names of ultralytics' settings in brackets, whose values the defaults are. */
