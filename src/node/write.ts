@@ -1,5 +1,6 @@
 /** Writing to disk: sets of files that appear together or not at all, and nothing left over when that fails. */
 
+import { randomInt } from "node:crypto";
 import {
   copyFileSync,
   linkSync,
@@ -23,8 +24,9 @@ import { fileError, kindOf, oddity } from "./files.ts";
 
 export type Content = Uint8Array | string;
 
-let serial = 0;
-/** A name for what is on its way: hidden, short whatever the final name is, and of this process. */
+// Threads of a process, and processes of machines that share a folder, have the same number: each counts from a place of its own.
+let serial = randomInt(2 ** 47);
+/** A name for what is on its way: hidden, short whatever the final name is, and of this thread of this process alone. */
 export const temporaryName = (): string => `.ncnnkit-${process.pid}-${serial++}.part`;
 
 /** Throws UsageError when two of the paths would be one file, on this system or on another. */

@@ -109,8 +109,8 @@ describe("the same as in one thread", () => {
     expect(there.out).toBe(here.out);
     expect(there.err).toContain("skipped");
     const outs = ["one", "three"].map((name) => path.join(folder, name));
-    await detect("1", "--out", outs[0], "--save", "coco");
-    await detect("3", "--out", outs[1], "--save", "coco");
+    expect(await detect("1", "--out", outs[0], "--save", "coco")).toMatchObject({ code: 0 });
+    expect(await detect("3", "--out", outs[1], "--save", "coco")).toMatchObject({ code: 0 });
     for (const name of ["07.png", "detections.json"]) {
       expect(readFileSync(path.join(outs[1], name))).toEqual(readFileSync(path.join(outs[0], name)));
     }

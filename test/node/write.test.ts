@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import path from "node:path";
-import { beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, test, vi } from "vitest";
 import { InputError, UsageError } from "../../src/index.ts";
 import { checkReplaceable, replaceFolder, staysInside } from "../../src/node/folder.ts";
 import { checkDistinct, checkName, persistently, writeFiles, writePaths } from "../../src/node/write.ts";
@@ -261,4 +261,16 @@ test("a second name of a file is not written through by accident", async () => {
   linkSync(at("a"), at("kept"));
   await writeFiles(folder, { a: "new", b: "b" });
   expect(tree(folder)).toEqual({ a: "new", b: "b", kept: "old" });
+});
+
+test("threads of one process write into one folder without taking each other's files", async () => {
+  // As threads have it: the module once for each.
+  const copies = [];
+  for (let i = 0; i < 3; i++) {
+    vi.resetModules();
+    copies.push(await import("../../src/node/write.ts"));
+  }
+  await Promise.all(copies.map((copy, i) => copy.writeFiles(folder, { [`${i}.txt`]: `of thread ${i}` })));
+  expect(readdirSync(folder).sort()).toEqual(["0.txt", "1.txt", "2.txt"]);
+  for (let i = 0; i < 3; i++) expect(text(`${i}.txt`)).toBe(`of thread ${i}`);
 });
