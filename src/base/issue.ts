@@ -1,5 +1,22 @@
-/** What is wrong with JSON that does not fit its schema, in one line. */
+/** What is wrong with JSON that is none, or does not fit its schema, in one line. */
 import type * as z from "zod/mini";
+import { FormatError } from "./errors.ts";
+import { brief } from "./text.ts";
+
+/** `JSON.parse` of a file's text. Throws FormatError with `where`, its name. */
+export function parseJson(
+  text: string,
+  where: string,
+  reviver?: (key: string, value: unknown) => unknown,
+): unknown {
+  try {
+    return JSON.parse(text, reviver);
+  } catch (error) {
+    throw new FormatError(
+      `${where}: not JSON: ${brief(String(error instanceof Error ? error.message : error))}`,
+    );
+  }
+}
 
 /**
  * `input.mean: found [0,0], expected 3 numbers, one per channel`. `whole` is what the JSON is called, `own` says what is expected where

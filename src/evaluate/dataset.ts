@@ -2,6 +2,7 @@
 import * as z from "zod/mini";
 import { expectKind } from "../base/arguments.ts";
 import { FormatError, inContext } from "../base/errors.ts";
+import { parseJson } from "../base/issue.ts";
 import { brief, quote } from "../base/text.ts";
 import { type Mask, maskArea, maskFromCounts, maskFromOutlines, maskFromString } from "../detect/mask.ts";
 import { polygonArea } from "../detect/polygon.ts";
@@ -67,15 +68,7 @@ const instancesSchema = z.object({
  */
 export function parseCocoInstances(text: string, where: string): CocoInstances {
   expectKind("parseCocoInstances: text", text, "a string");
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch (error) {
-    throw new FormatError(
-      `${where}: not JSON: ${brief(String(error instanceof Error ? error.message : error))}`,
-    );
-  }
-  const result = z.safeParse(instancesSchema, json);
+  const result = z.safeParse(instancesSchema, parseJson(text, where));
   if (!result.success) {
     const [issue] = result.error.issues;
     throw new FormatError(

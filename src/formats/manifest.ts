@@ -4,8 +4,8 @@
  */
 import * as z from "zod/mini";
 import { FormatError, GraphError } from "../base/errors.ts";
-import { describeIssue } from "../base/issue.ts";
-import { brief, isFileName } from "../base/text.ts";
+import { describeIssue, parseJson } from "../base/issue.ts";
+import { isFileName } from "../base/text.ts";
 import { blobsOf, headKinds, headProblem, headSchema, strideOf, taskOf } from "../heads/index.ts";
 import { preprocessingFields } from "../heads/input.ts";
 import { blobName, extent } from "../heads/kind.ts";
@@ -188,15 +188,7 @@ export function parseManifest(source: string, where: string): Manifest {
       `${where}: brackets are nested more than ${maxNesting} deep; expected a model manifest`,
     );
   }
-  let json: unknown;
-  try {
-    json = JSON.parse(source.replace(/^\uFEFF/, ""), plusZero);
-  } catch (error) {
-    throw new FormatError(
-      `${where}: not JSON: ${brief(String(error instanceof Error ? error.message : error))}`,
-    );
-  }
-  return validate(json, where);
+  return validate(parseJson(source.replace(/^\uFEFF/, ""), where, plusZero), where);
 }
 
 /**

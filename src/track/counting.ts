@@ -2,8 +2,7 @@
 import * as z from "zod/mini";
 import { expectKind } from "../base/arguments.ts";
 import { FormatError } from "../base/errors.ts";
-import { describeIssue } from "../base/issue.ts";
-import { brief } from "../base/text.ts";
+import { describeIssue, parseJson } from "../base/issue.ts";
 
 /** A place in the picture, `x y`. */
 type Place = [x: number, y: number];
@@ -110,15 +109,7 @@ const own = (issue: z.core.$ZodIssue): string | undefined => {
 export function parseCounting(text: string, where: string): Counting {
   expectKind("parseCounting: text", text, "a string");
   expectKind("parseCounting: where", where, "a string");
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch (error) {
-    throw new FormatError(
-      `${where}: not JSON: ${brief(String(error instanceof Error ? error.message : error))}`,
-    );
-  }
-  return checkCounting(json, where);
+  return checkCounting(parseJson(text, where), where);
 }
 
 /** What is right of it. Throws FormatError. */
