@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { Hono } from "hono";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import { expect } from "vitest";
@@ -53,6 +54,7 @@ export async function startSite(cameraFile?: string): Promise<Site> {
   app.use(async (context, next) => {
     if (!down) return next();
     context.env.outgoing.destroy();
+    return RESPONSE_ALREADY_SENT;
   });
   for (const mount of ["isolated", "plain", "shipped"]) {
     if (mount !== "shipped") app.get(`/${mount}/models.json`, (context) => context.body('{ "models": [] }'));
