@@ -8,8 +8,19 @@ import { complaintOf, detections, pictureUrls } from "./schemas.ts";
 import { fetchPicture } from "./urls.ts";
 import { type Clock, type Works, work } from "./work.ts";
 
+type Facts = ReadonlyMap<string, ModelFacts>;
+
+/** By what is served, which a reload replaces: to make one takes as long as hundreds of requests take to be checked with it. */
+const querySchemas = new WeakMap<Facts, ReturnType<typeof makeQuerySchema>>();
+
 /** Parameters, whose choices are the models that are served. */
-function querySchema(facts: ReadonlyMap<string, ModelFacts>) {
+function querySchema(facts: Facts): ReturnType<typeof makeQuerySchema> {
+  const schema = querySchemas.get(facts) ?? makeQuerySchema(facts);
+  querySchemas.set(facts, schema);
+  return schema;
+}
+
+function makeQuerySchema(facts: Facts) {
   const detectors = [...facts.values()].filter(({ whyNoHeads }) => whyNoHeads === undefined);
   const labels = [...new Set(detectors.flatMap((each) => each.labels))].filter(
     (label) => !label.includes(","),
