@@ -1,6 +1,6 @@
 /** A worker thread of the server: a session of every model, in which nothing that a client sends can stop the others. */
 import sharp from "sharp";
-import { type Model, type OpenOptions, UnsupportedError } from "../../index.ts";
+import { type Model, UnsupportedError } from "../../index.ts";
 import { openModel } from "../../open/formats.ts";
 import { startModel } from "../../open/model.ts";
 import { taskOf } from "../../steps.ts";
@@ -34,9 +34,8 @@ answerCalls<ThreadData, Asked, Answer>(async ({ models }) => {
 /** A model that has run once: the first requests need not wait until it is compiled. */
 async function start(shared: SharedModel): Promise<Running> {
   const opened = await openModel(sharedFolder(shared), shared.main, shared.options);
-  const sized = withSize(opened, shared.options.size);
   const { name } = shared;
-  const model = await startModel({ ...sized, manifest: { ...sized.manifest, name } }, { threads: 1 });
+  const model = await startModel({ ...opened, manifest: { ...opened.manifest, name } }, { threads: 1 });
   const { blob, channels, height, width } = model.manifest.input;
   const others = model.graph.inputs.filter((input) => input !== blob);
   if (others.length) {
@@ -63,15 +62,6 @@ async function start(shared: SharedModel): Promise<Running> {
     outputs: Object.entries(outputs).map(([output, tensor]) => ({ name: output, shape: [...tensor.shape] })),
   };
   return { model, facts };
-}
-
-type Opened = Awaited<ReturnType<typeof openModel>>;
-
-function withSize(opened: Opened, size: OpenOptions["size"]): Opened {
-  if (size === undefined) return opened;
-  const { width, height } = typeof size === "number" ? { width: size, height: size } : size;
-  const { manifest } = opened;
-  return { ...opened, manifest: { ...manifest, input: { ...manifest.input, width, height } } };
 }
 
 async function answer(
