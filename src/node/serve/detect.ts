@@ -6,6 +6,7 @@ import { taskOf } from "../../steps.ts";
 import { detectionJson } from "../detection-json.ts";
 import { decodePicture, encodePicture, type FilePicture } from "../picture.ts";
 import { inFilePixels } from "../results.ts";
+import { joined } from "./body.ts";
 import type { DetectQuestion, Limits, Reply, SentBody, SentPicture } from "./messages.ts";
 import { Refusal } from "./refusal.ts";
 import { unpacked } from "./unpack.ts";
@@ -79,9 +80,7 @@ function parts(bytes: Uint8Array<ArrayBuffer>, type: string, most: number): Prom
         const pieces: Buffer[] = [];
         stream.on("error", failed);
         stream.on("data", (piece: Buffer) => pieces.push(piece));
-        stream.on("end", () =>
-          pictures.push({ name: name || field, bytes: new Uint8Array(Buffer.concat(pieces)) }),
-        );
+        stream.on("end", () => pictures.push({ name: name || field, bytes: joined(pieces) }));
       });
       reader.on("filesLimit", tooMany).on("partsLimit", tooMany);
       reader.on("error", failed);

@@ -9,6 +9,7 @@ import http, { type IncomingMessage } from "node:http";
 import https from "node:https";
 import { isIP, type LookupFunction } from "node:net";
 import { isPublic } from "./addresses.ts";
+import { joined } from "./body.ts";
 import type { SentPicture } from "./messages.ts";
 import { Refusal } from "./refusal.ts";
 
@@ -122,5 +123,5 @@ async function received(
     if (error instanceof Refusal) throw error;
     throw new Refusal(502, `${address}: the host broke off: ${(error as Error).message}`);
   }
-  return new Uint8Array(Buffer.concat(parts));
+  return joined(parts, length);
 }
