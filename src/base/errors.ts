@@ -55,6 +55,12 @@ for (const [name, { prototype }] of Object.entries(classes)) {
   Object.defineProperty(prototype, "name", { value: name, configurable: true, writable: true });
 }
 
+/** An error of one of these classes, by its name: classes are lost between threads. Nothing for other names. */
+export function errorNamed(name: string, message: string): NcnnkitError | undefined {
+  const known = Object.entries(classes).find(([key]) => key === name)?.[1];
+  return known && new known(message);
+}
+
 /** A message with the place put in front, keeping the class of the error: `a.param: line 3: …`. */
 export function withContext(where: string, error: unknown): unknown {
   if (error instanceof NcnnkitError) error.addWhere(where);

@@ -3,14 +3,7 @@
  * `answerCalls`, in the file that the pool is given as its entry.
  */
 import { parentPort, type Transferable, Worker, workerData } from "node:worker_threads";
-import {
-  FormatError,
-  GraphError,
-  InputError,
-  NcnnkitError,
-  UnsupportedError,
-  UsageError,
-} from "../base/errors.ts";
+import { errorNamed, NcnnkitError, UsageError } from "../base/errors.ts";
 import { enableWideVectors, wideVectorsEnabled } from "../steps.ts";
 
 /** A thread that ended, or that was ended because it did not answer in time. What it was asked may be asked again. */
@@ -315,12 +308,8 @@ function fail(call: Call<unknown, never>, reason: unknown): void {
   call.reject(reason);
 }
 
-const classes = { NcnnkitError, FormatError, GraphError, InputError, UnsupportedError, UsageError };
-
 function revived({ name, message, stack }: SentError): Error {
-  const known = Object.entries(classes).find(([key]) => key === name)?.[1];
-  const error = known ? new known(message) : new Error(message);
-  if (!known) error.name = name;
+  const error = errorNamed(name, message) ?? Object.assign(new Error(message), { name });
   error.stack = stack;
   return error;
 }
