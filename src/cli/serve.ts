@@ -2,6 +2,7 @@
 import { availableParallelism } from "node:os";
 import { counted } from "../base/text.ts";
 import { readText, realPath } from "../node/files.ts";
+import type { Serving } from "../node/serve/server.ts";
 import type { ServedModel } from "../node/serve/source.ts";
 import { UsageError } from "../node.ts";
 import { command, flag, option } from "./command.ts";
@@ -135,13 +136,8 @@ async function readTokens(file: string | undefined): Promise<string[]> {
   return found;
 }
 
-interface Stoppable {
-  reload(): Promise<void>;
-  stop(patience?: number): Promise<void>;
-}
-
 /** Serves until it is told to stop; told twice, it stops at once. */
-async function untilSignal(server: Stoppable, terminal: Terminal): Promise<void> {
+async function untilSignal(server: Serving, terminal: Terminal): Promise<void> {
   const reload = (): void => void server.reload();
   process.on("SIGHUP", reload);
   await new Promise<void>((resolve) => {

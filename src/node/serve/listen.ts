@@ -67,12 +67,12 @@ export async function listen(app: Pick<NodeApp, "fetch">, options: ListenOptions
 function stop(server: Server, patience: number): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(() => server.closeAllConnections(), patience);
-    server.close(() => {
-      clearTimeout(timer);
-      resolve();
-    });
     // Connections that become idle while others are still at work would hold up the end.
     const idle = setInterval(() => server.closeIdleConnections(), 50);
-    server.once("close", () => clearInterval(idle));
+    server.close(() => {
+      clearTimeout(timer);
+      clearInterval(idle);
+      resolve();
+    });
   });
 }
