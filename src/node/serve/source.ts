@@ -34,16 +34,17 @@ export async function readModel({ source, name, options = {} }: ServedModel): Pr
   const read = new Map<string, Uint8Array<SharedArrayBuffer>>();
   const states = new Map<string, string>();
   const recording: Folder = {
-    describe: (file) => folder.describe(file),
+    ...folder,
     read: async (file) => {
       // Before it is read: what is written meanwhile has to be seen as a change.
       const state = stateOf([folder.describe(file)]);
       const bytes = await folder.read(file);
-      if (bytes) states.set(folder.describe(file), state);
-      if (bytes) read.set(file, shared(bytes));
+      if (bytes) {
+        states.set(folder.describe(file), state);
+        read.set(file, shared(bytes));
+      }
       return bytes;
     },
-    list: folder.list && (() => folder.list?.() ?? Promise.resolve([])),
   };
   const { manifest } = await openModel(recording, main, facts);
   const called = name ?? manifest.name;
