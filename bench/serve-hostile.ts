@@ -13,6 +13,7 @@ import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { deflateSync, gzipSync } from "node:zlib";
 import sharp from "sharp";
+import { Random } from "../dist/base/random.js";
 
 const { values: options } = parseArgs({
   options: {
@@ -23,12 +24,9 @@ const { values: options } = parseArgs({
   },
 });
 const root = path.resolve(import.meta.dirname, "..");
-let state = Number(options.seed);
+const numbers = new Random(Number(options.seed));
 /** A whole number below `most`. */
-const random = (most: number): number => {
-  state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-  return Math.floor((state / 2 ** 32) * most);
-};
+const random = (most: number): number => numbers.int(0, most - 1);
 
 async function start(): Promise<{ child: ChildProcess; url: URL; notices: string[] }> {
   const args = ["bin/ncnnkit.js", "serve", "models/codefinder-int8", "--threads", "2", "--port", "0"];
