@@ -22,7 +22,7 @@ export function modelCache(
   return cacheFolder("models", environment, platform, home);
 }
 
-/** A folder beside that of the models. */
+/** A folder, or a file, beside the folder of the models. */
 export function cacheFolder(
   name: string,
   environment: Environment = process.env,

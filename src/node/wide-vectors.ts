@@ -3,15 +3,15 @@
  * nothing here depends on an experimental compiler that fails, and remembered for each version of it.
  */
 import { execFile } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import * as z from "zod/mini";
 import { version } from "../base/version.ts";
 import type { SelfTest } from "../open/self-test.ts";
-import { modelCache } from "./cache.ts";
-import { renameOver, temporaryName } from "./write.ts";
+import { cacheFolder } from "./cache.ts";
+import { writePaths } from "./write.ts";
 
 /** What trying it has shown. */
 export interface WideVectors {
@@ -33,7 +33,7 @@ let known: Promise<WideVectors> | undefined;
 
 /**
  * Whether to load models with `wideVectors: true`. Takes some seconds the first time on a machine and after an update of Node, then
- * it is remembered, in the folder above `modelCache()`; `onTry` is called before.
+ * it is remembered, beside the folder `modelCache()`; `onTry` is called before.
  */
 export function wideVectors(onTry: () => void = () => {}): Promise<WideVectors> {
   known ??= find(onTry);
@@ -43,7 +43,7 @@ export function wideVectors(onTry: () => void = () => {}): Promise<WideVectors> 
 async function find(onTry: () => void): Promise<WideVectors> {
   const never = impossible();
   if (never) return { use: false, why: never };
-  const file = path.join(path.dirname(modelCache()), "wide-vectors.json");
+  const file = cacheFolder("wide-vectors.json");
   const key = [version, process.versions.v8, process.arch, os.cpus()[0]?.model ?? "unknown"].join(" ");
   const remembered = read(file);
   if (remembered[key]) return remembered[key];
@@ -106,10 +106,7 @@ function read(file: string): Record<string, WideVectors> {
 
 async function write(file: string, verdicts: Record<string, WideVectors>): Promise<void> {
   try {
-    mkdirSync(path.dirname(file), { recursive: true });
-    const part = path.join(path.dirname(file), temporaryName());
-    writeFileSync(part, JSON.stringify(verdicts));
-    await renameOver(part, file);
+    await writePaths([[file, JSON.stringify(verdicts)]]);
   } catch {
     // a cache that cannot be written costs seconds, no result
   }
