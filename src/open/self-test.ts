@@ -6,6 +6,7 @@ import type { Graph } from "../ir/graph.ts";
 import { elementCount, type Shape, type Tensor } from "../ir/tensor.ts";
 import { type KernelNetwork, kernelNetworks, timedNetworks } from "../zoo/kernels.ts";
 import { synthesize } from "../zoo/weights.ts";
+import { timeRuns } from "./benchmark.ts";
 
 /** What float kernels may be away from the reference, of the largest number of a blob: their sums are added in another order. */
 const tolerance = 1e-4;
@@ -56,15 +57,11 @@ async function difference(network: KernelNetwork, options: SessionOptions): Prom
 async function timeOf(network: KernelNetwork, options: SessionOptions): Promise<number> {
   const { graph, inputs } = prepared(network);
   const session = await createSession(graph, options);
-  await warmUp(() => session.run(inputs));
-  let best = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < 40; i++) {
-    const start = performance.now();
-    await session.run(inputs);
-    best = Math.min(best, performance.now() - start);
-  }
+  const run = () => session.run(inputs);
+  const warmup = await warmUp(run);
+  const { min } = await timeRuns(run, 40, warmup);
   session.close();
-  return best;
+  return min;
 }
 
 /** Runs the networks with such a session: some tenths of a second. */
