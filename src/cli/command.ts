@@ -113,8 +113,10 @@ export function register(program: Program, described: Command, terminal: Termina
     .addHelpText("after", described.notes)
     .action(async () => {
       const values = added.opts();
-      const options = Object.entries(described.options).map(([key, { read }]) => [key, read(values)]);
-      await chooseWideVectors(Object.fromEntries(options).wideVectors, terminal);
-      await described.run(added.processedArgs, Object.fromEntries(options), terminal);
+      const options: OptionsOf<Options> = Object.fromEntries(
+        Object.entries(described.options).map(([key, { read }]) => [key, read(values)]),
+      );
+      await chooseWideVectors(options.wideVectors, terminal);
+      await described.run(added.processedArgs, options, terminal);
     });
 }
