@@ -38,7 +38,7 @@ export function winogradSize(step: ConvolutionStep, dot: DotMode): WinogradSize 
   const isSuited = [y, x].every((a) => a.kernel === 3 && a.stride === 1 && a.dilation === 1);
   if (!isSuited || y.output * x.output === 1) return undefined;
   const costs = int8 ? integerCosts[dot] : floatCosts;
-  if (!costs || (int8 && !fitsWinograd(step, true))) return undefined;
+  if (!costs) return undefined;
   const values = new Set(input.channels.map(({ value }) => value));
   const sizes = ([2, 4] as const).filter((size) => {
     const whole = wholeTiles(step, size);
@@ -50,7 +50,8 @@ export function winogradSize(step: ConvolutionStep, dot: DotMode): WinogradSize 
     const cost = tiledCost(step, size, costs);
     if (cost < least) [best, least] = [size, cost];
   }
-  return best;
+  // Last, since it reads all weights.
+  return best && int8 && !fitsWinograd(step, true) ? undefined : best;
 }
 
 /** Whether the sums of an int8 layer are within 26 bits, whatever its inputs: −127 to 127, or from 0. */
@@ -124,14 +125,9 @@ export function winogradCall(
   const size = winogradSize(step, target.dot);
   if (!size || runs.length > mostRuns) return undefined;
   const { output, y, x, fused, int8, input } = step;
-  if (
-    int8 &&
-    !fitsWinograd(
-      step,
-      input.channels.every(({ value }) => lowestOf(value) === 0),
-    )
-  )
-    return undefined;
+  // From 0 they fit: a size was found.
+  const nonNegative = input.channels.every(({ value }) => lowestOf(value) === 0);
+  if (int8 && !nonNegative && !fitsWinograd(step, false)) return undefined;
   const [rows, width] = [y.output, x.output];
   const { count } = winogradTiles({ size, rows, width });
   const own = runs.map(
