@@ -169,7 +169,7 @@ function emitBlend(
     for (const [i, { dtype }] of spec.stores.entries()) addTo(f, at[i], count * pictureBytes(dtype));
   };
   forRange(f, x, group, i32.add(f.params.count, 1), group, () => pixels(group));
-  forRange(f, x, i32.add(i32.sub(x, group), 0), f.params.count, 1, () => pixels(1));
+  forRange(f, x, i32.sub(x, group), f.params.count, 1, () => pixels(1));
 }
 
 /** Looks up what the levels in lane `lane` become, and stores that. */
@@ -218,20 +218,14 @@ function emitStores(
         ? i32.load(f.params.tables, offset + place)
         : i32.load(i32.add(f.params.tables, place), offset);
     };
-    const put = (value: Operand, offset: number): void => {
+    const put = (value: Expression, offset: number): void => {
       f.get(at[s]);
-      if (typeof value === "number") f.i32(value);
-      else if (typeof value === "function") value(f);
-      else f.get(value);
+      value(f);
       f.op("i32.store", { offset });
     };
     const channels = mix.map((_, c) => entry(c));
-    if (dtype === "i8")
-      put(
-        channels.reduce((sum, value) => i32.or(sum, value)),
-        pixel * 4,
-      );
-    else for (let c = 0; c < 4; c++) put(channels[c] ?? 0, pixel * 16 + c * 4);
+    if (dtype === "f32") for (let c = 0; c < 4; c++) put(channels[c] ?? i32.of(0), pixel * 16 + c * 4);
+    else put(channels.reduce(i32.or), pixel * 4);
   });
 }
 
