@@ -281,7 +281,7 @@ class Emitter {
       { length: vectors },
       (_, v) =>
         (i: number): Local =>
-          temp(this.f, v === 0 ? `in${i}` : `in${i}of${v}`),
+          temp(this.f, `in${i}of${v}`),
     );
   }
   /** Of a point between the two halves of a transform. */
@@ -410,8 +410,8 @@ class Emitter {
     const { epilogue, rows, size } = spec;
     const n = size + 2;
     const values = this.values(vectors);
-    const out = (i: number, v: number): Local => temp(f, v === 0 ? `out${i}` : `out${i}of${v}`);
-    const starts = values.map((_, v) => temp(f, v === 0 ? "start" : `start${v}`));
+    const out = (i: number, v: number): Local => temp(f, `out${i}of${v}`);
+    const starts = values.map((_, v) => temp(f, `start${v}`));
     const row = (y: number): void => {
       for (let x = 0; x < n; x++) this.loadAll(values, x, f.params.scratch, this.middle(y * n + x));
       starts.forEach((start, v) => set(f, start, this.start(at.constants, v)));
