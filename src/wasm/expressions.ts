@@ -124,6 +124,8 @@ export const i32x4 = {
   shl: shifted(words, "i32x4.shl"),
   shr_u: shifted(words, "i32x4.shr_u"),
   shr_s: shifted(words, "i32x4.shr_s"),
+  /** The sign of each lane, a bit each. */
+  bitmask: unary(words, "i32x4.bitmask"),
 } as const;
 
 /** Eight int16. */
@@ -176,6 +178,8 @@ export const i32 = {
   shr_u: binary(pushI32, "i32.shr_u"),
   shl: binary(pushI32, "i32.shl"),
   eqz: unary(pushI32, "i32.eqz"),
+  /** How many of the lowest bits are zeros. */
+  ctz: unary(pushI32, "i32.ctz"),
   lt_s: binary(pushI32, "i32.lt_s"),
   gt_s: binary(pushI32, "i32.gt_s"),
   lt_u: binary(pushI32, "i32.lt_u"),
@@ -221,6 +225,8 @@ export const v128 = {
   load8x8_u: vectorLoad("v128.load8x8_u"),
   and: binary(words, "v128.and"),
   or: binary(words, "v128.or"),
+  /** Whether any bit is set. */
+  any_true: unary(words, "v128.any_true"),
 } as const;
 
 /** local = value; a number is an i32. */

@@ -1,5 +1,5 @@
 /** What is worth looking at in a large output: the next row of numbers of which one is above a limit. */
-import { f32x4, i32, set, v128 } from "../../wasm/expressions.ts";
+import { f32x4, i32, i32x4, set, v128 } from "../../wasm/expressions.ts";
 import { addTo, type Func, type FuncRef, forRange, type Local, type Module } from "../../wasm/index.ts";
 
 const params = { at: "i32", row: "i32", rows: "i32", stride: "i32", columns: "i32", least: "f32" } as const;
@@ -21,8 +21,7 @@ export function emitNextRow(m: Module, name: string): FuncRef {
     forRange(f, row, row, rows, 1, () => {
       set(f, from, i32.add(at, i32.mul(row, stride)));
       forRange(f, i, i32.of(0), vectors, 4, () => {
-        f32x4.gt(v128.load(from), limit)(f);
-        f.op("v128.any_true");
+        v128.any_true(f32x4.gt(v128.load(from), limit))(f);
         returnIf(f, row);
         addTo(f, from, 16);
       });
@@ -73,17 +72,7 @@ export function emitNextCell(m: Module, name: string): FuncRef {
       });
       set(f, bits, 0);
       for (const [i, each] of found.entries()) {
-        set(
-          f,
-          bits,
-          i32.or(
-            bits,
-            i32.shl((g) => {
-              g.get(each);
-              g.op("i32x4.bitmask");
-            }, i * 4),
-          ),
-        );
+        set(f, bits, i32.or(bits, i32.shl(i32x4.bitmask(each), i * 4)));
       }
       // Of the last block those that there are.
       set(f, left, i32.sub(rows, row));
@@ -91,10 +80,7 @@ export function emitNextCell(m: Module, name: string): FuncRef {
       f.if(() => set(f, bits, i32.and(bits, i32.sub(i32.shl(1, left), 1))));
       f.get(bits);
       f.if(() => {
-        i32.add(row, (g) => {
-          g.get(bits);
-          g.op("i32.ctz");
-        })(f);
+        i32.add(row, i32.ctz(bits))(f);
         f.return();
       });
     });
