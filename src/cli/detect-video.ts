@@ -16,7 +16,7 @@ import {
   type ObjectDetection,
   UsageError,
 } from "../node.ts";
-import { type Model, sameName, taskOf } from "../steps.ts";
+import { type Model, placesOf, sameName, taskOf } from "../steps.ts";
 import { detectionLine } from "./detections.ts";
 import { TerminalPreview } from "./preview.ts";
 import { startProgress } from "./progress.ts";
@@ -197,14 +197,14 @@ class Watch {
   ): Promise<unknown> {
     const { counting, terminal, options } = this.setting;
     try {
-      if (counting) {
-        const { width, height } = video;
+      const { width, height } = video;
+      const places = counting ? placesOf(counting, { width, height }) : [];
+      if (counting)
         this.counter = createCounter(counting, { width, height, labels: this.model.manifest.labels });
-      }
       files?.begin(video, this.counter);
       for (let frame = await video.next(); frame; frame = await video.next()) {
         const result = await this.search(frame);
-        const drawing = drawingOf(result, { counting, counter: this.counter, size: video });
+        const drawing = drawingOf(result, places, this.counter);
         await this.show(frame, drawing);
         video.release(frame, files?.encode && drawing);
         files?.write(result);

@@ -16,7 +16,7 @@ import {
   UsageError,
   writeFiles,
 } from "../node.ts";
-import { placesOf, tracksText, yoloText } from "../steps.ts";
+import { type placesOf, tracksText, yoloText } from "../steps.ts";
 
 /** What is reported of a frame. */
 export interface FrameResult {
@@ -45,13 +45,13 @@ export function frameJson({ frame, time, held, detections, ids, events }: FrameR
   };
 }
 
-/** What is drawn into a frame. */
+/** What is drawn into a frame; `places` in the order of the counter's totals. */
 export function drawingOf(
   { detections, ids }: FrameResult,
-  given: { counting?: Counting; counter?: Counter; size: { width: number; height: number } },
+  places: ReturnType<typeof placesOf>,
+  counter: Counter | undefined,
 ): Drawing {
-  const totals = given.counter?.totals() ?? [];
-  const places = given.counting ? placesOf(given.counting, given.size) : [];
+  const totals = counter?.totals() ?? [];
   return {
     // Colours tell identities apart, where there are some, else classes.
     detections: ids ? detections.map((each, i) => ({ ...each, classId: ids[i] })) : detections,
