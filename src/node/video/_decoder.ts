@@ -111,7 +111,8 @@ export class Decoder {
     this.free = this.slots.map((_, i) => i);
     const rate = Number(/, ([\d.]+) fps/.exec(text)?.[1] ?? 0);
     this.listener.opened(this.width, this.height, rate, this.slots);
-    for (const chunk of this.early.splice(0)) this.take(chunk);
+    // As one: of several, those for which there is no room would come again in the wrong order.
+    if (this.early.length) this.take(Buffer.concat(this.early.splice(0)));
   }
 
   private take(chunk: Uint8Array): void {
