@@ -44,6 +44,7 @@ function isDetection(value: unknown): boolean {
 const kinds = {
   "a string": (value: unknown) => typeof value === "string",
   "a number": (value: unknown) => typeof value === "number",
+  "a number from 0 to 1": (value: unknown) => typeof value === "number" && value >= 0 && value <= 1,
   "true or false": (value: unknown) => typeof value === "boolean",
   "a whole number above 0": (value: unknown) => Number.isInteger(value) && Number(value) > 0,
   "a function": (value: unknown) => typeof value === "function",

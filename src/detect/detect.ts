@@ -66,8 +66,8 @@ export function postprocess(
     multiLabel = false,
     agnostic = false,
   } = options;
-  checkFraction("confidence", confidence);
-  checkFraction("iou", iou);
+  expectKind("confidence", confidence, "a number from 0 to 1");
+  expectKind("iou", iou, "a number from 0 to 1");
   if (!(typeof maxDetections === "number" && maxDetections >= 0)) {
     throw new UsageError(`maxDetections is ${described(maxDetections)}, expected a number of at least 0`);
   }
@@ -154,12 +154,6 @@ function pointsAt(points: Float64Array, transform: Transform): Point[] {
     if (Number.isNaN(score)) return { x, y };
     return { x: clamp(x, sourceWidth), y: clamp(y, sourceHeight), score };
   });
-}
-
-function checkFraction(name: string, value: number): void {
-  if (!(typeof value === "number" && value >= 0 && value <= 1)) {
-    throw new UsageError(`${name} is ${described(value)}, expected a number from 0 to 1`);
-  }
 }
 
 function allowedClasses(

@@ -106,10 +106,7 @@ function settingsOf(options: TrackerOptions): Settings {
     perClass: options.perClass ?? false,
   };
   for (const name of ["highScore", "lowScore", "newScore", "matchThreshold"] as const) {
-    const value = settings[name];
-    if (!(typeof value === "number" && value >= 0 && value <= 1)) {
-      throw new UsageError(`${name} is ${described(value)}, expected a number from 0 to 1`);
-    }
+    expectKind(name, settings[name], "a number from 0 to 1");
   }
   for (const [name, least] of [
     ["buffer", 0],
