@@ -122,7 +122,8 @@ export const boxes = defineHead<BoxesHead>({
   },
 
   decode(head, outputs, classes, options, out) {
-    const { at, scoreAt } = accessOf(head, outputs, classes);
+    const access = accessOf(head, outputs, classes);
+    const { at, scoreAt } = access;
     const [sx, sy] = head.unit === "parts" ? [options.width, options.height] : [1, 1];
     const scoreOf = (row: number, k: number): number => scoreAt(row, k) * (head.objectness ? at(row, 4) : 1);
     const columns = extraColumns(head, classes);
@@ -143,7 +144,8 @@ export const boxes = defineHead<BoxesHead>({
         ...(angle && { angle: value(columns.angle) }),
       };
     };
-    visitScores(scoreSource(head, outputs, classes, options), classes, options, scoreOf, (row, k, score) => {
+    const source = scoreSource(head, outputs, access, classes, options);
+    visitScores(source, classes, options, scoreOf, (row, k, score) => {
       const [a, b, c, d] = [at(row, 0) * sx, at(row, 1) * sy, at(row, 2) * sx, at(row, 3) * sy];
       if (Number.isNaN(a + b + c + d)) return;
       const parts = partsAt(row);
@@ -355,10 +357,10 @@ function accessOf(head: BoxesHead, outputs: readonly Tensor[], classes: number):
 function scoreSource(
   head: BoxesHead,
   outputs: readonly Tensor[],
+  { indexOf, scoreIndexOf, rows }: Access,
   classes: number,
   { confidence }: DecodeOptions,
 ): ScoreSource {
-  const { indexOf, scoreIndexOf, rows } = accessOf(head, outputs, classes);
   const { data } = head.objectness || !head.scores ? outputs[0] : outputs[1];
   const columns = head.objectness ? 1 : classes;
   const place = (row: number, k: number): number =>
