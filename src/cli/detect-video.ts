@@ -4,7 +4,14 @@ import { counted, fileSafe, visible } from "../base/text.ts";
 import { type LiveView, openLiveView } from "../node/video/live.ts";
 import { watchStop } from "../node/video/signals.ts";
 import { frameRate, lastWords, type VideoSource } from "../node/video/source.ts";
-import { type Drawing, type Ended, openVideo, type Video, type VideoFrame } from "../node/video/video.ts";
+import {
+  type Drawing,
+  drawOptions,
+  type Ended,
+  openVideo,
+  type Video,
+  type VideoFrame,
+} from "../node/video/video.ts";
 import {
   type Counting,
   createCounter,
@@ -16,7 +23,7 @@ import {
   type ObjectDetection,
   UsageError,
 } from "../node.ts";
-import { type Model, placesOf, sameName, taskOf } from "../steps.ts";
+import { type Model, type ModelDetectOptions, placesOf, sameName, taskOf } from "../steps.ts";
 import { detectionLine } from "./detections.ts";
 import { TerminalPreview } from "./preview.ts";
 import { startProgress } from "./progress.ts";
@@ -24,20 +31,13 @@ import { type Terminal, warn } from "./terminal.ts";
 import { drawingOf, type FrameResult, frameJson, VideoFiles } from "./video-files.ts";
 import { countingOf, type VideoOptions } from "./video-options.ts";
 
-/** Of `detect`, besides those of videos. */
-interface DetectingOptions {
+/** Of `detect`, besides those of videos and of the search. */
+interface OutputOptions {
   readonly out?: string;
   readonly save?: "txt" | "coco" | "dota";
   readonly json?: boolean;
-  readonly confidence?: number;
-  readonly iou: number;
-  readonly maxDetections?: number;
-  readonly classes?: (string | number)[];
-  readonly size?: { width: number; height: number };
-  readonly rectangle?: boolean;
-  readonly agnostic?: boolean;
 }
-type Options = VideoOptions & DetectingOptions;
+type Options = VideoOptions & ModelDetectOptions & OutputOptions;
 
 /** From this score on something is searched for while things are followed: weak ones help to keep hold of them. */
 const weakest = 0.1;
@@ -262,12 +262,12 @@ class Watch {
   }
 
   /** To who looks on. */
-  private async show({ picture, time }: VideoFrame, { detections, texts, shapes }: Drawing): Promise<void> {
+  private async show({ picture, time }: VideoFrame, drawing: Drawing): Promise<void> {
     const { live, options, isSeveral } = this.setting;
     const inTerminal = this.preview?.wanted ?? false;
     if (!inTerminal && !live?.wanted) return;
-    const text = new Map(detections.map((each, i) => [each, texts[i]]));
-    const drawn = drawDetections(picture, detections, { text: (each) => text.get(each) ?? "", shapes });
+    const { detections } = drawing;
+    const drawn = drawDetections(picture, detections, drawOptions(drawing));
     const { columns = 80, rows = 24 } = process.stderr;
     if (inTerminal) this.preview?.show(drawn, columns, Math.max(4, rows - 2));
     const lines = [

@@ -19,7 +19,7 @@ export class Encoder {
     child: (pid: number) => void,
   ) {
     const frames = ["-f", "rawvideo", "-pix_fmt", "rgba", "-s", `${size.width}x${size.height}`];
-    const [over, under] = rate?.split("/").map(Number) ?? [Math.min(size.rate || 25, 60), 1];
+    const [over, under = 1] = rate?.split("/").map(Number) ?? [Math.min(size.rate || 25, 60)];
     const each = ["-r", `${over}/${under * every}`];
     const input = size.live
       ? // At the times at which they come, which may be fewer than there should be.

@@ -1,5 +1,5 @@
 /** What the thread of a video and the one that computes tell each other. Pixels never travel: they lie in memory that both see. */
-import type { Detection, DrawnShape, MotionOptions } from "../../index.ts";
+import type { Detection, DrawnShape, DrawOptions, MotionOptions } from "../../index.ts";
 
 /** What the thread is started with. */
 export interface Job {
@@ -18,7 +18,7 @@ export interface Job {
 export interface Encode {
   /** Options of the encoder, its file at the end. */
   readonly options: readonly string[];
-  /** Frames a second of the source as a fraction, where it is known before. */
+  /** Frames a second of the source, `25` or `30000/1001`, where it is known before. */
   readonly rate?: string;
   /** Only every n-th of them comes. */
   readonly every: number;
@@ -74,4 +74,10 @@ export interface Drawing {
   /** Of each of them. */
   readonly texts: readonly string[];
   readonly shapes: readonly DrawnShape[];
+}
+
+/** How it is drawn. */
+export function drawOptions({ detections, texts, shapes }: Drawing): DrawOptions {
+  const text = new Map(detections.map((each, i) => [each, texts[i]]));
+  return { text: (each) => text.get(each) ?? "", shapes };
 }

@@ -143,9 +143,8 @@ function rateOf({
   avg_frame_rate: mean = "",
 }: ProbedStream): Pick<VideoFacts, "rate" | "uneven"> {
   const value = (rate: string): number => {
-    const [over, under] = rate.split("/").map(Number);
-    const result = over / (under || 1);
-    return under !== 0 && result > 0 && result <= maxRate ? result : 0;
+    const result = frameRate(rate);
+    return result > 0 && result <= maxRate ? result : 0;
   };
   const [fine, even] = [value(finest), value(mean)];
   const uneven = fine > 0 && even > 0 && Math.abs(fine / even - 1) > 0.02;
@@ -154,7 +153,7 @@ function rateOf({
   return even > 0 ? { rate: mean, uneven } : { rate: "25", uneven: true };
 }
 
-/** A rate as a number. */
+/** A rate such as `30000/1001` as a number. */
 export const frameRate = (rate: string): number => {
   const [over, under = 1] = rate.split("/").map(Number);
   return over / under;

@@ -4,7 +4,7 @@ import { type Picture, UsageError } from "../../index.ts";
 import { createMotionGate, drawInto } from "../../steps.ts";
 import { Decoder } from "./_decoder.ts";
 import { Encoder } from "./_encoder.ts";
-import type { Drawing, Job, Said, Told } from "./_protocol.ts";
+import { type Drawing, drawOptions, type Job, type Said, type Told } from "./_protocol.ts";
 import { sameness } from "./_sameness.ts";
 
 const port = parentPort;
@@ -86,9 +86,8 @@ function finish(): Promise<void> {
   return finishing;
 }
 
-function draw(slot: number, { detections, texts, shapes }: Drawing): void {
-  const text = new Map(detections.map((each, i) => [each, texts[i]]));
-  drawInto(pictureOf(slot), detections, { text: (each) => text.get(each) ?? "", shapes });
+function draw(slot: number, drawing: Drawing): void {
+  drawInto(pictureOf(slot), drawing.detections, drawOptions(drawing));
 }
 
 port.on("message", (told: Told) => {

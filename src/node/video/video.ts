@@ -6,7 +6,7 @@ import type { Drawing, Ended, Job, Said, Told } from "./_protocol.ts";
 import { frameRate, lastWords, probe, type VideoFacts, type VideoSource } from "./source.ts";
 import { ask, encoderOptions, toolPath } from "./tools.ts";
 
-export type { Drawing, Ended } from "./_protocol.ts";
+export { type Drawing, drawOptions, type Ended } from "./_protocol.ts";
 
 export interface VideoOptions {
   /** Only every n-th frame; default 1. */
@@ -26,6 +26,8 @@ export interface VideoOptions {
 
 /** Where nothing says how many frames a second there are. */
 const usualRate = 25;
+/** Seconds. */
+const usualPatience = 10;
 
 export type VideoFormat = "mp4" | "mov" | "matroska";
 
@@ -68,7 +70,7 @@ export interface Video {
  * however long the video is. Of live sources, frames for which there is no room are dropped instead.
  */
 export async function openVideo(source: VideoSource, options: VideoOptions = {}): Promise<Video> {
-  const { every = 1, start = 0, duration, motion, encode, patience = 10 } = options;
+  const { every = 1, start = 0, duration, motion, encode, patience = usualPatience } = options;
   const facts = source.file ? await probe(source) : undefined;
   if (facts?.duration !== undefined && start >= facts.duration) {
     throw new InputError(
@@ -95,7 +97,7 @@ export async function openVideo(source: VideoSource, options: VideoOptions = {})
     ...{ live: source.live, patience, motion, uneven: facts?.uneven ?? false },
     encode: encode && {
       options: await outputOptions(encode, facts),
-      rate: facts && `${facts.rate}${facts.rate.includes("/") ? "" : "/1"}`,
+      rate: facts?.rate,
       every,
     },
   };
@@ -186,7 +188,7 @@ class ReadVideo implements Video {
     const ended = await Promise.race([first, this.ended]);
     if (!ended) return this;
     const { complaint, stalled } = ended;
-    const { patience = 10, signal } = this.options;
+    const { patience = usualPatience, signal } = this.options;
     if (signal?.aborted) throw new InputError(`${this.source.name}: it was stopped before its first frame`);
     const why = stalled ? `nothing came for ${2 * patience} s` : complaint;
     throw new InputError(
