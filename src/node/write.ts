@@ -243,7 +243,8 @@ export interface Interruption {
   release(): void;
 }
 
-const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+/** Signals that ask the process to stop. */
+export const stopSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 /** What is to be undone if the process stops now; many sets may be on their way at once, with one listener for all. */
 const onTheirWay = new Set<{ interrupted: boolean; undo: () => void }>();
 
@@ -262,7 +263,7 @@ function onSignal(signal: NodeJS.Signals): void {
 
 function listen(on: boolean): void {
   const change = on ? "on" : "off";
-  for (const signal of signals) process[change](signal, onSignal);
+  for (const signal of stopSignals) process[change](signal, onSignal);
   process[change]("exit", undoAll);
 }
 

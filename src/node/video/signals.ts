@@ -1,6 +1,5 @@
 /** Ctrl-C while a video is read: first everything is brought to an end, a second time it is left as it is. */
-
-const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+import { stopSignals } from "../write.ts";
 
 export interface Stopping {
   /** The signal that asked to stop, once there was one. */
@@ -15,7 +14,7 @@ export interface Stopping {
 export function watchStop(stop: () => void, abort: () => void): Stopping {
   let caught: NodeJS.Signals | undefined;
   const release = (): void => {
-    for (const each of signals) process.off(each, listener);
+    for (const each of stopSignals) process.off(each, listener);
   };
   const pass = (): void => {
     release();
@@ -30,7 +29,7 @@ export function watchStop(stop: () => void, abort: () => void): Stopping {
     caught = signal;
     stop();
   };
-  for (const each of signals) process.on(each, listener);
+  for (const each of stopSignals) process.on(each, listener);
   return {
     get signal() {
       return caught;
