@@ -110,7 +110,7 @@ function wide({ name }: BenchmarkNetwork): Pick<PeerTimes, "min" | "median"> | u
   if (process.arch !== "x64") return undefined;
   const script = path.join(import.meta.dirname, "wide.ts");
   const args = [script, name, "--loops", String(loops), "--threads", String(threads)];
-  return JSON.parse(execFileSync(process.execPath, args, { encoding: "utf8" }));
+  return JSON.parse(execFileSync(process.execPath, args, { encoding: "utf8" })) ?? undefined;
 }
 
 /** The best of all rounds, for a network and its int8 twin in turns. */
