@@ -36,17 +36,15 @@ export type Message = {
 sharp.concurrency(1);
 
 await answerCalls<undefined, Message, Done>(() => {
-  let opened: { readonly digest: string; readonly work: OpenedWork } | undefined;
-  const open = async (shared: SharedFolder, digest: string): Promise<OpenedWork> => {
-    if (opened?.digest !== digest) {
+  let opened: { readonly name: string; readonly work: OpenedWork } | undefined;
+  const open = async (shared: SharedFolder, name: string): Promise<OpenedWork> => {
+    if (opened?.name === name) opened.work.begin();
+    else {
       opened?.work.close();
       opened = undefined;
-      opened = {
-        digest,
-        work: await OpenedWork.open(await shared.get<PlainWork>(digest), foundKind(shared.root)),
-      };
+      const plain = await shared.get<PlainWork>(name);
+      opened = { name, work: await OpenedWork.open(plain, foundKind(shared.root)) };
     }
-    opened.work.begin();
     return opened.work;
   };
   return async (message) => {

@@ -1,5 +1,5 @@
 /**
- * What coordinator and workers say to each other. In Redis are only numbers and digests: what is large lies in the shared folder. A shard is
+ * What coordinator and workers say to each other. In Redis are only numbers, ids and names: what is large lies in the shared folder. A shard is
  * known by the digest of its pass and its pictures, so that asking for it again is asking for the same.
  */
 import { createHash } from "node:crypto";
@@ -17,7 +17,7 @@ interface OfAny {
   readonly kit: string;
   /** Id of the shard or batch. */
   readonly id: string;
-  /** Digest of the pass. */
+  /** Name of the pass in the shared folder. */
   readonly work: string;
 }
 /** Pictures to be added to tallies. */
@@ -25,7 +25,7 @@ export interface ShardJob extends OfAny {
   readonly kind: "shard";
   /** Number of the shard in its pass, from 0. */
   readonly shard: number;
-  /** Digest of its list of pictures. */
+  /** Name of its list of pictures in the shared folder. */
   readonly list: string;
   readonly pictures: number;
 }
@@ -41,7 +41,7 @@ export type JobData = ShardJob | BatchJob;
 
 /** What a finished shard or batch gives: where its tallies are, and what can be said without them. */
 export interface Done {
-  /** Digest of a `Seen`. */
+  /** Name of a `Seen` in the shared folder. */
   readonly seen: string;
   readonly images: number;
   readonly skipped: number;

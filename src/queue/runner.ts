@@ -74,8 +74,7 @@ export class QueueRunner {
   private readonly queue: Queue;
   private readonly flows: FlowProducer;
   /** What may be forgotten when all has gone well. */
-  private readonly contents = new Set<string>();
-  private readonly results = new Set<string>();
+  private readonly kept = new Set<string>();
   private quiet = Date.now();
   private said = new Set<string>();
 
@@ -105,9 +104,9 @@ export class QueueRunner {
   readonly runner: Runner = async (work) => {
     const plain = plainWork(work);
     if (!plain) return inProcess(work);
-    const digest = await this.shared.put(plain, "");
-    this.contents.add(digest);
-    const pass = new Pass(this, work, digest);
+    const name = await this.shared.put(plain, "passes");
+    this.kept.add(name);
+    const pass = new Pass(this, work, name);
     return pass.run();
   };
 
@@ -128,8 +127,7 @@ export class QueueRunner {
           const done = await this.look(batch, pass.title);
           if (!done) continue;
           await pass.take(await this.shared.get<Seen>(done.seen));
-          this.results.add(batch.id);
-          this.contents.add(done.seen);
+          this.kept.add(batch.id);
           await this.forget(batch);
           open.delete(batch);
         }
@@ -146,11 +144,7 @@ export class QueueRunner {
   /** Who goes on later needs the result of the batch only. Workers forget shards too, if they live long enough. */
   private async forget({ id: batch, shards }: Batch): Promise<void> {
     await this.queue.remove(batch).catch(() => {}); // what came of it is in the folder
-    for (const { id, job } of shards) {
-      const done = await this.shared.finished<Done>(id);
-      const contents = [job.list, ...(done ? [done.seen] : [])];
-      await this.shared.forget({ contents, results: [id] });
-    }
+    await this.shared.forget(...shards.map(({ id }) => id));
   }
 
   /** What came of a batch, if it is done; else it is in the queue afterwards. */
@@ -189,7 +183,7 @@ export class QueueRunner {
       removeOnComplete: { age: 3600, count: 1000 },
       removeOnFail: { age: 24 * 3600 },
     } as const;
-    await this.shared.forget({ results: [cancelled(batch.id)] });
+    await this.shared.forget(cancelled(batch.id));
     await this.flows.add({
       ...{ name: "batch", queueName, data: parent, opts: { ...opts, jobId: batch.id } },
       children: batch.shards.map(({ id, job }) => ({
@@ -254,11 +248,12 @@ export class QueueRunner {
 
   /** Keeps the list of a shard, and gives its job. */
   async shard(work: string, shard: number, listed: Listed): Promise<Batch["shards"][number]> {
-    const list = await this.shared.put(
-      listed.map(({ plain, ...rest }) => ({ ...rest, plain: forOthers(plain, this.shared.root) })),
-      work,
-    );
-    const id = idOf("shard", work, list, String(shard));
+    const moved = listed.map(({ plain, ...rest }) => ({
+      ...rest,
+      plain: forOthers(plain, this.shared.root),
+    }));
+    const id = idOf("shard", work, JSON.stringify(moved), String(shard));
+    const list = await this.shared.put(moved, id);
     const job: ShardJob = {
       ...{ protocol, kit: version, kind: "shard", id, work, shard, list },
       pictures: listed.length,
@@ -282,7 +277,7 @@ export class QueueRunner {
 
   /** Ends the connections. What was kept for those who go on is forgotten where all has gone well. */
   async close({ isDone = false } = {}): Promise<void> {
-    if (isDone) await this.shared.forget({ contents: [...this.contents], results: [...this.results] });
+    if (isDone) await this.shared.forget(...this.kept);
     await Promise.allSettled([this.queue.close(), this.flows.close()]);
   }
 }
@@ -292,16 +287,17 @@ class Pass<P> {
   readonly work: Work<P>;
   readonly title: string;
   private readonly owner: QueueRunner;
-  private readonly digest: string;
+  /** Name of the pass in the shared folder. */
+  private readonly name: string;
   private readonly machines = new Set<string>();
   private images = 0;
   private told = 0;
 
-  constructor(owner: QueueRunner, work: Work<P>, digest: string) {
+  constructor(owner: QueueRunner, work: Work<P>, name: string) {
     this.owner = owner;
     this.work = work;
     this.title = work.title ?? "pass";
-    this.digest = digest;
+    this.name = name;
   }
 
   async run(): Promise<number> {
@@ -321,7 +317,7 @@ class Pass<P> {
         const listed = wanted
           .slice(at, at + size)
           .map((index) => ({ index, name: entries[index].name, plain: entries[index].plain as PlainEntry }));
-        shards.push(await this.owner.shard(this.digest, at / size, listed));
+        shards.push(await this.owner.shard(this.name, at / size, listed));
       }
       const id = idOf("batch", ...shards.map((shard) => shard.id));
       yield { id, shards, added: false, done: 0, missed: 0 };

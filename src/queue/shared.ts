@@ -1,6 +1,7 @@
 /**
  * The folder that coordinator and workers share: content under its digest, and which shard gave what. Everything appears whole or not at
- * all, and what is not what its name says is as if it were not there.
+ * all, and what is not what its name says is as if it were not there. What is of one shard or batch lies in one folder, so that all of it
+ * can be forgotten, also what a process left that was killed before it could say so.
  */
 import { createHash, randomUUID } from "node:crypto";
 import { mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
@@ -11,6 +12,7 @@ import { deflateRaw, inflateRaw } from "node:zlib";
 
 const pack = promisify(deflateRaw);
 const unpack = promisify(inflateRaw);
+const mostTries = 5;
 
 export class SharedFolder {
   readonly root: string;
@@ -19,52 +21,57 @@ export class SharedFolder {
     this.root = path.resolve(root);
   }
 
-  private place(kind: "content" | "results", name: string): string {
-    return path.join(this.root, ".ncnnkit", kind, name.slice(0, 2), name);
+  /** The folder of a job by its id, or a file in one by its name, `id/…`. */
+  private place(name: string): string {
+    return path.join(this.root, ".ncnnkit", name.slice(0, 2), name);
   }
 
   private async write(file: string, bytes: Uint8Array | string): Promise<void> {
-    await mkdir(path.dirname(file), { recursive: true });
     const temporary = `${file}.${randomUUID()}`;
-    try {
-      await writeFile(temporary, bytes, { flush: true });
-      await rename(temporary, file);
-    } catch (error) {
-      await rm(temporary, { force: true });
-      throw error;
+    for (let tried = 1; ; tried++) {
+      try {
+        await mkdir(path.dirname(file), { recursive: true });
+        await writeFile(temporary, bytes, { flush: true });
+        return await rename(temporary, file);
+      } catch (error) {
+        await rm(temporary, { force: true });
+        // The folder was forgotten at that moment.
+        if ((error as NodeJS.ErrnoException).code !== "ENOENT" || tried === mostTries) throw error;
+      }
     }
   }
 
-  /** Keeps plain data of the job `of`, so that none is forgotten with that of another; the result is its digest. */
+  /** Keeps plain data in the folder of the job `of`; the result is its name for all who ask for it. */
   async put(value: unknown, of: string): Promise<string> {
-    const bytes = await pack(serialize({ of, value }), { level: 1 });
-    const digest = createHash("sha256").update(bytes).digest("hex");
-    await this.write(this.place("content", digest), bytes);
-    return digest;
+    const bytes = await pack(serialize(value), { level: 1 });
+    const name = `${of}/${createHash("sha256").update(bytes).digest("hex")}`;
+    await this.write(this.place(name), bytes);
+    return name;
   }
 
   /** What was put. Throws where it is missing or broken: it may be there a moment later, on a folder over the network. */
-  async get<T>(digest: string): Promise<T> {
-    const bytes = await readFile(this.place("content", digest));
-    if (createHash("sha256").update(bytes).digest("hex") !== digest) {
-      throw new Error(`${this.place("content", digest)} is broken: its content has another digest`);
+  async get<T>(name: string): Promise<T> {
+    const file = this.place(name);
+    const bytes = await readFile(file);
+    if (createHash("sha256").update(bytes).digest("hex") !== path.basename(file)) {
+      throw new Error(`${file} is broken: its content has another digest`);
     }
-    return (deserialize(await unpack(bytes)) as { value: T }).value;
+    return deserialize(await unpack(bytes)) as T;
   }
 
-  async has(digest: string): Promise<boolean> {
-    const there = await stat(this.place("content", digest)).catch(() => undefined);
+  async has(name: string): Promise<boolean> {
+    const there = await stat(this.place(name)).catch(() => undefined);
     return there !== undefined;
   }
 
   /** Says what came of a shard or batch. */
   async finish(id: string, done: unknown): Promise<void> {
-    await this.write(this.place("results", id), JSON.stringify(done));
+    await this.write(this.place(`${id}/result`), JSON.stringify(done));
   }
 
   /** What came of it; undefined where that is not known. */
   async finished<T>(id: string): Promise<T | undefined> {
-    const text = await readFile(this.place("results", id), "utf8").catch(() => "");
+    const text = await readFile(this.place(`${id}/result`), "utf8").catch(() => "");
     try {
       return text ? (JSON.parse(text) as T) : undefined;
     } catch {
@@ -72,17 +79,8 @@ export class SharedFolder {
     }
   }
 
-  async forget({
-    contents = [],
-    results = [],
-  }: {
-    contents?: readonly string[];
-    results?: readonly string[];
-  }): Promise<void> {
-    const files = [
-      ...contents.map((digest) => this.place("content", digest)),
-      ...results.map((id) => this.place("results", id)),
-    ];
-    for (const file of files) await rm(file, { force: true });
+  /** All of the jobs with these ids, and contents by their names. What somebody is writing to stays, which is no reason to stop. */
+  async forget(...names: readonly string[]): Promise<void> {
+    for (const name of names) await rm(this.place(name), { recursive: true, force: true }).catch(() => {});
   }
 }

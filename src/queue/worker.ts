@@ -152,10 +152,7 @@ export class QueueWorker {
   /** What is in the batch is not needed twice. */
   private async forgetShards(job: Job<JobData, Done>): Promise<void> {
     const shards = await job.getChildrenValues<Done>();
-    await this.shared.forget({
-      contents: Object.values(shards).map(({ seen }) => seen),
-      results: Object.keys(shards).map((key) => key.slice(key.lastIndexOf(":") + 1)),
-    });
+    await this.shared.forget(...Object.keys(shards).map((key) => key.slice(key.lastIndexOf(":") + 1)));
   }
 
   /** Ends after the shards that it is at. */
