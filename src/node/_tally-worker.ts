@@ -1,12 +1,11 @@
 /** A thread of `Threads`: asks for pictures until there are none, and adds them to tallies of its own. */
 import { once } from "node:events";
 import sharp from "sharp";
-import { type EvaluationItem, InputError } from "../index.ts";
 import { OpenedWork } from "../tally/job.ts";
-import { type PlainEntry, readEntry } from "./entries.ts";
+import { type PlainEntry, readFor } from "./entries.ts";
 import { foundKind } from "./found.ts";
 import { answerCalls } from "./pool.ts";
-import type { Portion, Report, Said, Seen, Task } from "./threads.ts";
+import type { Portion, Report, Seen, Task } from "./threads.ts";
 
 // There is a thread for every core already.
 sharp.concurrency(1);
@@ -30,19 +29,12 @@ await answerCalls<undefined, Task, Seen>(() => async ({ work, port }) => {
 
 async function add(opened: OpenedWork, portion: Portion): Promise<Report> {
   let done = 0;
-  const [skipped, warned, noted]: Said[][] = [[], [], []];
+  const remarks = { skipped: [], warned: [], noted: [] };
   for (const { index, plain } of portion) {
-    let picture: EvaluationItem;
-    try {
-      picture = await readEntry(plain as PlainEntry, (message) => noted.push([index, message]));
-    } catch (error) {
-      if (!(error instanceof InputError)) throw error;
-      skipped.push([index, error.message]);
-      continue;
-    }
-    if (picture.picture.warning !== undefined) warned.push([index, picture.picture.warning]);
+    const picture = await readFor(remarks, index, plain as PlainEntry);
+    if (!picture) continue;
     await opened.add({ index, picture });
     done++;
   }
-  return { done, skipped, warned, noted, seen: opened.takeLists() };
+  return { done, ...remarks, seen: opened.takeLists() };
 }

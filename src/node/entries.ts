@@ -13,6 +13,7 @@ import {
   parseYoloLabels,
   type YoloLabelOptions,
 } from "../steps.ts";
+import type { Remarks, Said } from "../tally/pictures.ts";
 import { inContext } from "./_context.ts";
 import { isAddress } from "./addresses.ts";
 import { kindOf, readText } from "./files.ts";
@@ -84,6 +85,24 @@ export async function readEntry(
       const box = { x: 0, y: 0, width: item.width, height: item.height };
       return { ...item, truth: [{ image: item.id, category: plain.category, box }] };
     }
+  }
+}
+
+/** Reads picture number `index` for another process or thread: what is to be said of it goes to `remarks`. Undefined where it is broken. */
+export async function readFor(
+  { skipped, warned, noted }: Record<keyof Remarks, Said[]>,
+  index: number,
+  plain: PlainEntry,
+): Promise<EvaluationItem | undefined> {
+  try {
+    const item = await readEntry(plain, (message) => noted.push([index, message]));
+    const { warning } = item.picture;
+    if (warning !== undefined) warned.push([index, warning]);
+    return item;
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    skipped.push([index, error.message]);
+    return undefined;
   }
 }
 

@@ -1,6 +1,7 @@
 /** Passes over pictures on all cores: worker threads with a session for each network, which read, prepare and run pictures by themselves. */
 import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { isTally, type PlainWork, plainWork } from "../tally/job.ts";
+import { type Remarks, relay } from "../tally/pictures.ts";
 import { inProcess, type Runner, type Work } from "../tally/run.ts";
 import { Pool } from "./pool.ts";
 
@@ -13,16 +14,12 @@ export interface Task {
 export type Seen = readonly unknown[];
 
 /** What a thread says through the port when it wants more. */
-export interface Report {
+export interface Report extends Remarks {
   /** Pictures added since the last report. */
   readonly done: number;
-  readonly skipped: readonly Said[];
-  readonly warned: readonly Said[];
-  readonly noted: readonly Said[];
   /** Of the tallies that are lists: what they have seen since; undefined for the others. */
   readonly seen: Seen;
 }
-export type Said = readonly [index: number, message: string];
 /** The next pictures: their numbers and what they are read from. None: that was all. */
 export type Portion = readonly { readonly index: number; readonly plain: unknown }[];
 
@@ -109,11 +106,8 @@ class Giving<P> {
     return portion.map((index) => ({ index, plain: entries[index].plain }));
   }
 
-  private listen({ done, skipped, warned, noted, seen }: Report): void {
-    const listed = this.work.pictures.listed!;
-    for (const [index, message] of skipped) listed.skip(index, message);
-    for (const [index, message] of warned) listed.warn(index, message);
-    for (const [index, message] of noted) listed.entries[index].note?.(message);
+  private listen({ done, seen, ...remarks }: Report): void {
+    relay(this.work.pictures.listed!, remarks);
     this.take(seen);
     this.done += done;
     if (done) this.work.onProgress?.(this.done);

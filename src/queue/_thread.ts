@@ -4,13 +4,14 @@ import { once } from "node:events";
 import os from "node:os";
 import type { MessagePort } from "node:worker_threads";
 import sharp from "sharp";
-import { type EvaluationItem, features, InputError } from "../index.ts";
-import { type PlainEntry, readEntry } from "../node/entries.ts";
+import { features, InputError } from "../index.ts";
+import { readFor } from "../node/entries.ts";
 import { foundKind } from "../node/found.ts";
 import { answerCalls } from "../node/pool.ts";
 import { OpenedWork, type PlainWork } from "../tally/job.ts";
+import type { Said } from "../tally/pictures.ts";
 import { forHere } from "./places.ts";
-import type { Done, Listed, Said, Seen } from "./protocol.ts";
+import type { Done, Listed, Seen } from "./protocol.ts";
 import { SharedFolder } from "./shared.ts";
 
 /** What a thread is asked. */
@@ -61,7 +62,7 @@ async function add(
   shared: SharedFolder,
   { list, without, port, shard }: Extract<Message, { kind: "shard" }>,
 ): Promise<Seen> {
-  const [skipped, warned, noted]: Said[][] = [[...without], [], []];
+  const remarks = { skipped: [...without], warned: [], noted: [] };
   const left = new Set(without.map(([index]) => index));
   let images = 0;
   for (const { index, name, plain } of await shared.get<Listed>(list)) {
@@ -70,26 +71,17 @@ async function add(
       port.postMessage({ index, name });
       await once(port, "message"); // it is on record
     }
-    let picture: EvaluationItem;
-    try {
-      picture = await readEntry(forHere(plain as PlainEntry, shared.root), (message) =>
-        noted.push([index, message]),
-      );
-    } catch (error) {
-      if (!(error instanceof InputError)) throw error;
-      skipped.push([index, error.message]);
-      continue;
-    }
-    if (picture.picture.warning !== undefined) warned.push([index, picture.picture.warning]);
+    const picture = await readFor(remarks, index, forHere(plain, shared.root));
+    if (!picture) continue;
     await work.add({ index, picture });
     images++;
   }
   port?.close();
-  if (images === 0) expectHere(skipped);
+  if (images === 0) expectHere(remarks.skipped);
   for (const tally of work.tallies) await tally.endPart?.(shard);
   const machines = [JSON.stringify(features())];
   return {
-    ...{ images, skipped, warned, noted, machines },
+    ...{ images, machines, ...remarks },
     tallies: work.tallies.map((tally) => tally.write()),
   };
 }

@@ -1,4 +1,5 @@
 /** What is in the queue: counts, workers, and the batches that are not done. */
+import type { Queue } from "bullmq";
 import { version } from "../index.ts";
 import { bullmq, connectionTo, optional } from "./_bullmq.ts";
 import { type BatchJob, queueName } from "./protocol.ts";
@@ -29,12 +30,18 @@ export interface QueueState {
   readonly jobs: readonly JobRow[];
 }
 
-/** Throws UnsupportedError without the package `bullmq`, UsageError for what is no address of Redis. */
-export async function queueState(address: string): Promise<QueueState> {
+async function queueOf(address: string): Promise<Queue> {
   const connection = connectionTo(address);
   const { Queue } = await bullmq();
   const queue = new Queue(queueName, { connection });
+  // Without a listener an error of the connection, which comes again, would end the process.
   queue.on("error", () => {});
+  return queue;
+}
+
+/** Throws UnsupportedError without the package `bullmq`, UsageError for what is no address of Redis. */
+export async function queueState(address: string): Promise<QueueState> {
+  const queue = await queueOf(address);
   try {
     const counts = await queue.getJobCounts(...states);
     const listed = await queue.getJobs(
@@ -66,10 +73,7 @@ export async function queueState(address: string): Promise<QueueState> {
 
 /** One job with everything that is known of it; undefined where there is none of that id. */
 export async function jobOf(address: string, id: string): Promise<unknown> {
-  const connection = connectionTo(address);
-  const { Queue } = await bullmq();
-  const queue = new Queue(queueName, { connection });
-  queue.on("error", () => {});
+  const queue = await queueOf(address);
   try {
     const job = await queue.getJob(id);
     return job && { ...job.asJSON(), data: job.data, state: await job.getState() };
@@ -80,14 +84,11 @@ export async function jobOf(address: string, id: string): Promise<unknown> {
 
 /** bull-board as a handler of requests below `base`; `close` ends its connection. */
 export async function dashboard(address: string, base: string) {
-  const connection = connectionTo(address);
-  const { Queue } = await bullmq();
   const { createBullBoard } = await optional("@bull-board/api", () => import("@bull-board/api"));
   const { BullMQAdapter } = await optional("@bull-board/api", () => import("@bull-board/api/bullMQAdapter"));
   const { HonoAdapter } = await optional("@bull-board/hono", () => import("@bull-board/hono"));
   const { serveStatic } = await import("@hono/node-server/serve-static");
-  const queue = new Queue(queueName, { connection });
-  queue.on("error", () => {});
+  const queue = await queueOf(address);
   const server = new HonoAdapter(serveStatic);
   server.setBasePath(base);
   createBullBoard({ queues: [new BullMQAdapter(queue, { readOnlyMode: true })], serverAdapter: server });

@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import { version } from "../index.ts";
 import type { PlainEntry } from "../node/entries.ts";
+import type { Remarks } from "../tally/pictures.ts";
 
 /** Counts up with every change that older workers would not understand. */
 export const protocol = 1;
@@ -51,16 +52,12 @@ export interface Done {
 export type Listed = readonly { readonly index: number; readonly name: string; readonly plain: PlainEntry }[];
 
 /** What tallies have seen, and what there was to say of pictures. */
-export interface Seen {
+export interface Seen extends Remarks {
   readonly tallies: readonly unknown[];
   readonly images: number;
-  readonly skipped: readonly Said[];
-  readonly warned: readonly Said[];
-  readonly noted: readonly Said[];
   /** Instruction sets that computed it, each as text. */
   readonly machines: readonly string[];
 }
-export type Said = readonly [index: number, message: string];
 
 /** The same parts give the same id. */
 export const idOf = (...parts: readonly string[]): string =>

@@ -17,6 +17,7 @@ import {
 } from "../index.ts";
 import type { PlainEntry } from "../node/entries.ts";
 import { isTally, plainWork } from "../tally/job.ts";
+import { relay } from "../tally/pictures.ts";
 import { inProcess, type Runner, type Work } from "../tally/run.ts";
 import { bullmq, connectionTo, telemetryOf } from "./_bullmq.ts";
 import { forOthers } from "./places.ts";
@@ -325,11 +326,8 @@ class Pass<P> {
   }
 
   /** Takes what a batch has seen. */
-  async take({ tallies, images, skipped, warned, noted, machines }: Seen): Promise<void> {
-    const listed = this.work.pictures.listed!;
-    for (const [index, message] of skipped) listed.skip(index, message);
-    for (const [index, message] of warned) listed.warn(index, message);
-    for (const [index, message] of noted) listed.entries[index].note?.(message);
+  async take({ tallies, images, machines, ...remarks }: Seen): Promise<void> {
+    relay(this.work.pictures.listed!, remarks);
     for (const [i, tally] of this.work.tallies.entries()) {
       if (isTally(tally)) tally.merge(tally.read(tallies[i]));
     }

@@ -3,17 +3,10 @@ import { MessageChannel } from "node:worker_threads";
 import type { Job } from "bullmq";
 import { NcnnkitError } from "../index.ts";
 import { Pool } from "../node/pool.ts";
+import type { Said } from "../tally/pictures.ts";
 import { bullmq, connectionTo, telemetryOf } from "./_bullmq.ts";
 import type { Message } from "./_thread.ts";
-import {
-  cancelled,
-  type Done,
-  type JobData,
-  mismatch,
-  queueName,
-  type Said,
-  type ShardJob,
-} from "./protocol.ts";
+import { cancelled, type Done, type JobData, mismatch, queueName, type ShardJob } from "./protocol.ts";
 import { SharedFolder } from "./shared.ts";
 
 /** Options of `QueueWorker.start`. */

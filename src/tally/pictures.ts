@@ -46,6 +46,21 @@ export interface Listed {
   readonly broken: ReadonlySet<number>;
 }
 
+/** What there is to say of pictures that another process or thread read, each by its number. */
+export interface Remarks {
+  readonly skipped: readonly Said[];
+  readonly warned: readonly Said[];
+  readonly noted: readonly Said[];
+}
+export type Said = readonly [index: number, message: string];
+
+/** Says it here. */
+export function relay(listed: Listed, { skipped, warned, noted }: Remarks): void {
+  for (const [index, message] of skipped) listed.skip(index, message);
+  for (const [index, message] of warned) listed.warn(index, message);
+  for (const [index, message] of noted) listed.entries[index].note?.(message);
+}
+
 /** Pictures of a list; those that cannot be read are told to `skip`, once, and damaged ones to `warn`, once. */
 export function listedPictures(
   entries: readonly EvaluationEntry[],
