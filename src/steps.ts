@@ -28,6 +28,7 @@ export { scaledDetection } from "./detect/detection.ts";
 export { classColor, drawInto } from "./detect/draw.ts";
 export { toTensor } from "./detect/letterbox.ts";
 export { maskArea, maskBounds, maskIou, maskOutlines, maskToBitmap } from "./detect/mask.ts";
+export { placePlates, type WantedPlate } from "./detect/plates.ts";
 export { cornersOf } from "./detect/rotated.ts";
 export {
   type CocoRow,
