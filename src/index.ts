@@ -50,6 +50,7 @@ export {
 } from "./detect/detection.ts";
 export { type DrawnShape, type DrawOptions, drawDetections } from "./detect/draw.ts";
 export type { InputOptions, Transform } from "./detect/letterbox.ts";
+export type { Letterer, Lettering, Letters } from "./detect/lettering.ts";
 export type { Mask } from "./detect/mask.ts";
 export type { Picture } from "./detect/picture.ts";
 export type { RotatedBox } from "./detect/rotated.ts";

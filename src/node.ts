@@ -37,6 +37,7 @@ export {
   openPictures,
 } from "./node/dataset.ts";
 export { replaceFolder } from "./node/folder.ts";
+export { fontLetterer } from "./node/lettering.ts";
 export { type ModuleFolderOptions, moduleFolder } from "./node/modules.ts";
 export { encodePicture, type FilePicture, pictureExtensions, readPicture } from "./node/picture.ts";
 export { type PulledFile, type PulledModel, type PullOptions, pullModel } from "./node/pull.ts";

@@ -23,10 +23,12 @@ export {
   type Protection,
   protect,
 } from "./deploy/protect.ts";
+export { classColor, distinctColors, readableOn } from "./detect/colors.ts";
 export { postprocess } from "./detect/detect.ts";
 export { scaledDetection } from "./detect/detection.ts";
-export { classColor, drawInto } from "./detect/draw.ts";
+export { drawInto, lettered } from "./detect/draw.ts";
 export { toTensor } from "./detect/letterbox.ts";
+export { bitmapLettering } from "./detect/lettering.ts";
 export { maskArea, maskBounds, maskIou, maskOutlines, maskToBitmap } from "./detect/mask.ts";
 export { placePlates, type WantedPlate } from "./detect/plates.ts";
 export { cornersOf } from "./detect/rotated.ts";

@@ -18,12 +18,13 @@ import {
   createTracker,
   type Detection,
   drawDetections,
+  fontLetterer,
   InputError,
   isObject,
   type ObjectDetection,
   UsageError,
 } from "../node.ts";
-import { type Model, type ModelDetectOptions, placesOf, sameName, taskOf } from "../steps.ts";
+import { lettered, type Model, type ModelDetectOptions, placesOf, sameName, taskOf } from "../steps.ts";
 import { detectionLine } from "./detections.ts";
 import { TerminalPreview } from "./preview.ts";
 import { startProgress } from "./progress.ts";
@@ -267,7 +268,8 @@ class Watch {
     const inTerminal = this.preview?.wanted ?? false;
     if (!inTerminal && !live?.wanted) return;
     const { detections } = drawing;
-    const drawn = drawDetections(picture, detections, drawOptions(drawing));
+    const how = await lettered(picture, detections, fontLetterer, drawOptions(drawing));
+    const drawn = drawDetections(picture, detections, how);
     const { columns = 80, rows = 24 } = process.stderr;
     if (inTerminal) this.preview?.show(drawn, columns, Math.max(4, rows - 2));
     const lines = [

@@ -2,6 +2,7 @@
 import { InputError } from "../base/errors.ts";
 import { counted } from "../base/text.ts";
 import { inputTransform } from "../detect/letterbox.ts";
+import type { Letterer } from "../detect/lettering.ts";
 import type { Picture } from "../detect/picture.ts";
 import { createSession } from "../engine/session.ts";
 import type { Manifest, QuantizationGuard, QuantizationRecord } from "../heads/manifest.ts";
@@ -49,6 +50,8 @@ export interface DeployOptions {
   force?: boolean;
   /** Encodes pictures for the report and the `pictures` folder; without it there are none. */
   encode?: (picture: Picture) => Promise<ReportImage>;
+  /** Letters of the boxes in those pictures; default: the kit's bitmap font. */
+  letterer?: Letterer;
   /** What times are measured on, for the report: processor and runtime. */
   machine?: string;
   date?: Date;

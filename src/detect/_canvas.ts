@@ -1,4 +1,5 @@
 /** Shapes in plain RGBA pixels. */
+import type { Letters } from "./lettering.ts";
 import type { Mask } from "./mask.ts";
 import type { Picture } from "./picture.ts";
 
@@ -97,5 +98,24 @@ export function tint({ data, width, height }: Picture, mask: Mask, color: Color,
       }
     }
     at += mask.counts[i + 1] ?? 0;
+  }
+}
+
+/** Writes letters with their left top corner at the point, as much of them as lies in the picture. */
+export function blend(
+  { width, height, data }: Picture,
+  letters: Letters,
+  x: number,
+  y: number,
+  color: Color,
+): void {
+  const last = Math.min(letters.height, height - y);
+  for (let j = Math.max(-y, 0); j < last; j++) {
+    for (let i = Math.max(-x, 0); i < Math.min(letters.width, width - x); i++) {
+      const share = letters.ink[j * letters.width + i] / 255;
+      if (!share) continue;
+      const at = ((y + j) * width + x + i) * 4;
+      for (let c = 0; c < 3; c++) data[at + c] = Math.round(data[at + c] * (1 - share) + color[c] * share);
+    }
   }
 }

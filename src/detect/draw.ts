@@ -1,10 +1,21 @@
-/** Draws detections into a picture with plain pixels, so that Node and browser give the same result. */
+/** Draws detections into a picture with plain pixels. */
 import { expectKind } from "../base/arguments.ts";
 import { InputError } from "../base/errors.ts";
-import { type Color, fillDot, fillRect, strokeBox, strokeLine, strokePolygon, tint } from "./_canvas.ts";
-import { glyphHeight, glyphRows, glyphWidth } from "./_font.ts";
-import { type Detection, isObject, type Point } from "./detection.ts";
+import {
+  blend,
+  type Color,
+  fillDot,
+  fillRect,
+  strokeBox,
+  strokeLine,
+  strokePolygon,
+  tint,
+} from "./_canvas.ts";
+import { classColor, distinctColors, readableOn } from "./colors.ts";
+import { type Box, type Detection, isObject, type Point } from "./detection.ts";
+import { bitmapLettering, type Letterer, type Lettering, type Letters } from "./lettering.ts";
 import { checkPicture, type Picture } from "./picture.ts";
+import { placePlates } from "./plates.ts";
 import { cornersOf } from "./rotated.ts";
 import { leastShown, limbsOf } from "./skeleton.ts";
 
@@ -12,10 +23,14 @@ import { leastShown, limbsOf } from "./skeleton.ts";
 export interface DrawOptions {
   /** Line width in pixels; by default grows with the picture. */
   lineWidth?: number;
-  /** Pixels per pixel of the 5x7 font, 0 for no text; by default grows with the picture. */
-  textScale?: number;
-  /** Text of a detection; default `person 0.87`. Characters beyond ASCII become `?`. */
+  /** Height of a line of text in pixels, 0 for no text; by default grows with the picture. */
+  textHeight?: number;
+  /** Text of a detection; default `person 0.87`. */
   text?(detection: Detection): string;
+  /** How texts look; default: the kit's bitmap font, whose pixels are the same everywhere, with `?` for characters beyond ASCII. */
+  lettering?: Lettering;
+  /** Boxes of a class that overlap are of lighter and darker colours; default true. From frame to frame these would change. */
+  shades?: boolean;
   /** Lines and regions below the detections. */
   shapes?: readonly DrawnShape[];
 }
@@ -33,7 +48,7 @@ const maskOpacity = 0.45;
 
 /**
  * An RGBA copy of the picture with what was found, the best on top: boxes (as they are turned), masks, points and skeletons, each
- * with a label; classes of the picture as lines of text at the left top.
+ * with a label as far as there is room for it that no better label takes; classes of the picture as lines of text at the left top.
  */
 export function drawDetections(
   picture: Picture,
@@ -54,45 +69,96 @@ export function drawInto(canvas: Picture, detections: readonly Detection[], opti
   expectKind("drawInto: detections", detections, "a list of detections");
   expectKind("drawInto: options", options, "an object of options");
   if (checkPicture(canvas) !== 4) throw new InputError("picture: 3 channels, expected 4 (RGBA) to draw into");
-  const side = (canvas.width + canvas.height) / 2;
-  const lineWidth = options.lineWidth ?? Math.max(Math.round(side * 0.003), 2);
-  const scale = options.textScale ?? Math.max(Math.round(side / 350), 1);
-  const text = options.text ?? (({ label, score }) => `${label} ${score.toFixed(2)}`);
-  for (const shape of options.shapes ?? []) drawShape(canvas, shape, lineWidth, scale);
-  const ordered = [...detections].sort((a, b) => a.score - b.score);
-  for (const found of ordered) {
-    if (found.task === "segment") tint(canvas, found.mask, classColor(found.classId), maskOpacity);
+  const { lineWidth, textHeight, text } = measuresOf(canvas, options);
+  const { shapes = [], shades = true, lettering = bitmapLettering } = options;
+  for (const shape of shapes) drawShape(canvas, shape, lineWidth);
+  const best = [...detections].sort((a, b) => b.score - a.score);
+  const colors = shades ? distinctColors(best) : best.map(({ classId }) => classColor(classId));
+  const drawn = best.map((found, i) => ({ found, color: colors[i] }));
+  for (const { found, color } of drawn.toReversed()) {
+    if (found.task === "segment") tint(canvas, found.mask, color, maskOpacity);
   }
-  for (const found of ordered.filter(isObject)) {
-    const color = classColor(found.classId);
-    const x0 = Math.round(found.box.x);
-    const y0 = Math.round(found.box.y);
-    const x1 = Math.round(found.box.x + found.box.width);
-    const y1 = Math.round(found.box.y + found.box.height);
-    if (found.task === "obb") strokePolygon(canvas, cornersOf(found.rotated), lineWidth, color);
-    else strokeBox(canvas, x0, y0, x1, y1, lineWidth, color);
-    if (found.task === "pose") drawPose(canvas, found.points, dotRadius(lineWidth, found.box.width), color);
-    if (scale > 0) drawLabel(canvas, text(found), x0, y0, scale, color);
-  }
+  for (const { found, color } of drawn.toReversed()) drawObject(canvas, found, lineWidth, color);
+  if (textHeight <= 0) return;
+  // Above all lines.
+  const labels = [
+    ...shapes.map(({ places: [[x, y]], text: name }) => ({
+      box: { x: Math.round(x), y: Math.round(y), width: 0, height: 0 },
+      color: shapeColor,
+      letters: lettering(name, textHeight),
+    })),
+    ...drawn.flatMap(({ found, color }) =>
+      isObject(found)
+        ? [{ box: roundBox(found.box), color, letters: lettering(text(found), textHeight) }]
+        : [],
+    ),
+  ];
+  const wanted = labels.map(({ box, letters: { width, height } }) => ({ box, width, height }));
+  const places = placePlates(wanted, canvas);
+  labels.forEach(({ color, letters }, i) => {
+    const place = places[i];
+    if (place) drawPlate(canvas, letters, place.x, place.y, color);
+  });
   // Lines of classes, the best first.
-  ordered
-    .filter((found) => !isObject(found))
-    .reverse()
-    .forEach((found, i) => {
-      const top = (i * (glyphHeight + 3) + 1) * scale;
-      if (scale > 0) drawPlate(canvas, text(found), scale, top, scale, classColor(found.classId));
-    });
+  let top = 1;
+  for (const { found, color } of drawn) {
+    if (isObject(found)) continue;
+    const letters = lettering(text(found), textHeight);
+    drawPlate(canvas, letters, 1, top, color);
+    top += letters.height + 1;
+  }
+}
+
+/** Options with letters that had to be made ready for the texts of this drawing. */
+export async function lettered(
+  canvas: Pick<Picture, "width" | "height">,
+  detections: readonly Detection[],
+  letterer: Letterer,
+  options: DrawOptions = {},
+): Promise<DrawOptions> {
+  expectKind("lettered: detections", detections, "a list of detections");
+  expectKind("lettered: letterer", letterer, "a function");
+  expectKind("lettered: options", options, "an object of options");
+  const { textHeight, text } = measuresOf(canvas, options);
+  if (textHeight <= 0) return options;
+  const texts = [...detections.map(text), ...(options.shapes ?? []).map((shape) => shape.text)];
+  return { ...options, lettering: await letterer(texts, textHeight) };
+}
+
+/** What grows with the picture. */
+function measuresOf(
+  { width, height }: Pick<Picture, "width" | "height">,
+  options: DrawOptions,
+): Required<Pick<DrawOptions, "lineWidth" | "textHeight" | "text">> {
+  const side = (width + height) / 2;
+  return {
+    lineWidth: options.lineWidth ?? Math.max(Math.round(side * 0.003), 2),
+    textHeight: options.textHeight ?? Math.max(Math.round(side / 38), 14),
+    text: options.text ?? (({ label, score }) => `${label} ${score.toFixed(2)}`),
+  };
 }
 
 const shapeColor: Color = [255, 220, 0];
 
-function drawShape(canvas: Picture, { places, closed, text }: DrawnShape, line: number, scale: number): void {
+function drawShape(canvas: Picture, { places, closed }: DrawnShape, line: number): void {
   const last = closed ? places.length : places.length - 1;
   for (let i = 0; i < last; i++) {
     strokeLine(canvas, places[i], places[(i + 1) % places.length], line, shapeColor);
   }
-  const [x, y] = places[0].map(Math.round);
-  if (scale > 0) drawLabel(canvas, text, x, y, scale, shapeColor);
+}
+
+/** To whole pixels, by its corners. */
+function roundBox({ x, y, width, height }: Box): Box {
+  const [left, top] = [Math.round(x), Math.round(y)];
+  return { x: left, y: top, width: Math.round(x + width) - left, height: Math.round(y + height) - top };
+}
+
+function drawObject(canvas: Picture, found: Detection, lineWidth: number, color: Color): void {
+  if (!isObject(found)) return;
+  const { x, y, width, height } = roundBox(found.box);
+  if (found.task === "obb") strokePolygon(canvas, cornersOf(found.rotated), lineWidth, color);
+  else strokeBox(canvas, x, y, x + width, y + height, lineWidth, color);
+  if (found.task === "pose") drawPose(canvas, found.points, dotRadius(lineWidth, found.box.width), color);
 }
 
 /** Points as dots, and the lines between them where it is known which belong together. */
@@ -128,62 +194,8 @@ function toRgba(picture: Picture): Picture & { data: Uint8ClampedArray<ArrayBuff
 const dotRadius = (lineWidth: number, width: number): number =>
   Math.min(Math.max(lineWidth, 1.5), Math.max(width / 16, 1));
 
-/** Text on a plate above the point, or below it where there is no room above, moved into the picture. */
-function drawLabel(canvas: Picture, text: string, x: number, y: number, scale: number, color: Color): void {
-  const plateHeight = (glyphHeight + 2) * scale;
-  drawPlate(canvas, text, x, y >= plateHeight ? y - plateHeight : Math.max(y, 0), scale, color);
-}
-
-/** Text on a plate whose left top corner is at the point, moved to the left where it must. */
-function drawPlate(canvas: Picture, text: string, x: number, top: number, scale: number, color: Color): void {
-  const characters = Array.from(text);
-  const plateWidth = (characters.length * (glyphWidth + 1) + 1) * scale;
-  const plateHeight = (glyphHeight + 2) * scale;
-  const left = Math.max(Math.min(x, canvas.width - plateWidth), 0);
-  fillRect(canvas, left, top, left + plateWidth, top + plateHeight, color);
-  const ink = readableOn(color);
-  characters.forEach((character, i) => {
-    drawGlyph(
-      canvas,
-      glyphRows(character),
-      left + (i * (glyphWidth + 1) + 1) * scale,
-      top + scale,
-      scale,
-      ink,
-    );
-  });
-}
-
-function drawGlyph(
-  canvas: Picture,
-  rows: readonly number[],
-  x: number,
-  y: number,
-  scale: number,
-  ink: Color,
-): void {
-  rows.forEach((row, j) => {
-    for (let i = 0; i < glyphWidth; i++) {
-      if (!((row >> (glyphWidth - 1 - i)) & 1)) continue;
-      fillRect(canvas, x + i * scale, y + j * scale, x + (i + 1) * scale, y + (j + 1) * scale, ink);
-    }
-  });
-}
-
-/** A strong colour for each class; neighbours in number are far apart in hue (steps of the golden angle). */
-export function classColor(classId: number): Color {
-  expectKind("classColor: classId", classId, "a number");
-  const hue = (classId * 137.508 + 10) % 360;
-  const value = 0.95 - 0.2 * (Math.floor(classId / 12) % 3);
-  const channel = (offset: number) => {
-    const k = (offset + hue / 60) % 6;
-    return Math.round(255 * value * (1 - 0.85 * Math.max(0, Math.min(k, 4 - k, 1))));
-  };
-  return [channel(5), channel(3), channel(1)];
-}
-
-/** Black or white, whichever has the greater contrast (WCAG relative luminance) with the colour. */
-function readableOn(color: Color): Color {
-  const [r, g, b] = color.map((level) => (level / 255) ** 2.2);
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? [0, 0, 0] : [255, 255, 255];
+/** Letters on a plate whose left top corner is at the point. */
+function drawPlate(canvas: Picture, letters: Letters, x: number, y: number, color: Color): void {
+  fillRect(canvas, x, y, x + letters.width, y + letters.height, color);
+  blend(canvas, letters, x, y, readableOn(color));
 }

@@ -9,6 +9,9 @@ export interface WantedPlate {
   readonly height: number;
 }
 
+/** Boxes of less area than so many plates would be hidden by one, and are kept free where there is other room. */
+const mostHidden = 3;
+
 /**
  * Places for the labels, the most important first, inside a picture of this size: on top of the box, else below it, inside of it or at
  * another of its sides. Nothing for a label that would cover one before it wherever it went; with `all`, it goes where it covers least.
@@ -22,15 +25,22 @@ export function placePlates(
   expectKind("placePlates: room", room, "a size ({ width, height })");
   expectKind("placePlates: rules", rules, "an object of options");
   const placed: Box[] = [];
+  const boxes = wanted.map(({ box }) => box);
+  const most = room.width * room.height;
   return wanted.map((plate) => {
     let best: Box | undefined;
     let least = Number.POSITIVE_INFINITY;
+    const small = boxes.filter(
+      ({ width, height }) => width * height < mostHidden * plate.width * plate.height,
+    );
+    const covered = (place: Box, by: readonly Box[]): number =>
+      by.reduce((sum, other) => sum + sharedArea(place, other), 0);
     for (const place of placesOf(plate, room)) {
-      const covered = placed.reduce((sum, other) => sum + sharedArea(place, other), 0);
-      if (covered < least) [best, least] = [place, covered];
-      if (covered === 0) break;
+      const cost = covered(place, placed) * most + covered(place, small);
+      if (cost < least) [best, least] = [place, cost];
+      if (cost === 0) break;
     }
-    if (!best || (least > 0 && !rules.all)) return undefined;
+    if (!best || (covered(best, placed) > 0 && !rules.all)) return undefined;
     placed.push(best);
     return best;
   });
@@ -57,7 +67,8 @@ function placesOf(
   return (free.length ? free : [last]).map((place) => ({ ...place, width, height }));
 }
 
-function sharedArea(a: Box, b: Box): number {
+/** Of the part that lies in both. */
+export function sharedArea(a: Box, b: Box): number {
   const width = Math.min(a.x + a.width, b.x + b.width) - Math.max(a.x, b.x);
   const height = Math.min(a.y + a.height, b.y + b.height) - Math.max(a.y, b.y);
   return width > 0 && height > 0 ? width * height : 0;

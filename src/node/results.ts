@@ -9,12 +9,14 @@ import {
   distinctNames,
   dotaTexts,
   imageId,
+  lettered,
   sameName,
   scaledDetection,
   yoloText,
 } from "../steps.ts";
 import { labelFileOf } from "./dataset.ts";
 import { realPath } from "./files.ts";
+import { fontLetterer } from "./lettering.ts";
 import type { FoundFile } from "./paths.ts";
 import { encodable, encodePicture, type FilePicture } from "./picture.ts";
 import { writeFiles } from "./write.ts";
@@ -124,7 +126,7 @@ export async function writeResult(
   const { width, height } = fileSize(picture);
   const target = path.join(out, names.picture);
   const inPicture = detections.map((each) => scaledDetection(each, fileSize(picture), picture));
-  const drawn = drawDetections(picture, inPicture);
+  const drawn = drawDetections(picture, inPicture, await lettered(picture, inPicture, fontLetterer));
   const files: Record<string, Uint8Array | string> = {
     [path.basename(target)]: await encodePicture(drawn, target),
   };

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { glyphRows } from "../../src/detect/_font.ts";
+import { classColor, distinctColors } from "../../src/detect/colors.ts";
 import type {
   DetectedObject,
   Detection,
@@ -8,7 +9,7 @@ import type {
   PosedObject,
   SegmentedObject,
 } from "../../src/detect/detection.ts";
-import { classColor, drawDetections } from "../../src/detect/draw.ts";
+import { drawDetections } from "../../src/detect/draw.ts";
 import { maskFromBitmap } from "../../src/detect/mask.ts";
 import type { Picture } from "../../src/detect/picture.ts";
 
@@ -52,7 +53,7 @@ describe("drawDetections", () => {
         { x: 20, y: -3 },
       ],
     };
-    const drawn = drawDetections(blank(16, 14), [face], { lineWidth: 1, textScale: 0 });
+    const drawn = drawDetections(blank(16, 14), [face], { lineWidth: 1, textHeight: 0 });
     expect(show(drawn, classColor(0))).toBe(`
 ................
 .##############.
@@ -74,7 +75,7 @@ describe("drawDetections", () => {
   test("box and label, pixel by pixel", () => {
     const drawn = drawDetections(blank(16, 16), [at(2, 10, 12, 5)], {
       lineWidth: 1,
-      textScale: 1,
+      textHeight: 9,
       text: () => "A1",
     });
     expect(show(drawn, classColor(0))).toBe(`
@@ -102,13 +103,13 @@ describe("drawDetections", () => {
     for (const i of [27, 28, 35, 36]) bits[i] = 1;
     const mask = maskFromBitmap(bits, { width: 8, height: 8 });
     const found: SegmentedObject = { ...at(2, 2, 4, 4), task: "segment", mask };
-    const { data } = drawDetections(blank(8, 8), [found], { lineWidth: 0, textScale: 0 });
+    const { data } = drawDetections(blank(8, 8), [found], { lineWidth: 0, textHeight: 0 });
     const changed = Array.from({ length: 64 }, (_, i) => i).filter((i) => data[4 * i] !== 9);
     expect(changed).toEqual([27, 28, 35, 36]);
     const [red] = classColor(0);
     expect(data[4 * 27]).toBe(Math.round(9 * 0.55 + red * 0.45));
     // A mask of another size belongs to another picture.
-    const other = drawDetections(blank(9, 8), [found], { lineWidth: 0, textScale: 0 });
+    const other = drawDetections(blank(9, 8), [found], { lineWidth: 0, textHeight: 0 });
     expect(new Set(other.data)).toEqual(new Set([9, 255]));
   });
 
@@ -116,7 +117,7 @@ describe("drawDetections", () => {
     const rotated = { x: 8, y: 7, width: 10, height: 4, angle: Math.PI / 4 };
     const turned: OrientedObject = { ...at(0, 0, 16, 14), task: "obb", rotated };
     expect(
-      show(drawDetections(blank(16, 14), [turned], { lineWidth: 1, textScale: 0 }), classColor(0)),
+      show(drawDetections(blank(16, 14), [turned], { lineWidth: 1, textHeight: 0 }), classColor(0)),
     ).toMatchInlineSnapshot(`
       "
       ................
@@ -140,7 +141,7 @@ describe("drawDetections", () => {
     Object.assign(points[7], { x: 12.5, y: 10.5 });
     const person: PosedObject = { ...at(0, 0, 16, 14), task: "pose", points };
     expect(
-      show(drawDetections(blank(16, 14), [person], { lineWidth: 1, textScale: 0 }), classColor(0)),
+      show(drawDetections(blank(16, 14), [person], { lineWidth: 1, textHeight: 0 }), classColor(0)),
     ).toMatchInlineSnapshot(`
       "
       ################
@@ -167,7 +168,7 @@ describe("drawDetections", () => {
     });
     const drawn = drawDetections(blank(20, 24), [sorted("b", 1, 0.2), sorted("a", 0, 0.7)], {
       text: ({ label }) => label,
-      textScale: 1,
+      textHeight: 9,
     });
     expect(show(drawn, classColor(0))).toMatchInlineSnapshot(`
       "
@@ -216,7 +217,7 @@ describe("drawDetections", () => {
       [64, 64],
     ]) {
       const boxes = [at(-10, -10, 500, 500), at(w - 1, h - 1, 1, 1), at(0, 0, 0, 0), at(w + 5, h + 5, 3, 3)];
-      const drawn = drawDetections(blank(w, h), boxes, { textScale: 3, text: () => "a long label ünï" });
+      const drawn = drawDetections(blank(w, h), boxes, { textHeight: 27, text: () => "a long label ünï" });
       expect(drawn.data.length).toBe(w * h * 4);
     }
   });
@@ -234,10 +235,22 @@ describe("drawDetections", () => {
     expect(colors.size).toBe(80);
   });
 
+  test("boxes of a class that overlap have different shades, others that of the class", () => {
+    const colors = distinctColors([
+      at(0, 0, 9, 9),
+      at(5, 5, 9, 9),
+      at(6, 6, 9, 9),
+      at(40, 0, 9, 9),
+      at(5, 5, 9, 9, 1),
+    ]);
+    expect(new Set(colors.slice(0, 3).join(";").split(";")).size).toBe(3);
+    expect([colors[0], colors[3], colors[4]]).toEqual([classColor(0), classColor(0), classColor(1)]);
+  });
+
   test("the same pixels everywhere", () => {
     const { data } = drawDetections(blank(200, 100), [at(20, 30, 50, 50, 3), at(60, 5, 120, 80, 17)]);
     expect(createHash("sha256").update(data).digest("hex").slice(0, 16)).toMatchInlineSnapshot(
-      `"b596c270d39f64ee"`,
+      `"e1746f38210e9241"`,
     );
   });
 });

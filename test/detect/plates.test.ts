@@ -24,6 +24,10 @@ test("the later one gives way; the same box four times has four places", () => {
   expect(corners(same)).toEqual(["20 20", "70 20", "20 70", "70 70"]);
 });
 
+test("a small box is not hidden where there is other room", () => {
+  expect(corners([wish(20, 30, 20, 20), wish(30, 14, 20, 10)])).toEqual(["20 50", "30 4"]);
+});
+
 test("without a free place it is left out, or with `all` put where it covers the least", () => {
   const tight = { width: 40, height: 10 };
   const both = [wish(0, 0, 40, 10), wish(0, 0, 40, 10)];

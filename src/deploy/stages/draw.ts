@@ -1,5 +1,7 @@
 /** Some pictures with the boxes of the float and of the int8 model, for the report. */
-import { drawDetections } from "../../detect/draw.ts";
+import type { Detection } from "../../detect/detection.ts";
+import { drawDetections, lettered } from "../../detect/draw.ts";
+import { bitmapLettering } from "../../detect/lettering.ts";
 import { distinctNames } from "../../detect/save.ts";
 import type { ReportExample } from "../../report/data.ts";
 import type { EvaluationEntry, EvaluationItem } from "../../tally/pictures.ts";
@@ -11,7 +13,7 @@ const shownPictures = 4;
 export const draw: Stage = {
   name: "draw",
   async run(job) {
-    const { encode } = job.options;
+    const { encode, letterer = async () => bitmapLettering } = job.options;
     const { float, int8 } = job.models;
     const examples: ReportExample[] = [];
     const paths: string[] = [];
@@ -23,10 +25,12 @@ export const draw: Stage = {
         await float.detect(picture, { size: job.size }),
         await int8.detect(picture, { size: job.size }),
       ];
+      const draw = async (found: Detection[]) =>
+        drawDetections(picture, found, await lettered(picture, found, letterer));
       examples.push({
         name: entry.name,
-        float: await encode(drawDetections(picture, before)),
-        int8: await encode(drawDetections(picture, after)),
+        float: await encode(await draw(before)),
+        int8: await encode(await draw(after)),
         floatCount: before.length,
         int8Count: after.length,
       });

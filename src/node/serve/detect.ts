@@ -2,8 +2,9 @@
 import { Busboy } from "@fastify/busboy";
 import type { Model } from "../../index.ts";
 import { drawDetections, InputError, NcnnkitError } from "../../index.ts";
-import { taskOf } from "../../steps.ts";
+import { lettered, taskOf } from "../../steps.ts";
 import { detectionJson } from "../detection-json.ts";
+import { fontLetterer } from "../lettering.ts";
 import { decodePicture, encodePicture, type FilePicture } from "../picture.ts";
 import { inFilePixels } from "../results.ts";
 import { joined } from "./body.ts";
@@ -39,8 +40,10 @@ export async function detect(question: DetectQuestion, model: Model): Promise<Re
     const found = await detectIn(model, picture, question.options);
     lap("run");
     count += found.length;
-    if (draw) drawn = await encodePicture(drawDetections(picture, found), `drawn.${draw}`);
-    else images.push(imageJson(sent.name, picture, found));
+    if (draw) {
+      const options = await lettered(picture, found, fontLetterer);
+      drawn = await encodePicture(drawDetections(picture, found, options), `drawn.${draw}`);
+    } else images.push(imageJson(sent.name, picture, found));
     lap("encode");
   }
   const { name, heads } = model.manifest;

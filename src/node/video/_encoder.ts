@@ -55,10 +55,10 @@ export class Encoder {
   }
 
   /** Takes a frame; `done` is called when its memory is free again. */
-  write(pixels: SharedArrayBuffer, draw: () => void, done: () => void): void {
+  write(pixels: SharedArrayBuffer, draw: () => Promise<void>, done: () => void): void {
     this.last = this.last.then(async () => {
       if (this.error === undefined) {
-        draw();
+        await draw();
         await Promise.race([this.closed, this.send(pixels)]);
       }
       done();

@@ -79,5 +79,5 @@ export interface Drawing {
 /** How it is drawn. */
 export function drawOptions({ detections, texts, shapes }: Drawing): DrawOptions {
   const text = new Map(detections.map((each, i) => [each, texts[i]]));
-  return { text: (each) => text.get(each) ?? "", shapes };
+  return { text: (each) => text.get(each) ?? "", shapes, shades: false };
 }

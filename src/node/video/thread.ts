@@ -1,7 +1,8 @@
 /** The thread of a video: reads, watches for movement, draws and writes, so that the other one does nothing but compute. */
 import { parentPort, workerData } from "node:worker_threads";
 import { type Picture, UsageError } from "../../index.ts";
-import { createMotionGate, drawInto } from "../../steps.ts";
+import { createMotionGate, drawInto, lettered } from "../../steps.ts";
+import { fontLetterer } from "../lettering.ts";
 import { Decoder } from "./_decoder.ts";
 import { Encoder } from "./_encoder.ts";
 import { type Drawing, drawOptions, type Job, type Said, type Told } from "./_protocol.ts";
@@ -86,8 +87,10 @@ function finish(): Promise<void> {
   return finishing;
 }
 
-function draw(slot: number, drawing: Drawing): void {
-  drawInto(pictureOf(slot), drawing.detections, drawOptions(drawing));
+async function draw(slot: number, drawing: Drawing): Promise<void> {
+  const { detections } = drawing;
+  const canvas = pictureOf(slot);
+  drawInto(canvas, detections, await lettered(canvas, detections, fontLetterer, drawOptions(drawing)));
 }
 
 port.on("message", (told: Told) => {
