@@ -8,6 +8,7 @@ import type { FuncRef, Module } from "../../wasm/index.ts";
 
 /** Control words at the beginning of memory, a cache line apart, and behind them constants of kernels; values begin at the end. */
 export const controlAddresses = {
+  sleepers: 0,
   arrived: 64,
   generation: 128,
   command: 192,
@@ -21,8 +22,11 @@ export const controlAddresses = {
  */
 const segmentBits = 20;
 
-/** Rounds of looking before a thread goes to sleep: some microseconds, longer than most steps are uneven. */
-const spins = 2000;
+/**
+ * Rounds of looking before a thread goes to sleep, about 0.1 ms: in a virtual machine, being woken takes as long as several steps,
+ * and whoever had to be woken at one barrier makes the others sleep at the next. With 2000 rounds two threads were no faster than one.
+ */
+const spins = 200_000;
 /** A thread that does not come within this time is taken for dead. */
 const patienceNanoseconds = 5_000_000_000n;
 
@@ -31,13 +35,19 @@ const patienceNanoseconds = 5_000_000_000n;
  * resets the count and moves the generation on; the others spin on the generation and then sleep on it.
  */
 export function emitBarrier(m: Module): FuncRef {
-  const { arrived, generation } = controlAddresses;
+  const { arrived, generation, sleepers } = controlAddresses;
   return m.func("barrier", { params: { threads: "i32" }, results: ["i32"] }, (f) => {
     const mine = f.local("i32", "mine");
     const count = f.local("i32", "count");
     const loadGeneration = (): void => {
       f.i32(generation);
       f.op("i32.atomic.load");
+    };
+    const addSleepers = (by: number): void => {
+      f.i32(sleepers);
+      f.i32(by);
+      f.op("i32.atomic.rmw.add");
+      f.drop();
     };
     loadGeneration();
     f.set(mine);
@@ -56,10 +66,15 @@ export function emitBarrier(m: Module): FuncRef {
       f.i32(1);
       f.op("i32.atomic.rmw.add");
       f.drop();
-      f.i32(generation);
-      f.i32(-1);
-      f.op("memory.atomic.notify");
-      f.drop();
+      // One that counts itself after this look finds the generation moved and does not sleep.
+      f.i32(sleepers);
+      f.op("i32.atomic.load");
+      f.if(() => {
+        f.i32(generation);
+        f.i32(-1);
+        f.op("memory.atomic.notify");
+        f.drop();
+      });
       f.i32(0);
       f.return();
     });
@@ -79,6 +94,7 @@ export function emitBarrier(m: Module): FuncRef {
       f.tee(count);
       f.brIf(again);
     });
+    addSleepers(1);
     // Woken is not yet called: the notification may be one for the barrier before, from a thread that was slow to send it.
     f.loop((again) => {
       f.i32(generation);
@@ -96,6 +112,7 @@ export function emitBarrier(m: Module): FuncRef {
       f.op("i32.eq");
       f.brIf(again);
     });
+    addSleepers(-1);
     f.i32(0);
   });
 }
