@@ -26,6 +26,7 @@ export {
 export { classColor, distinctColors, readableOn } from "./detect/colors.ts";
 export { postprocess } from "./detect/detect.ts";
 export { scaledDetection } from "./detect/detection.ts";
+export { detectionJson } from "./detect/detection-json.ts";
 export { drawInto, lettered } from "./detect/draw.ts";
 export { toTensor } from "./detect/letterbox.ts";
 export { bitmapLettering } from "./detect/lettering.ts";

@@ -1,12 +1,13 @@
 /** The Convert tab: a checkpoint and pictures in, int8 files and a report out. Its worker lives for one conversion. */
 import type { Method } from "../src/index.ts";
 import { capabilities, threadChoices } from "./capabilities.ts";
-import { anElement, button, byId, chooseFiles, download, formatBytes, make, plural } from "./dom.ts";
+import { anElement, button, byId, chooseFiles, download, formatBytes, make } from "./dom.ts";
 import { chosenFamily, offerFamilies } from "./families.ts";
 import { isPicture, modelTypes, pictureTypes, type Sorted, sortFiles } from "./files.ts";
 import { WorkerLink } from "./link.ts";
 import { notify, tell, withoutOptions } from "./notices.ts";
 import type { ConvertProgress, ConvertReply } from "./protocol.ts";
+import { plural } from "./words.ts";
 
 const shownThumbs = 24;
 const sides = [256, 320, 352, 416, 480, 512, 640];

@@ -1,31 +1,53 @@
 /** The Detect tab: a source of frames, a model, and a loop that looks at the newest frame whenever the worker is free. */
 
+import { Boxes } from "./boxes.ts";
 import { anElement, button, byId, chooseFiles, download } from "./dom.ts";
 import { canBeTold, FactsForm, isDoubted } from "./facts.ts";
 import { pictureTypes, type Sorted, stemOf } from "./files.ts";
 import { WorkerLink } from "./link.ts";
-import { clearNotices, notify, tell, tellCamera } from "./notices.ts";
+import { notify, tell } from "./notices.ts";
 import { Overlay, Still } from "./overlay.ts";
-import type { DetectReply, ToldFacts } from "./protocol.ts";
+import type { DetectReply, DetectRequest, Drawn, ToldFacts } from "./protocol.ts";
 import { Results } from "./results.ts";
 import { Settings } from "./settings.ts";
 import { Shelf, type ShelfModel, wireModels } from "./shelf.ts";
-import { type Facing, hasSeveralCameras, openCamera, openPicture, openVideo, type Source } from "./source.ts";
+import { openPicture, openVideo, type Source } from "./source.ts";
 import { showState } from "./state.ts";
+import { Watching } from "./watching.ts";
+import { languageChanged, plural, t } from "./words.ts";
+
+/** Something that goes along with looking, where it is switched on: following, recording, comparing. */
+export interface Companion {
+  /** Adds what it wants to a request. */
+  ask?(request: DetectRequest, source: Source): void;
+  /** What was found, before it is shown. */
+  seen?(reply: DetectReply, source: Source): Promise<void>;
+  /** It is drawn over the stage; the frame, where there is a new one, may be drawn from until this returns. */
+  shown?(reply: DetectReply, source: Source): void;
+  /** What was shown is gone. */
+  cleared?(): void;
+}
 
 export class DetectView {
-  private link = new WorkerLink();
+  link = new WorkerLink();
   readonly settings = new Settings({
     changed: () => this.changed(),
     threads: () => this.restartWorker(),
   });
   private readonly facts = new FactsForm((told) => void this.retell(told));
-  private readonly shelf: Shelf;
-  private readonly overlay = new Overlay(byId("overlay", HTMLCanvasElement));
-  private readonly still = new Still(byId("still", HTMLCanvasElement));
-  private readonly results = new Results();
-  private source: Source | undefined;
-  private facing: Facing = "environment";
+  readonly shelf: Shelf;
+  readonly overlay = new Overlay(byId("overlay", HTMLCanvasElement));
+  readonly still = new Still(byId("still", HTMLCanvasElement));
+  readonly boxes = new Boxes(this.overlay, () => this.reshow());
+  readonly companions = new Set<Companion>();
+  readonly watching = new Watching({
+    changed: () => this.clear(),
+    frame: () => void this.look("frame"),
+    live: () => this.refresh(),
+  });
+  private readonly results = new Results(this.boxes);
+  /** What is shown at present. */
+  private reply: DetectReply | undefined;
   private busy = false;
   /** What came up while the worker was busy: a new frame, or other settings. */
   private again: "frame" | "settings" | undefined;
@@ -33,7 +55,6 @@ export class DetectView {
   private held = false;
   /** A frame failed; the next ones would too, until something changes. */
   private stalled = false;
-  private opening = 0;
 
   constructor() {
     this.shelf = new Shelf(anElement("models"), {
@@ -47,6 +68,15 @@ export class DetectView {
     });
     void this.startWorker();
     this.refresh();
+    addEventListener(languageChanged, () => {
+      this.shelf.render();
+      if (this.reply) this.results.rewrite();
+      this.refresh();
+    });
+  }
+
+  get source(): Source | undefined {
+    return this.watching.source;
   }
 
   // Worker
@@ -56,10 +86,10 @@ export class DetectView {
     const { threads } = this.settings;
     try {
       const { simd } = await link.call("start", { threads });
-      const text = `${threads} ${threads === 1 ? "thread" : "threads"}, ${simd}`;
+      const text = `${plural(threads, "thread")}, ${simd}`;
       if (link === this.link) anElement("machine").textContent = text;
     } catch (error) {
-      if (link === this.link) tell("The engine could not be started", error);
+      if (link === this.link) tell(t("The engine could not be started"), error);
     }
   }
 
@@ -181,117 +211,61 @@ export class DetectView {
   // Sources
 
   private wireSources(): void {
-    button("use-camera").addEventListener("click", () => void this.openCamera(this.facing));
-    button("flip").addEventListener(
-      "click",
-      () => void this.openCamera(this.facing === "user" ? "environment" : "user"),
-    );
+    const { watching } = this;
+    button("use-camera").addEventListener("click", () => void watching.openCamera());
+    button("flip").addEventListener("click", () => void watching.flip());
     button("use-picture").addEventListener("click", async () => {
-      const [file] = await chooseFiles({ accept: pictureTypes });
-      if (file) await this.open(() => openPicture(file));
+      const files = await chooseFiles({ accept: pictureTypes, multiple: true });
+      if (files.length) await this.takePictures(files);
     });
     button("use-video").addEventListener("click", async () => {
       const [file] = await chooseFiles({ accept: "video/*" });
-      if (file) await this.open(() => openVideo(file));
+      if (file) await watching.open(() => openVideo(file));
     });
-    button("pause").addEventListener("click", () => void this.togglePause());
+    button("pause").addEventListener("click", () => void watching.togglePause());
     button("save").addEventListener("click", () => void this.save());
   }
 
   /** Takes what was dropped or pasted. */
   async take({ models, pictures, videos, others }: Sorted): Promise<void> {
     if (!models.length && !pictures.length && !videos.length) {
-      const what = others.slice(0, 3).join(", ") || "It";
+      const what = others.slice(0, 3).join(", ") || t("It");
       notify(
-        "Nothing to open",
-        `${what} is no model, picture or video. Open a picture, a video, a .param with its .bin, a .pt or an .onnx.`,
+        t("Nothing to open"),
+        t(
+          "{what} is no model, picture or video. Open a picture, a video, a .param with its .bin, a .pt or an .onnx.",
+          { what },
+        ),
       );
       return;
     }
-    if (pictures.length) await this.open(() => openPicture(pictures[0]));
-    else if (videos.length) await this.open(() => openVideo(videos[0]));
+    if (pictures.length) await this.takePictures(pictures);
+    else if (videos.length) await this.watching.open(() => openVideo(videos[0]));
     if (models.length) await this.addModels(models);
   }
 
-  private async openCamera(facing: Facing): Promise<void> {
-    const camera = button("use-camera");
-    camera.disabled = true;
-    try {
-      // Phones have one camera at a time.
-      if (this.source?.kind === "camera") this.closeSource();
-      await this.open(() => openCamera(facing), tellCamera);
-      this.facing = facing;
-      button("flip").hidden = this.source?.kind !== "camera" || !(await hasSeveralCameras());
-    } finally {
-      camera.disabled = false;
-    }
+  private async takePictures(files: readonly File[]): Promise<void> {
+    await this.watching.open(() => openPicture(files[0]));
   }
 
-  private async open(
-    make: () => Promise<Source>,
-    fail: (error: unknown) => void = (error) => tell("It could not be opened", error),
-  ): Promise<void> {
-    const turn = ++this.opening;
-    clearNotices();
-    let source: Source;
-    try {
-      source = await make();
-    } catch (error) {
-      if (turn === this.opening) fail(error);
-      this.refresh();
-      return;
-    }
-    if (turn !== this.opening) {
-      source.close();
-      return;
-    }
-    this.closeSource();
-    this.source = source;
-    source.onFrame = () => void this.look("frame");
-    source.onEnd = () => {
-      if (this.source !== source) return;
-      this.closeSource();
-      notify(
-        "The camera stopped",
-        "It was unplugged, or another program took it. Press Camera to start it again.",
-      );
-    };
-    const stage = anElement("stage");
-    source.onResize = () => stage.style.setProperty("--ratio", `${source.width} / ${source.height}`);
-    source.onResize();
-    stage.classList.toggle("mirrored", source.mirrored);
-    anElement("screen").replaceChildren(source.element);
-    this.refresh();
-    scrollTo(0, 0); // to the picture and what is found in it, from wherever the model was chosen
-    this.changed("frame");
-  }
-
-  private closeSource(): void {
-    this.source?.close();
-    this.source = undefined;
+  /** What was shown is gone: another source, or none. */
+  private clear(): void {
     this.held = false;
     this.again = undefined;
-    anElement("screen").replaceChildren();
+    this.reply = undefined;
+    this.boxes.name = this.source?.name ?? "picture";
     this.overlay.show(undefined);
     this.still.show(undefined);
     this.results.clear();
+    for (const each of this.companions) each.cleared?.();
     this.refresh();
-  }
-
-  private async togglePause(): Promise<void> {
-    const { source } = this;
-    try {
-      await source?.pause?.(source.live);
-    } catch (error) {
-      tell("It cannot go on", error);
-    }
-    this.refresh();
+    if (this.source) this.changed("frame");
   }
 
   // Looking
 
   /** Something that the boxes depend on has changed. */
-  private changed(what: "frame" | "settings" = "settings"): void {
+  changed(what: "frame" | "settings" = "settings"): void {
     this.stalled = false;
     if (what === "settings" && this.source?.live) return; // the next frame is near
     void this.look(what);
@@ -311,25 +285,26 @@ export class DetectView {
       const wanted = what === "frame" || !this.held;
       const frame = wanted ? await source.grab() : undefined;
       if (wanted && !frame) return; // the next one comes
-      // The boxes of a camera are shown on the frame that they were found in, not on a later one.
-      const giveBack = frame !== undefined && source.kind === "camera";
-      const request = { model: model.id, frame, giveBack, ...this.settings.read() };
+      // Boxes of a stream are shown on the frame that they were found in, not on a later one.
+      const giveBack = frame !== undefined && source.kind !== "picture";
+      const request: DetectRequest = { model: model.id, frame, giveBack, ...this.settings.read() };
+      for (const each of this.companions) each.ask?.(request, source);
       const reply = await link.call("detect", request, frame ? [frame] : []);
       if (this.source !== source || this.link !== link) {
         reply.frame?.close();
         return;
       }
       this.held = true;
-      if (reply.frame) this.still.show(reply.frame);
-      if (this.shelf.current) this.show(reply, source);
+      if (this.shelf.current) await this.show(reply, source);
+      else reply.frame?.close();
     } catch (error) {
       if (this.source !== source || this.link !== link) return;
       this.stalled = true;
       this.still.show(undefined);
       tell(
-        "Detection failed",
+        t("Detection failed"),
         error,
-        "The model does not run like this. Choose another input size or another model.",
+        t("The model does not run like this. Choose another input size or another model."),
       );
       this.refresh();
     } finally {
@@ -341,20 +316,47 @@ export class DetectView {
     }
   }
 
-  private show(reply: DetectReply, source: Source): void {
-    const { boxes, width, height } = reply;
-    this.overlay.show({ boxes, width, height, mirrored: source.mirrored });
+  private async show(reply: DetectReply, source: Source): Promise<void> {
+    for (const each of this.companions) await each.seen?.(reply, source);
+    if (this.source !== source) {
+      reply.frame?.close();
+      return;
+    }
+    this.reply = reply;
+    this.draw(reply, source, this.boxes.take(reply));
+    // It is shown without being copied, and gone then.
+    if (reply.frame) this.still.show(reply.frame);
+    reply.frame = undefined;
     this.results.show(reply, source.live);
     // What may be wrong is not to be handed on as if it were right.
     button("save").disabled = isDoubted(this.shelf.current?.facts);
   }
 
+  private draw(reply: DetectReply, source: Source, boxes: DetectReply["boxes"]): void {
+    const { width, height } = reply;
+    this.overlay.show({ boxes, width, height, mirrored: source.mirrored });
+    for (const each of this.companions) each.shown?.(reply, source);
+  }
+
+  /** Others of the boxes are to be seen. */
+  private reshow(): void {
+    const { reply, source } = this;
+    if (!reply || !source) return;
+    this.draw(reply, source, this.boxes.visible);
+    this.results.rewrite();
+  }
+
+  /** What is drawn into a picture that is kept, as it is on the stage. */
+  get drawn(): Drawn {
+    return { boxes: this.boxes.visible, labels: this.boxes.labels, shapes: this.overlay.shown?.shapes };
+  }
+
   private async save(): Promise<void> {
     try {
-      const blob = await this.link.call("picture", { type: "image/jpeg" });
+      const blob = await this.link.call("picture", { ...this.drawn, type: "image/jpeg" });
       download(blob, `${this.source?.name ?? "picture"}-boxes.jpg`);
     } catch (error) {
-      tell("The picture was not saved", error);
+      tell(t("The picture was not saved"), error);
     }
   }
 

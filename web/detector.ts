@@ -1,8 +1,8 @@
 /** Detection in the worker: loaded models, the last frame, and what the last model said about it. */
 
 import {
+  type Backend,
   type Detection,
-  drawDetections,
   features,
   type Head,
   load,
@@ -10,16 +10,20 @@ import {
   summarize,
   UsageError,
 } from "../src/index.ts";
-import { classColor, type Model, moduleDatabase, taskOf } from "../src/steps.ts";
-import { encode, type FramePixels, framePixelsOf } from "./pixels.ts";
+import { distinctColors, type Model, moduleDatabase, taskOf } from "../src/steps.ts";
+import type { Follower } from "./follower.ts";
+import { drawnOn, type FramePixels, framePixelsOf } from "./pixels.ts";
 import type {
   DetectReply,
   DetectRequest,
   Doubt,
+  Drawn,
   LoadProgress,
   Machine,
   ModelFacts,
   Precision,
+  SearchSettings,
+  ShownBox,
   ToldFacts,
 } from "./protocol.ts";
 
@@ -57,13 +61,14 @@ const modules = import.meta.url.includes("/assets/")
 
 export class Detector {
   private readonly threads: number;
+  private readonly backend: Backend | undefined;
   private readonly models = new Map<number, Model>();
   private frame: FramePixels | undefined;
   private looked: Looked | undefined;
-  private boxes: Detection[] = [];
+  private follower: Follower | undefined;
 
-  constructor(threads: number) {
-    this.threads = threads;
+  constructor({ threads, backend }: { threads: number; backend?: Backend }) {
+    [this.threads, this.backend] = [threads, backend];
   }
 
   machine(): Machine {
@@ -76,8 +81,9 @@ export class Detector {
     told: ToldFacts,
     progress: (value: LoadProgress) => void,
   ): Promise<ModelFacts> {
-    const { threads } = this;
-    const model = await load(source, { threads, modules, ...told, onDownload: (file) => progress(file) });
+    const { threads, backend } = this;
+    const onDownload = (file: LoadProgress): void => progress(file);
+    const model = await load(source, { ...{ threads, backend, modules, onDownload }, ...told });
     try {
       model.requireHeads();
     } catch (error) {
@@ -104,6 +110,13 @@ export class Detector {
     };
   }
 
+  /** Throws UsageError. */
+  model(id: number): Model {
+    const model = this.models.get(id);
+    if (!model) throw new UsageError("this model is not loaded any more");
+    return model;
+  }
+
   unload(id: number): undefined {
     this.models.get(id)?.close();
     this.models.delete(id);
@@ -121,9 +134,8 @@ export class Detector {
   }
 
   private async look(request: DetectRequest): Promise<DetectReply> {
-    const { model: id, frame, size, rectangle, confidence, iou } = request;
-    const model = this.models.get(id);
-    if (!model) throw new UsageError("this model is not loaded any more");
+    const { model: id, frame, size, rectangle } = request;
+    const model = this.model(id);
     const start = performance.now();
     if (frame) {
       this.looked = undefined;
@@ -134,11 +146,8 @@ export class Detector {
     const reused = looked?.model === id && looked.size === size && looked.rectangle === rectangle;
     const ms = { pre: 0, inference: 0, post: 0 };
     if (!reused) {
-      const { input } = model.manifest;
-      const own = Math.max(input.width, input.height);
-      const { width, height } = size === own ? input : { width: size, height: size };
       const read = performance.now() - start;
-      const look = await model.look(this.frame, { size: { width, height }, rectangle });
+      const look = await model.look(this.frame, { size: sizeFor(model, size), rectangle });
       // Planning and compiling come once and are no part of a frame's time.
       ms.pre = read + look.milliseconds.placing;
       ms.inference = look.milliseconds.running;
@@ -146,16 +155,50 @@ export class Detector {
     }
     const { look } = this.looked as Looked;
     const before = performance.now();
-    // Of classes of the picture the best few are shown, whatever their scores.
-    const limits = taskOf(model.manifest.heads) === "classify" ? {} : { confidence, iou };
-    this.boxes = look.detections(limits);
+    const { width, height } = this.frame;
+    const found = await this.found(look, model, request);
     ms.post = performance.now() - before;
-    const boxes = this.boxes.map((box) => ({ ...box, color: `rgb(${classColor(box.classId).join(" ")})` }));
-    return { boxes, width: this.frame.width, height: this.frame.height, ms, reused };
+    return { ...found, ...{ width, height, ms, reused } };
   }
 
-  async picture(type: string): Promise<Blob> {
-    if (!this.frame) throw new UsageError("there is no picture to save yet");
-    return encode(drawDetections(this.frame, this.boxes), type);
+  private async found(
+    look: PictureLook,
+    model: Model,
+    request: DetectRequest,
+  ): Promise<Pick<DetectReply, "boxes" | "totals">> {
+    const { follow } = request;
+    const limits = limitsFor(model, request);
+    if (!follow || !("confidence" in limits)) return { boxes: coloured(look.detections(limits)) };
+    if (this.follower?.session !== follow.session) {
+      const { Follower } = await import("./follower.ts");
+      this.follower = new Follower(follow.session, model.manifest.labels);
+    }
+    const { width, height } = this.frame as FramePixels;
+    return this.follower.update(look, limits, { ...follow, width, height });
   }
+
+  async picture({ type, ...drawn }: Drawn & { type: string }): Promise<Blob> {
+    if (!this.frame) throw new UsageError("there is no picture to save yet");
+    return drawnOn(this.frame, drawn).convertToBlob({ type, quality: 0.92 });
+  }
+}
+
+/** Sides of the input for the side that was chosen. */
+export function sizeFor({ manifest: { input } }: Model, side: number): { width: number; height: number } {
+  const own = Math.max(input.width, input.height);
+  return side === own ? { width: input.width, height: input.height } : { width: side, height: side };
+}
+
+/** Of classes of the picture the best few are shown, whatever their scores. */
+export function limitsFor(
+  { manifest }: Model,
+  { confidence, iou }: Pick<SearchSettings, "confidence" | "iou">,
+): { confidence: number; iou: number } | Record<never, never> {
+  return taskOf(manifest.heads) === "classify" ? {} : { confidence, iou };
+}
+
+/** Each with the colour that it is shown in. */
+export function coloured(found: readonly Detection[]): ShownBox[] {
+  const colors = distinctColors(found);
+  return found.map((each, i) => ({ ...each, color: `rgb(${colors[i].join(" ")})` }));
 }

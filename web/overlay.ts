@@ -1,7 +1,7 @@
 /** What was found over the picture, sharp at any size of the stage. */
-import { isObject, type Mask, type Point } from "../src/index.ts";
-import { cornersOf, leastShown, limbsOf } from "../src/steps.ts";
-import type { ShownBox } from "./protocol.ts";
+import { type DrawnShape, isObject } from "../src/index.ts";
+import { type Drawing, draw, masksOf, type Spot } from "./drawing.ts";
+import type { Labels, ShownBox } from "./protocol.ts";
 
 export interface Shown {
   boxes: readonly ShownBox[];
@@ -10,9 +10,6 @@ export interface Shown {
   height: number;
   mirrored: boolean;
 }
-
-/** How much of the colour of a mask is seen, 0..255. */
-const maskOpacity = 115;
 
 /** A frame shown as it is; taking it costs nothing, since it is handed on and not copied. */
 export class Still {
@@ -33,23 +30,92 @@ export class Still {
 
 export class Overlay {
   private readonly canvas: HTMLCanvasElement;
-  private shown: Shown | undefined;
-  /** All masks of what is shown, in pixels of the picture. */
-  private masks: HTMLCanvasElement | undefined;
+  private drawing: Drawing | undefined;
+  private labels: Labels = "free";
+  /** Lines and regions of a picture of any size. */
+  private shapes: ((size: { width: number; height: number }) => readonly DrawnShape[]) | undefined;
+  /** Of another model, over the right part of the picture, from 0 to 1 of its width on. */
+  private other: { drawing: Drawing; from: number } | undefined;
 
   constructor(canvas: HTMLCanvasElement) {
     this.canvas = canvas;
-    new ResizeObserver(() => this.draw()).observe(canvas);
+    new ResizeObserver(() => this.redraw()).observe(canvas);
   }
 
   show(shown: Shown | undefined): void {
-    this.shown = shown;
-    this.masks = shown && masksOf(shown);
-    this.draw();
+    this.drawing = shown && this.drawingOf(shown);
+    this.other = undefined;
+    this.redraw();
   }
 
-  private draw(): void {
-    const { canvas, shown } = this;
+  /** What another model found in the same picture, right of `from`, 0..1 of its width. */
+  showBeside(shown: Shown, from: number): void {
+    this.other = { drawing: this.drawingOf(shown), from };
+    this.redraw();
+  }
+
+  /** What is drawn now; for a frame that is recorded. */
+  get shown(): Drawing | undefined {
+    return this.drawing;
+  }
+
+  setLabels(labels: Labels): void {
+    this.labels = labels;
+    if (this.drawing) this.drawing.labels = labels;
+    if (this.other) this.other.drawing.labels = labels;
+    this.redraw();
+  }
+
+  setShapes(shapes: typeof this.shapes): void {
+    this.shapes = shapes;
+    if (this.drawing) this.drawing.shapes = shapes?.(this.drawing);
+    this.redraw();
+  }
+
+  /** Lets a box stand out, or none. */
+  mark(box: ShownBox | undefined): void {
+    if (!this.drawing || this.drawing.marked === box) return;
+    this.drawing.marked = box;
+    this.redraw();
+  }
+
+  /** Where on the picture a point of the screen is, in its pixels; nothing beside it. */
+  placeAt(x: number, y: number): [x: number, y: number] | undefined {
+    const { drawing, canvas } = this;
+    if (!drawing) return undefined;
+    const { left, top } = canvas.getBoundingClientRect();
+    const spot = spotOf(drawing, { width: canvas.clientWidth, height: canvas.clientHeight });
+    const across = (x - left - spot.left) / spot.scale;
+    const place: [number, number] = [
+      drawing.mirrored ? drawing.width - across : across,
+      (y - top - spot.top) / spot.scale,
+    ];
+    const isIn = place[0] >= 0 && place[1] >= 0 && place[0] <= drawing.width && place[1] <= drawing.height;
+    return isIn ? place : undefined;
+  }
+
+  /** The smallest box there. */
+  boxAt(clientX: number, clientY: number): ShownBox | undefined {
+    const place = this.placeAt(clientX, clientY);
+    if (!place) return undefined;
+    const [x, y] = place;
+    const hit = (this.drawing?.boxes ?? []).filter(isObject).filter(({ box }) => {
+      return x >= box.x && x <= box.x + box.width && y >= box.y && y <= box.y + box.height;
+    });
+    return hit.sort((a, b) => a.box.width * a.box.height - b.box.width * b.box.height)[0];
+  }
+
+  private drawingOf(shown: Shown): Drawing {
+    const { boxes, width, height, mirrored } = shown;
+    return {
+      ...{ boxes, width, height, mirrored, labels: this.labels },
+      shapes: this.shapes?.(shown),
+      masks: masksOf(boxes, shown),
+    };
+  }
+
+  private redraw(): void {
+    const { canvas, drawing, other } = this;
     const ratio = devicePixelRatio || 1;
     const [width, height] = [Math.round(canvas.clientWidth * ratio), Math.round(canvas.clientHeight * ratio)];
     if (canvas.width !== width) canvas.width = width;
@@ -57,148 +123,40 @@ export class Overlay {
     const context = canvas.getContext("2d");
     if (!context || !width || !height) return;
     context.clearRect(0, 0, width, height);
-    if (!shown) return;
-    // The picture is shown whole, in the middle.
-    const scale = Math.min(width / shown.width, height / shown.height);
-    const [left, top] = [(width - shown.width * scale) / 2, (height - shown.height * scale) / 2];
-    context.lineWidth = Math.max(2 * ratio, 1.5);
-    context.font = `600 ${12 * ratio}px system-ui, sans-serif`;
-    context.textBaseline = "middle";
-    const across = (x: number): number => left + (shown.mirrored ? shown.width - x : x) * scale;
-    const down = (y: number): number => top + y * scale;
-    if (this.masks) {
-      context.save();
-      context.translate(across(0), top);
-      context.scale(shown.mirrored ? -scale : scale, scale);
-      context.drawImage(this.masks, 0, 0);
-      context.restore();
+    if (!drawing) return;
+    const spot = { ...spotOf(drawing, { width, height }), unit: ratio };
+    if (!other) {
+      draw(context, drawing, spot);
+      return;
     }
-    const plates: Place[] = [];
-    const placed = shown.boxes.filter(isObject).map((found) => {
-      const { box } = found;
-      const x = across(shown.mirrored ? box.x + box.width : box.x);
-      const place = { x, y: down(box.y), width: box.width * scale, height: box.height * scale };
-      context.strokeStyle = found.color;
-      context.fillStyle = found.color;
-      if (found.task === "obb") strokeCorners(context, cornersOf(found.rotated), across, down);
-      else context.strokeRect(place.x, place.y, place.width, place.height);
-      const radius = Math.min(2.5 * ratio, Math.max(place.width / 16, 1));
-      if (found.task === "pose") drawPose(context, found.points, radius, across, down);
-      return { found, place };
-    });
-    // Best first; a label that would cover a better one is left out.
-    for (const { found, place } of placed) drawLabel(context, found, place, ratio, plates);
-    // Classes of the whole picture, one below the other.
-    const corner = { x: left + 8 * ratio, width: 0, height: 0 };
-    shown.boxes
-      .filter((found) => !isObject(found))
-      .forEach((found, i) => {
-        drawLabel(context, found, { ...corner, y: top + (26 + 22 * i) * ratio }, ratio, plates);
-      });
+    const edge = spot.left + other.from * drawing.width * spot.scale;
+    drawPart(context, drawing, spot, [0, edge]);
+    drawPart(context, other.drawing, spot, [edge, width]);
   }
 }
 
-/** A place of the picture on the canvas. */
-type Along = (value: number) => number;
+/** The picture is shown whole, in the middle. */
+function spotOf(
+  picture: { width: number; height: number },
+  { width, height }: { width: number; height: number },
+): Spot {
+  const scale = Math.min(width / picture.width, height / picture.height);
+  return {
+    ...{ left: (width - picture.width * scale) / 2, top: (height - picture.height * scale) / 2 },
+    ...{ scale, unit: 1 },
+  };
+}
 
-function strokeCorners(
+function drawPart(
   context: CanvasRenderingContext2D,
-  corners: readonly number[],
-  across: Along,
-  down: Along,
+  drawing: Drawing,
+  spot: Spot,
+  [left, right]: readonly [number, number],
 ): void {
+  context.save();
   context.beginPath();
-  for (let i = 0; i < corners.length; i += 2) context.lineTo(across(corners[i]), down(corners[i + 1]));
-  context.closePath();
-  context.stroke();
-}
-
-/** Points as dots, and the lines between them where it is known which belong together. */
-function drawPose(
-  context: CanvasRenderingContext2D,
-  points: readonly Point[],
-  radius: number,
-  across: Along,
-  down: Along,
-): void {
-  const isSeen = ({ score = 1 }: Point): boolean => score >= leastShown;
-  for (const [from, to] of limbsOf(points.length)) {
-    const [a, b] = [points[from], points[to]];
-    if (!isSeen(a) || !isSeen(b)) continue;
-    context.beginPath();
-    context.moveTo(across(a.x), down(a.y));
-    context.lineTo(across(b.x), down(b.y));
-    context.stroke();
-  }
-  for (const { x, y } of points.filter(isSeen)) {
-    context.beginPath();
-    context.arc(across(x), down(y), radius, 0, 2 * Math.PI);
-    context.fill();
-  }
-}
-
-/** A picture of all masks, the best on top; nothing where there are none. */
-function masksOf({ boxes, width, height }: Shown): HTMLCanvasElement | undefined {
-  const segments = boxes.flatMap((found) => (found.task === "segment" ? [found] : []));
-  const canvas = document.createElement("canvas");
-  [canvas.width, canvas.height] = [width, height];
-  const context = segments.length ? canvas.getContext("2d") : null;
-  if (!context) return undefined;
-  const image = context.createImageData(width, height);
-  const pixels = new Uint32Array(image.data.buffer);
-  for (const { mask, color } of segments.reverse()) {
-    const [red, green, blue] = (color.match(/\d+/g) ?? []).map(Number);
-    fillMask(pixels, mask, new Uint32Array(Uint8Array.of(red, green, blue, maskOpacity).buffer)[0]);
-  }
-  context.putImageData(image, 0, 0);
-  return canvas;
-}
-
-function fillMask(pixels: Uint32Array, { size: [height, width], counts }: Mask, value: number): void {
-  for (let i = 1, at = counts[0]; i < counts.length; i += 2) {
-    for (const end = at + counts[i]; at < end; at++) {
-      pixels[(at % height) * width + Math.floor(at / height)] = value;
-    }
-    at += counts[i + 1] ?? 0;
-  }
-}
-
-/** Pixels of the canvas. */
-interface Place {
-  x: number;
-  y: number;
-  width: number;
-  height: number;
-}
-
-const touch = (a: Place, b: Place): boolean =>
-  a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height;
-
-/** On top of the box, or inside where there is no room above. */
-function drawLabel(
-  context: CanvasRenderingContext2D,
-  { label, score, color }: ShownBox,
-  box: Place,
-  ratio: number,
-  plates: Place[],
-): void {
-  const text = `${label} ${Math.round(score * 100)}`;
-  const [height, pad] = [18 * ratio, 5 * ratio];
-  const width = context.measureText(text).width + 2 * pad;
-  const edge = context.lineWidth / 2;
-  const x = Math.max(Math.min(box.x - edge, context.canvas.width - width), 0);
-  const y = box.y - edge >= height ? box.y - edge - height : Math.max(box.y - edge, 0);
-  const plate = { x, y, width, height };
-  if (plates.some((other) => touch(plate, other))) return;
-  plates.push(plate);
-  context.fillStyle = color;
-  context.fillRect(x, y, width, height);
-  context.fillStyle = isLight(color) ? "#000" : "#fff";
-  context.fillText(text, x + pad, y + height / 2 + ratio * 0.5);
-}
-
-/** Whether black is easier to read on it than white (WCAG relative luminance). */
-function isLight(color: string): boolean {
-  const [r, g, b] = (color.match(/\d+/g) ?? ["0", "0", "0"]).map((level) => (Number(level) / 255) ** 2.2);
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179;
+  context.rect(left, 0, right - left, context.canvas.height);
+  context.clip();
+  draw(context, drawing, spot);
+  context.restore();
 }

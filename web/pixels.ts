@@ -1,5 +1,7 @@
 /** Pictures in the worker: from files and bitmaps to pixels and back, over one reused canvas. */
 import { InputError, type Picture, type ReportImage } from "../src/index.ts";
+import { draw, masksOf, ownSpot } from "./drawing.ts";
+import type { Drawn } from "./protocol.ts";
 
 /** Longest side that is looked at; larger pictures are shrunk while they are decoded. */
 const maxSide = 4096;
@@ -97,6 +99,18 @@ async function decodeBitmap(file: Blob, name: string): Promise<ImageBitmap> {
   const smaller = await createImageBitmap(bitmap, { resizeWidth, resizeHeight, resizeQuality: "high" });
   bitmap.close();
   return smaller;
+}
+
+/** A copy of the picture with what was found. */
+export function drawnOn(picture: FramePixels, { boxes, labels, shapes }: Drawn): OffscreenCanvas {
+  const { width, height, data } = picture;
+  const target = new OffscreenCanvas(width, height);
+  const made = target.getContext("2d", { alpha: false });
+  if (!made) throw new InputError("this browser cannot draw a picture of this size");
+  made.putImageData(new ImageData(data, width, height), 0, 0);
+  const drawing = { ...{ boxes, labels, shapes, width, height }, mirrored: false };
+  draw(made, { ...drawing, masks: masksOf(boxes, picture) }, ownSpot(picture));
+  return target;
 }
 
 /** A picture as a file of this type, or as PNG where the browser has no encoder for it. */

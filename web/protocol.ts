@@ -1,12 +1,34 @@
 /** What the page and its worker say to each other: one request, one reply, and progress in between. */
-import type { Detection, KnownFacts, Method, Task } from "../src/index.ts";
-import type { FamilyName } from "../src/steps.ts";
+import type {
+  Backend,
+  Counting,
+  CountTotals,
+  Detection,
+  DrawnShape,
+  KnownFacts,
+  Manifest,
+  Method,
+  Task,
+} from "../src/index.ts";
+import type { NetworkTiming } from "../src/official.ts";
+import type { FamilyName, Profile } from "../src/steps.ts";
 
 /** What the convolutions compute in. */
 export type Precision = "fp32" | "int8";
 
-/** A detection with the colour of its class, as CSS. */
-export type ShownBox = Detection & { color: string };
+/** A detection with its colour, as CSS, and the number of what is followed. */
+export type ShownBox = Detection & { color: string; id?: number };
+
+/** Which boxes have a label: those that find a free place, all, or none. */
+export type Labels = "free" | "all" | "none";
+
+/** What is drawn into a picture that is kept. */
+export interface Drawn {
+  boxes: readonly ShownBox[];
+  labels: Labels;
+  /** Lines and regions, in pixels of the picture. */
+  shapes?: readonly DrawnShape[];
+}
 
 /** What a visitor says of a model, because its file does not. */
 export type ToldFacts = Pick<KnownFacts, "family" | "anchors" | "labels">;
@@ -38,18 +60,32 @@ export interface ModelFacts {
   doubts: readonly Doubt[];
 }
 
-export interface DetectRequest {
+/** How pictures are searched. */
+export interface SearchSettings {
   model: number;
-  /** A new frame; without it the last one is looked at again. */
-  frame?: ImageBitmap;
   /** Side of the square input in pixels; the longer side of the model's own size stands for that. */
   size: number;
   /** Leave out the border of the letterbox, as far as the stride allows. */
   rectangle: boolean;
   confidence: number;
   iou: number;
+}
+
+export interface DetectRequest extends SearchSettings {
+  /** A new frame; without it the last one is looked at again. */
+  frame?: ImageBitmap;
+  /** Things keep a number from frame to frame, and what crosses lines is counted. */
+  follow?: FollowRequest;
   /** The frame comes back with its boxes, so that it can be shown with them. */
   giveBack: boolean;
+}
+
+export interface FollowRequest {
+  /** Another number forgets what was followed and counted. */
+  session: number;
+  /** Of the frame in its video or since the camera was started, in seconds. */
+  time: number;
+  counting?: Counting;
 }
 
 export interface Milliseconds {
@@ -68,8 +104,51 @@ export interface DetectReply {
   ms: Milliseconds;
   /** Only the boxes were chosen anew, from outputs that were there already. */
   reused: boolean;
+  /** Where lines or regions are given. */
+  totals?: CountTotals[];
   /** Where it was asked for. */
   frame?: ImageBitmap;
+}
+
+/** A picture of many. */
+export interface SearchedPicture {
+  boxes: ShownBox[];
+  width: number;
+  height: number;
+  /** With its boxes, small. */
+  thumb: ImageBitmap;
+}
+
+/** A picture that goes into a zip with its boxes. */
+export interface ZippedPicture {
+  name: string;
+  file: File;
+  boxes: readonly ShownBox[];
+  width: number;
+  height: number;
+}
+
+/** One layer of a model, in words and numbers. */
+export interface CardLayer {
+  name: string;
+  type: string;
+  /** Of its first output: `16x80x80`. */
+  shape: string;
+  parameters: number;
+  macs: number;
+}
+
+/** What is known of a model. */
+export interface ModelCard {
+  manifest: Manifest;
+  heads: string[];
+  parameters: number;
+  macs?: number;
+  weightBytes: number;
+  /** Of the running model. */
+  memoryBytes: number;
+  backend: Backend;
+  layers: CardLayer[];
 }
 
 export interface ConvertRequest {
@@ -128,7 +207,7 @@ export interface Machine {
 }
 
 export interface Calls {
-  start: { request: { threads: number }; reply: Machine; progress: never };
+  start: { request: { threads: number; backend?: Backend }; reply: Machine; progress: never };
   load: {
     request: { id: number; source: readonly File[] | string; told: ToldFacts };
     reply: ModelFacts;
@@ -136,8 +215,26 @@ export interface Calls {
   };
   unload: { request: { id: number }; reply: undefined; progress: never };
   detect: { request: DetectRequest; reply: DetectReply; progress: never };
-  /** The last frame with its boxes. */
-  picture: { request: { type: string }; reply: Blob; progress: never };
+  /** The last frame with boxes. */
+  picture: { request: Drawn & { type: string }; reply: Blob; progress: never };
+  search: {
+    request: SearchSettings & { file: File; labels: Labels; thumb: number };
+    reply: SearchedPicture;
+    progress: never;
+  };
+  zip: {
+    request: { pictures: readonly ZippedPicture[]; labels: Labels; classes: readonly string[] };
+    reply: Blob;
+    progress: { done: number; total: number };
+  };
+  card: { request: { id: number; size: number }; reply: ModelCard; progress: never };
+  profile: { request: { id: number; size: number }; reply: Profile; progress: never };
+  /** Networks of ncnn's benchmark by name; `progress` gives each as it is timed. */
+  benchmark: {
+    request: { names: readonly string[]; loops: number; threads: number; backend?: Backend };
+    reply: undefined;
+    progress: { name: string; timing?: NetworkTiming; problem?: string };
+  };
   convert: { request: ConvertRequest; reply: ConvertReply; progress: ConvertProgress };
 }
 export type Kind = keyof Calls;

@@ -1,6 +1,8 @@
 /** What is looked at: a picture, a video file or the camera. All show themselves and give frames. */
 import { make } from "./dom.ts";
 import { stemOf } from "./files.ts";
+import { transportOf } from "./transport.ts";
+import { t } from "./words.ts";
 
 export interface Source {
   readonly kind: "picture" | "video" | "camera";
@@ -14,6 +16,10 @@ export interface Source {
   readonly live: boolean;
   /** Shown as in a mirror. */
   readonly mirrored: boolean;
+  /** Of the newest frame, in seconds: in its video, or since the page was opened. */
+  readonly time: number;
+  /** What moves through a video, to stand on the stage. */
+  readonly controls?: HTMLElement;
   /** The current frame; nothing when there is none at the moment. */
   grab(): Promise<ImageBitmap | undefined>;
   /** Called for each new frame. */
@@ -22,6 +28,9 @@ export interface Source {
   onResize?: () => void;
   /** Called when the source ends by itself. */
   onEnd?: () => void;
+  /** Called when it goes on or rests by itself. */
+  onLive?: () => void;
+  /** A camera that is paused is switched off. */
   pause?(paused: boolean): Promise<void>;
   close(): void;
 }
@@ -44,14 +53,16 @@ function shrunk(width: number, height: number, maxSide: number): ImageBitmapOpti
 /** Throws an Error that names the file when it is no picture. */
 export async function openPicture(file: File): Promise<Source> {
   const url = URL.createObjectURL(file);
-  const image = make("img", { alt: file.name || "pasted picture", draggable: "false" });
+  const image = make("img", { alt: file.name || t("pasted picture"), draggable: "false" });
   image.src = url;
   try {
     await image.decode();
   } catch {
     URL.revokeObjectURL(url);
     throw new Error(
-      `${file.name}: this is not a picture that the browser can show. Save it as JPEG or PNG and open that.`,
+      t("{name}: this is not a picture that the browser can show. Save it as JPEG or PNG and open that.", {
+        name: file.name,
+      }),
     );
   }
   const { naturalWidth: width, naturalHeight: height } = image;
@@ -59,35 +70,38 @@ export async function openPicture(file: File): Promise<Source> {
     kind: "picture",
     name: stemOf(file.name) || "picture",
     element: image,
-    ...{ width, height, live: false, mirrored: false },
+    ...{ width, height, live: false, mirrored: false, time: 0 },
     grab: () => createImageBitmap(file, shrunk(width, height, maxPictureSide)),
     close: () => URL.revokeObjectURL(url),
   };
 }
 
-class VideoSource implements Source {
+interface VideoFacts {
+  kind: "video" | "camera";
+  name: string;
+}
+
+/** A video element whose frames are looked at; each is shown with what was found in it, not with what comes after it. */
+export class VideoSource implements Source {
   readonly kind: "video" | "camera";
   readonly name: string;
   readonly element: HTMLVideoElement;
-  readonly mirrored: boolean;
+  readonly controls?: HTMLElement;
+  mirrored = false;
+  time = 0;
   onFrame?: () => void;
   onResize?: () => void;
   onEnd?: () => void;
-  private readonly release: () => void;
-  private closed = false;
+  onLive?: () => void;
+  protected closed = false;
 
-  constructor(
-    element: HTMLVideoElement,
-    facts: { kind: "video" | "camera"; name: string; mirrored: boolean; release: () => void },
-  ) {
-    this.element = element;
-    this.kind = facts.kind;
-    this.name = facts.name;
-    this.mirrored = facts.mirrored;
-    this.release = facts.release;
+  constructor(element: HTMLVideoElement, { kind, name }: VideoFacts) {
+    [this.element, this.kind, this.name] = [element, kind, name];
+    if (kind === "video") this.controls = transportOf(element);
     this.watch();
     element.addEventListener("resize", () => this.onResize?.());
     element.addEventListener("seeked", () => this.onFrame?.());
+    for (const event of ["play", "pause", "ended"]) element.addEventListener(event, () => this.onLive?.());
   }
 
   get width(): number {
@@ -97,18 +111,20 @@ class VideoSource implements Source {
     return this.element.videoHeight;
   }
   get live(): boolean {
-    return !this.element.paused && !this.element.ended;
+    return !this.closed && !this.element.paused && !this.element.ended;
   }
 
   /** Calls `onFrame` for every frame that the browser presents; frames that come while one is looked at are lost. */
   private watch(): void {
-    const next = (): void => {
+    const next = (now: number, time?: number): void => {
       if (this.closed) return;
+      this.time = this.kind === "camera" ? now / 1000 : (time ?? this.element.currentTime);
       this.onFrame?.();
       this.watch();
     };
-    if ("requestVideoFrameCallback" in this.element) this.element.requestVideoFrameCallback(next);
-    else requestAnimationFrame(next);
+    if ("requestVideoFrameCallback" in this.element) {
+      this.element.requestVideoFrameCallback((now, { mediaTime }) => next(now, mediaTime));
+    } else requestAnimationFrame((now) => next(now));
   }
 
   async grab(): Promise<ImageBitmap | undefined> {
@@ -133,20 +149,20 @@ class VideoSource implements Source {
   close(): void {
     this.closed = true;
     this.element.pause();
-    this.release();
+    URL.revokeObjectURL(this.element.src);
     this.element.removeAttribute("src");
     this.element.srcObject = null;
     this.element.load();
   }
 }
 
-function videoElement(): HTMLVideoElement {
+export function videoElement(): HTMLVideoElement {
   const video = make("video", { playsinline: "", disablepictureinpicture: "" });
   video.muted = true;
   return video;
 }
 
-const ready = (video: HTMLVideoElement): Promise<void> =>
+export const ready = (video: HTMLVideoElement): Promise<void> =>
   new Promise((resolve, reject) => {
     video.addEventListener("loadeddata", () => resolve(), { once: true });
     video.addEventListener("error", () => reject(new Error(video.error?.message || "unknown format")), {
@@ -157,8 +173,6 @@ const ready = (video: HTMLVideoElement): Promise<void> =>
 export async function openVideo(file: File): Promise<Source> {
   const url = URL.createObjectURL(file);
   const video = videoElement();
-  video.loop = true;
-  video.controls = true;
   const loaded = ready(video);
   video.src = url;
   try {
@@ -167,51 +181,12 @@ export async function openVideo(file: File): Promise<Source> {
     URL.revokeObjectURL(url);
     const reason = error instanceof Error ? error.message : String(error);
     throw new Error(
-      `${file.name}: the browser cannot play this video (${reason}). Save it as MP4 (H.264) or WebM and open that.`,
+      t(
+        "{name}: the browser cannot play this video ({reason}). Save it as MP4 (H.264) or WebM and open that.",
+        { name: file.name, reason },
+      ),
     );
   }
-  await video.play().catch(() => {}); // without leave to play, the controls are there
-  const name = stemOf(file.name);
-  return new VideoSource(video, {
-    ...{ kind: "video", name, mirrored: false },
-    release: () => URL.revokeObjectURL(url),
-  });
-}
-
-export type Facing = "user" | "environment";
-
-/** Throws what `getUserMedia` throws. */
-export async function openCamera(facing: Facing): Promise<Source> {
-  if (!navigator.mediaDevices?.getUserMedia) throw new DOMException("no camera", "NotFoundError");
-  const stream = await navigator.mediaDevices.getUserMedia({
-    audio: false,
-    video: { facingMode: { ideal: facing }, width: { ideal: 1280 }, height: { ideal: 720 } },
-  });
-  const [track] = stream.getVideoTracks();
-  const video = videoElement();
-  video.setAttribute("aria-label", "Camera");
-  const loaded = ready(video);
-  video.srcObject = stream;
-  const release = (): void => {
-    for (const each of stream.getTracks()) each.stop();
-  };
-  try {
-    await loaded;
-    await video.play();
-  } catch (error) {
-    release();
-    throw error;
-  }
-  const source = new VideoSource(video, {
-    ...{ kind: "camera", name: "camera", release },
-    mirrored: track.getSettings().facingMode === "user",
-  });
-  track.addEventListener("ended", () => source.onEnd?.());
-  return source;
-}
-
-/** Whether there is another camera to turn to; known once one was allowed. */
-export async function hasSeveralCameras(): Promise<boolean> {
-  const devices = (await navigator.mediaDevices?.enumerateDevices?.()) ?? [];
-  return devices.filter(({ kind }) => kind === "videoinput").length > 1;
+  await video.play().catch(() => {}); // without leave to play, there is a button
+  return new VideoSource(video, { kind: "video", name: stemOf(file.name) });
 }

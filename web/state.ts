@@ -25,7 +25,7 @@ export function showState(source: Source | undefined, shelf: Shelf): void {
     : "Load a model, then point the camera or open a picture. Nothing you open leaves this device.";
   button("empty-model").hidden = current !== undefined || loading !== undefined;
   const pause = button("pause");
-  pause.hidden = source?.kind !== "camera";
+  pause.hidden = source?.pause === undefined;
   pause.setAttribute("aria-pressed", String(source !== undefined && !source.live));
   if (source?.kind !== "camera") button("flip").hidden = true;
   for (const kind of ["camera", "picture", "video"]) {

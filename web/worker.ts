@@ -17,14 +17,20 @@ type Handler<K extends Kind> = (
 ) => Promise<Calls[K]["reply"]>;
 
 const handlers: { [K in Kind]: Handler<K> } = {
-  start: async ({ threads }) => {
-    detector = new Detector(threads);
+  start: async (options) => {
+    detector = new Detector(options);
     return detector.machine();
   },
   load: ({ id, source, told }, progress) => started().load(id, source, told, progress),
   unload: async ({ id }) => started().unload(id),
   detect: (request) => started().detect(request),
-  picture: ({ type }) => started().picture(type),
+  picture: (request) => started().picture(request),
+  // What is used now and then is fetched then.
+  search: async (request) => (await import("./searcher.ts")).search(started(), request),
+  zip: async (request, progress) => (await import("./searcher.ts")).zipPictures(request, progress),
+  card: async (request) => (await import("./card.ts")).cardOf(started(), request),
+  profile: async (request) => (await import("./card.ts")).profileOf(started(), request),
+  benchmark: async (request, progress) => (await import("./bench.ts")).timeNetworks(request, progress),
   // Calibration and its report are fetched only when somebody converts.
   convert: async (request, progress) => (await import("./converter.ts")).convertFiles(request, progress),
 };
@@ -33,12 +39,18 @@ async function answer<K extends Kind>({ call, kind, request }: RequestMessage<K>
   try {
     const progress = (value: Calls[K]["progress"]): void => post({ call, progress: value });
     const reply = await handlers[kind](request, progress);
-    const frame = reply && "frame" in reply ? reply.frame : undefined;
-    post({ call, reply }, frame ? [frame] : []);
+    post({ call, reply }, bitmapsOf(reply));
   } catch (error) {
     const { name, message } = error instanceof Error ? error : { name: "Error", message: String(error) };
     post({ call, error: { name, message } });
   }
+}
+
+/** Handed over, not copied. */
+function bitmapsOf(reply: Calls[Kind]["reply"]): ImageBitmap[] {
+  if (typeof reply !== "object") return [];
+  const { frame, thumb } = reply as { frame?: ImageBitmap; thumb?: ImageBitmap };
+  return [frame, thumb].filter((each) => each !== undefined);
 }
 
 let last: Promise<void> = Promise.resolve();

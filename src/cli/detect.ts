@@ -1,7 +1,6 @@
 /** `ncnnkit detect`: what is on pictures. */
 import path from "node:path";
 import { counted, visible } from "../base/text.ts";
-import { detectionJson } from "../node/detection-json.ts";
 import { type FoundPicture, findInPictures } from "../node/found.ts";
 import { slashed } from "../node/local.ts";
 import {
@@ -22,7 +21,7 @@ import {
   UsageError,
   writeFiles,
 } from "../node.ts";
-import { type CocoRow, type Model, type ModelDetectOptions, taskOf } from "../steps.ts";
+import { type CocoRow, detectionJson, type Model, type ModelDetectOptions, taskOf } from "../steps.ts";
 import { choice, command, flag, type OptionsOf, option } from "./command.ts";
 import { checkVideoOptions, detectVideos } from "./detect-video.ts";
 import { detectionLine } from "./detections.ts";

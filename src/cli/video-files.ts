@@ -1,6 +1,5 @@
 /** What `detect` writes of a video: the annotated video, lines a frame, tracks, events. */
 import path from "node:path";
-import { detectionJson } from "../node/detection-json.ts";
 import { realPath } from "../node/files.ts";
 import { addSound } from "../node/video/audio.ts";
 import { GrowingFile } from "../node/video/outputs.ts";
@@ -16,7 +15,7 @@ import {
   UsageError,
   writeFiles,
 } from "../node.ts";
-import { type placesOf, tracksText, yoloText } from "../steps.ts";
+import { detectionJson, type placesOf, tracksText, yoloText } from "../steps.ts";
 
 /** What is reported of a frame. */
 export interface FrameResult {

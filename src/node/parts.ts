@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { type Detection, UnsupportedError, UsageError } from "../index.ts";
-import { detectionJson } from "./detection-json.ts";
+import { detectionJson } from "../steps.ts";
 import { writeFiles } from "./write.ts";
 
 export const partFormats = ["ndjson", "parquet"] as const;

@@ -2,8 +2,7 @@
 import { Busboy } from "@fastify/busboy";
 import type { Model } from "../../index.ts";
 import { drawDetections, InputError, NcnnkitError } from "../../index.ts";
-import { lettered, taskOf } from "../../steps.ts";
-import { detectionJson } from "../detection-json.ts";
+import { detectionJson, lettered, taskOf } from "../../steps.ts";
 import { fontLetterer } from "../lettering.ts";
 import { decodePicture, encodePicture, type FilePicture } from "../picture.ts";
 import { inFilePixels } from "../results.ts";

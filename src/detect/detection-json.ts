@@ -1,6 +1,8 @@
-/** A detection as JSON, the same from the command line and from the server. */
-import type { Detection } from "../index.ts";
-import { cornersOf, maskText } from "../steps.ts";
+/** A detection as JSON, the same from the command line, the server and the page. */
+import { expectKind } from "../base/arguments.ts";
+import type { Detection } from "./detection.ts";
+import { cornersOf } from "./rotated.ts";
+import { maskText } from "./save.ts";
 
 const round = (value: number, digits: number): number => Number(value.toFixed(digits));
 const rounded = (record: object, digits: number): Record<string, number> =>
@@ -8,6 +10,7 @@ const rounded = (record: object, digits: number): Record<string, number> =>
 
 /** Numbers are rounded; a mask is COCO's text, a turned box has its corners too. */
 export function detectionJson(found: Detection): object {
+  expectKind("detectionJson: detection", found, "a detection ({ task, … })");
   const { task, label, classId, score } = found;
   const json = { task, label, classId, score: round(score, 5) };
   if (found.task === "classify") return json;

@@ -1,0 +1,196 @@
+/** What a visitor does with what was found: each thing as it is used, on few page loads. */
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import type { Page } from "playwright-core";
+import sharp from "sharp";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { generatePicture } from "../../training/pictures/index.ts";
+import { temporaryFolder } from "../cli/_run.ts";
+import { describeDataIf } from "../data.ts";
+import { canRun, choose, nextBoxes, openBoxes, overflow, type Site, startSite } from "./site.ts";
+
+const folder = temporaryFolder();
+
+/** A picture with codes, which the shipped model finds. */
+async function codes(seed: number): Promise<string> {
+  const file = path.join(folder, `codes-${seed}.png`);
+  const { width, height, data } = generatePicture(seed, { size: 320, split: "held-out" }).picture;
+  await sharp(data, { raw: { width, height, channels: 3 } })
+    .png()
+    .toFile(file);
+  return file;
+}
+
+/** The page's model is there, and looks at 320 pixels. */
+async function openShipped(site: Site, where = "", options = {}): Promise<Page> {
+  const page = await site.open(`shipped/${where}`, { viewport: { width: 390, height: 844 }, ...options });
+  await page.waitForFunction(() => document.querySelector(".model .soft")?.textContent?.includes("px"));
+  return page;
+}
+
+const pixelsDrawn = (page: Page): Promise<number> =>
+  page.$eval("#overlay", (canvas) => {
+    const { width, height } = canvas as HTMLCanvasElement;
+    const { data } = (canvas as HTMLCanvasElement).getContext("2d")!.getImageData(0, 0, width, height);
+    return data.filter((_, i) => i % 4 === 3 && data[i] > 0).length;
+  });
+
+async function saved(page: Page, selector: string): Promise<{ name: string; bytes: Buffer }> {
+  const [file] = await Promise.all([page.waitForEvent("download"), page.click(selector)]);
+  return { name: file.suggestedFilename(), bytes: readFileSync(await file.path()) };
+}
+
+/** With NCNNKIT_SHOTS, what the page looks like, to be looked at. */
+export async function shot(page: Page, name: string): Promise<void> {
+  const to = process.env.NCNNKIT_SHOTS;
+  if (!to) return;
+  const before = page.viewportSize();
+  for (const scheme of ["light", "dark"] as const) {
+    await page.emulateMedia({ colorScheme: scheme });
+    for (const [width, height] of [
+      [390, 844],
+      [1440, 900],
+    ]) {
+      await page.setViewportSize({ width, height });
+      await page.waitForTimeout(150);
+      await page.screenshot({ path: path.join(to, `${name}-${width}-${scheme}.png`) });
+    }
+  }
+  await page.emulateMedia({ colorScheme: "light" });
+  if (before) await page.setViewportSize(before);
+}
+
+describeDataIf(canRun, "what was found", () => {
+  let site: Site;
+  beforeAll(async () => {
+    site = await startSite();
+  }, 120_000);
+  afterAll(() => site?.close());
+  afterEach(() => expect(site.errors.splice(0)).toEqual([]));
+
+  test("classes and boxes are hidden, marked and labelled; boxes go to files and the clipboard", async () => {
+    const page = await openShipped(site, "", { permissions: ["clipboard-read", "clipboard-write"] });
+    await openBoxes(page);
+    await choose(page, "#use-picture", [await codes(72)]);
+    const { boxes } = await nextBoxes(page);
+    expect(boxes.length).toBeGreaterThan(2);
+    const all = await pixelsDrawn(page);
+    await shot(page, "boxes");
+
+    // A class goes and comes back.
+    const chip = page.locator(".chip").first();
+    await chip.click();
+    expect(await chip.getAttribute("aria-pressed")).toBe("false");
+    const fewer = await pixelsDrawn(page);
+    expect(fewer).toBeLessThan(all);
+    await shot(page, "class-hidden");
+    await chip.click();
+    expect(await pixelsDrawn(page)).toBe(all);
+
+    // So does a single box; it leaves the files too.
+    await page.selectOption("#format", "csv");
+    const lines = async (): Promise<string[]> => {
+      const { name, bytes } = await saved(page, "#save-boxes");
+      expect(name).toBe("codes-72-boxes.csv");
+      return bytes.toString().trim().split("\n").slice(1);
+    };
+    const before = await lines();
+    expect(before.map((line) => line.split(",")[1])).toEqual(boxes.map(({ label }) => label));
+    await page.locator("#rows .quiet").first().click();
+    expect(await lines()).toEqual(before.slice(1));
+    await page.locator("#rows .quiet").first().click();
+
+    // Row and box belong together, both ways.
+    await page.locator("#rows .pick").nth(1).focus();
+    expect(await pixelsDrawn(page)).not.toBe(all);
+    const { x, y, width, height } = boxes[0].box;
+    await page.evaluate(() => scrollTo(0, 0));
+    const spot = await page.$eval(
+      "#overlay",
+      (canvas, [px, py]) => {
+        const { left, top, width: w, height: h } = canvas.getBoundingClientRect();
+        const scale = Math.min(w / 320, h / 320);
+        return [left + (w - 320 * scale) / 2 + px * scale, top + (h - 320 * scale) / 2 + py * scale];
+      },
+      [x + width / 2, y + height / 2],
+    );
+    await page.mouse.click(spot[0], spot[1]);
+    expect(await page.locator("#rows .chosen .pick").textContent()).toBe(boxes[0].label);
+    await shot(page, "box-chosen");
+
+    // Without labels less is drawn, with all of them no less than with those that have room.
+    await page.selectOption("#labels", "none");
+    await page.locator("#rows .pick").first().click();
+    const bare = await pixelsDrawn(page);
+    expect(bare).toBeLessThan(all);
+    await page.selectOption("#labels", "all");
+    expect(await pixelsDrawn(page)).toBeGreaterThanOrEqual(all);
+
+    const contents: Record<string, string> = {};
+    for (const format of ["json", "yolo", "coco"]) {
+      await page.selectOption("#format", format);
+      contents[format] = (await saved(page, "#save-boxes")).bytes.toString();
+    }
+    const count = boxes.length;
+    expect(JSON.parse(contents.json)).toMatchObject({ file: "codes-72", width: 320, height: 320 });
+    expect((JSON.parse(contents.json) as { detections: object[] }).detections.length).toBe(count);
+    expect(contents.yolo.trim().split("\n").length).toBe(count);
+    expect((JSON.parse(contents.coco) as object[]).length).toBe(count);
+    await page.click("#copy-boxes");
+    await page.waitForFunction(() => document.getElementById("copy-boxes")?.textContent === "Copied");
+    expect(await page.evaluate(() => navigator.clipboard.readText())).toBe(contents.coco);
+
+    const picture = await saved(page, "#save");
+    expect(picture.name).toBe("codes-72-boxes.jpg");
+    const { data } = await sharp(picture.bytes).raw().toBuffer({ resolveWithObject: true });
+    const original = await sharp(await codes(72))
+      .raw()
+      .toBuffer();
+    const changed = original.filter((level, i) => Math.abs(level - data[i]) > 60).length;
+    expect(changed).toBeGreaterThan(original.length / 100);
+    expect(await overflow(page)).toBe(0);
+    await page.context().close();
+  });
+
+  test("camera: the light is on only while it is looked at; zoom; a video is wound", async () => {
+    const page = await openShipped(site, "", { permissions: ["camera"] });
+    await page.evaluate(() => {
+      const tracks: MediaStreamTrack[] = [];
+      const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+      navigator.mediaDevices.getUserMedia = async (wish) => {
+        const stream = await open(wish);
+        tracks.push(...stream.getTracks());
+        return stream;
+      };
+      Object.assign(globalThis, { tracks });
+    });
+    const on = (): Promise<number> =>
+      page.evaluate(
+        () =>
+          (globalThis as unknown as { tracks: MediaStreamTrack[] }).tracks.filter(
+            ({ readyState }) => readyState === "live",
+          ).length,
+      );
+    await page.click("#use-camera");
+    await page.waitForFunction(() => Number(document.getElementById("rate")?.textContent) > 0);
+    expect(await on()).toBe(1);
+    await shot(page, "camera");
+    await page.click("#pause");
+    await page.waitForSelector('#pause[aria-pressed="true"]');
+    expect(await on()).toBe(0);
+    expect(await page.isVisible("#still")).toBe(true);
+    await shot(page, "camera-paused");
+    await page.click("#pause");
+    await page.waitForSelector('#pause[aria-pressed="false"]');
+    expect(await on()).toBe(1);
+    await page.click("#tab-convert");
+    await page.waitForSelector('#pause[aria-pressed="true"]', { state: "attached" });
+    expect(await on()).toBe(0);
+    await page.click("#tab-detect");
+    await page.waitForSelector('#pause[aria-pressed="false"]');
+    expect(await on()).toBe(1);
+    // What is shown is the frame that was looked at.
+    expect(await page.isVisible("#still")).toBe(true);
+    await page.context().close();
+  });
+});
