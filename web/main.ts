@@ -5,6 +5,7 @@ import { ConvertView } from "./convert.ts";
 import { DetectView } from "./detect.ts";
 import { anElement, button } from "./dom.ts";
 import { sortTransfer } from "./files.ts";
+import { showFoot } from "./foot.ts";
 import { notify, tell, wireNotices } from "./notices.ts";
 import { shippedModels } from "./shelf.ts";
 
@@ -94,6 +95,7 @@ function begin(): void {
     anElement("detect").hidden = true;
     return;
   }
+  void showFoot();
   wireTabs();
   wireNotices();
   const detect = new DetectView();
