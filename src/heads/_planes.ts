@@ -1,4 +1,5 @@
 /** What kinds of heads share whose blobs are convolutions `[channels, gridHeight, gridWidth]`: class scores in planes, one a class. */
+import type { RowView } from "../base/formula.ts";
 import { sigmoid } from "../base/maths.ts";
 import { sieve as plainSieve, type SieveGrid } from "../base/sieve.ts";
 import { formatShape, type Shape, type Tensor } from "../ir/tensor.ts";
@@ -28,6 +29,12 @@ export function planeProblem(
 export const planeValues = (part: PartName, blob: string, count: number, from = 0): HeadValues => ({
   ...{ part, blob, axis: 0, from, count },
 });
+
+/** Cells as rows: a number of a cell for each channel from `from` on. */
+export const planeView = (blob: string, shape: Shape, from = 0): RowView => {
+  const area = shape[1] * shape[2];
+  return { blob, first: from * area, rowStride: 1, valueStride: area };
+};
 
 export const areaOf = ({ shape }: Pick<Tensor, "shape">): number => shape[1] * shape[2];
 

@@ -1,5 +1,6 @@
 /** Boxes that the network has decoded, one for every place that it looks at, of which overlapping ones are still to be dropped. */
 import * as z from "zod/mini";
+import { add, div, type Formula, mul, type RowView, sub } from "../base/formula.ts";
 import { elementCount, formatShape, type Tensor } from "../ir/tensor.ts";
 import { describeAngle } from "./_angles.ts";
 import { decodedOutputs, isConstant } from "./_decoded.ts";
@@ -152,6 +153,38 @@ export const boxes = defineHead<BoxesHead>({
       if (head.box === "xyxy") out.add(a, b, c, d, score, k, parts);
       else out.add(a - c / 2, b - d / 2, a + c / 2, b + d / 2, score, k, parts);
     });
+  },
+
+  formulas(head, shapes, facts) {
+    if (extraCount(head)) return undefined;
+    const { classes, width, height } = facts;
+    const [behindBox, apart] = countsOf(head, classes);
+    const rows = elementCount(shapes[0]) / behindBox;
+    const viewOf = (blob: string, values: number): RowView => ({
+      ...{ blob, first: 0 },
+      ...(head.layout === "rows"
+        ? { rowStride: values, valueStride: 1 }
+        : { rowStride: 1, valueStride: rows }),
+    });
+    const [sx, sy] = head.unit === "parts" ? [width, height] : [1, 1];
+    const [a, b, c, d] = [sx, sy, sx, sy].map((scale, value): Formula => mul({ view: 0, value }, scale));
+    const [halfWidth, halfHeight] = [div(c, 2), div(d, 2)];
+    return [
+      {
+        ...{ rows, columns: rows },
+        views: [viewOf(head.blob, behindBox), ...(head.scores ? [viewOf(head.scores, apart)] : [])],
+        classes: {
+          ...(head.scores ? { view: 1, from: 0 } : { view: 0, from: firstScore(head) }),
+          count: classes,
+        },
+        score: head.objectness ? mul("class", { view: 0, value: 4 }) : "class",
+        box:
+          head.box === "xyxy"
+            ? [a, b, c, d]
+            : [sub(a, halfWidth), sub(b, halfHeight), add(a, halfWidth), add(b, halfHeight)],
+        every: false,
+      },
+    ];
   },
 
   values(head, shapes, classes) {

@@ -1,5 +1,6 @@
 /** CenterFace's head: a heat map of one class, with size and offset of the box at its peaks, and landmarks. */
 import * as z from "zod/mini";
+import { add, div, expOf, type Formula, mul, sigmoidOf, sub } from "../base/formula.ts";
 import { sigmoid } from "../base/maths.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import {
@@ -10,6 +11,7 @@ import {
   planeProblem,
   planesAbove,
   planeValues,
+  planeView,
   visitScores,
 } from "./_planes.ts";
 import {
@@ -80,6 +82,29 @@ export const centerface = defineHead<CenterFaceHead>({
       ]);
       out.add(left, top, right, bottom, score, k, found && { points: found });
     });
+  },
+
+  formulas({ stride, points, ...head }, [scores, sizes, offsets], { classes }) {
+    if (points) return undefined;
+    const [h, w] = [0, 1].map((value) => expOf({ view: 1, value }));
+    const low = (value: number, size: Formula, cell: Formula): Formula =>
+      mul(sub(add(cell, add({ view: 2, value }, 0.5)), div(size, 2)), stride);
+    const [left, top] = [low(1, w, "column"), low(0, h, "row")];
+    return [
+      {
+        rows: scores[1] * scores[2],
+        columns: scores[2],
+        views: [
+          planeView(head.scores, scores),
+          planeView(head.sizes, sizes),
+          planeView(head.offsets, offsets),
+        ],
+        classes: { view: 0, from: 0, count: classes },
+        score: sigmoidOf("class"),
+        box: [left, top, add(left, mul(w, stride)), add(top, mul(h, stride))],
+        every: false,
+      },
+    ];
   },
 
   values: ({ scores, sizes, offsets, points }, _, classes) => [

@@ -46,6 +46,18 @@ export const classes = defineHead<ClassesHead>({
     if (best >= 0) out.add(0, 0, width, height, scores[best], best);
   },
 
+  formulas: ({ blob, softmax }, _, { classes, width, height }) => [
+    {
+      rows: 1,
+      columns: 1,
+      views: [{ blob, first: 0, rowStride: 0, valueStride: 1 }],
+      classes: { view: 0, from: 0, count: classes },
+      score: softmax ? "softmax" : "class",
+      box: [0, 0, width, height],
+      every: true,
+    },
+  ],
+
   values: ({ blob }) => [{ part: "class", blob, axis: -1, from: 0, count: 1 }],
 
   importance: (head, [output]) => [

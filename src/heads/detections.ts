@@ -38,6 +38,8 @@ export const detections = defineHead<DetectionsHead>({
     }
   },
 
+  formulas: () => undefined,
+
   // Two lists have other boxes in the same row.
   values: () => [],
 

@@ -3,6 +3,7 @@
  * anchors a cell are two heads.
  */
 import * as z from "zod/mini";
+import { add, type Formula, mul, sigmoidOf, sub } from "../base/formula.ts";
 import { sigmoid } from "../base/maths.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import {
@@ -35,6 +36,7 @@ import {
   planeProblem,
   planesAbove,
   planeValues,
+  planeView,
   visitScores,
 } from "./_planes.ts";
 import {
@@ -141,6 +143,29 @@ export const distances = defineHead<DistancesHead>({
     };
     const source = planesAbove(scores, head.scoresFrom ?? 0, classes, least);
     visitScores(source, classes, options, scoreOf, visit);
+  },
+
+  formulas(head, [scores, boxes], { classes }) {
+    if (moreBlobs(head).length) return undefined;
+    const { stride, bins, point } = head;
+    const side = (i: number): Formula =>
+      bins === 1 ? { view: 1, value: i } : { view: 1, mean: i * bins, count: bins };
+    const [x, y] = [add("column", point), add("row", point)];
+    const corner = (of: typeof add, from: Formula, i: number): Formula => mul(of(from, side(i)), stride);
+    return [
+      {
+        rows: scores[1] * scores[2],
+        columns: scores[2],
+        views: [
+          planeView(head.scores, scores, head.scoresFrom),
+          planeView(head.boxes, boxes, head.boxesFrom),
+        ],
+        classes: { view: 0, from: 0, count: classes },
+        score: sigmoidOf("class"),
+        box: [corner(sub, x, 0), corner(sub, y, 1), corner(add, x, 2), corner(add, y, 3)],
+        every: head.oneToOne === true,
+      },
+    ];
   },
 
   values: ({ scores, scoresFrom, boxes, boxesFrom, bins, points, mask, angle }, _, classes) => [

@@ -1,5 +1,6 @@
 /** FastestDet's head: one level, the centre by a hyperbolic tangent, the size as a part of the picture. */
 import * as z from "zod/mini";
+import { add, div, type Formula, mul, pow, sigmoidOf, sub, tanhOf } from "../base/formula.ts";
 import { sigmoid } from "../base/maths.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import {
@@ -9,6 +10,7 @@ import {
   planeProblem,
   planesAbove,
   planeValues,
+  planeView,
   visitScores,
 } from "./_planes.ts";
 import { softmaxImportance, softmaxScores, softmaxSource } from "./_softmax.ts";
@@ -64,6 +66,29 @@ export const fastestdet = defineHead<FastestDetHead>({
       if (Number.isNaN(centerX + centerY + halfWidth + halfHeight)) return;
       out.add(centerX - halfWidth, centerY - halfHeight, centerX + halfWidth, centerY + halfHeight, score, k);
     });
+  },
+
+  formulas({ stride, ...head }, [objectness, boxes, scores], { classes, width, height }) {
+    const value = (i: number): Formula => ({ view: 1, value: i });
+    const object = pow(sigmoidOf({ view: 2, value: 0 }), 0.6);
+    const [x, y] = [mul(add(tanhOf(value(0)), "column"), stride), mul(add(tanhOf(value(1)), "row"), stride)];
+    const [w, h] = [div(mul(sigmoidOf(value(2)), width), 2), div(mul(sigmoidOf(value(3)), height), 2)];
+    return [
+      {
+        rows: scores[1] * scores[2],
+        columns: scores[2],
+        views: [
+          planeView(head.scores, scores),
+          planeView(head.boxes, boxes),
+          planeView(head.objectness, objectness),
+        ],
+        classes: { view: 0, from: 0, count: classes },
+        most: object,
+        score: mul(object, pow("softmax", 0.4)),
+        box: [sub(x, w), sub(y, h), add(x, w), add(y, h)],
+        every: false,
+      },
+    ];
   },
 
   values: ({ objectness, boxes, scores }, _, classes) => [

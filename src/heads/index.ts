@@ -3,6 +3,7 @@
 import * as z from "zod/mini";
 import { expectKind } from "../base/arguments.ts";
 import { GraphError } from "../base/errors.ts";
+import type { BoxFormulas } from "../base/formula.ts";
 import { brief, quote } from "../base/text.ts";
 import type { Shape, Tensor } from "../ir/tensor.ts";
 import { type BoxesHead, boxes } from "./boxes.ts";
@@ -162,6 +163,19 @@ export function decodeHead(
   const problem = headProblem(head, (blob) => tensorOf(outputs, blob).shape, { ...options, classes });
   if (problem) throw new GraphError(`head "${blobsOf([head]).join(", ")}": ${problem}`);
   kind.decode(head, tensorsOf(head, outputs), classes, options, out);
+}
+
+/** What decoding the heads computes, in its order, for blobs of these shapes; nothing where one has parts that formulas do not tell. */
+export function formulasOf(
+  heads: readonly Head[],
+  shapeOf: (blob: string) => Shape,
+  facts: HeadFacts,
+): BoxFormulas[] | undefined {
+  const all = heads.map((head) => {
+    const kind = kindOf(head);
+    return kind.formulas(head, kind.blobs(head).map(shapeOf), facts);
+  });
+  return all.every((each) => each !== undefined) ? all.flat() : undefined;
 }
 
 /** Whether boxes that overlap a better one are still to be dropped. */

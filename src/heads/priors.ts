@@ -1,5 +1,6 @@
 /** Heads whose boxes are offsets to anchors of given sizes: RetinaFace, BlazeFace. An anchor of a level is a head. */
 import * as z from "zod/mini";
+import { add, div, expOf, type Formula, mul, sigmoidOf, sub } from "../base/formula.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { type AnchoredLevel, anchoredLevels, firstChannel } from "./_anchored.ts";
 import {
@@ -9,6 +10,7 @@ import {
   planeProblem,
   planesAbove,
   planeValues,
+  planeView,
   visitScores,
 } from "./_planes.ts";
 import {
@@ -110,6 +112,34 @@ export const priors = defineHead<PriorsHead>({
       ]);
       out.add(left, top, right, bottom, score, k, found && { points: found });
     });
+  },
+
+  formulas(head, [scores, boxes], { classes }) {
+    if (head.points) return undefined;
+    const { stride, point, anchor, variances, background, linear } = head;
+    const value = (i: number, variance: number): Formula => mul({ view: 1, value: i }, variances[variance]);
+    const extentOf = (i: number): Formula => (linear ? value(i, 1) : expOf(value(i, 1)));
+    const low = (i: number, cell: Formula): Formula =>
+      add(mul(add(cell, point), stride), mul(sub(value(i, 0), div(extentOf(2 + i), 2)), anchor[i]));
+    const [left, top] = [low(0, "column"), low(1, "row")];
+    const others = div(1, "softmax");
+    const behind = (channel: number): Formula =>
+      div(1, add(expOf(sub({ view: 2, value: channel }, "class")), others));
+    return [
+      {
+        rows: scores[1] * scores[2],
+        columns: scores[2],
+        views: [
+          planeView(head.scores, scores, head.scoresFrom),
+          planeView(head.boxes, boxes, head.boxesFrom),
+          planeView(head.scores, scores),
+        ],
+        classes: { view: 0, from: 0, count: classes },
+        score: background === undefined ? sigmoidOf("class") : behind(background),
+        box: [left, top, add(left, mul(extentOf(2), anchor[0])), add(top, mul(extentOf(3), anchor[1]))],
+        every: false,
+      },
+    ];
   },
 
   values: ({ scores, scoresFrom, background, boxes, boxesFrom, points }, _, classes) => [

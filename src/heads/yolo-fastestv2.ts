@@ -1,5 +1,6 @@
 /** Yolo-FastestV2's head: boxes as YOLOv5 has them, classes once a cell by a softmax. */
 import * as z from "zod/mini";
+import { add, type Formula, mul, sigmoidOf, sub } from "../base/formula.ts";
 import { sigmoid } from "../base/maths.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import {
@@ -9,6 +10,7 @@ import {
   planeProblem,
   planesAbove,
   planeValues,
+  planeView,
   visitScores,
 } from "./_planes.ts";
 import { softmaxImportance, softmaxScores, softmaxSource } from "./_softmax.ts";
@@ -87,6 +89,31 @@ export const yoloFastestV2 = defineHead<YoloFastestV2Head>({
         );
       });
     }
+  },
+
+  formulas({ stride, anchors, ...head }, [boxes, objectness, scores], { classes }) {
+    const value = (i: number): Formula => sigmoidOf({ view: 1, value: i });
+    const center = (i: number, cell: Formula): Formula => mul(add(sub(mul(2, value(i)), 0.5), cell), stride);
+    const [x, y] = [center(0, "column"), center(1, "row")];
+    return Array.from({ length: anchors.length / 2 }, (_, anchor) => {
+      const half = (side: number): Formula =>
+        mul(mul(2, mul(value(2 + side), value(2 + side))), anchors[2 * anchor + side]);
+      const object = sigmoidOf({ view: 2, value: 0 });
+      return {
+        rows: scores[1] * scores[2],
+        columns: scores[2],
+        views: [
+          planeView(head.scores, scores),
+          planeView(head.boxes, boxes, 4 * anchor),
+          planeView(head.objectness, objectness, anchor),
+        ],
+        classes: { view: 0, from: 0, count: classes },
+        most: object,
+        score: mul(object, "softmax"),
+        box: [sub(x, half(0)), sub(y, half(1)), add(x, half(0)), add(y, half(1))],
+        every: false,
+      };
+    });
   },
 
   values: ({ boxes, objectness, scores, anchors }, _, classes) => [

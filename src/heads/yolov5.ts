@@ -1,5 +1,6 @@
 /** YOLOv5's raw head, which YOLOv7 has too, and with other formulas YOLOv3 and v4: anchors, and the box relative to one. */
 import * as z from "zod/mini";
+import { div, expOf, type Formula, mul, add as plus, sigmoidOf, sub } from "../base/formula.ts";
 import { sigmoid } from "../base/maths.ts";
 import { sieve as plainSieve } from "../base/sieve.ts";
 import { formatShape } from "../ir/tensor.ts";
@@ -92,6 +93,30 @@ export const yolov5 = defineHead<Yolov5Head>({
         const best = bestClass(data, at + 5, classes, options.allowed);
         if (best >= 0) add(head, row, cells, gridWidth, data, at, best, objectness, options, out, maskAt);
       }
+    });
+  },
+
+  formulas(head, [[anchors, cells, values]], { width, classes }) {
+    if (head.mask) return undefined;
+    const { stride, centerScale = 2 } = head;
+    const value = (i: number): Formula => ({ view: 0, value: i });
+    const center = (i: number, cell: Formula): Formula =>
+      mul(plus(sub(mul(centerScale, sigmoidOf(value(i))), (centerScale - 1) / 2), cell), stride);
+    const half = (i: number): Formula =>
+      head.size === "exp" ? div(expOf(value(i)), 2) : mul(2, mul(sigmoidOf(value(i)), sigmoidOf(value(i))));
+    const [x, y] = [center(0, "column"), center(1, "row")];
+    return Array.from({ length: anchors }, (_, anchor) => {
+      const [w, h] = [0, 1].map((side) => mul(half(2 + side), head.anchors[anchor * 2 + side]));
+      return {
+        rows: cells,
+        columns: Math.ceil(width / stride),
+        views: [{ blob: head.blob, first: anchor * cells * values, rowStride: values, valueStride: 1 }],
+        classes: { view: 0, from: 5, count: classes },
+        most: sigmoidOf(value(4)),
+        score: mul(sigmoidOf(value(4)), sigmoidOf("class")),
+        box: [sub(x, w), sub(y, h), plus(x, w), plus(y, h)],
+        every: false,
+      };
     });
   },
 

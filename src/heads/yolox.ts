@@ -1,5 +1,6 @@
 /** YOLOX's head: anchor-free, the size by an exponential. */
 import * as z from "zod/mini";
+import { add, div, expOf, type Formula, mul, sigmoidOf, sub } from "../base/formula.ts";
 import { sigmoid } from "../base/maths.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { boxSource, type CellBox, decodedPieces } from "./_decoded.ts";
@@ -10,6 +11,7 @@ import {
   planeProblem,
   planesAbove,
   planeValues,
+  planeView,
   visitScores,
 } from "./_planes.ts";
 import { quote } from "./cpp.ts";
@@ -64,6 +66,30 @@ export const yolox = defineHead<YoloxHead>({
       out.add(left, top, right, bottom, score, k);
     };
     visitScores(planesAbove(objectness, 0, 1, least), classes, options, scoreOf, visit);
+  },
+
+  formulas({ stride, ...head }, [boxes, objectness, scores], { classes }) {
+    const value = (i: number): Formula => ({ view: 1, value: i });
+    const [w, h] = [expOf(value(2)), expOf(value(3))];
+    const low = (i: number, size: Formula, cell: Formula): Formula =>
+      mul(add(sub(value(i), div(size, 2)), cell), stride);
+    const [left, top] = [low(0, w, "column"), low(1, h, "row")];
+    return [
+      {
+        rows: scores[1] * scores[2],
+        columns: scores[2],
+        views: [
+          planeView(head.scores, scores),
+          planeView(head.boxes, boxes),
+          planeView(head.objectness, objectness),
+        ],
+        classes: { view: 0, from: 0, count: classes },
+        most: sigmoidOf({ view: 2, value: 0 }),
+        score: mul(sigmoidOf({ view: 2, value: 0 }), sigmoidOf("class")),
+        box: [left, top, add(left, mul(w, stride)), add(top, mul(h, stride))],
+        every: false,
+      },
+    ];
   },
 
   values: ({ boxes, objectness, scores }, _, classes) => [

@@ -18,7 +18,8 @@ import { Random } from "../base/random.ts";
  */
 export type DotMode = "signed" | "unsigned" | "saturating" | "i7" | "none";
 
-type Range = Exclude<DotMode, "none">;
+export type DotRange = Exclude<DotMode, "none">;
+type Range = DotRange;
 const ranges: readonly Range[] = ["i7", "signed", "saturating", "unsigned"];
 
 /** `[a: 16 s8][b: 16 bytes][c: 4 s32]` for each case. */

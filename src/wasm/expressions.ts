@@ -59,6 +59,7 @@ const floats = pusher((f, value) => f.f32x4(value));
 const words = pusher((f, value) => f.i32x4(value));
 const halves = pusher((f, value) => f.i16x8(value));
 const bytes = pusher((f, value) => f.i8x16(value));
+const doubles = pusher((f, value) => f.f64(value));
 
 /** Sixteen of the bytes of two vectors. */
 const shuffled =
@@ -176,6 +177,7 @@ export const i32 = {
   and: binary(pushI32, "i32.and"),
   or: binary(pushI32, "i32.or"),
   shr_u: binary(pushI32, "i32.shr_u"),
+  shr_s: binary(pushI32, "i32.shr_s"),
   shl: binary(pushI32, "i32.shl"),
   eqz: unary(pushI32, "i32.eqz"),
   /** How many of the lowest bits are zeros. */
@@ -183,11 +185,64 @@ export const i32 = {
   lt_s: binary(pushI32, "i32.lt_s"),
   gt_s: binary(pushI32, "i32.gt_s"),
   lt_u: binary(pushI32, "i32.lt_u"),
+  le_s: binary(pushI32, "i32.le_s"),
+  eq: binary(pushI32, "i32.eq"),
+  ne: binary(pushI32, "i32.ne"),
+  /** Towards 0. */
+  trunc_f64_s: unary(doubles, "i32.trunc_sat_f64_s"),
   load:
     (address: I32Source, offset = 0): Expression =>
     (f) => {
       pushI32(f, address);
       f.op("i32.load", { offset });
+    },
+} as const;
+
+/** A number in double precision. */
+export const f64 = {
+  of:
+    (value: number): Expression =>
+    (f) =>
+      f.f64(value),
+  add: binary(doubles, "f64.add"),
+  sub: binary(doubles, "f64.sub"),
+  mul: binary(doubles, "f64.mul"),
+  div: binary(doubles, "f64.div"),
+  min: binary(doubles, "f64.min"),
+  max: binary(doubles, "f64.max"),
+  floor: unary(doubles, "f64.floor"),
+  trunc: unary(doubles, "f64.trunc"),
+  /** Halves to even. */
+  nearest: unary(doubles, "f64.nearest"),
+  copysign: binary(doubles, "f64.copysign"),
+  neg: unary(doubles, "f64.neg"),
+  gt: binary(doubles, "f64.gt"),
+  lt: binary(doubles, "f64.lt"),
+  ge: binary(doubles, "f64.ge"),
+  eq: binary(doubles, "f64.eq"),
+  ne: binary(doubles, "f64.ne"),
+  convert_i32_s: unary(pushI32, "f64.convert_i32_s"),
+  /** Rounded to a float. */
+  fround:
+    (a: Operand): Expression =>
+    (f) => {
+      doubles(f, a);
+      f.op("f32.demote_f64");
+      f.op("f64.promote_f32");
+    },
+  /** A float in memory. */
+  loadFloat:
+    (at: I32Source, offset = 0): Expression =>
+    (f) => {
+      pushI32(f, at);
+      f.op("f32.load", { offset });
+      f.op("f64.promote_f32");
+    },
+  load:
+    (at: I32Source, offset = 0): Expression =>
+    (f) => {
+      pushI32(f, at);
+      f.op("f64.load", { offset });
     },
 } as const;
 

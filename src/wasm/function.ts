@@ -179,6 +179,15 @@ export class Func<P extends Params = Params> {
     if (ref.module !== this.module) this.stack.fail(`a ${what} of another module`);
   }
 
+  /** Takes address, first byte and number of bytes: copies them from a segment without address (`Module.addData`). */
+  memoryInit(segment: number): void {
+    this.stack.pop(["i32", "i32", "i32"], "memory.init");
+    this.code.u8(0xfc).u8(8);
+    writeUnsigned(this.code, segment);
+    this.code.u8(0);
+    this.usesMemory = true;
+  }
+
   // Control
 
   /** `br` to the label leaves the block. */

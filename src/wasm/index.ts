@@ -2,6 +2,7 @@
 export { type Features, features, probeDot, probeMadd } from "./features.ts";
 export { Func } from "./function.ts";
 export { addTo, forRange, pushAddress, whileLoop } from "./helpers.ts";
-export { Module } from "./module.ts";
+export { customSection, Module } from "./module.ts";
 export type { ValueType } from "./opcodes.ts";
-export type { FuncRef, Local } from "./types.ts";
+export { probeBytes } from "./probe.ts";
+export type { FuncRef, GlobalRef, Local } from "./types.ts";

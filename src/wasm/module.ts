@@ -1,5 +1,5 @@
 /**
- * Builds a WebAssembly module: one memory, functions, globals, tables of functions, and a name section so that profiles and
+ * Builds a WebAssembly module: one memory with data, functions, globals, tables of functions, and a name section so that profiles and
  * stack traces are readable. Binary format: WebAssembly 3.0, chapter 5. Mistakes of the generator are plain `Error`s.
  */
 import { ByteWriter } from "../base/bytes.ts";
@@ -33,6 +33,13 @@ export interface GlobalOptions {
   readonly export?: string;
 }
 
+/** Bytes that are in memory from the beginning. */
+interface DataSegment {
+  /** Nothing for bytes that `Func.memoryInit` brings there. */
+  readonly address: number | undefined;
+  readonly bytes: Uint8Array;
+}
+
 interface Import {
   readonly module: string;
   readonly name: string;
@@ -48,8 +55,11 @@ const section = {
   memory: 5,
   global: 6,
   export: 7,
+  start: 8,
   element: 9,
   code: 10,
+  data: 11,
+  dataCount: 12,
 } as const;
 const exportKind = { function: 0, table: 1, memory: 2, global: 3 } as const;
 const importKind = exportKind;
@@ -78,6 +88,16 @@ function writeSection(out: ByteWriter, id: number, write: (body: ByteWriter) => 
   out.raw(body.finish());
 }
 
+/** A section of any content, which may stand behind a module's others. */
+export function customSection(name: string, bytes: Uint8Array): Uint8Array {
+  const out = new ByteWriter();
+  writeSection(out, section.custom, (body) => {
+    writeName(body, name);
+    body.raw(bytes);
+  });
+  return out.finish();
+}
+
 export class Module {
   private readonly types: FuncType[] = [];
   private readonly typeIndices = new Map<string, number>();
@@ -89,6 +109,8 @@ export class Module {
   private readonly globals: { ref: GlobalRef; init: GlobalOptions["init"] }[] = [];
   private readonly tables: (readonly FuncRef[])[] = [];
   private readonly exports = new Map<string, { kind: number; index: number }>();
+  private readonly data: DataSegment[] = [];
+  private starting: FuncRef | undefined;
   private memoryLimits: MemoryLimits | undefined;
   private memoryImported = false;
   private usesMemory = false;
@@ -121,6 +143,16 @@ export class Module {
   private setMemory(limits: MemoryLimits): void {
     if (this.memoryLimits) throw new Error("the module already has a memory");
     this.memoryLimits = limits;
+  }
+
+  /** Puts bytes into memory when the module is instantiated, or where `Func.memoryInit` of the number that is returned says so. */
+  addData(bytes: Uint8Array, address?: number): number {
+    return this.data.push({ address, bytes }) - 1;
+  }
+  /** Runs the function, which takes and gives nothing, when the module is instantiated. */
+  startWith(fn: FuncRef): void {
+    if (fn.module !== this) throw new Error(`start: function "${fn.name}" belongs to another module`);
+    this.starting = fn;
   }
 
   /**
@@ -230,11 +262,11 @@ export class Module {
     this.exports.set(name, { kind, index });
   }
 
-  /** The module's bytes, ready for `new WebAssembly.Module`. */
-  encode(): Uint8Array<ArrayBuffer> {
+  /** The module's bytes, ready for `new WebAssembly.Module`; without `names` its functions have none. */
+  encode(names = true): Uint8Array<ArrayBuffer> {
     const missing = this.ownFunctions().find((ref) => !this.bodies.has(ref));
     if (missing) throw new Error(`function "${missing.name}" is declared but not defined`);
-    if (this.usesMemory && !this.memoryLimits)
+    if ((this.usesMemory || this.data.length) && !this.memoryLimits)
       throw new Error("functions use memory but the module has none");
     const out = new ByteWriter();
     out.u32(0x6d736100).u32(1);
@@ -242,9 +274,13 @@ export class Module {
     this.writeImportSection(out);
     this.writeDefinitionSections(out);
     this.writeExportSection(out);
+    const { starting, data } = this;
+    if (starting) writeSection(out, section.start, (body) => writeUnsigned(body, starting.index));
     this.writeElementSection(out);
+    if (data.length) writeSection(out, section.dataCount, (body) => writeUnsigned(body, data.length));
     this.writeCodeSection(out);
-    this.writeNameSection(out);
+    this.writeDataSection(out);
+    if (names) this.writeNameSection(out);
     return out.finish() as Uint8Array<ArrayBuffer>;
   }
 
@@ -302,6 +338,14 @@ export class Module {
       const entry = this.bodies.get(ref) as Uint8Array;
       writeUnsigned(body, entry.length);
       body.raw(entry);
+    });
+  }
+  private writeDataSection(out: ByteWriter): void {
+    writeVector(out, section.data, this.data, (body, { address, bytes }) => {
+      body.u8(address === undefined ? 1 : 0);
+      if (address !== undefined) writeConstantExpression(body, "i32", address);
+      writeUnsigned(body, bytes.length);
+      body.raw(bytes);
     });
   }
   private writeNameSection(out: ByteWriter): void {

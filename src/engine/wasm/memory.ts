@@ -61,11 +61,27 @@ export class Arena {
   }
 }
 
+/** What packed weights were made from, for those that pack them when a module starts (kernels/wasm/unpack.ts). */
+export interface PackedFrom {
+  readonly kind: "matrix" | "winograd";
+  readonly weight: Float32Array | Int8Array;
+  /** Numbers of an output channel, or input channels. */
+  readonly perOutput: number;
+  /** Output channel of each slot, and column, or input channel, of each k; −1: none. */
+  readonly slots: Int32Array;
+  readonly columns: Int32Array;
+  readonly inLane: number;
+  readonly vectors: number;
+  /** Of Winograd's. */
+  readonly size?: 2 | 4;
+}
+
 /** Constant bytes behind the arena, copied into memory when a program starts. */
 export class StaticData {
   readonly start: number;
   end: number;
-  readonly chunks: { readonly address: number; readonly bytes: Uint8Array }[] = [];
+  readonly chunks: { readonly address: number; readonly bytes: Uint8Array; readonly from?: PackedFrom }[] =
+    [];
 
   constructor(start: number) {
     this.start = start;
@@ -73,9 +89,9 @@ export class StaticData {
   }
 
   /** Places the bytes of `data`, 64-byte aligned, and returns their address. */
-  add(data: ArrayBufferView): number {
+  add(data: ArrayBufferView, from?: PackedFrom): number {
     const address = Math.ceil(this.end / 64) * 64;
-    this.chunks.push({ address, bytes: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) });
+    this.chunks.push({ address, bytes: new Uint8Array(data.buffer, data.byteOffset, data.byteLength), from });
     this.end = address + data.byteLength;
     return address;
   }

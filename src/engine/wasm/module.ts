@@ -32,17 +32,9 @@ export function compilePlan(plan: Plan, target: PlanTarget): CompiledPlan {
   const { constants, end } = controlAddresses;
   if (target.constantsInMemory) m.keepConstants(constants, (end - constants) / 4);
   const barrier = shared ? emitBarrier(m) : undefined;
-  const kernels = new Map<string, FuncRef>();
-  const kernel = ({ kind }: PlanStep, spec: KernelSpec): FuncRef => {
-    const key = JSON.stringify(spec);
-    const known = kernels.get(key);
-    if (known) return known;
-    const made = kindOf({ kind }).emit!(m, `${spec.kind}${kernels.size}`, spec, target);
-    kernels.set(key, made);
-    return made;
-  };
+  const kernels = new Kernels(m, target);
   const stepFunctions = plan.steps.map((step, i) =>
-    step.reference ? undefined : emitStep(m, stepName(i), step.calls, (spec) => kernel(step, spec), plan),
+    step.reference ? undefined : emitStep(m, stepName(i), step.calls, (spec) => kernels.of(step, spec), plan),
   );
   const segments: ModuleSegment[] = [];
   const runs: FuncRef[] = [];
@@ -66,20 +58,42 @@ export function compilePlan(plan: Plan, target: PlanTarget): CompiledPlan {
   return { bytes: m.encode(), segments, pages, constants: m.constantWords() };
 }
 
+/** The functions of a module's kernels: one for each distinct spec. */
+export class Kernels {
+  private readonly m: Module;
+  private readonly target: PlanTarget;
+  private readonly made = new Map<string, FuncRef>();
+
+  constructor(m: Module, target: PlanTarget) {
+    this.m = m;
+    this.target = target;
+  }
+
+  of({ kind }: PlanStep, spec: KernelSpec): FuncRef {
+    const key = JSON.stringify(spec);
+    const known = this.made.get(key);
+    if (known) return known;
+    const made = kindOf({ kind }).emit!(this.m, `${spec.kind}${this.made.size}`, spec, this.target);
+    this.made.set(key, made);
+    return made;
+  }
+}
+
 /** Exported function that runs a single step, `(thread, threads)`; for profiles. */
 export const stepName = (i: number): string => `step${i}`;
 
 /** `(thread, threads)`: the thread's share of every call of a step. */
-function emitStep(
+export function emitStep(
   m: Module,
   name: string,
   calls: readonly KernelCall[],
   kernel: (spec: KernelSpec) => FuncRef,
   plan: Plan,
+  isExported = true,
 ): FuncRef {
   const functions = calls.map((call) => kernel(call.spec));
   const params = { thread: "i32", threads: "i32" } as const;
-  return m.func(name, { params, results: [], export: true }, (f) => {
+  return m.func(name, { params, results: [], export: isExported }, (f) => {
     calls.forEach((call, i) => {
       for (const arg of call.args) {
         if (arg !== "scratch") f.i32(arg);
@@ -123,9 +137,15 @@ function emitStep(
 }
 
 /** All steps of a segment, every thread waiting for the others after each. */
-function emitRun(m: Module, name: string, steps: readonly FuncRef[], barrier: FuncRef | undefined): FuncRef {
+export function emitRun(
+  m: Module,
+  name: string,
+  steps: readonly FuncRef[],
+  barrier: FuncRef | undefined,
+  isExported = true,
+): FuncRef {
   const params = { thread: "i32", threads: "i32" } as const;
-  return m.func(name, { params, results: ["i32"], export: true }, (f) => {
+  return m.func(name, { params, results: ["i32"], export: isExported }, (f) => {
     for (const step of steps) {
       f.get(f.params.thread);
       f.get(f.params.threads);

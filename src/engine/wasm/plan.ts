@@ -26,7 +26,7 @@ const maxMemoryBytes = 2 ** 31;
 
 /**
  * Throws GraphError when the shapes do not fit (see `lower`), UnsupportedError for networks that need too much memory. With `source` the network
- * is not fed with that blob, but with pixels.
+ * is not fed with that blob, but with pixels. Constants lie behind the values, or in `apart`.
  */
 export function makePlan(
   graph: Graph,
@@ -34,6 +34,7 @@ export function makePlan(
   outputs: readonly string[],
   target: PlanTarget,
   source?: PixelInput,
+  apart?: StaticData,
 ): Plan {
   const lowered = lower(graph, inputShapes, outputs, source?.blob);
   collectNeeds(lowered, target);
@@ -48,7 +49,7 @@ export function makePlan(
     values.filter((value) => !value.constant),
     controlAddresses.end,
   );
-  const data = new StaticData(align(arena.end + slack));
+  const data = apart ?? new StaticData(align(arena.end + slack));
   for (const value of values) packConstant(data, value);
   let scratchBytes = 0;
   const planned = planSteps(lowered, steps, {
@@ -60,7 +61,7 @@ export function makePlan(
     },
   });
   const placing = source && lowered.placed && planPixels(lowered.placed, source.levels, data);
-  const scratchAddress = align(data.end + slack);
+  const scratchAddress = align((apart ? arena : data).end + slack);
   const scratchEnd = scratchAddress + scratchBytes * target.threads + slack;
   const { pixels, end: memoryBytes } = placing?.(align(scratchEnd)) ?? { end: scratchEnd };
   if (memoryBytes > maxMemoryBytes) {

@@ -14,6 +14,8 @@ export interface PlanTarget extends Target {
   readonly constantsInMemory: boolean;
   /** V8 is going to join instructions on vectors that lie side by side. */
   readonly wide: boolean;
+  /** Little code and few constants, for files: what makes them larger and int8 layers faster is left out. */
+  readonly compact?: boolean;
   /** Accumulator tiles of convolutions: pixels × vectors of four channels. */
   readonly tiles: Readonly<Record<DotKind, { readonly pixels: number; readonly vectors: number }>>;
 }
@@ -73,6 +75,15 @@ function isNewCompiler(relaxedSimd: boolean): boolean {
 function pairTop(mode: Features["pairDot"]): number {
   if (mode === "none") return 0;
   return mode === "saturating" || mode === "unsigned" ? 255 : 127;
+}
+
+/** The target of a file: of one kind of machines, or with `i16` and without relaxed instructions of all. */
+export function fileTarget(dot: DotMode, threads: number): PlanTarget {
+  const relaxed = dot !== "i16";
+  return {
+    ...{ relaxed, fusedMadd: relaxed, signSelect: relaxed && dot !== "signed", dot, threads },
+    ...{ pairTop: dot === "i7" ? 255 : 0, constantsInMemory: true, wide: false, compact: true, tiles },
+  };
 }
 
 /** The target that suits this machine. */

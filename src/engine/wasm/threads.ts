@@ -172,6 +172,29 @@ export function emitServe(m: Module, segments: readonly FuncRef[]): void {
   });
 }
 
+/** Emits `command(segment)`: tells those who serve to run a segment. */
+export function emitCommand(m: Module): FuncRef {
+  const { command } = controlAddresses;
+  return m.func("command", { params: { segment: "i32" }, results: [] }, (f) => {
+    f.i32(command);
+    f.i32(command);
+    f.op("i32.atomic.load");
+    f.i32(segmentBits);
+    f.op("i32.shr_u");
+    f.i32(1);
+    f.op("i32.add");
+    f.i32(segmentBits);
+    f.op("i32.shl");
+    f.get(f.params.segment);
+    f.op("i32.or");
+    f.op("i32.atomic.store");
+    f.i32(command);
+    f.i32(-1);
+    f.op("memory.atomic.notify");
+    f.drop();
+  });
+}
+
 /** What a worker does: instantiate the shared module over the shared memory, say so, and serve. */
 const workerSource = `
 const start = ({ module, memory, thread, threads }, ready) => {

@@ -19,8 +19,10 @@ export * from "./_epilogue.ts";
 export * from "./_winograd-matrices.ts";
 export * from "./attention.ts";
 export * from "./convolution.ts";
+export * from "./decode.ts";
 export * from "./depthwise.ts";
 export * from "./elementwise.ts";
+export * from "./fit.ts";
 export * from "./gather.ts";
 export * from "./import.ts";
 export * from "./layer-norm.ts";
@@ -32,6 +34,7 @@ export * from "./sieve.ts";
 export * from "./softmax.ts";
 export * from "./spec.ts";
 export * from "./strided-copy.ts";
+export * from "./unpack.ts";
 export * from "./winograd.ts";
 
 export type KernelSpec =

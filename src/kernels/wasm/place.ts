@@ -58,12 +58,12 @@ const params = [
  * [begin, end): source row n begins at source + (n − first)·sourceBytes, and `count` columns lie from column `left` on. `upper` and `lower` are
  * scratch rows. Reads up to 5 bytes beyond a source pixel.
  */
-export function emitPlace(m: Module, name: string, spec: PlaceSpec): FuncRef {
+export function emitPlace(m: Module, name: string, spec: PlaceSpec, isExported = true): FuncRef {
   const stretch = emitStretch(m, `${name}Row`, spec);
   const outs = spec.stores.map((_, i) => `out${i}`);
   const names = [...params, ...outs, "begin", "end"];
   const signature = Object.fromEntries(names.map((param) => [param, "i32" as const]));
-  return m.func(name, { params: signature, results: [], export: true }, (f) => {
+  return m.func(name, { params: signature, results: [], export: isExported }, (f) => {
     const p = f.params;
     const local = (what: string): Local => f.local("i32", what);
     const [y, line, upper, lower] = [local("y"), local("line"), local("upper"), local("lower")];

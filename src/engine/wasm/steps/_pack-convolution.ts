@@ -43,11 +43,27 @@ export function packConvolution(
   return {
     table: data.add(Int32Array.from(table)),
     segments: ordered.length,
-    weights: data.add(packMatrix(matrix, slotsOf(step.output), columns, dot, vectors)),
+    weights: addMatrix(data, matrix, slotsOf(step.output), columns, dot, vectors),
     groups,
     units: columns.length / unit,
     correction: correctionOf(step, runs),
   };
+}
+
+/** k values that lie beside each other in a lane: 1 float, 2 i16, 4 i8. */
+const lanes: Readonly<Record<DotKind, number>> = { f32: 1, i16: 2, relaxed: 4, pairs: 4 };
+
+function addMatrix(
+  data: StaticData,
+  matrix: Matrix,
+  slots: Int32Array,
+  columns: Int32Array,
+  dot: DotKind,
+  vectors: number,
+): number {
+  const inLane = lanes[dot];
+  const packed = packMatrix(matrix, slots, columns, dot, vectors);
+  return data.add(packed, { kind: "matrix", ...matrix, slots, columns, inLane, vectors });
 }
 
 /** Weights as `[block][k unit][vectors][lanes]`; see the head of kernels/wasm/convolution.ts. */
@@ -61,8 +77,7 @@ function packMatrix(
   const count = slots.length * columns.length;
   const out =
     dot === "f32" ? new Float32Array(count) : dot === "i16" ? new Int16Array(count) : new Int8Array(count);
-  // k values that lie beside each other in a lane: 1 float, 2 i16, 4 i8.
-  const inLane = dot === "f32" ? 1 : dot === "i16" ? 2 : 4;
+  const inLane = lanes[dot];
   const outputVectors = slots.length / 4;
   let o = 0;
   for (let block = 0; block < outputVectors; block += vectors) {

@@ -5,11 +5,16 @@ export interface Tile {
   readonly vectors: number;
 }
 
-/** For rows of so many pixels, the last tile being smaller. */
-export function chooseTile(wanted: Tile, width: number, outputVectors: number): Tile {
+/** For rows of so many pixels, the last tile being smaller; `compact`: with code for none that is smaller, if it costs little. */
+export function chooseTile(wanted: Tile, width: number, outputVectors: number, compact = false): Tile {
   // A single pixel has only channels to work on in parallel.
   if (width === 1) return { pixels: 1, vectors: Math.min(8, outputVectors) };
   const vectors = Math.min(wanted.vectors, outputVectors);
+  if (compact) {
+    for (let pixels = wanted.pixels; pixels * 3 > wanted.pixels; pixels--) {
+      if (width % pixels === 0) return { pixels, vectors };
+    }
+  }
   // Long rows: a rest costs little.
   if (width >= 64) return { pixels: wanted.pixels, vectors };
   const cost = (pixels: number): number =>

@@ -12,9 +12,10 @@ import {
 import type { ConvolutionStep } from "../../steps.ts";
 import type { WindowAxes } from "../../windows.ts";
 import { packEpilogue } from "../epilogue.ts";
+import type { StaticData } from "../memory.ts";
 import type { KernelCall } from "../records.ts";
 import { floatOf, origin, slotsOf, windowOrigin } from "../representations.ts";
-import type { DotMode } from "../target.ts";
+import type { DotMode, PlanTarget } from "../target.ts";
 import { correctionOf, sumEpilogue } from "./_pack-convolution.ts";
 import type { InputRun } from "./_segments.ts";
 import { wholeTile } from "./_tile.ts";
@@ -33,12 +34,15 @@ export function wholeTiles({ y, x }: WindowAxes, size: WinogradSize): WindowAxes
  * The size of tiles with which a layer is fastest; undefined where it is not to be done in tiles. The shape decides, and of int8 layers
  * the machine and whether sums are small enough.
  */
-export function winogradSize(step: ConvolutionStep, dot: DotMode): WinogradSize | undefined {
+export function winogradSize(
+  step: ConvolutionStep,
+  { dot, compact }: Pick<PlanTarget, "dot" | "compact">,
+): WinogradSize | undefined {
   const { y, x, int8, input } = step;
   const isSuited = [y, x].every((a) => a.kernel === 3 && a.stride === 1 && a.dilation === 1);
   if (!isSuited || y.output * x.output === 1) return undefined;
   const costs = int8 ? integerCosts[dot] : floatCosts;
-  if (!costs) return undefined;
+  if (!costs || (int8 && compact)) return undefined;
   const values = new Set(input.channels.map(({ value }) => value));
   const sizes = ([2, 4] as const).filter((size) => {
     const whole = wholeTiles(step, size);
@@ -122,7 +126,7 @@ export function winogradCall(
   runs: readonly InputRun[],
   { data, target, lowestOf, needScratch }: Planning,
 ): { call: KernelCall; name: string; rest: string } | undefined {
-  const size = winogradSize(step, target.dot);
+  const size = winogradSize(step, target);
   if (!size || runs.length > mostRuns) return undefined;
   const { output, y, x, fused, int8, input } = step;
   // From 0 they fit: a size was found.
@@ -158,7 +162,7 @@ export function winogradCall(
   const residual = fused.find((done) => done.kind === "residual");
   const args = [
     ...runs.map(({ representation, slot }) => windowOrigin(representation, step) + slot * (int8 ? 1 : 4)),
-    data.add(packWeights(step, runs, size, tile.vectors)),
+    addWeights(data, step, runs, size, tile.vectors),
     packEpilogue(data, spec.epilogue, output, {
       fused,
       bias: step.bias,
@@ -183,6 +187,27 @@ function blockOf(count: number, weights: number, threads: number): number {
   return Math.ceil(count / blocks);
 }
 
+function addWeights(
+  data: StaticData,
+  step: ConvolutionStep,
+  runs: readonly InputRun[],
+  size: WinogradSize,
+  vectors: number,
+): number {
+  const packed = packWeights(step, runs, size, vectors);
+  const { weight, input, output, int8 } = step;
+  if (int8) return data.add(packed);
+  const [slots, columns] = [slotsOf(output), Int32Array.from(placesOf(runs))];
+  const from = { weight, perOutput: input.channels.length, slots, columns, inLane: 1, vectors, size };
+  return data.add(packed, { kind: "winograd", ...from });
+}
+
+/** Input channel of every place, -1 where a run is rounded up. */
+const placesOf = (runs: readonly InputRun[]): number[] =>
+  runs.flatMap(({ channels }) =>
+    Array.from({ length: winogradChannels([{ channels: channels.length }]) }, (_, i) => channels[i] ?? -1),
+  );
+
 /** Transformed weights `[point][block of output channels][input channel or, of int8, pair][channel of the block](2)`. */
 function packWeights(
   { weight, input, output, int8 }: ConvolutionStep,
@@ -196,10 +221,7 @@ function packWeights(
   // Side by side: lists in lists are slow where this runs, before anything is compiled well.
   const factors = Float64Array.from(matrix.flat());
   const slots = slotsOf(output);
-  // Input channel of every place, -1 where a run is rounded up.
-  const places = runs.flatMap(({ channels }) =>
-    Array.from({ length: winogradChannels([{ channels: channels.length }]) }, (_, i) => channels[i] ?? -1),
-  );
+  const places = placesOf(runs);
   const pointSize = places.length * slots.length;
   const out = new (int8 ? Int16Array : Float32Array)(n * n * pointSize);
   const half = new Float64Array(n * 3);

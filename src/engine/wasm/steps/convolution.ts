@@ -22,10 +22,10 @@ import type { Planning, StepKind } from "./kind.ts";
 export const convolution: StepKind<ConvolutionStep, ConvolutionSpec | WinogradSpec> = {
   kind: "convolution",
   quantizes: true,
-  needs: (step, read, { dot }) => {
+  needs: (step, read, target) => {
     const { input, int8 } = step;
     read.channels(input.channels, { dtype: int8 ? "i8" : "f32", scale: int8?.inputScale ?? 0 });
-    const size = winogradSize(step, dot);
+    const size = winogradSize(step, target);
     const axes = size ? wholeTiles(step, size) : step;
     for (const { value } of input.channels) widenBorder(value, axes);
   },
@@ -67,7 +67,7 @@ function directCall(
   const width = flat ? y.output * x.output : x.output;
   const epilogue = sumEpilogue(step, runs);
   const outputVectors = output.slotCount / 4;
-  const tile = chooseTile(target.tiles[dot], width, outputVectors);
+  const tile = chooseTile(target.tiles[dot], width, outputVectors, target.compact);
   const packed = packConvolution(data, step, runs, arrangement, tile.vectors);
   const spec: ConvolutionSpec = {
     kind: step.kind,

@@ -1,0 +1,517 @@
+/**
+ * A network as a module of its own, for any host: memory, weights and all that is done with a picture are inside (docs/compile.md). Several
+ * input sizes share weights, kernels and the memory of values.
+ */
+import { UnsupportedError } from "../../base/errors.ts";
+import type { BoxFormulas } from "../../base/formula.ts";
+import type { Graph } from "../../ir/graph.ts";
+import type { Shape } from "../../ir/tensor.ts";
+import {
+  type CandidateList,
+  candidateBytes,
+  Decoder,
+  detectionBytes,
+  emitAppend,
+  emitFit,
+  emitPlace,
+  emitSuppress,
+  type FitSpec,
+  type PictureGlobals,
+  placeTableBytes,
+} from "../../kernels/wasm/index.ts";
+import { i32, set } from "../../wasm/expressions.ts";
+import { type FuncRef, type GlobalRef, type Local, Module } from "../../wasm/index.ts";
+import type { PixelInput } from "../backend.ts";
+import { DistinctData, packRaw, type Unpacking } from "./_raw-weights.ts";
+import { type DenseOutput, imageOf } from "./image.ts";
+import { align, StaticData, slack } from "./memory.ts";
+import { emitRun, emitStep, Kernels } from "./module.ts";
+import { makePlan } from "./plan.ts";
+import type { Plan } from "./records.ts";
+import type { PlanTarget } from "./target.ts";
+import { controlAddresses, emitBarrier, emitCommand, emitServe } from "./threads.ts";
+
+export interface StandaloneOptions {
+  readonly graph: Graph;
+  /** Input shapes of each size. */
+  readonly sizes: readonly Record<string, Shape>[];
+  readonly outputs: readonly string[];
+  readonly target: PlanTarget;
+  /** Fed with pictures, which are fitted like that. */
+  readonly pictures?: { readonly source: PixelInput; readonly border: number } & Pick<
+    FitSpec,
+    "resize" | "corner"
+  >;
+  /** What boxes are made of at a size, by the shapes of its outputs. */
+  readonly formulas?: (shapes: Readonly<Record<string, Shape>>, input: Shape) => readonly BoxFormulas[];
+  /** Overlapping boxes are dropped. */
+  readonly suppress: boolean;
+}
+
+/** Where a tensor of float32 numbers lies. */
+export interface TensorPlace {
+  readonly blob: string;
+  readonly address: number;
+  readonly shape: Shape;
+}
+
+export interface StandaloneSize {
+  /** None where pictures are fed. */
+  readonly inputs: readonly TensorPlace[];
+  readonly outputs: readonly TensorPlace[];
+}
+
+export interface Standalone {
+  readonly module: Module;
+  readonly sizes: readonly StandaloneSize[];
+  readonly pages: number;
+  /** Addresses, lengths and contents of what has to lie in memory after the start: for checks. */
+  readonly chunks: StaticData["chunks"];
+}
+
+const pageBytes = 65536;
+/** Boxes that are looked at at most, as in `detect/nms.ts`. */
+const mostCandidates = 30_000;
+/** Detections that there is room for. */
+export const mostDetections = 1000;
+/** Counts candidates. */
+const countAddress = 16;
+
+/** Throws UnsupportedError that names the layer where one has no kernel. */
+export function makeStandalone(options: StandaloneOptions): Standalone {
+  const { plans, data } = planAll(options);
+  return new Builder(options, plans, data).build();
+}
+
+/** The plans of all sizes, over one region of constants behind the largest arena. */
+function planAll({ graph, sizes, outputs, target, pictures }: StandaloneOptions): {
+  plans: Plan[];
+  data: DistinctData;
+} {
+  const plan = (shapes: Record<string, Shape>, data: StaticData): Plan =>
+    makePlan(graph, shapes, outputs, target, pictures?.source, data);
+  const ends = sizes.map((shapes) => plan(shapes, new StaticData(0)).memoryBytes);
+  const data = new DistinctData(align(Math.max(...ends) + slack));
+  const plans = sizes.map((shapes) => plan(shapes, data));
+  for (const { steps } of plans) {
+    const without = steps.find(({ reference }) => reference);
+    if (!without?.reference) continue;
+    const { name, type } = without.reference.node;
+    throw new UnsupportedError(
+      `layer "${name}" of type ${type} has no WebAssembly kernel, so the network cannot be compiled to a file; it runs in the library, where such layers are done in JavaScript`,
+    );
+  }
+  return { plans, data };
+}
+
+class Builder {
+  private readonly options: StandaloneOptions;
+  private readonly plans: readonly Plan[];
+  private readonly data: DistinctData;
+  private readonly m = new Module();
+  private readonly sizes: StandaloneSize[];
+  private readonly raw: Unpacking;
+  private readonly detections: number;
+  private readonly candidates: CandidateList;
+  /** What is free from here on: stored weights at first, then pictures. */
+  private readonly heap: number;
+  private readonly shared: boolean;
+
+  constructor(options: StandaloneOptions, plans: readonly Plan[], data: DistinctData) {
+    this.options = options;
+    this.plans = plans;
+    this.data = data;
+    this.shared = options.target.threads > 1;
+    this.sizes = plans.map(
+      (plan): StandaloneSize => ({
+        inputs: [...plan.inputs].map(([blob, place]) => ({ blob, ...place })),
+        outputs: denseOutputs(plan),
+      }),
+    );
+    this.detections = align(data.end + slack);
+    const rows = this.levels().map((levels) =>
+      levels.reduce((sum, { rows, every, classes }) => sum + rows * (every ? classes.count : 1), 0),
+    );
+    const most = Math.min(mostCandidates, Math.max(0, ...rows));
+    const list = align(this.detections + (most ? mostDetections * detectionBytes : 0));
+    this.candidates = { address: list, most, count: countAddress };
+    this.heap = align(list + most * candidateBytes + slack);
+    this.raw = packRaw(data.chunks, this.heap);
+  }
+
+  build(): Standalone {
+    const { m, raw, data } = this;
+    const pages = Math.ceil(align(this.raw.end + slack) / pageBytes);
+    const limits = this.shared ? { min: pages, max: pageBytes, shared: true } : { min: pages };
+    if (this.shared) m.importMemory("env", "memory", limits);
+    else m.memory(limits, "memory");
+    const { constants, end } = controlAddresses;
+    m.keepConstants(constants, (end - constants) / 4);
+    const current = m.global("i32", { mutable: true, init: -1 });
+    const globals = this.pictureGlobals();
+    const runs = this.emitRuns();
+    const fits = this.emitFits(globals);
+    const select = this.emitSelect(current);
+    if (fits.length) this.emitPictures(select, fits);
+    else this.emitSelectExport(select);
+    this.emitRunExport(current, runs);
+    this.emitDetect(current, globals);
+    const unpack = raw.emit(m);
+    const words = m.constantWords();
+    const active = [...raw.segments, { address: constants, bytes: new Uint8Array(words.buffer) }];
+    if (this.shared) {
+      const segments = active.map(({ bytes }) => m.addData(bytes));
+      this.emitStart(select, unpack, (f) => {
+        active.forEach(({ address, bytes }, i) => {
+          for (const number of [address, 0, bytes.length]) f.i32(number);
+          f.memoryInit(segments[i]);
+        });
+      });
+    } else {
+      for (const { address, bytes } of active) m.addData(bytes, address);
+      m.startWith(this.emitStart(select, unpack));
+    }
+    return { module: m, sizes: this.sizes, pages, chunks: data.chunks };
+  }
+
+  private levels(): (readonly BoxFormulas[])[] {
+    const { formulas, sizes } = this.options;
+    if (!formulas) return [];
+    return this.sizes.map(({ outputs }, i) => {
+      const shapes = Object.fromEntries(outputs.map(({ blob, shape }) => [blob, shape]));
+      return formulas(shapes, Object.values(sizes[i])[0]);
+    });
+  }
+
+  private pictureGlobals(): PictureGlobals {
+    const double = (init: number): GlobalRef => this.m.global("f64", { mutable: true, init });
+    return {
+      ...{ padX: double(0), padY: double(0), scaleX: double(1), scaleY: double(1) },
+      ...{ width: double(0), height: double(0) },
+    };
+  }
+
+  private emitRuns(): FuncRef[] {
+    const { m, plans, options } = this;
+    const barrier = this.shared ? emitBarrier(m) : undefined;
+    const kernels = new Kernels(m, options.target);
+    return plans.map((plan, i) => {
+      const steps = plan.steps.map((step, s) =>
+        emitStep(m, `size${i}step${s}`, step.calls, (spec) => kernels.of(step, spec), plan, false),
+      );
+      return emitRun(m, `size${i}`, steps, barrier, false);
+    });
+  }
+
+  private emitFits(globals: PictureGlobals): FuncRef[] {
+    const { m, plans, options } = this;
+    const { pictures } = options;
+    return plans.flatMap(({ pixels }, i) => {
+      if (!pixels || !pictures) return [];
+      const { spec, height, ...addresses } = pixels;
+      const places = {
+        3: emitPlace(m, `place3of${i}`, { ...spec, pixelBytes: 3 }, false),
+        4: emitPlace(m, `place4of${i}`, { ...spec, pixelBytes: 4 }, false),
+      };
+      const { resize, corner } = pictures;
+      const fit = { ...addresses, resize, corner, width: spec.width, height, place: spec };
+      return [emitFit(m, `fit${i}`, fit, globals, places)];
+    });
+  }
+
+  /** `(size)`: makes the memory of values that of a size: zeros but for some borders. */
+  private emitSelect(current: GlobalRef): FuncRef {
+    const { m, plans, data } = this;
+    const fill = m.func("fill", { params: { at: "i32", bytes: "i32", word: "i32" }, results: [] }, (f) => {
+      const { at, bytes, word } = f.params;
+      set(f, bytes, i32.add(at, bytes));
+      f.loop((again) => {
+        f.get(at);
+        f.get(word);
+        f.op("i32.store");
+        set(f, at, i32.add(at, 4));
+        i32.lt_s(at, bytes)(f);
+        f.brIf(again);
+      });
+    });
+    return m.func("select", { params: { size: "i32" }, results: [] }, (f) => {
+      f.get(f.params.size);
+      f.getGlobal(current);
+      f.op("i32.ne");
+      f.if(() => {
+        f.getGlobal(current);
+        f.i32(0);
+        f.op("i32.ge_s");
+        f.if(() => {
+          for (const number of [controlAddresses.end, 0, data.start - controlAddresses.end]) f.i32(number);
+          f.op("memory.fill");
+        });
+        f.get(f.params.size);
+        f.setGlobal(current);
+        plans.forEach(({ filledBorders }, i) => {
+          i32.eq(f.params.size, i)(f);
+          f.if(() => {
+            for (const { address, byteLength, dtype, fill: value } of filledBorders) {
+              f.i32(address);
+              f.i32(align(byteLength, 4));
+              f.i32(
+                dtype === "i8" ? (value & 255) * 0x1010101 : new Int32Array(Float32Array.of(value).buffer)[0],
+              );
+              f.call(fill);
+            }
+          });
+        });
+      });
+    });
+  }
+
+  /** `picture(width, height, channels) → address` and `preprocess(width, height, channels, size) → 0`, 1 where that cannot be. */
+  private emitPictures(select: FuncRef, fits: readonly FuncRef[]): void {
+    const { m, heap } = this;
+    const sides = { width: "i32", height: "i32", channels: "i32" } as const;
+    const isSize = m.func("isPicture", { params: sides, results: ["i32"] }, (f) => {
+      const { width, height, channels } = f.params;
+      const within = (side: Local): ReturnType<typeof i32.and> => i32.lt_u(i32.sub(side, 1), 65535);
+      const isPixel = i32.or(i32.eq(channels, 3), i32.eq(channels, 4));
+      // Pixels as doubles: their number may be too large for 32 bits.
+      i32.and(i32.and(within(width), within(height)), isPixel)(f);
+      f.get(width);
+      f.op("f64.convert_i32_u");
+      f.get(height);
+      f.op("f64.convert_i32_u");
+      f.op("f64.mul");
+      f.f64(mostPixels);
+      f.op("f64.le");
+      f.op("i32.and");
+    });
+    m.func("picture", { params: sides, results: ["i32"], export: true }, (f) => {
+      const { width, height, channels } = f.params;
+      const missing = f.local("i32", "missing");
+      for (const side of [width, height, channels]) f.get(side);
+      f.call(isSize);
+      f.op("i32.eqz");
+      f.if(() => {
+        f.i32(0);
+        f.return();
+      });
+      const bytes = i32.mul(i32.mul(width, height), channels);
+      const pages = i32.shr_u(i32.add(bytes, heap + slack + pageBytes - 1), 16);
+      set(
+        f,
+        missing,
+        i32.sub(pages, (g) => g.op("memory.size")),
+      );
+      i32.gt_s(missing, 0)(f);
+      f.if(() => {
+        f.get(missing);
+        f.op("memory.grow");
+        f.i32(0);
+        f.op("i32.lt_s");
+        f.if(() => {
+          f.i32(0);
+          f.return();
+        });
+      });
+      f.i32(heap);
+    });
+    const params = { ...sides, size: "i32" } as const;
+    m.func("preprocess", { params, results: ["i32"], export: true }, (f) => {
+      const { width, height, channels, size } = f.params;
+      for (const side of [width, height, channels]) f.get(side);
+      f.call(isSize);
+      i32.lt_u(size, fits.length)(f);
+      f.op("i32.and");
+      // The bytes have to lie in memory.
+      const bytes = i32.mul(i32.mul(width, height), channels);
+      i32.lt_u(
+        i32.add(bytes, heap + slack - 1),
+        i32.shl((g) => g.op("memory.size"), 16),
+      )(f);
+      f.op("i32.and");
+      f.op("i32.eqz");
+      f.if(() => {
+        f.i32(1);
+        f.return();
+      });
+      f.get(size);
+      f.call(select);
+      fits.forEach((fit, i) => {
+        i32.eq(size, i)(f);
+        f.if(() => {
+          f.i32(heap);
+          for (const side of [width, height, channels]) f.get(side);
+          f.call(fit);
+        });
+      });
+      f.i32(0);
+    });
+  }
+
+  /** `selectSize(size) → 0`, 1 where there is none. */
+  private emitSelectExport(select: FuncRef): void {
+    const { m, plans } = this;
+    m.func("selectSize", { params: { size: "i32" }, results: ["i32"], export: true }, (f) => {
+      i32.lt_u(f.params.size, plans.length)(f);
+      f.if(
+        () => {
+          f.get(f.params.size);
+          f.call(select);
+          f.i32(0);
+        },
+        () => f.i32(1),
+        ["i32"],
+      );
+    });
+  }
+
+  /** `run() → 0`, 1 where a thread did not come; with threads `share(threads)` and `serve(thread, threads)`. */
+  private emitRunExport(current: GlobalRef, runs: readonly FuncRef[]): void {
+    const { m, shared, options } = this;
+    const threads = shared ? m.global("i32", { mutable: true, init: 1 }) : undefined;
+    const command = shared ? emitCommand(m) : undefined;
+    m.func("run", { params: {}, results: ["i32"], export: true }, (f) => {
+      const missing = f.local("i32", "missing");
+      runs.forEach((run, i) => {
+        f.getGlobal(current);
+        f.i32(i);
+        f.op("i32.eq");
+        f.if(() => {
+          if (command && threads) {
+            f.getGlobal(threads);
+            f.i32(1);
+            f.op("i32.gt_s");
+            f.if(() => {
+              f.i32(i);
+              f.call(command);
+            });
+          }
+          f.i32(0);
+          if (threads) f.getGlobal(threads);
+          else f.i32(1);
+          f.call(run);
+          f.set(missing);
+        });
+      });
+      f.get(missing);
+    });
+    if (!threads) return;
+    m.func("share", { params: { threads: "i32" }, results: ["i32"], export: true }, (f) => {
+      i32.lt_u(i32.sub(f.params.threads, 1), options.target.threads)(f);
+      f.if(
+        () => {
+          f.get(f.params.threads);
+          f.setGlobal(threads);
+          f.i32(0);
+        },
+        () => f.i32(1),
+        ["i32"],
+      );
+    });
+    emitServe(m, runs);
+  }
+
+  /** `detect(confidence, iou, most) → count`, −1 where too many boxes pass; `detections` is their address. */
+  private emitDetect(current: GlobalRef, globals: PictureGlobals): void {
+    const { m, candidates, options } = this;
+    const all = this.levels();
+    if (!all.length) return;
+    const append = emitAppend(m, candidates);
+    const decoder = new Decoder(m, append);
+    const functions = all.map((levels, s) =>
+      levels.map((level, i) => decoder.level(`decode${s}level${i}`, level)),
+    );
+    const read = (global: GlobalRef) => (f: { getGlobal(g: GlobalRef): void }) => f.getGlobal(global);
+    const picture = {
+      ...{ padX: read(globals.padX), padY: read(globals.padY) },
+      ...{ scaleX: read(globals.scaleX), scaleY: read(globals.scaleY) },
+      ...{ width: read(globals.width), height: read(globals.height) },
+    };
+    const suppress = emitSuppress(m, candidates, this.detections, picture);
+    m.global("i32", { init: this.detections, export: "detections" });
+    const params = { confidence: "f64", iou: "f64", most: "i32" } as const;
+    m.func("detect", { params, results: ["i32"], export: true }, (f) => {
+      const { confidence, iou, most } = f.params;
+      f.i32(countAddress);
+      f.i32(0);
+      f.op("i32.store");
+      all.forEach((levels, s) => {
+        f.getGlobal(current);
+        f.i32(s);
+        f.op("i32.eq");
+        f.if(() => {
+          levels.forEach(({ views }, i) => {
+            for (const { blob } of views)
+              f.i32(this.sizes[s].outputs.find((each) => each.blob === blob)!.address);
+            f.get(confidence);
+            f.call(functions[s][i]);
+          });
+        });
+      });
+      i32.gt_s(i32.load(countAddress), candidates.most)(f);
+      f.if(() => {
+        f.i32(-1);
+        f.return();
+      });
+      if (options.suppress) f.get(iou);
+      else f.f64(1);
+      // At most what there is room for.
+      f.get(most);
+      f.i32(mostDetections);
+      i32.lt_u(most, mostDetections)(f);
+      f.select();
+      f.call(suppress);
+    });
+  }
+
+  /** `start()`, exported where the host calls it: threads instantiate the module too, over memory that is in use. */
+  private emitStart(
+    select: FuncRef,
+    unpack: readonly { readonly fn: FuncRef; readonly args: readonly number[] }[],
+    load?: (f: { i32(value: number): void; memoryInit(segment: number): void }) => void,
+  ): FuncRef {
+    const { m, plans, heap, raw, options } = this;
+    return m.func("start", { params: {}, results: [], export: load !== undefined }, (f) => {
+      load?.(f);
+      for (const { fn, args } of unpack) {
+        for (const arg of args) f.i32(arg);
+        f.call(fn);
+      }
+      // Stored weights are not needed any more.
+      for (const number of [heap, 0, raw.end - heap]) f.i32(number);
+      f.op("memory.fill");
+      // What the border's level becomes, for each representation and channel.
+      for (const pixels of new Map(
+        plans.flatMap(({ pixels }) => (pixels ? [[pixels.tables, pixels]] : [])),
+      ).values()) {
+        for (let table = 0; table < pixels.outputs.length * pixels.spec.mix.length; table++) {
+          const at = pixels.tables + table * placeTableBytes;
+          f.i32(at);
+          i32.load(at + (options.pictures?.border ?? 0) * 4)(f);
+          f.op("i32.store", { offset: 256 * 4 });
+        }
+      }
+      f.i32(0);
+      f.call(select);
+    });
+  }
+}
+
+/** Of a picture. */
+export const mostPixels = 2 ** 27;
+
+/** Throws UnsupportedError for integers that are handed out, which have a picture's layout. */
+function denseOutputs(plan: Plan): TensorPlace[] {
+  const { outputs } = imageOf(plan, {
+    bytes: new Uint8Array(),
+    segments: [],
+    pages: 0,
+    constants: new Int32Array(),
+  });
+  return [...outputs].map(([blob, output]) => {
+    if (output.kind === "dense") {
+      const { address, shape } = output as DenseOutput;
+      return { blob, address, shape };
+    }
+    throw new UnsupportedError(`output "${blob}" is int8; a compiled file gives floats`);
+  });
+}
