@@ -8,6 +8,13 @@
  * ```
  */
 export { inContext, withContext } from "./base/errors.ts";
+export {
+  type CompiledModel,
+  type CompileOptions,
+  type CompileTarget,
+  compileModel,
+  compileTargets,
+} from "./compile/index.ts";
 export { type BudgetInput, type BudgetResult, keepWithinBudget } from "./deploy/budget.ts";
 export { observeSource } from "./deploy/calibrate.ts";
 export { type CalibratedModel, calibratedFiles, openCalibrated } from "./deploy/calibrated.ts";

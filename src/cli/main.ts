@@ -7,6 +7,7 @@ import { benchncnn } from "./benchncnn.ts";
 import { calibrate } from "./calibrate.ts";
 import { type Command as Described, register } from "./command.ts";
 import { compare } from "./compare.ts";
+import { compileCommand } from "./compile.ts";
 import { convertCommand } from "./convert.ts";
 import { deployCommand } from "./deploy.ts";
 import { detect } from "./detect.ts";
@@ -42,6 +43,7 @@ const commands: readonly Described[] = [
   profileCommand,
   compare,
   exportCommand,
+  compileCommand,
   simplify,
   pull,
   // The official tools, argument for argument.

@@ -4,8 +4,7 @@ import { UnsupportedError, UsageError } from "../base/errors.ts";
 import type { BoxFormulas } from "../base/formula.ts";
 import { version } from "../base/version.ts";
 import { levelMapOf } from "../detect/letterbox.ts";
-import { makeStandalone, type StandaloneOptions } from "../engine/wasm/standalone.ts";
-import { type DotMode, fileTarget } from "../engine/wasm/target.ts";
+import { type DotMode, fileTarget, makeStandalone, type StandaloneOptions } from "../engine/standalone.ts";
 import {
   type CompiledFacts,
   type CompiledFile,

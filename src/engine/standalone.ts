@@ -1,0 +1,3 @@
+/** The other door to the engine: networks that are written out instead of run. */
+export { makeStandalone, type StandaloneOptions } from "./wasm/standalone.ts";
+export { type DotMode, fileTarget } from "./wasm/target.ts";

@@ -1,0 +1,261 @@
+/** Compiled files: the numbers of the engine, the boxes of the library, from a folder that knows nothing of ncnnkit. */
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { pathToFileURL } from "node:url";
+import { gzipSync } from "node:zlib";
+import { describe, expect, test } from "vitest";
+import { Random } from "../../src/base/random.ts";
+import { compileModel } from "../../src/compile/index.ts";
+import { postprocess } from "../../src/detect/detect.ts";
+import type { Picture } from "../../src/detect/picture.ts";
+import { Placer } from "../../src/detect/placer.ts";
+import { Program } from "../../src/engine/wasm/program.ts";
+import { fileTarget } from "../../src/engine/wasm/target.ts";
+import { blobsOf } from "../../src/heads/index.ts";
+import { type Detection, open } from "../../src/node.ts";
+import type { OpenedModel } from "../../src/open/format.ts";
+import { compileModel as fromSteps } from "../../src/steps.ts";
+import { features } from "../../src/wasm/index.ts";
+import { tinyModel } from "../cli/_tiny.ts";
+import { dataPath, describeData } from "../data.ts";
+import { noise, openedOf, writeCompiled } from "./_compiled.ts";
+
+const size = (side: number) => ({ width: side, height: side });
+
+/** A detector whose outputs are anything: boxes everywhere, of all classes. */
+function noisy(): OpenedModel {
+  const model = tinyModel("noisy");
+  const random = new Random(3);
+  for (const { weights } of model.graph.nodes) {
+    for (const { data } of Object.values(weights)) {
+      for (let i = 0; i < data.length; i++) data[i] = Math.fround(random.uniform(-0.3, 0.3));
+    }
+  }
+  return openedOf(model);
+}
+
+/** What the engine and the library make of a picture, on machines like that of a file. */
+async function expectedOf(
+  { graph, manifest }: OpenedModel,
+  picture: Picture,
+  side: { width: number; height: number },
+  options = {},
+  target = fileTarget("i16", 1),
+): Promise<{ raw: Awaited<ReturnType<Program["run"]>>; found: Detection[] }> {
+  const { input } = manifest;
+  const placer = new Placer(input);
+  const { pixels, transform } = placer.place(picture, side);
+  const shapes = { [input.blob]: [input.channels, side.height, side.width] };
+  const source = { blob: input.blob, levels: placer.levels };
+  const program = await Program.make(graph, shapes, blobsOf(manifest.heads), target, source);
+  const raw = program.look(pixels).blobs;
+  return { raw, found: postprocess(raw, manifest, transform, options) };
+}
+
+/** Floats of the library's doubles. */
+const rounded = (found: readonly Detection[]): unknown[] =>
+  found.map((each) => {
+    const { task, label, classId, score } = each;
+    const { x, y, width, height } = (each as { box: { x: number; y: number; width: number; height: number } })
+      .box;
+    const box = {
+      x: Math.fround(x),
+      y: Math.fround(y),
+      width: Math.fround(width),
+      height: Math.fround(height),
+    };
+    return { task, label, classId, score: Math.fround(score), box };
+  });
+
+test("the public name is this function", () => {
+  expect(fromSteps).toBe(compileModel);
+});
+
+describe("a small detector", () => {
+  test("outputs and boxes are those of the engine, at every size and shape of picture", async () => {
+    const opened = noisy();
+    const { module } = await writeCompiled(opened, { sizes: [64, { width: 96, height: 32 }] });
+    const detector = await module.load();
+    const pictures = [noise(64, 64, 3), noise(31, 77, 4), noise(200, 9, 3), noise(1, 1, 4), noise(97, 64, 3)];
+    let boxes = 0;
+    for (const side of [size(64), { width: 96, height: 32 }, size(64)]) {
+      for (const picture of pictures) {
+        const options = { confidence: 0.2, iou: 0.5, maxDetections: 40 };
+        const { raw, found } = await expectedOf(opened, picture, side, options);
+        expect(detector.run(picture, { size: side }).output).toEqual(raw.output);
+        expect(detector.detect(picture, { ...options, size: side })).toEqual(rounded(found));
+        boxes += found.length;
+      }
+    }
+    expect(boxes).toBeGreaterThan(50);
+  });
+
+  test.each([
+    ["stretch", { resize: "stretch" }],
+    ["crop", { resize: "crop" }],
+    ["corner", { letterboxAlign: "corner" }],
+    ["BGR with means", { pixel: "BGR", mean: [103.5, 116.3, 123.7], norm: [0.017, 0.018, 0.019] }],
+  ] as const)("pre-processing: %s", async (_, preprocessing) => {
+    const opened = noisy();
+    Object.assign(opened.manifest.input, preprocessing);
+    const { module } = await writeCompiled(opened);
+    const detector = await module.load();
+    for (const picture of [noise(60, 80, 3), noise(130, 50, 4), noise(64, 64, 3), noise(3, 40, 4)]) {
+      const { raw } = await expectedOf(opened, picture, size(64));
+      expect(detector.run(picture).output).toEqual(raw.output);
+    }
+  });
+
+  test("detect of the module loads by itself, and says what is wrong", async () => {
+    const { module } = await writeCompiled(openedOf(tinyModel()));
+    const white = { width: 8, height: 8, data: new Uint8Array(192).fill(255) };
+    expect((await module.detect(white))[0]).toMatchObject({ label: "white", task: "detect" });
+    await expect(module.detect(white, { size: 32 })).rejects.toThrow(
+      "tiny: size 32x32: the file was made for 64x64",
+    );
+    await expect(module.detect({ width: 8, height: 8, data: new Uint8Array(8) })).rejects.toThrow(
+      "tiny: a picture is { width, height, data } with three or four bytes a pixel",
+    );
+    await expect(module.detect({ width: 70000, height: 1, data: new Uint8Array(210000) })).rejects.toThrow(
+      "tiny: a picture of 70000x1 is too large",
+    );
+    await expect(module.load({ mode: "signed" })).rejects.toThrow(
+      "tiny: there is no file for signed, only for portable",
+    );
+  });
+
+  test("sizes that are no multiples of the stride, and nothing to compile, are misuse", async () => {
+    const opened = openedOf(tinyModel());
+    await expect(compileModel(opened, { sizes: [60] })).rejects.toThrow(
+      "size 60x60: expected multiples of the model's stride 8",
+    );
+    await expect(compileModel({ ...opened, hasWeights: false })).rejects.toThrow("nothing to compile");
+    await expect(compileModel(opened, { target: "x86" as "both" })).rejects.toThrow(
+      'target "x86": expected one of',
+    );
+  });
+
+  test("a layer without a kernel is named", async () => {
+    const { graph, manifest } = tinyModel();
+    const permute = graph.nodes.at(-1)!;
+    graph.add({ type: "Noop", name: "odd", inputs: [...permute.outputs], outputs: ["last"] });
+    const opened = openedOf({
+      graph,
+      manifest: { ...manifest, heads: [{ ...manifest.heads[0], blob: "last" }] as never },
+    });
+    await expect(compileModel(opened)).resolves.toBeDefined();
+    const other = tinyModel();
+    other.graph.add({
+      ...{ type: "CumulativeSum", name: "sums", inputs: ["output"], outputs: ["last"] },
+    });
+    const heads = [{ ...other.manifest.heads[0], blob: "last" }] as never;
+    await expect(
+      compileModel(openedOf({ graph: other.graph, manifest: { ...other.manifest, heads } })),
+    ).rejects.toThrow('layer "sums" of type CumulativeSum has no WebAssembly kernel');
+  });
+});
+
+describe("a damaged file", () => {
+  test("is refused by its digest", async () => {
+    const { folder, module, facts } = await writeCompiled(noisy());
+    const bytes = readFileSync(path.join(folder, `${facts.name}.wasm`));
+    const random = new Random(5);
+    for (let i = 0; i < 20; i++) {
+      const damaged = Uint8Array.from(bytes);
+      damaged[random.int(0, damaged.length - 1)] ^= 1 << random.int(0, 7);
+      await expect(module.load({ bytes: damaged })).rejects.toThrow(
+        "is not the file that belongs to noisy.js",
+      );
+    }
+    await expect(module.load({ url: pathToFileURL(path.join(folder, "README.md")) })).rejects.toThrow(
+      "SHA-256",
+    );
+  });
+
+  test("that nobody looks at ends in an error of ours, or in numbers, never outside of its memory", async () => {
+    const { files, module } = await writeCompiled(noisy());
+    const bytes = files["noisy.wasm"] as Uint8Array;
+    const random = new Random(6);
+    const picture = noise(40, 30, 3);
+    let errors = 0;
+    for (let i = 0; i < 150; i++) {
+      const damaged = Uint8Array.from(bytes);
+      damaged[random.int(8, damaged.length - 40)] ^= 1 << random.int(0, 7);
+      let compiled: WebAssembly.Module;
+      try {
+        compiled = new WebAssembly.Module(damaged);
+      } catch {
+        continue;
+      }
+      const done = module.load({ module: compiled }).then((detector) => {
+        // A loop without end is a way to be damaged too; it is not tried.
+        return detector.exports.picture(1, 1, 3) && detector.run(picture);
+      });
+      await done.catch((error: unknown) => {
+        errors++;
+        expect(error).toBeInstanceOf(Error);
+      });
+    }
+    expect(errors).toBeGreaterThanOrEqual(0);
+  });
+});
+
+describe("what is in the folder", () => {
+  test("is small where it is JavaScript", async () => {
+    const opened = noisy();
+    const zipped = ({ files }: { files: Record<string, Uint8Array | string> }) =>
+      gzipSync(files["noisy.js"]).length;
+    expect(zipped(await compileModel(opened))).toBeLessThan(6 * 1024);
+    expect(zipped(await compileModel(opened, { target: "both", threads: 4 }))).toBeLessThan(12 * 1024);
+  });
+
+  test("tells sizes, digests and addresses", async () => {
+    const { files } = await compileModel(noisy(), { sizes: [64, 32], target: "both" });
+    expect(Object.keys(files).sort()).toEqual([
+      ...["README.md", "noisy.d.ts", "noisy.i7.wasm", "noisy.js", "noisy.json"],
+      ...["noisy.signed.wasm", "noisy.unsigned.wasm", "noisy.wasm"],
+    ]);
+    const told = JSON.parse(files["noisy.json"] as string);
+    expect(told).toMatchObject({ format: "ncnnkit-compiled", decode: true, pictures: true });
+    expect(told.sizes.map(({ width }: { width: number }) => width)).toEqual([64, 32]);
+    expect(told.files.map(({ mode }: { mode: string }) => mode)).toEqual([
+      "signed",
+      "unsigned",
+      "i7",
+      "portable",
+    ]);
+  });
+});
+
+describeData("real detectors", () => {
+  const picture = noise(333, 250, 3, 7);
+  const cases = [
+    ["yolov5ss-int8.param", 128],
+    ["nanodet_m.param", 128],
+    ["v5lite-e.param", 128],
+    ["FastestDet.param", 352],
+    ["yolo-fastestv2-opt.param", 352],
+    ["real/yolox_nano.onnx", 128],
+  ] as const;
+  test.each(cases)("%s", async (file, side) => {
+    const read = await open(dataPath(`models/${file}`));
+    const { convert } = await import("../../src/open/convert.ts");
+    const opened: OpenedModel = read.raw ? { ...read, ...convert(read), raw: false } : read;
+    const { module, facts } = await writeCompiled(opened, { sizes: [side], name: "real" });
+    const detector = await module.load();
+    const { raw, found } = await expectedOf(opened, picture, size(side), { confidence: 0.05 });
+    const outputs = detector.run(picture);
+    for (const [blob, tensor] of Object.entries(outputs)) expect(tensor, blob).toEqual(raw[blob]);
+    expect(facts.decode).toBe(true);
+    expect(detector.detect(picture, { confidence: 0.05 })).toEqual(rounded(found));
+  });
+
+  const mode = features().dot === "unsigned" && features().signSelect ? "unsigned" : undefined;
+  test.skipIf(!mode)("int8 by the products of this machine", async () => {
+    const opened = await open(dataPath("models/yolov5ss-int8.param"));
+    const { module } = await writeCompiled(opened, { sizes: [128], name: "real", target: "both" });
+    const detector = await module.load({ mode });
+    const { raw } = await expectedOf(opened, picture, size(128), {}, fileTarget("unsigned", 1));
+    expect(detector.run(picture)).toEqual(raw);
+  });
+});
