@@ -11,41 +11,39 @@ from torch import Tensor
 
 
 class Dataset:
-    """A folder with `images/*.jpg` and `labels/*.txt` (class, centre x, y, width, height as shares), all pictures of one size."""
+    """Folders with `images/*.jpg` and `labels/*.txt` (class, centre x, y, width, height as shares), all pictures of one size."""
 
-    def __init__(self, folder: Path, limit: int = 20000) -> None:
-        self.folder = folder
+    def __init__(self, *folders: Path, limit: int = 20000) -> None:
+        self.folders = folders
         self.limit = limit
         self.boxes: list[np.ndarray] = []
-        self.names: set[str] = set()
+        self.labels: set[Path] = set()
         self.pictures = np.empty((0, 0, 0, 3), np.uint8)
         self.refresh()
         if not self.boxes:
-            raise SystemExit(f"{folder}/images: no .jpg files with labels")
+            raise SystemExit(f"{', '.join(map(str, folders))}: no images/*.jpg with labels")
 
     def refresh(self) -> None:
-        """Takes in pictures that have come into the folder since; a picture is complete when its label is there."""
-        labels = sorted(p for p in (self.folder / "labels").glob("*.txt") if p.stem not in self.names)
+        """Takes in pictures that have come into the folders since; a picture is complete when its label is there."""
+        found = (label for folder in self.folders for label in (folder / "labels").glob("*.txt"))
+        labels = sorted(label for label in found if label not in self.labels)
         labels = labels[: self.limit - len(self)]
         if not labels:
             return
         if not len(self):
-            width, height = Image.open(self.picture_of(labels[0])).size
+            width, height = Image.open(picture_of(labels[0])).size
             # Pages that are never written cost nothing.
             self.pictures = np.empty((self.limit, height, width, 3), np.uint8)
 
         def read(item: tuple[int, Path]) -> np.ndarray:
             index, label = item
-            self.pictures[index] = np.asarray(Image.open(self.picture_of(label)).convert("RGB"))
+            self.pictures[index] = np.asarray(Image.open(picture_of(label)).convert("RGB"))
             rows = [line.split() for line in label.read_text().splitlines()]
             return np.array(rows, np.float32).reshape(-1, 5)
 
         with ThreadPoolExecutor(2) as pool:
             self.boxes += pool.map(read, enumerate(labels, len(self)))
-        self.names.update(label.stem for label in labels)
-
-    def picture_of(self, label: Path) -> Path:
-        return self.folder / "images" / f"{label.stem}.jpg"
+        self.labels.update(labels)
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -71,6 +69,10 @@ class Dataset:
         light = torch.from_numpy(rng.uniform(-0.15, 0.2, (count, 1, 1, 1)).astype(np.float32))
         x = x.mul_(contrast * tint).add_(light).clamp_(0, 1)
         return x, torch.from_numpy(np.concatenate(boxes)).float()
+
+
+def picture_of(label: Path) -> Path:
+    return label.parents[1] / "images" / f"{label.stem}.jpg"
 
 
 def to_tensor(pictures: np.ndarray, size: int) -> Tensor:

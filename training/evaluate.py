@@ -1,7 +1,7 @@
 """Boxes from raw outputs, and COCO's average precision of them: the quick look while training. The figures of the model card
 come from `ncnnkit eval`, whose arithmetic is checked against pycocotools.
 
-    python3 evaluate.py CHECKPOINT FOLDER [--size 320]
+    python3 evaluate.py CHECKPOINT FOLDER [--empty FOLDER] [--size 320]
 """
 
 import argparse
@@ -98,6 +98,21 @@ def evaluate(model: Model, dataset: Dataset, size: int, batch: int = 32) -> np.n
     return average_precision(found, truth, model.model[-1].nc)
 
 
+@torch.no_grad()
+def false_boxes(
+    model: Model, dataset: Dataset, size: int, confidence: float = 0.25, batch: int = 32
+) -> tuple[int, int]:
+    """Boxes, and pictures with any, where there are no codes."""
+    training = model.training
+    model.eval()
+    counts = []
+    for start in range(0, len(dataset), batch):
+        x, _ = dataset.batch(np.arange(start, min(start + batch, len(dataset))), size)
+        counts += [len(boxes) for boxes in boxes_of(model(x), model, size, confidence, 0.45)]
+    model.train(training)
+    return sum(counts), sum(count > 0 for count in counts)
+
+
 def describe(ap: np.ndarray, names: list[str]) -> str:
     classes = ", ".join(f"{name} {100 * np.nanmean(row):.1f}" for name, row in zip(names, ap))
     return f"AP {100 * np.nanmean(ap):.2f}, AP50 {100 * np.nanmean(ap[:, 0]):.2f} ({classes})"
@@ -107,7 +122,11 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--empty", type=Path, help="pictures without codes, to count false boxes on")
     parser.add_argument("--size", type=int, default=320)
     options = parser.parse_args()
     network = torch.load(options.checkpoint, weights_only=False)["model"].float()
     print(describe(evaluate(network, Dataset(options.folder), options.size), network.names))
+    if options.empty:
+        boxes, pictures = false_boxes(network, Dataset(options.empty), options.size)
+        print(f"{boxes} false boxes on {pictures} pictures")

@@ -1,11 +1,11 @@
-/** node training/generate.ts OUT --count 15000 --seed 1 --split training [--size 320] [--jobs 2] */
+/** node training/generate.ts OUT --count 15000 --seed 1 --split training [--photographs DIR] [--codes 1] [--size 320] [--jobs 2] */
 import { fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { type DatasetOptions, writeDataset } from "./pictures/dataset.ts";
 
 const usage =
-  "usage: node training/generate.ts OUT --count N --seed N --split training|held-out [--size 320] [--jobs 2]";
+  "usage: node training/generate.ts OUT --count N --seed N --split training|held-out [--photographs DIR] [--codes SHARE] [--size 320] [--jobs 2]";
 
 function fail(message: string): never {
   console.error(`${message}\n${usage}`);
@@ -18,6 +18,10 @@ const { values, positionals } = parseArgs({
     count: { type: "string" },
     seed: { type: "string", default: "1" },
     split: { type: "string", default: "training" },
+    /** A folder that training/photographs.py filled: they lie behind the codes. */
+    photographs: { type: "string" },
+    /** Share of pictures that may have codes. */
+    codes: { type: "string", default: "1" },
     size: { type: "string", default: "320" },
     jobs: { type: "string", default: "1" },
     /** For the processes that this starts: the first of the pictures they make. */
@@ -36,12 +40,16 @@ const [folder] = positionals;
 if (!folder || positionals.length > 1) fail("expected one folder");
 const { split } = values;
 if (split !== "training" && split !== "held-out") fail(`--split is ${split}`);
+const codes = Number(values.codes);
+if (!(codes >= 0 && codes <= 1)) fail(`--codes is ${values.codes}, expected 0 to 1`);
 const jobs = whole("jobs", 1, 64);
 const options: DatasetOptions = {
   count: whole("count", 1, 999_999),
   seed: whole("seed", 0, 4_000_000_000),
   size: whole("size", 64, 2048),
   split,
+  photographs: values.photographs,
+  codes,
 };
 
 /** Runs every `jobs`-th picture in a process of its own, which is ended with the others when one fails. */

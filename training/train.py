@@ -6,6 +6,8 @@
 
 Most of the time goes to small pictures, which cost less, and the end to those of full size. Ctrl-C keeps what there is in
 `OUT.state`; `--resume` goes on from it. `--start CHECKPOINT` begins with the weights of a finished run instead of random ones.
+Several folders of pictures to learn from are mixed; the last folder is the one to look at. `--empty` names one without codes, where
+boxes are counted.
 """
 
 import argparse
@@ -21,7 +23,7 @@ from data import Dataset
 from loss import BOX, RATIO, detection_loss
 from models.yolo import Model
 
-from evaluate import describe, evaluate
+from evaluate import describe, evaluate, false_boxes
 
 NAMES = ["QR", "Data Matrix", "Aztec", "PDF417", "barcode"]
 # (share of the time at which it begins, side of pictures in pixels)
@@ -105,8 +107,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("train", type=Path)
+    parser.add_argument("train", type=Path, nargs="+")
     parser.add_argument("valid", type=Path)
+    parser.add_argument("--empty", type=Path, help="pictures without codes, to count false boxes on")
     parser.add_argument("--out", type=Path, default=Path("codefinder.pt"))
     parser.add_argument("--minutes", type=float, default=75)
     parser.add_argument("--batch", type=int, default=32)
@@ -128,7 +131,8 @@ def main() -> None:
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
     valid = Dataset(options.valid)
-    data = Dataset(options.train, options.limit)
+    empty = options.empty and Dataset(options.empty)
+    data = Dataset(*options.train, limit=options.limit)
     side = data.pictures.shape[1]
     if options.start:
         model = torch.load(options.start, weights_only=False)["model"].float().requires_grad_(True)
@@ -156,6 +160,13 @@ def main() -> None:
         torch.save({**state, "optimizer": optimizer.state_dict(), "spent": spent}, partial)
         partial.rename(state_path)
         save(average.model, options.out, side)
+
+    def look() -> str:
+        seen = describe(evaluate(average.model, valid, side), NAMES)
+        if not empty:
+            return seen
+        boxes, pictures = false_boxes(average.model, empty, side)
+        return f"{seen}, {boxes} false boxes on {pictures} of {len(empty)} empty pictures"
 
     total = options.minutes * 60
     model.train()
@@ -191,13 +202,13 @@ def main() -> None:
                 keep()
                 data.refresh()
                 print(
-                    f"{spent / 60:5.1f} min: {len(data)} pictures, {describe(evaluate(average.model, valid, side), NAMES)}",
+                    f"{spent / 60:5.1f} min: {len(data)} pictures, {look()}",
                     flush=True,
                 )
     except KeyboardInterrupt:
         print("stopped")
     keep()
-    print(describe(evaluate(average.model, valid, side), NAMES))
+    print(look())
 
 
 if __name__ == "__main__":

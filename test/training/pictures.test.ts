@@ -10,6 +10,7 @@ import { parseYoloLabels } from "../../src/evaluate/yolo-labels.ts";
 import { type Code, randomCode } from "../../training/pictures/codes.ts";
 import { writeDataset } from "../../training/pictures/dataset.ts";
 import { codeClasses, generatePicture, kindsOfSplit, type Split } from "../../training/pictures/index.ts";
+import { photographsOf } from "../../training/pictures/photographs.ts";
 import { printedSheet } from "../../training/pictures/sheets.ts";
 import { createSurface } from "../../training/pictures/surface.ts";
 import { drawSheet, mapping, outline, randomPose } from "../../training/pictures/warp.ts";
@@ -125,7 +126,7 @@ describe("generated pictures", () => {
     const sums = splits.flatMap((split) =>
       [1, 2].map((seed) => checksum(generatePicture(seed, { size: 128, split }).picture.data)),
     );
-    expect(sums).toEqual(["fc79140c", "241fcdc8", "d911c63b", "8992dbad"]);
+    expect(sums).toEqual(["8ee4de9", "39f3abbd", "d911c63b", "8992dbad"]);
     const again = generatePicture(2, { size: 128, split: "held-out" });
     expect(checksum(again.picture.data)).toBe(sums[3]);
   });
@@ -197,6 +198,43 @@ describe("datasets", () => {
           expect(box.height).toBeCloseTo(boxes[k].height, 3);
         });
       }
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  test("lie on photographs: those without codes are plain ones, each photograph belongs to one split", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "ncnnkit-pictures-"));
+    try {
+      const red = { width: 90, height: 60, channels: 3, background: { r: 200, g: 20, b: 10 } } as const;
+      const names = Array.from({ length: 10 }, (_, i) => `photograph-${i}.jpg`);
+      for (const name of names) await sharp({ create: red }).jpeg().toFile(join(folder, name));
+      const [training, heldOut] = await Promise.all([
+        photographsOf(folder, "training"),
+        photographsOf(folder, "held-out"),
+      ]);
+      expect(heldOut.length).toBeGreaterThan(0);
+      expect([...training, ...heldOut].sort()).toEqual(names.map((name) => join(folder, name)));
+      const options = { seed: 1, size: 64, photographs: folder } as const;
+      await writeDataset(join(folder, "plain"), { ...options, count: 2, split: "held-out", codes: 0 });
+      await writeDataset(join(folder, "codes"), { ...options, count: 6, split: "training" });
+      expect(await readFile(join(folder, "plain/labels/000002.txt"), "utf8")).toBe("");
+      // In the middle, where a letterbox has no grey.
+      const { data } = await sharp(join(folder, "plain/images/000002.jpg"))
+        .extract({ left: 24, top: 28, width: 16, height: 8 })
+        .resize(1, 1)
+        .raw()
+        .toBuffer({ resolveWithObject: true });
+      [200, 20, 10].forEach((value, c) => {
+        expect(Math.abs(data[c] - value)).toBeLessThan(12);
+      });
+      const labels = await Promise.all(
+        [1, 2, 3, 4, 5, 6].map((n) => readFile(join(folder, `codes/labels/00000${n}.txt`), "utf8")),
+      );
+      expect(labels.join("")).not.toBe("");
+      await expect(
+        writeDataset(folder, { ...options, count: 1, split: "training", photographs: join(folder, "plain") }),
+      ).rejects.toThrow("0 .jpg files, none of them training");
     } finally {
       await rm(folder, { recursive: true });
     }

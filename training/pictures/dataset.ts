@@ -4,6 +4,7 @@ import { join } from "node:path";
 import sharp from "sharp";
 import { Random } from "../../src/base/random.ts";
 import { type CodeBox, codeClasses, generatePicture, type Split } from "./index.ts";
+import { photographGround, photographsOf } from "./photographs.ts";
 
 export interface DatasetOptions {
   count: number;
@@ -11,6 +12,10 @@ export interface DatasetOptions {
   seed: number;
   split: Split;
   size?: number;
+  /** Folder of photographs that lie behind everything; painted grounds when absent. */
+  photographs?: string;
+  /** Share of pictures that may have codes, 0..1; 1 when absent. */
+  codes?: number;
   /** Numbers of the pictures to write, 1 to `count`, in steps of `step` from `first`: parts for several processes. */
   part?: { first: number; step: number };
   onProgress?: (done: number) => void;
@@ -26,10 +31,14 @@ export async function writeDataset(folder: string, options: DatasetOptions): Pro
   await mkdir(join(folder, "images"), { recursive: true });
   await mkdir(join(folder, "labels"), { recursive: true });
   if (part.first === 1) await writeFile(join(folder, "codes.yaml"), datasetYaml());
+  const photographs = options.photographs ? await photographsOf(options.photographs, split) : undefined;
   let done = 0;
   for (let number = part.first; number <= count; number += part.step) {
     signal?.throwIfAborted();
-    const { picture, boxes } = generatePicture(seed + number - 1, { size, split });
+    const random = new Random((seed + number - 1) ^ 0x5bd1e995);
+    const codes = random.next() < (options.codes ?? 1);
+    const ground = photographs && (await photographGround(photographs, random, size, split));
+    const { picture, boxes } = generatePicture(seed + number - 1, { size, split, ground, codes });
     const name = String(number).padStart(6, "0");
     const jpeg = await sharp(picture.data, { raw: { width: size, height: size, channels: 3 } })
       .jpeg(jpegSettings(seed + number - 1))

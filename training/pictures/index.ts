@@ -33,6 +33,14 @@ export interface CodeBox {
   height: number;
 }
 
+export interface PictureOptions {
+  size?: number;
+  split: Split;
+  /** Is drawn upon. */
+  ground?: Surface;
+  codes?: boolean;
+}
+
 export interface GeneratedPicture {
   /** RGB without alpha. */
   picture: Picture & { channels: 3 };
@@ -44,25 +52,34 @@ export interface GeneratedPicture {
  * JavaScript's Math is the same (V8). `seed` is a whole number below 2^32. A box is the axis-aligned extent, clipped to the picture, of the code's modules
  * after all bending: bars and modules only. Quiet zone and the caption under a linear code are outside of it; parts
  * that something covers are inside of it. Longer guard bars of an EAN or UPC belong to the modules, so that digits between
- * them are inside. Throws InputError.
+ * them are inside. With a `ground` of that size, this lies behind everything instead of a painted one. Without `codes` there are
+ * none: on a painted ground still all that lies about, on a given one nothing else. Throws InputError.
  */
 export function generatePicture(
   seed: number,
-  { size = 320, split }: { size?: number; split: Split },
+  { size = 320, split, ground, codes = true }: PictureOptions,
 ): GeneratedPicture {
   checkOptions(seed, size, split);
   const random = new Random(mixSeed(seed, split === "training" ? 0x51ed27 : 0x2c1b3c));
-  const picture = createSurface(size, size, [0, 0, 0]);
-  paintBackground(picture, random, random.pick<BackgroundKind>(kindsOfSplit[split].backgrounds));
-  clutter(picture, random, split);
+  const picture = ground ?? createSurface(size, size, [0, 0, 0]);
+  if (!ground) paintBackground(picture, random, random.pick<BackgroundKind>(kindsOfSplit[split].backgrounds));
+  const bare = ground !== undefined && !codes;
+  if (!bare) clutter(picture, random, split, codes);
   const placed: Placed[] = [];
-  for (let count = codeCount(random); count > 0; count--) place(picture, random, split, placed);
+  for (let count = codes ? codeCount(random) : 0; count > 0; count--) place(picture, random, split, placed);
   for (const each of placed) if (random.next() < 0.13) occlude(picture, random, each);
+  // Held-out photographs stay what the camera saw.
+  if (bare && (split === "held-out" || random.next() < 0.5)) return developed(picture);
   lighting(picture, random);
   const least = Math.min(size, ...placed.map(({ box }) => Math.min(box.width, box.height)));
   const blur = Math.min(2.4, 0.4 + 0.018 * least) * (size / 320);
   const data = exposure(picture, random, blur);
   return { picture: { width: size, height: size, data, channels: 3 }, boxes: placed.map(({ box }) => box) };
+}
+
+/** As it is, without codes. */
+function developed({ width, height, rgb }: Surface): GeneratedPicture {
+  return { picture: { width, height, data: Uint8ClampedArray.from(rgb), channels: 3 }, boxes: [] };
 }
 
 function checkOptions(seed: number, size: number, split: Split): void {
@@ -89,11 +106,18 @@ function codeCount(random: Random): number {
   return [0.1, 0.5, 0.72, 0.84, 0.91, 0.96].filter((limit) => at >= limit).length;
 }
 
-function clutter(picture: Surface, random: Random, split: Split): void {
+/** Where there are no codes there is more of it, half of the time in front of a thing that fills the picture. */
+function clutter(picture: Surface, random: Random, split: Split, codes: boolean): void {
   const { width } = picture;
-  for (let count = random.int(0, 7); count > 0; count--) {
+  const whole = !codes && random.next() < 0.5;
+  for (
+    let count = codes ? random.int(0, 7) : random.int(1, 12), first = true;
+    count > 0;
+    count--, first = false
+  ) {
     const scale = 1.25;
-    const long = Math.round(width * 0.08 * 9 ** random.next() * scale);
+    const share = whole && first ? random.uniform(1.2, 2) : 0.08 * 9 ** random.next();
+    const long = Math.round(width * share * scale);
     const wide = Math.max(12, Math.round(long * random.uniform(0.3, 1)));
     const sheet = negativeSheet(random, split, long, wide);
     const pose = randomPose(random, { width: sheet.width, height: sheet.height, scale }, 0.8);

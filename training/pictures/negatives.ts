@@ -2,6 +2,7 @@
 import type { Random } from "../../src/base/random.ts";
 import { randomColour } from "./backgrounds.ts";
 import { type Face, kindsOfSplit, type NegativeKind, type Split } from "./split.ts";
+import { structures } from "./structures.ts";
 import {
   type Colour,
   createSurface,
@@ -14,13 +15,13 @@ import {
 import { advance, drawText } from "./text.ts";
 
 /** What a painter needs besides the sheet it fills: `ink` stands out from the sheet's ground. */
-interface Tools {
+export interface Tools {
   random: Random;
   face: Face;
   ink: Colour;
   ground: Colour;
 }
-type Painter = (sheet: Surface, tools: Tools) => void;
+export type Painter = (sheet: Surface, tools: Tools) => void;
 
 const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,:-/";
 
@@ -341,6 +342,7 @@ const painters: Record<NegativeKind, Painter> = {
   maze,
   "column text": columnText,
   oval,
+  ...structures,
 };
 
 /** A sheet of the given size with something on it that is no code. */
