@@ -4,7 +4,8 @@
 
 Needs `apt-get`, `dpkg-deb`, `pip` and `npm`; Debian's packages are those of `SUITE`, whatever this machine runs, and nothing is
 installed. Every picture lands as `SOURCE-NAME.jpg`, its longer side at most 1600 pixels; `sources.txt` says whence each came
-and under which licence. Only what the packages themselves put under CC0, CC-BY, CC-BY-SA or BSD is taken: see `SOURCES`.
+and under which licence. Only what the packages themselves call CC0, CC-BY, CC-BY-SA, BSD or public domain is
+taken.
 """
 
 import base64
@@ -34,7 +35,7 @@ DEBIAN = {
     "budgie-backgrounds": ("CC0-1.0", r"/backgrounds/budgie/"),
     "gnome-backgrounds": ("CC-BY-SA-3.0", r"/backgrounds/gnome/"),
     "lomiri-wallpapers-16.04": ("CC-BY-4.0, CC-BY-SA-4.0, CC0-1.0", r"/backgrounds/"),
-    "lomiri-wallpapers-20.04": ("CC-BY-4.0, CC-BY-SA-4.0, CC0-1.0", r"/backgrounds/"),
+    "lomiri-wallpapers-20.04": ("CC-BY-SA-3.0", r"/backgrounds/"),
     "ukui-wallpapers": ("CC-BY-SA-3.0", r"/backgrounds/"),
     # Of these, those whose metadata.json says CC-BY-SA-4.0.
     "plasma-workspace-wallpapers": ("CC-BY-SA-4.0", r"/wallpapers/"),
@@ -43,7 +44,10 @@ DEBIAN = {
 }
 # Python package: licence, and which files of its wheel.
 WHEELS = {
-    "scikit-image": ("CC0-1.0 and BSD-3-Clause (skimage/data/README.txt)", r"^skimage/data/.*\.(png|jpg)$"),
+    "scikit-image": (
+        "CC0-1.0, public domain, BSD-3-Clause (docstrings of skimage.data)",
+        r"^skimage/data/.*\.(png|jpg)$",
+    ),
     "scikit-learn": ("CC-BY-2.0 (sklearn/datasets/images/README.txt)", r"^sklearn/datasets/images/.*\.jpg$"),
     "imgaug": ("public domain (Wikimedia Commons)", r"^imgaug/quokka\.jpg$"),
 }
