@@ -29,7 +29,7 @@ const arrows: Record<string, readonly string[]> = {
   wasm: [],
   kernels: ["wasm"],
   engine: ["ir", "ops", "wasm", "kernels"],
-  quantize: ["ir", "ops", "heads", "formats"],
+  quantize: ["ir", "ops", "heads", "formats", "wasm"],
   detect: ["ir", "heads"],
   evaluate: ["detect"],
   track: ["detect"],

@@ -70,8 +70,8 @@ export interface Looked {
 }
 
 export interface Compiled {
-  /** The blobs asked for. `inputs` have the shapes that it was made for. */
-  run(inputs: Record<string, Tensor>): Record<string, Tensor>;
+  /** The blobs asked for. `inputs` have the shapes that it was made for. Lent numbers may be the engine's own: valid until it runs again. */
+  run(inputs: Record<string, Tensor>, lent?: boolean): Record<string, Tensor>;
   /** The same for pixels, of a network that was made for them. */
   look?(pixels: Pixels): Looked;
   /** Times every step on one thread, after warming up. */

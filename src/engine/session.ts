@@ -37,8 +37,13 @@ export interface Session {
   /**
    * The requested blobs (default: the graph's outputs) for the given input blobs. Calls wait for each other.
    * Throws GraphError for a missing, unknown or misshapen input, for an unknown output, and after `close`.
+   * `lent`: the numbers may be the engine's own, valid until the session runs again; the default is a copy.
    */
-  run(inputs: Record<string, Tensor>, outputs?: readonly string[]): Promise<Record<string, Tensor>>;
+  run(
+    inputs: Record<string, Tensor>,
+    outputs?: readonly string[],
+    lent?: boolean,
+  ): Promise<Record<string, Tensor>>;
   /**
    * What makes the only input blob of 8-bit pixels, without a tensor in between where the backend can do that: for others, and for graphs of
    * several inputs, `tensor` is asked for. The same numbers either way.
@@ -75,7 +80,7 @@ export async function createSession(
   return {
     graph,
     backend: name,
-    run: async (inputs, outputs) => (await networks.for(inputs, outputs)).run(inputs),
+    run: async (inputs, outputs, lent) => (await networks.for(inputs, outputs)).run(inputs, lent),
     lookFor: (source) => networks.lookFor(source),
     profile: async (inputs, loops = 50) => {
       const network = await networks.for(inputs);

@@ -2,6 +2,7 @@
  * ncnn2table: its settings, `key=value` words; the inputs as it makes them; and the table of a float model.
  * Source: ncnn tools/quantize/ncnn2table.cpp.
  */
+import { ahead } from "../base/ahead.ts";
 import { expectKind } from "../base/arguments.ts";
 import { InputError, UsageError } from "../base/errors.ts";
 import { type CalibrateOptions, calibrate } from "../deploy/calibrate.ts";
@@ -75,17 +76,28 @@ async function* tensors(
   inputs: TableFiles,
   settings: TableSettings,
 ): AsyncGenerator<Record<string, Tensor>> {
-  for (let i = 0; i < inputs.files[0].length; i++) {
-    const entries = blobs.map(async (blob, k): Promise<[string, Tensor]> => {
-      const file = inputs.files[k][i];
-      const { mean, norm, shape, pixel, arrays } = settings;
-      if (arrays) return [blob, shaped(readNpy(await inputs.bytes(file), file), shape[k], file)];
-      const [width, height] = shape[k];
-      const input = { pixel: pixel[k], mean: mean[k], norm: norm[k], width, height };
-      return [blob, tableTensor(await inputs.picture(file), input)];
-    });
-    yield Object.fromEntries(await Promise.all(entries));
+  const read = (i: number): Promise<[string, Picture | Uint8Array][]> =>
+    Promise.all(
+      blobs.map(async (blob, k) => {
+        const file = inputs.files[k][i];
+        return [blob, await (settings.arrays ? inputs.bytes(file) : inputs.picture(file))];
+      }),
+    );
+  for (const [i, reading] of ahead([...inputs.files[0].keys()], read)) {
+    const entries = (await reading).map(([blob, found], k) => [
+      blob,
+      tensor(found, inputs.files[k][i], settings, k),
+    ]);
+    yield Object.fromEntries(entries);
   }
+}
+
+/** What input `k` is given of a file. */
+function tensor(found: Picture | Uint8Array, file: string, settings: TableSettings, k: number): Tensor {
+  const { mean, norm, shape, pixel } = settings;
+  if (found instanceof Uint8Array) return shaped(readNpy(found, file), shape[k], file);
+  const [width, height] = shape[k];
+  return tableTensor(found, { pixel: pixel[k], mean: mean[k], norm: norm[k], width, height });
 }
 
 /** `shape` is w, h, c: numpy's the other way round. */

@@ -6,6 +6,7 @@
 import { expectKind } from "../base/arguments.ts";
 import { GraphError } from "../base/errors.ts";
 import type { Tensor } from "../ir/tensor.ts";
+import { census, chunk } from "./_census.ts";
 
 /**
  * Bins of a histogram. Their width is a power of two and the range is used by more than half, so that 64 to 128 of them
@@ -17,23 +18,13 @@ const leastWidth = 2 ** -60;
 /** Values beyond this are taken for a broken model, not for a large activation. */
 const largest = 2 ** 100;
 
-/** Range and number of zeros; NaN as soon as a value is. Comparisons, since Math.min and Math.max cost five times as much. */
-function rangeOf(data: Tensor["data"]): { min: number; max: number; zeros: number } {
-  let min = data[0];
-  let max = data[0];
-  let zeros = 0;
-  for (let i = 0; i < data.length; i++) {
-    const x = data[i];
-    if (x > max) max = x;
-    else if (x < min) min = x;
-    if (x === 0) zeros++;
-    else if (Number.isNaN(x)) return { min: x, max: x, zeros };
-  }
-  return { min, max, zeros };
+function bump(bins: Uint32Array | Float64Array, places: Int32Array, count: number): void {
+  for (let i = 0; i < count; i++) bins[places[i]]++;
 }
 
-function countInto(bins: Uint32Array | Float64Array, data: Tensor["data"], perWidth: number): void {
-  for (let i = 0; i < data.length; i++) bins[Math.abs(data[i] * perWidth) | 0]++;
+function checked(absmax: number): number {
+  if (absmax < largest) return absmax;
+  throw new GraphError(`a value is ${Number.isNaN(absmax) ? "NaN" : absmax}`);
 }
 
 /** What was seen of one blob: range, maxima of its channels, and a histogram. */
@@ -59,10 +50,13 @@ export class BlobObservation {
   }
 
   /** Adds the values of one picture. Throws GraphError at a value that is not finite. */
-  add({ shape, data }: Tensor): void {
+  add({ shape, data: values }: Tensor): void {
+    const data = values instanceof Float32Array ? values : Float32Array.from(values);
     const channels = shape[0];
     const size = data.length / channels;
     this.reserve(data.length);
+    // Bins that are widened after the first values are bins that are added up.
+    if (this.isEmpty) this.grow(this.absmaxOf(data));
     const maxima = new Float32Array(channels);
     for (let c = 0; c < channels; c++) {
       maxima[c] = this.addValues(data.subarray(c * size, (c + 1) * size));
@@ -73,18 +67,34 @@ export class BlobObservation {
   }
 
   /** Counts the values of one channel; the result is their greatest magnitude. */
-  private addValues(data: Tensor["data"]): number {
-    const { min, max, zeros } = rangeOf(data);
-    const absmax = Math.max(-min, max);
-    if (!(absmax < largest)) throw new GraphError(`a value is ${Number.isNaN(absmax) ? "NaN" : absmax}`);
-    this.grow(absmax);
-    if (absmax > 0) this.isEmpty = false;
-    countInto(this.bins, data, 1 / this.binWidth);
-    this.bins[0] -= zeros;
-    this.zeros += zeros;
-    this.min = Math.min(this.min, min);
-    this.max = Math.max(this.max, max);
-    return absmax;
+  private addValues(data: Float32Array): number {
+    const { look, places } = census();
+    let most = 0;
+    for (let first = 0; first < data.length; first += chunk) {
+      const part = data.subarray(first, first + chunk);
+      const { binWidth } = this;
+      let { min, max, zeros, placed } = look(part, 1 / binWidth);
+      const absmax = checked(Math.max(-min, max));
+      this.grow(absmax);
+      if (this.binWidth !== binWidth) ({ placed } = look(part, 1 / this.binWidth));
+      if (absmax > 0) this.isEmpty = false;
+      bump(this.bins, places, placed);
+      this.bins[0] += part.length - placed - zeros;
+      this.zeros += zeros;
+      this.min = Math.min(this.min, min);
+      this.max = Math.max(this.max, max);
+      most = Math.max(most, absmax);
+    }
+    return most;
+  }
+
+  private absmaxOf(data: Float32Array): number {
+    let most = 0;
+    for (let first = 0; first < data.length; first += chunk) {
+      const { min, max } = census().look(data.subarray(first, first + chunk), 1);
+      most = Math.max(most, checked(Math.max(-min, max)));
+    }
+    return most;
   }
 
   /** Counts values in advance, and widens the counters before they could overflow. */

@@ -62,7 +62,11 @@ interface Histogram {
 function grouped({ bins, binWidth, absmax }: BlobObservation, size: number): Histogram {
   const width = binWidth * size;
   const counts = new Float64Array(Math.min(Math.floor(absmax / width) + 1, binCount / size));
-  for (let i = 0; i < counts.length * size; i++) counts[Math.floor(i / size)] += bins[i];
+  for (let i = 0, bin = 0; i < counts.length; i++) {
+    let sum = 0;
+    for (const end = bin + size; bin < end; bin++) sum += bins[bin];
+    counts[i] = sum;
+  }
   return { counts, width };
 }
 

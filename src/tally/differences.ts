@@ -135,6 +135,7 @@ function sharedBlobs(reference: Graph, candidate: Graph): { blob: string; node: 
 
 export class Differences<P> implements Tally<P> {
   readonly kind = "differences";
+  readonly borrows = true;
   readonly settings = undefined;
   readonly graphs: readonly [reference: Subject<P>, candidate: Subject<P>];
   readonly blobs: readonly (readonly string[])[];

@@ -6,6 +6,7 @@ type Written = Record<string, ReturnType<BlobObservation["write"]>>;
 
 export class Histograms<P> implements Tally<P> {
   readonly kind = "histograms";
+  readonly borrows = true;
   readonly settings: readonly string[];
   readonly graphs: readonly [Subject<P>];
   readonly blobs: readonly [readonly string[]];

@@ -8,6 +8,7 @@ type Written = ReturnType<CorrectionStatistics["write"]>;
 
 export class Moments<P> implements Tally<P> {
   readonly kind: string | undefined;
+  readonly borrows = true;
   readonly settings: { readonly of: OfHeads | undefined; readonly activations: readonly [string, number][] };
   readonly graphs: readonly [Subject<P>];
   readonly blobs: readonly [readonly string[]];

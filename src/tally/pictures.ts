@@ -1,4 +1,6 @@
 /** Where the pictures of a pass come from: something to iterate over, or a list of what can be read, here or elsewhere. */
+
+import { ahead } from "../base/ahead.ts";
 import { expectKind } from "../base/arguments.ts";
 import { InputError } from "../base/errors.ts";
 import type { Picture } from "../detect/picture.ts";
@@ -88,11 +90,11 @@ async function* readListed(
   isWanted = (_index: number): boolean => true,
   limit = entries.length,
 ): AsyncGenerator<Numbered<EvaluationItem>> {
-  for (const [index, entry] of entries.slice(0, limit).entries()) {
-    if (broken.has(index) || !isWanted(index)) continue;
+  const wanted = [...entries.slice(0, limit).keys()].filter((index) => !broken.has(index) && isWanted(index));
+  for (const [index, reading] of ahead(wanted, (index) => entries[index].read())) {
     let picture: EvaluationItem;
     try {
-      picture = await entry.read();
+      picture = await reading;
     } catch (error) {
       if (!(error instanceof InputError)) throw error;
       skip(index, error.message);

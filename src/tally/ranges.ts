@@ -17,6 +17,7 @@ interface First {
 
 export class RangesTally<P> implements Tally<P> {
   readonly kind: string | undefined;
+  readonly borrows = true;
   readonly settings: { readonly of: OfHeads | undefined; readonly wanted: readonly string[] };
   readonly graphs: readonly [Subject<P>];
   readonly blobs: readonly [readonly string[]];

@@ -56,6 +56,8 @@ export interface Observer<P = unknown> {
   readonly graphs: readonly Subject<P>[];
   /** The blobs that it looks at, of each of `graphs`; a network of which nobody wants blobs is not run. */
   readonly blobs: readonly (readonly string[])[];
+  /** It is done with the values of a picture when `add` has returned: they may be lent. Default: it may keep them. */
+  readonly borrows?: boolean;
   /** Takes a picture: what each of `graphs` made of it. Throws where the values are not what they must be. */
   add(outputs: readonly Output[], item: Numbered<P>): void | Promise<void>;
   /** Whether no picture with a greater number than those seen can change anything. */

@@ -155,6 +155,8 @@ export const i8x16 = {
   max_u: binary(bytes, "i8x16.max_u"),
   narrow_i16x8_s: binary(halves, "i8x16.narrow_i16x8_s"),
   narrow_i16x8_u: binary(halves, "i8x16.narrow_i16x8_u"),
+  /** Bytes of a by the indices in b; 0 where one is above 15. */
+  swizzle: binary(bytes, "i8x16.swizzle"),
   /** Bytes 0..15 of a and 16..31 of b, in any order. */
   shuffle: shuffled,
   /** a0 b0 a1 b1 … a7 b7 */
@@ -180,6 +182,7 @@ export const i32 = {
   shr_s: binary(pushI32, "i32.shr_s"),
   shl: binary(pushI32, "i32.shl"),
   eqz: unary(pushI32, "i32.eqz"),
+  popcnt: unary(pushI32, "i32.popcnt"),
   /** How many of the lowest bits are zeros. */
   ctz: unary(pushI32, "i32.ctz"),
   lt_s: binary(pushI32, "i32.lt_s"),

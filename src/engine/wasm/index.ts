@@ -22,7 +22,7 @@ export const wasm = {
   compile: async (graph, shapes, outputs, { threads = 1, modules }, source) => {
     const program = await Program.make(graph, shapes, outputs, detectTarget(threads), source, modules);
     return {
-      run: (inputs) => program.run(inputs),
+      run: (inputs, lent) => program.run(inputs, lent),
       ...(source && { look: (pixels) => program.look(pixels) }),
       profile: (inputs, loops) => profileProgram(program, inputs, loops),
       plan: () => describePlan(program.plan),

@@ -117,11 +117,13 @@ export class Program {
     return this.image;
   }
 
-  /** The outputs for inputs of the program's shapes. Throws NcnnkitError when a worker thread has died. */
-  run(inputs: Record<string, Tensor>): Record<string, Tensor> {
+  /** The outputs for inputs of the program's shapes, copied or as they lie in memory. Throws NcnnkitError when a worker thread has died. */
+  run(inputs: Record<string, Tensor>, lent = false): Record<string, Tensor> {
     this.setInputs(inputs);
     this.runSteps();
-    return this.outputs();
+    const read = (output: ImageOutput): Tensor =>
+      lent && output.kind === "dense" ? this.denseOutput(output) : this.output(output);
+    return Object.fromEntries([...this.image.outputs].map(([blob, output]) => [blob, read(output)]));
   }
 
   /**
@@ -213,10 +215,6 @@ export class Program {
   /** A dense value's numbers in memory. */
   private floats(value: Value): Float32Array {
     return new Float32Array(this.memory.buffer, floatOf(value).address, value.channels);
-  }
-
-  private outputs(): Record<string, Tensor> {
-    return Object.fromEntries([...this.image.outputs].map(([blob, output]) => [blob, this.output(output)]));
   }
 
   /** A copy. */
