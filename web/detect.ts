@@ -40,6 +40,8 @@ export class DetectView {
   readonly still = new Still(byId("still", HTMLCanvasElement));
   readonly boxes = new Boxes(this.overlay, () => this.reshow());
   readonly companions = new Set<Companion>();
+  /** Called when models came or went. */
+  onModels?: () => void;
   readonly watching = new Watching({
     changed: () => this.clear(),
     frame: () => void this.look("frame"),
@@ -108,10 +110,11 @@ export class DetectView {
   async addModels(groups: readonly (readonly File[])[]): Promise<void> {
     const added = groups.map((files) => this.shelf.add(files, stemOf(files[0].name)));
     for (const model of [...added].reverse()) await this.use(model);
+    this.onModels?.();
   }
 
   addShipped(url: string, name: string, precision?: ShelfModel["precision"]): ShelfModel {
-    return this.shelf.add(url, name, precision);
+    return Object.assign(this.shelf.add(url, name, precision), { shipped: true });
   }
 
   /** Loads the model if this worker does not have it, and looks at the frame with it. */
@@ -196,6 +199,7 @@ export class DetectView {
       if (next) void this.use(next);
     }
     this.refresh();
+    this.onModels?.();
   }
 
   async useUrl(url: string): Promise<boolean> {
@@ -205,7 +209,9 @@ export class DetectView {
     }
     const { href, pathname } = new URL(url, document.baseURI);
     const last = pathname.slice(pathname.lastIndexOf("/") + 1) || url;
-    return this.use(this.shelf.add(href, stemOf(last)));
+    const used = await this.use(this.shelf.add(href, stemOf(last)));
+    this.onModels?.();
+    return used;
   }
 
   // Sources
@@ -246,6 +252,7 @@ export class DetectView {
 
   private async takePictures(files: readonly File[]): Promise<void> {
     await this.watching.open(() => openPicture(files[0]));
+    if (files.length > 1) (await import("./batch.ts")).openBatch(this, files);
   }
 
   /** What was shown is gone: another source, or none. */

@@ -48,7 +48,6 @@ function anchorsOf(heads: readonly Head[]): number[][] | undefined {
 
 /** What a network said of the last frame, so that a slider moves boxes without a new inference. */
 interface Looked {
-  model: number;
   size: number;
   rectangle: boolean;
   look: PictureLook;
@@ -64,7 +63,8 @@ export class Detector {
   private readonly backend: Backend | undefined;
   private readonly models = new Map<number, Model>();
   private frame: FramePixels | undefined;
-  private looked: Looked | undefined;
+  /** By model, of the last frame. */
+  private readonly looked = new Map<number, Looked>();
   private follower: Follower | undefined;
 
   constructor({ threads, backend }: { threads: number; backend?: Backend }) {
@@ -120,7 +120,7 @@ export class Detector {
   unload(id: number): undefined {
     this.models.get(id)?.close();
     this.models.delete(id);
-    if (this.looked?.model === id) this.looked = undefined;
+    this.looked.delete(id);
   }
 
   async detect(request: DetectRequest): Promise<DetectReply> {
@@ -138,12 +138,12 @@ export class Detector {
     const model = this.model(id);
     const start = performance.now();
     if (frame) {
-      this.looked = undefined;
+      this.looked.clear();
       this.frame = await framePixelsOf(frame);
     }
     if (!this.frame) throw new UsageError("there is no picture to look at yet");
-    const { looked } = this;
-    const reused = looked?.model === id && looked.size === size && looked.rectangle === rectangle;
+    const looked = this.looked.get(id);
+    const reused = looked?.size === size && looked.rectangle === rectangle;
     const ms = { pre: 0, inference: 0, post: 0 };
     if (!reused) {
       const read = performance.now() - start;
@@ -151,9 +151,9 @@ export class Detector {
       // Planning and compiling come once and are no part of a frame's time.
       ms.pre = read + look.milliseconds.placing;
       ms.inference = look.milliseconds.running;
-      this.looked = { model: id, size, rectangle, look };
+      this.looked.set(id, { size, rectangle, look });
     }
-    const { look } = this.looked as Looked;
+    const { look } = this.looked.get(id) as Looked;
     const before = performance.now();
     const { width, height } = this.frame;
     const found = await this.found(look, model, request);

@@ -6,8 +6,10 @@ import { DetectView } from "./detect.ts";
 import { anElement, button } from "./dom.ts";
 import { sortTransfer } from "./files.ts";
 import { showFoot } from "./foot.ts";
+import { Keeper } from "./keep.ts";
 import { notify, tell, wireNotices } from "./notices.ts";
 import { shippedModels } from "./shelf.ts";
+import { wireTools } from "./tools.ts";
 
 type Tab = "detect" | "convert";
 const tabs: readonly Tab[] = ["detect", "convert"];
@@ -106,8 +108,10 @@ function begin(): void {
     },
   });
   wireDrops(detect, convert);
+  wireTools(detect);
+  const keeper = new Keeper(detect);
   if (!capabilities.camera) button("use-camera").title = "This browser gives no camera to this page";
-  void followLink(detect);
+  void keeper.restore().then(() => followLink(detect));
   if (import.meta.env.PROD && "serviceWorker" in navigator) {
     navigator.serviceWorker.register("./sw.js").catch((error: unknown) => {
       console.warn("no service worker, so the page does not work offline:", error);

@@ -129,7 +129,9 @@ export class Overlay {
       draw(context, drawing, spot);
       return;
     }
-    const edge = spot.left + other.from * drawing.width * spot.scale;
+    // Lines at the border of the picture stand out of it.
+    const within = spot.left + other.from * drawing.width * spot.scale;
+    const edge = other.from >= 1 ? width : other.from <= 0 ? 0 : within;
     drawPart(context, drawing, spot, [0, edge]);
     drawPart(context, other.drawing, spot, [edge, width]);
   }

@@ -10,6 +10,8 @@ export interface ShelfModel {
   readonly id: number;
   readonly name: string;
   readonly source: readonly File[] | string;
+  /** It comes with the page. */
+  shipped?: boolean;
   /** What the visitor says of it. */
   told: ToldFacts;
   /** Known before it is loaded for shipped models only. */

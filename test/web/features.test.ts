@@ -1,6 +1,7 @@
 /** What a visitor does with what was found: each thing as it is used, on few page loads. */
 import { readFileSync } from "node:fs";
 import path from "node:path";
+import { unzipSync } from "fflate";
 import type { Page } from "playwright-core";
 import sharp from "sharp";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
@@ -10,6 +11,7 @@ import { describeDataIf } from "../data.ts";
 import { canRun, choose, nextBoxes, openBoxes, overflow, type Site, startSite } from "./site.ts";
 
 const folder = temporaryFolder();
+const int8 = path.join(import.meta.dirname, "../../models/codefinder-int8");
 
 /** A picture with codes, which the shipped model finds. */
 async function codes(seed: number): Promise<string> {
@@ -193,4 +195,189 @@ describeDataIf(canRun, "what was found", () => {
     expect(await page.isVisible("#still")).toBe(true);
     await page.context().close();
   });
+
+  test("two models on one picture and on the camera; a model card with times", async () => {
+    const page = await openShipped(site, "", { permissions: ["camera"] });
+    await choose(page, "#use-picture", [await codes(72)]);
+    await page.waitForSelector(".chip");
+    await page.click("#tool-compare");
+    await page.waitForSelector("#comparing tbody tr");
+    expect(await page.textContent("#comparing tbody")).toMatch(/codefinder-int8\d.*codefinder\d/);
+    expect(await page.textContent("#comparing .hint")).toMatch(/^[1-9]\d* found by both/);
+    await shot(page, "compare");
+    // All of it to the second model, then to the first, as it is without the second.
+    await page.locator(".divider").fill("0");
+    const second = await pixelsDrawn(page);
+    await page.locator(".divider").fill("1");
+    const first = await pixelsDrawn(page);
+    expect(second).not.toBe(first);
+    await page.click("#tool-compare");
+    await page.waitForFunction(() => !document.querySelector(".divider"));
+    expect(await pixelsDrawn(page)).toBe(first);
+    await page.click("#tool-compare");
+    await page.waitForSelector("#comparing tbody tr");
+    await page.click("#use-camera");
+    await page.waitForSelector(".pair-view:not([hidden])");
+    await shot(page, "compare-camera");
+    await page.click("#tool-compare");
+    expect(await page.locator(".pair-view").count()).toBe(0);
+
+    await page.click("#tool-card");
+    expect(await page.textContent(".card-facts")).toMatch(/Input320×320, RGB.*Classes\d+: .*Fidelity/s);
+    await page.click("#time-layers");
+    await page.waitForFunction(() =>
+      /ms in all/.test(document.querySelector("dialog .hint")?.textContent ?? ""),
+    );
+    const times = await page.$$eval("#layers td:last-child", (cells) =>
+      cells.map((cell) => Number(cell.textContent)),
+    );
+    expect(times.filter((ms) => ms > 0).length).toBeGreaterThan(10);
+    await shot(page, "model-card");
+    await page.keyboard.press("Escape");
+    await page.waitForSelector("dialog", { state: "detached" });
+    await page.context().close();
+  });
+
+  test("many pictures: a grid, a table, a zip", async () => {
+    const page = await openShipped(site);
+    const files = [await codes(72), await codes(73), await codes(74)];
+    await choose(page, "#use-picture", files);
+    await page.waitForFunction(() =>
+      /[1-9] box/.test(document.querySelector(".card:last-child small")?.textContent ?? ""),
+    );
+    await page.click("#batch summary");
+    const rows = await page.$$eval("#batch tbody tr", (all) =>
+      all.map((row) => [...row.children].map((cell) => cell.textContent)),
+    );
+    expect(rows.map(([name]) => name)).toEqual(["codes-72.png", "codes-73.png", "codes-74.png", "in all"]);
+    await shot(page, "batch");
+    const { name, bytes } = await saved(page, "#batch-zip");
+    expect(name).toBe("pictures-boxes.zip");
+    const zip = unzipSync(new Uint8Array(bytes));
+    expect(Object.keys(zip).sort()).toEqual(
+      [
+        ...["boxes.csv", "boxes.json", "classes.txt", "coco.json"],
+        ...[72, 73, 74].flatMap((seed) => [`labels/codes-${seed}.txt`, `pictures/codes-${seed}.jpg`]),
+      ].sort(),
+    );
+    const json = JSON.parse(Buffer.from(zip["boxes.json"]).toString()) as {
+      images: { detections: object[] }[];
+    };
+    expect(json.images.map(({ detections }) => String(detections.length))).toEqual(
+      rows.slice(0, 3).map(([, count]) => count),
+    );
+    await page.locator(".card").nth(1).click();
+    await page.waitForFunction(
+      () => document.querySelector<HTMLImageElement>("#screen img")?.alt === "codes-73.png",
+    );
+    expect(await overflow(page)).toBe(0);
+    await page.click("#batch-close");
+    expect(await page.isVisible("#batch")).toBe(false);
+    await page.context().close();
+  });
+
+  test("a video: what is followed keeps its number, what crosses a line is counted, the clip is recorded", async () => {
+    const page = await openShipped(site);
+    await dropVideo(page, await codes(72));
+    await page.waitForSelector('[data-state="video"]');
+    await page.click("#tool-follow");
+    await page.focus("#draw-line");
+    await page.keyboard.press("Enter"); // one across the middle
+    expect(await page.inputValue(".places input >> nth=1")).toBe("50 0, 50 100");
+    await page.click("#tool-record");
+    await page.waitForSelector('#pause[aria-pressed="true"]'); // at its end
+    await page.locator(".transport input").fill("0");
+    await page.click("#pause");
+    await page.waitForFunction(
+      () => Number(document.querySelector("#totals td:nth-child(2)")?.textContent) > 0,
+      undefined,
+      { timeout: 20_000 },
+    );
+    await openBoxes(page);
+    await page.waitForFunction(() =>
+      /^#\d/.test(document.querySelector<HTMLElement>(".pick")?.dataset.id ?? ""),
+    );
+    await shot(page, "follow");
+    const clip = await saved(page, "#tool-record");
+    expect(clip.name).toMatch(/^clip-boxes\.(mp4|webm)$/);
+    expect(clip.bytes.length).toBeGreaterThan(5000);
+    const counts = JSON.parse((await saved(page, "#save-counts")).bytes.toString()) as {
+      totals: { in: number }[];
+    };
+    expect(counts.totals[0].in).toBeGreaterThan(0);
+
+    // A region by taps.
+    await page.click("#draw-region");
+    const stage = await page.locator("#stage").boundingBox();
+    const { x = 0, y = 0, width = 0, height = 0 } = stage ?? {};
+    for (const [px, py] of [
+      [0.3, 0.3],
+      [0.7, 0.3],
+      [0.5, 0.6],
+      [0.3, 0.3],
+    ]) {
+      await page.mouse.click(x + px * width, y + py * height);
+    }
+    expect(await page.locator(".places li").count()).toBe(2);
+    await shot(page, "region");
+    await page.click("#tool-follow");
+    await page.context().close();
+  });
+
+  test("models and settings are remembered on this device, and forgotten", async () => {
+    const page = await openShipped(site);
+    await page.check("#remember");
+    await choose(
+      page,
+      "#add-model",
+      ["codefinder-int8.json", "codefinder-int8.param", "codefinder-int8.bin"].map((name) =>
+        path.join(int8, name),
+      ),
+    );
+    await choose(page, "#use-picture", [await codes(72)]);
+    await page.locator("#confidence").fill("0.4");
+    await page.waitForFunction(() =>
+      /[45]\d\d KiB on this device/.test(document.getElementById("remembered")?.textContent ?? ""),
+    );
+    await page.reload();
+    await page.waitForFunction(() => document.querySelectorAll(".model").length === 3);
+    expect(await page.inputValue("#confidence")).toBe("0.4");
+    await page.locator("#remember").scrollIntoViewIfNeeded();
+    await shot(page, "remembered");
+    await page.click("#forget");
+    await page.waitForFunction(() => document.getElementById("remembered")?.textContent === "");
+    await page.reload();
+    await page.waitForFunction(() => document.querySelectorAll(".model").length === 2);
+    await page.context().close();
+  });
 });
+
+/** A second and a half of video in which codes move to the right, made by the browser itself. */
+async function dropVideo(page: Page, picture: string): Promise<void> {
+  const png = readFileSync(picture).toString("base64");
+  await page.evaluate(async (source) => {
+    const bitmap = await createImageBitmap(await (await fetch(`data:image/png;base64,${source}`)).blob());
+    const canvas = Object.assign(document.createElement("canvas"), { width: 480, height: 320 });
+    const context = canvas.getContext("2d")!;
+    const recorder = new MediaRecorder(canvas.captureStream(10), { mimeType: "video/webm" });
+    const parts: Blob[] = [];
+    recorder.ondataavailable = ({ data }) => parts.push(data);
+    const stopped = new Promise((resolve) => {
+      recorder.onstop = resolve;
+    });
+    recorder.start();
+    for (let i = 0; i < 16; i++) {
+      context.fillStyle = "#888";
+      context.fillRect(0, 0, 480, 320);
+      context.drawImage(bitmap, -60 + 18 * i, 0);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    recorder.stop();
+    await stopped;
+    const transfer = new DataTransfer();
+    transfer.items.add(new File(parts, "clip.webm", { type: "video/webm" }));
+    document.body.dispatchEvent(
+      new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true }),
+    );
+  }, png);
+}
