@@ -92,6 +92,14 @@ export function glue(facts: GlueFacts, parts: GlueParts) {
     }
   };
 
+  /** Both at a time: what is compiled is not run before it is known to be right. */
+  const checked = async (bytes: BufferSource, file: string, sha256: string): Promise<WebAssembly.Module> => {
+    const module = compile(bytes, file);
+    module.catch(() => {});
+    await check(bytes, file, sha256);
+    return module;
+  };
+
   /** From the web while it comes in; in Node from the disk. */
   const fetched = async (url: string | URL, file: string, sha256: string): Promise<WebAssembly.Module> => {
     const { process } = globalThis as { process?: { getBuiltinModule?(id: string): unknown } };
@@ -99,9 +107,7 @@ export function glue(facts: GlueFacts, parts: GlueParts) {
       const fs = process.getBuiltinModule("node:fs/promises") as {
         readFile(path: URL): Promise<Uint8Array<ArrayBuffer>>;
       };
-      const bytes = await fs.readFile(new URL(url));
-      await check(bytes, file, sha256);
-      return compile(bytes, file);
+      return checked(await fs.readFile(new URL(url)), file, sha256);
     }
     // Without a digest of its own (a page that is not served securely) the browser compares.
     const response = await fetch(url, globalThis.crypto?.subtle ? {} : { integrity: integrityOf(sha256) });
@@ -136,8 +142,7 @@ export function glue(facts: GlueFacts, parts: GlueParts) {
     let { module } = options;
     if (!module) {
       const { file, sha256, locate } = await choose(options.mode);
-      if (bytes) await check(bytes, file, sha256);
-      module = bytes ? await compile(bytes, file) : await fetched(url ?? locate(), file, sha256);
+      module = await (bytes ? checked(bytes, file, sha256) : fetched(url ?? locate(), file, sha256));
     }
     return start(module, options.threads);
   };

@@ -1,6 +1,8 @@
 /** Constants as a file holds them: small, distinct, and packed when the module starts. */
 import { float32ToFp16Array, fp16ToFloat32Array } from "../../base/fp16.ts";
 import {
+  emitSpread,
+  emitSpreadWord,
   emitUnpack,
   emitUnpackWinograd,
   emitWiden,
@@ -60,9 +62,9 @@ export function packRaw(chunks: readonly Chunk[], start: number): Unpacking {
   const stored = new StoredData(start);
   const plain: Segment[] = [];
   const jobs = chunks.flatMap((chunk) => {
-    const job = jobOf(chunk, stored);
-    if (!job) plain.push(chunk);
-    return job ?? [];
+    const made = jobsOf(chunk, stored);
+    if (!made) plain.push(chunk);
+    return made ?? [];
   });
   return {
     segments: [...joined(plain), ...joined(stored.parts)],
@@ -93,7 +95,7 @@ class StoredData {
 
   constructor(start: number) {
     this.end = start;
-    this.data = new DistinctData(start);
+    this.data = new DistinctData(start, 4);
   }
 
   /** Gives the address. */
@@ -107,8 +109,9 @@ class StoredData {
 }
 
 /** Nothing for chunks that are stored as they are. */
-function jobOf(chunk: Chunk, stored: StoredData): Job | undefined {
+function jobsOf(chunk: Chunk, stored: StoredData): readonly Job[] | undefined {
   const { from, address } = chunk;
+  if (from?.kind === "vectors") return vectorJobs(chunk, from.count, stored);
   if (from) {
     const { slots, columns, weight, perOutput, inLane, vectors, kind } = from;
     const fits = [slots, columns].every((list) => list.every((n) => n < mostInTable));
@@ -120,25 +123,58 @@ function jobOf(chunk: Chunk, stored: StoredData): Job | undefined {
         const { weight: matrix } = winogradMatrices(from.size!);
         const emit = (m: Module, name: string): FuncRef =>
           emitUnpackWinograd(m, name, { from: form, matrix });
-        return { key: `winograd${from.size}_${form}`, emit, args };
+        return [{ key: `winograd${from.size}_${form}`, emit, args }];
       }
       const to: PackedNumber = inLane === 1 ? "f32" : inLane === 2 ? "i16" : "i8";
       const spec = { from: form, to, inLane };
-      return { key: `unpack_${form}_${to}`, emit: (m, name) => emitUnpack(m, name, spec), args };
+      return [{ key: `unpack_${form}_${to}`, emit: (m, name) => emitUnpack(m, name, spec), args }];
     }
   }
   return widenJob(chunk, stored);
 }
 
+/** Bytes of a call that fills a vector. */
+const callBytes = 20;
+
+/** Vectors that are the same word for all channels are filled, if that is shorter. */
+function vectorJobs(
+  { bytes, address }: Chunk,
+  count: number,
+  stored: StoredData,
+): readonly Job[] | undefined {
+  const words = new Int32Array(bytes.slice().buffer);
+  const groups = words.length / 4 / count;
+  const columns = Array.from({ length: count }, (_, v) =>
+    Int32Array.from({ length: groups * 4 }, (_, slot) => words[((slot >> 2) * count + v) * 4 + (slot & 3)]),
+  );
+  // Slots without a channel hold zeros.
+  const filled = columns.map((column) => {
+    const used = column.findLastIndex((word) => word !== 0) + 1;
+    return column.subarray(0, used).every((word) => word === column[0]) ? used : undefined;
+  });
+  const saved = filled.reduce<number>(
+    (sum, used, v) => sum + (used === undefined ? 0 : columns[v].length * 4),
+    0,
+  );
+  if (saved < count * callBytes + 16) return undefined;
+  return columns.map((column, v): Job => {
+    const [out, step] = [address + v * 16, count * 16];
+    const used = filled[v];
+    return used === undefined
+      ? { key: "spread", emit: emitSpread, args: [stored.add(column), groups, out, step] }
+      : { key: "spread_word", emit: emitSpreadWord, args: [column[0], used, out, step] };
+  });
+}
+
 /** Long lists of floats that halves hold exactly. */
-function widenJob({ bytes, address }: Chunk, stored: StoredData): Job | undefined {
+function widenJob({ bytes, address }: Chunk, stored: StoredData): readonly Job[] | undefined {
   if (bytes.length < 256 || bytes.length % 4) return undefined;
   const floats = new Float32Array(bytes.slice().buffer);
   const halves = halvesOf(floats);
   if (!halves) return undefined;
   const args = [stored.add(halves), floats.length, address];
   const spec = { from: "f16", to: "f32" } as const;
-  return { key: "widen_f16", emit: (m, name) => emitWiden(m, name, spec), args };
+  return [{ key: "widen_f16", emit: (m, name) => emitWiden(m, name, spec), args }];
 }
 
 function smallest(weight: Float32Array | Int8Array): [ArrayBufferView, StoredNumber] {

@@ -159,7 +159,7 @@ export function packEpilogue(
       if (channel >= 0) into[at] = constantOf(channel);
     });
   });
-  return data.add(out);
+  return data.add(out, { kind: "vectors", count: vectors.length });
 }
 
 /** What a vector holds for a channel. */

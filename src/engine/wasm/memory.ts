@@ -62,7 +62,15 @@ export class Arena {
 }
 
 /** What packed weights were made from, for those that pack them when a module starts (kernels/wasm/unpack.ts). */
-export interface PackedFrom {
+export type PackedFrom = PackedWeights | PackedVectors;
+
+/** Vectors of four words one after the other for each group of four channels, `[group][vector][4]`. */
+export interface PackedVectors {
+  readonly kind: "vectors";
+  readonly count: number;
+}
+
+export interface PackedWeights {
   readonly kind: "matrix" | "winograd";
   readonly weight: Float32Array | Int8Array;
   /** Numbers of an output channel, or input channels. */
@@ -83,14 +91,17 @@ export class StaticData {
   readonly chunks: { readonly address: number; readonly bytes: Uint8Array; readonly from?: PackedFrom }[] =
     [];
 
-  constructor(start: number) {
+  private readonly alignment: number;
+
+  constructor(start: number, alignment = 64) {
     this.start = start;
     this.end = start;
+    this.alignment = alignment;
   }
 
-  /** Places the bytes of `data`, 64-byte aligned, and returns their address. */
+  /** Places the bytes of `data`, aligned, and returns their address. */
   add(data: ArrayBufferView, from?: PackedFrom): number {
-    const address = Math.ceil(this.end / 64) * 64;
+    const address = align(this.end, this.alignment);
     this.chunks.push({ address, bytes: new Uint8Array(data.buffer, data.byteOffset, data.byteLength), from });
     this.end = address + data.byteLength;
     return address;

@@ -91,7 +91,7 @@ function planAll({ graph, sizes, outputs, target, pictures }: StandaloneOptions)
   const plan = (shapes: Record<string, Shape>, data: StaticData): Plan =>
     makePlan(graph, shapes, outputs, target, pictures?.source, data);
   const ends = sizes.map((shapes) => plan(shapes, new StaticData(0)).memoryBytes);
-  const data = new DistinctData(align(Math.max(...ends) + slack));
+  const data = new DistinctData(align(Math.max(...ends) + slack), 16);
   const plans = sizes.map((shapes) => plan(shapes, data));
   for (const { steps } of plans) {
     const without = steps.find(({ reference }) => reference);

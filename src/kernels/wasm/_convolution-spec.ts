@@ -1,5 +1,7 @@
 /** What a dense convolution is told, and the sizes of what it reads. */
+import { unbounded } from "../../base/activation.ts";
 import type { EpilogueSpec } from "./_epilogue.ts";
+import type { EpilogueStep, StoreSpec } from "./spec.ts";
 
 export interface SegmentGroup {
   /** Number of segments, at least 1; where it is not given, an entry in front of the group's says it. */
@@ -36,6 +38,74 @@ export interface ConvolutionSpec {
   readonly epilogue: EpilogueSpec;
   /** The total length of all segments. */
   readonly units: number;
+  /** Extents, strides and limits lie in memory (`sharedNumbers`), so that layers which differ in them have one kernel. */
+  readonly shared?: true;
+}
+
+/** A number for `clip` that only says on which side of 0 the bound is; unbounded stays so. */
+const sideOf = (bound: number): number => (Math.abs(bound) >= unbounded ? bound : bound >= 0 ? 0 : -1);
+
+/** The spec without what `sharedNumbers` holds of it. */
+export function sharedSpec(spec: ConvolutionSpec): ConvolutionSpec {
+  const { tile, rows, width, outputVectors, groups, epilogue } = spec;
+  const strides = { pixelBytes: 0, rowBytes: 0 };
+  return {
+    ...spec,
+    shared: true,
+    rows: Math.min(rows, 2),
+    width: tile.pixels + (width % tile.pixels),
+    outputVectors: tile.vectors + (outputVectors % tile.vectors),
+    units: 0,
+    groups: groups.map(({ unsigned }) => ({ ...strides, unsigned })),
+    epilogue: {
+      ...epilogue,
+      steps: epilogue.steps.map((step): EpilogueStep => {
+        if (step.kind === "residual") return { ...step, ...strides };
+        if (step.kind !== "activation" || step.activation.kind !== "clip") return step;
+        const { min, max } = step.activation;
+        return { kind: "activation", activation: { kind: "clip", min: sideOf(min), max: sideOf(max) } };
+      }),
+      stores: epilogue.stores.map(
+        (store): StoreSpec => ({ ...store, ...strides, least: store.least >= 0 ? 0 : -127, most: 127 }),
+      ),
+    },
+  };
+}
+
+/** Words of 32 bits by name, in their order in memory. */
+export function sharedNumbers({
+  width,
+  outputVectors,
+  tile,
+  units,
+  groups,
+  epilogue,
+}: ConvolutionSpec): Map<string, number> {
+  const numbers = new Map([
+    ["width", width],
+    ["blocks", Math.floor(outputVectors / tile.vectors)],
+    ["units", units],
+  ]);
+  const strides = (
+    name: string,
+    { pixelBytes, rowBytes }: Record<"pixelBytes" | "rowBytes", number>,
+  ): void => {
+    numbers.set(`${name}.pixelBytes`, pixelBytes);
+    numbers.set(`${name}.rowBytes`, rowBytes);
+  };
+  for (const [g, group] of groups.entries()) strides(`group${g}`, group);
+  for (const [i, store] of epilogue.stores.entries()) {
+    strides(`store${i}`, store);
+    numbers.set(`store${i}.limits`, (store.least & 255) | ((store.most & 255) << 8));
+  }
+  for (const [i, step] of epilogue.steps.entries()) {
+    if (step.kind === "residual") strides("residual", step);
+    if (step.kind !== "activation" || step.activation.kind !== "clip") continue;
+    const [min, max] = new Int32Array(Float32Array.of(step.activation.min, step.activation.max).buffer);
+    numbers.set(`step${i}.min`, min);
+    numbers.set(`step${i}.max`, max);
+  }
+  return numbers;
 }
 
 /** k values in a unit of the sum. */

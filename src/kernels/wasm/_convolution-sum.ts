@@ -9,6 +9,7 @@ import {
   unitBytes,
 } from "./_convolution-spec.ts";
 import { emitPairDot, emitRelaxedDot } from "./_dot.ts";
+import type { Numbers } from "./_numbers.ts";
 import { temp } from "./_temp.ts";
 import type { Target } from "./spec.ts";
 
@@ -26,8 +27,17 @@ export class SegmentSum {
   private readonly offsets: readonly Local[];
   /** The running pointer to the weights. */
   private readonly weights: Local;
+  private readonly numbers: Numbers;
 
-  constructor(f: Func, spec: ConvolutionSpec, target: Target, offsets: readonly Local[], weights: Local) {
+  constructor(
+    f: Func,
+    spec: ConvolutionSpec,
+    target: Target,
+    offsets: readonly Local[],
+    weights: Local,
+    numbers: Numbers,
+  ) {
+    this.numbers = numbers;
     this.f = f;
     this.spec = spec;
     this.target = target;
@@ -94,7 +104,7 @@ export class SegmentSum {
   ): void {
     const length = temp(this.f, "length", "i32");
     this.forSegments(group, g, this.input(0), length, () => {
-      this.spreadInputs(pixels, group.pixelBytes);
+      this.spreadInputs(pixels, this.numbers.of(`group${g}.pixelBytes`));
       this.emitUnits(group.length, length, pixels, vectors * 16, (u, count) => {
         if (this.spec.dot === "pairs") this.emitChain(u, count, pixels, vectors, acc);
         else this.emitUnit(u, pixels, vectors, acc);
@@ -111,9 +121,12 @@ export class SegmentSum {
   }
 
   /** Sets the pointers of all pixels from that of the first. */
-  private spreadInputs(pixels: number, pixelBytes: number): void {
+  private spreadInputs(pixels: number, pixelBytes: number | Local): void {
     const { f } = this;
-    for (let p = 1; p < pixels; p++) set(f, this.input(p), i32.add(this.input(0), p * pixelBytes));
+    for (let p = 1; p < pixels; p++) {
+      if (typeof pixelBytes === "number") set(f, this.input(p), i32.add(this.input(0), p * pixelBytes));
+      else set(f, this.input(p), i32.add(this.input(p - 1), pixelBytes));
+    }
   }
 
   /**
@@ -139,8 +152,9 @@ export class SegmentSum {
     const end = temp(f, "aEnd", "i32");
     if (count === undefined) {
       set(f, end, i32.add(this.input(0), length));
-      // As many whole chains as there are, then single units.
-      for (const units of chain > 1 ? [chain, 1] : [1]) {
+      // As many whole chains as there are, of what layers share several at a time; then single units.
+      const steps = [...(this.spec.shared ? [unroll] : []), chain, 1];
+      for (const units of new Set(steps)) {
         whileLoop(
           f,
           () => {
@@ -233,7 +247,7 @@ export class SegmentSum {
     const length = temp(f, "length", "i32");
     const s = temp(f, "s", "i32");
     const end = temp(f, "aEnd", "i32");
-    const pixelBytes = scratchPixelBytes(this.spec.units);
+    const pixelBytes = this.scratchStride();
     set(f, s, f.params.scratch);
     this.startTable();
     spec.groups.forEach((group, g) => {
@@ -241,9 +255,19 @@ export class SegmentSum {
         set(f, end, i32.add(a, group.length === undefined ? length : group.length * unitBytes));
         // Eight at a time; what is read and written beyond the segment is overwritten by the next, or lies in slack.
         f.loop((again) => {
-          for (let p = 0; p < pixels; p++) {
-            const load = group.unsigned ? v128.load8x8_u : v128.load8x8_s;
-            store(f, s, load(a, p * group.pixelBytes), p * pixelBytes);
+          const load = group.unsigned ? v128.load8x8_u : v128.load8x8_s;
+          const stride = this.numbers.of(`group${g}.pixelBytes`);
+          if (typeof stride === "number" && typeof pixelBytes === "number") {
+            for (let p = 0; p < pixels; p++) store(f, s, load(a, p * stride), p * pixelBytes);
+          } else {
+            const [from, to] = [temp(f, "from", "i32"), temp(f, "to", "i32")];
+            set(f, from, a);
+            set(f, to, s);
+            for (let p = 0; p < pixels; p++) {
+              if (p) set(f, from, i32.add(from, stride));
+              if (p) set(f, to, i32.add(to, pixelBytes));
+              store(f, to, load(from), 0);
+            }
           }
           addTo(f, a, 8);
           addTo(f, s, 16);
@@ -258,15 +282,28 @@ export class SegmentSum {
     });
   }
 
+  /** Bytes of a pixel's widened inputs. */
+  private scratchStride(): number | Local {
+    const units = this.numbers.of("units");
+    if (typeof units === "number") return scratchPixelBytes(units);
+    const stride = temp(this.f, "scratchStride", "i32");
+    set(
+      this.f,
+      stride,
+      i32.add(i32.mul(units, scratchPixelBytes(1) - scratchPixelBytes(0)), scratchPixelBytes(0)),
+    );
+    return stride;
+  }
+
   private emitScratchSum(pixels: number, vectors: number, acc: Accumulators): void {
     const { f } = this;
     set(f, this.input(0), f.params.scratch);
-    this.spreadInputs(pixels, scratchPixelBytes(this.spec.units));
+    this.spreadInputs(pixels, this.scratchStride());
     // A pair is as long as a unit of bytes.
-    const pairs = this.spec.units * 2;
-    this.emitUnits(pairs, this.input(0), pixels, vectors * 16, (pair) =>
-      this.emitUnit(pair, pixels, vectors, acc),
-    );
+    const pairs = this.spec.shared ? undefined : this.spec.units * 2;
+    const length = temp(f, "length", "i32");
+    if (pairs === undefined) set(f, length, i32.mul(this.numbers.of("units"), 2 * unitBytes));
+    this.emitUnits(pairs, length, pixels, vectors * 16, (pair) => this.emitUnit(pair, pixels, vectors, acc));
   }
 }
 

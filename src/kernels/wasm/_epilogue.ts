@@ -3,12 +3,16 @@
  * more representations. Constants per channel lie in memory in groups of four channels, `[group][vector][4]` float32, the
  * vectors being those that `epilogueVectors` lists.
  */
+
+import { unbounded } from "../../base/activation.ts";
 import {
   type Expression,
   f32x4,
   i8x16,
   i16x8,
+  i32,
   i32x4,
+  type Operand,
   set,
   store,
   tee,
@@ -16,6 +20,7 @@ import {
 } from "../../wasm/expressions.ts";
 import type { Func, Local } from "../../wasm/index.ts";
 import { arithmetic, emitActivation, emitMaddOnce } from "./_math.ts";
+import type { Numbers } from "./_numbers.ts";
 import { temp } from "./_temp.ts";
 import { type EpilogueStep, lowestAfter, type StoreSpec, type Target } from "./spec.ts";
 
@@ -81,6 +86,23 @@ export interface EpiloguePointers {
   readonly outputs: readonly Local[];
   /** Address of the residual at the same place. */
   readonly residual?: Local;
+  /** Strides and limits, where the spec has none. */
+  readonly numbers?: Numbers;
+}
+
+/** Where the tile's pixel p is behind a pointer, with the strides of that name: a pointer, and bytes from there. */
+function pixelAt(
+  f: Func,
+  { numbers }: EpiloguePointers,
+  pointer: Local,
+  name: string,
+  pixelBytes: number,
+  p: number,
+): [Local, number] {
+  if (!numbers || p === 0) return [pointer, p * pixelBytes];
+  const own = temp(f, `${name} pixel`, "i32");
+  set(f, own, i32.add(pointer, i32.mul(numbers.of(`${name}.pixelBytes`), p)));
+  return [own, 0];
 }
 
 /**
@@ -105,8 +127,9 @@ export function emitEpilogue(
       return;
     }
     values.forEach((pixel, p) => {
+      const [address, offset] = pixelAt(f, at, at.outputs[i], `store${i}`, pixelBytes, p);
       pixel.forEach((v, group) => {
-        store(f, at.outputs[i], v, p * pixelBytes + group * 16);
+        store(f, address, v, offset + group * 16);
       });
     });
   });
@@ -158,12 +181,28 @@ function emitStep(
     return;
   }
   values.forEach((pixel, p) => {
+    const [residual, offset] =
+      step.kind === "residual" ? pixelAt(f, at, at.residual!, "residual", step.pixelBytes, p) : [];
     pixel.forEach((v, group) => {
-      if (step.kind === "activation") emitActivation(f, target, step.activation, v);
-      else if (step.kind === "scalar") set(f, v, arithmetic(step.operator, v, f32x4.of(step.value)));
-      else set(f, v, f32x4.add(v, v128.load(at.residual!, p * step.pixelBytes + group * 16)));
+      if (step.kind === "activation") {
+        if (at.numbers && step.activation.kind === "clip") emitClip(f, at.numbers, index, step.activation, v);
+        else emitActivation(f, target, step.activation, v);
+      } else if (step.kind === "scalar") set(f, v, arithmetic(step.operator, v, f32x4.of(step.value)));
+      else set(f, v, f32x4.add(v, v128.load(residual!, offset! + group * 16)));
     });
   });
+}
+
+/** A clip whose bounds lie in memory. */
+function emitClip(
+  f: Func,
+  numbers: Numbers,
+  step: number,
+  { min, max }: Readonly<Record<"min" | "max", number>>,
+  v: Local,
+): void {
+  if (min > -unbounded) set(f, v, f32x4.pmax(v, numbers.splat(`step${step}.min`)));
+  if (max < unbounded) set(f, v, f32x4.pmin(v, numbers.splat(`step${step}.max`)));
 }
 
 /**
@@ -200,19 +239,27 @@ function emitQuantizedStore(
   };
   const pixels = values.map((pixel) => pixel.map((v, group) => quantize(v, scales[group])));
   // Pixels of four bytes lie side by side: the whole tile is one run.
-  const runs = pixelBytes === 4 && scales.length === 1 ? [pixels.flat()] : pixels;
+  const isOneRun = !at.numbers && pixelBytes === 4 && scales.length === 1;
+  const runs = isOneRun ? [pixels.flat()] : pixels;
   const parts = runs.flatMap((run, r) =>
     Array.from({ length: Math.ceil(run.length / 4) }, (_, i) => ({
-      offset: r * pixelBytes + i * 16,
+      address: () => {
+        const [pointer, offset] = pixelAt(f, at, at.outputs[index], `store${index}`, pixelBytes, r);
+        return [pointer, offset + i * 16] as const;
+      },
       groups: run.slice(i * 4, i * 4 + 4),
     })),
   );
-  for (const vector of sharedVectors(parts)) emitByteStore(f, at.outputs[index], vector, store);
+  const limits: readonly [Operand | undefined, Operand | undefined] = at.numbers
+    ? [at.numbers.splatByte(`store${index}.limits`, 0), at.numbers.splatByte(`store${index}.limits`, 1)]
+    : [store.least > -128 ? store.least : undefined, store.most < 127 ? store.most : undefined];
+  for (const vector of sharedVectors(parts)) emitByteStore(f, vector, limits, store);
 }
 
 /** Up to four groups of four bytes that lie side by side. */
 interface ByteRun {
-  readonly offset: number;
+  /** Pushes nothing: a pointer, and bytes from there. */
+  address(): readonly [Local, number];
   readonly groups: readonly Expression[];
 }
 
@@ -232,9 +279,9 @@ function sharedVectors(runs: readonly ByteRun[]): ByteRun[][] {
 /** Narrows up to four i32x4 to bytes, clamps them, adds the zero point and stores them, run by run. */
 function emitByteStore(
   f: Func,
-  address: Local,
   runs: readonly ByteRun[],
-  { least, most, zeroPoint }: StoreSpec,
+  [least, most]: readonly [Operand | undefined, Operand | undefined],
+  { zeroPoint }: StoreSpec,
 ): void {
   const bytes = temp(f, "bytes");
   const groups = runs.flatMap((run) => run.groups);
@@ -246,20 +293,23 @@ function emitByteStore(
   const low = temp(f, "low");
   let narrowed =
     groups.length > 2 ? i8x16.narrow_i16x8_s(pair(0), pair(2)) : i8x16.narrow_i16x8_s(tee(low, pair(0)), low);
-  if (least > -128) narrowed = i8x16.max_s(narrowed, least);
-  if (most < 127) narrowed = i8x16.min_s(narrowed, most);
+  if (least !== undefined) narrowed = i8x16.max_s(narrowed, least);
+  if (most !== undefined) narrowed = i8x16.min_s(narrowed, most);
   set(f, bytes, zeroPoint ? i8x16.add(narrowed, (zeroPoint << 24) >> 24) : narrowed);
-  const storeLane = (op: "v128.store32_lane" | "v128.store64_lane", offset: number, lane: number): void => {
+  type Store = "v128.store32_lane" | "v128.store64_lane";
+  const storeLane = (op: Store, address: Local, offset: number, lane: number): void => {
     f.get(address);
     f.get(bytes);
     f.op(op, { offset, lane });
   };
-  runs.forEach(({ offset, groups: { length } }, r) => {
-    if (length === 1) storeLane("v128.store32_lane", offset, r);
-    if (length === 2) storeLane("v128.store64_lane", offset, r);
+  runs.forEach((run, r) => {
+    const { length } = run.groups;
+    const [address, offset] = run.address();
+    if (length === 1) storeLane("v128.store32_lane", address, offset, r);
+    if (length === 2) storeLane("v128.store64_lane", address, offset, r);
     if (length === 3) {
-      storeLane("v128.store64_lane", offset, 0);
-      storeLane("v128.store32_lane", offset + 8, 2);
+      storeLane("v128.store64_lane", address, offset, 0);
+      storeLane("v128.store32_lane", address, offset + 8, 2);
     }
     if (length === 4) store(f, address, bytes, offset);
   });

@@ -14,10 +14,19 @@
  * `[pair][vectors]` of lanes `[4 channels][2 k]` i16.
  */
 import { type Expression, i32, select, set } from "../../wasm/expressions.ts";
-import { addTo, type Func, type FuncRef, forRange, type Local, type Module } from "../../wasm/index.ts";
-import type { ConvolutionSpec } from "./_convolution-spec.ts";
+import {
+  addTo,
+  type Func,
+  type FuncRef,
+  forRange,
+  type Local,
+  type Module,
+  pushI32,
+} from "../../wasm/index.ts";
+import { type ConvolutionSpec, sharedNumbers } from "./_convolution-spec.ts";
 import { type Accumulators, SegmentSum } from "./_convolution-sum.ts";
 import { accumulatorStart, emitEpilogue, epilogueGroupBytes } from "./_epilogue.ts";
+import { Numbers } from "./_numbers.ts";
 import { kernelParams, vectorBytes } from "./_params.ts";
 import { temp } from "./_temp.ts";
 import type { Target } from "./spec.ts";
@@ -28,12 +37,12 @@ function tailPixels(spec: ConvolutionSpec): number {
 }
 
 /**
- * Emits `(table, weights, constants, residual, scratch, out0…, begin, end)`: computes output rows [begin, end), or with
+ * Emits `(table, weights, constants, residual, scratch, out0…, begin, end)`, with `shared` numbers behind scratch: computes output rows [begin, end), or with
  * `rows` = 1 pixels [begin, end), where begin is a multiple of the tile and end is too or is the last; of a single pixel blocks of
  * output channels [begin, end).
  */
 export function emitConvolution(m: Module, name: string, spec: ConvolutionSpec, target: Target): FuncRef {
-  const own = ["table", "weights", "constants", "residual", "scratch"];
+  const own = ["table", "weights", "constants", "residual", "scratch", ...(spec.shared ? ["numbers"] : [])];
   const params = kernelParams(own, spec.epilogue.stores);
   return m.func(name, { params, results: [] }, (f) => new Emitter(f, spec, target).emit());
 }
@@ -52,6 +61,7 @@ class Emitter {
   private readonly outputs: Local[];
   private readonly residual: Local;
   private readonly sum: SegmentSum;
+  private readonly numbers: Numbers;
 
   constructor(f: Func, spec: ConvolutionSpec, target: Target) {
     this.f = f;
@@ -64,11 +74,13 @@ class Emitter {
     this.constants = f.local("i32", "e");
     this.outputs = spec.epilogue.stores.map((_, i) => f.local("i32", `o${i}`));
     this.residual = f.local("i32", "r");
-    this.sum = new SegmentSum(f, spec, target, this.offsets, this.weights);
+    this.numbers = new Numbers(f, sharedNumbers(spec), spec.shared === true);
+    this.sum = new SegmentSum(f, spec, target, this.offsets, this.weights, this.numbers);
   }
 
   emit(): void {
     const { f, spec } = this;
+    this.numbers.load();
     if (spec.rows * spec.width === 1) {
       this.emitPixel();
       return;
@@ -81,7 +93,7 @@ class Emitter {
     forRange(f, this.y, f.params.begin, f.params.end, 1, () => {
       f.i32(0);
       f.set(this.x);
-      this.emitRow(() => f.i32(spec.width));
+      this.emitRow(() => pushI32(f, this.numbers.of("width")));
     });
   }
 
@@ -142,9 +154,10 @@ class Emitter {
     this.startTile(pixels);
     const blocks = Math.floor(spec.outputVectors / vectors);
     const rest = spec.outputVectors % vectors;
-    if (blocks > 1) {
+    if (blocks > 1 || spec.shared) {
       const block = temp(f, "block", "i32");
-      forRange(f, block, i32.of(0), i32.of(blocks), 1, () => this.emitBlock(pixels, vectors, true));
+      const end = spec.shared ? this.numbers.of("blocks") : i32.of(blocks);
+      forRange(f, block, i32.of(0), end, 1, () => this.emitBlock(pixels, vectors, true));
     } else if (blocks === 1) this.emitBlock(pixels, vectors, rest > 0);
     if (rest > 0) this.emitBlock(pixels, rest, false);
   }
@@ -152,12 +165,10 @@ class Emitter {
   /** Sets all pointers to the first block of the tile. */
   private startTile(pixels: number): void {
     const { f, spec } = this;
-    spec.groups.forEach((group, g) => this.setOffset(this.offsets[g], group.pixelBytes, group.rowBytes));
-    spec.epilogue.stores.forEach((store, i) => {
-      this.setOffset(this.outputs[i], store.pixelBytes, store.rowBytes, f.params[`out${i}`]);
-    });
+    spec.groups.forEach((_, g) => this.setOffset(this.offsets[g], `group${g}`));
+    spec.epilogue.stores.forEach((_, i) => this.setOffset(this.outputs[i], `store${i}`, f.params[`out${i}`]));
     const residual = spec.epilogue.steps.find((step) => step.kind === "residual");
-    if (residual) this.setOffset(this.residual, residual.pixelBytes, residual.rowBytes, f.params.residual);
+    if (residual) this.setOffset(this.residual, "residual", f.params.residual);
     set(f, this.weights, f.params.weights);
     set(f, this.constants, f.params.constants);
     if (spec.dot === "i16") this.sum.widen(pixels);
@@ -171,11 +182,11 @@ class Emitter {
     if (epilogue.steps.some((step) => step.kind === "residual")) move(this.residual, 16);
   }
 
-  /** local = base + y·rowBytes + x·pixelBytes */
-  private setOffset(local: Local, pixelBytes: number, rowBytes: number, base?: Local): void {
-    const { f, spec } = this;
-    let offset = i32.mul(this.x, pixelBytes);
-    if (spec.rows > 1) offset = i32.add(offset, i32.mul(this.y, rowBytes));
+  /** local = base + y·rowBytes + x·pixelBytes, with the strides of that name. */
+  private setOffset(local: Local, name: string, base?: Local): void {
+    const { f, spec, numbers } = this;
+    let offset = i32.mul(this.x, numbers.of(`${name}.pixelBytes`));
+    if (spec.rows > 1) offset = i32.add(offset, i32.mul(this.y, numbers.of(`${name}.rowBytes`)));
     set(f, local, base ? i32.add(offset, base) : offset);
   }
 
@@ -190,7 +201,8 @@ class Emitter {
       }
     }
     this.sum.add(pixels, vectors, acc);
-    const at = { constants: this.constants, outputs: this.outputs, residual: this.residual };
+    const { constants, outputs, residual } = this;
+    const at = { constants, outputs, residual, ...(spec.shared && { numbers: this.numbers }) };
     const values = Array.from({ length: pixels }, (_, p) =>
       Array.from({ length: vectors }, (_, v) => acc(p, v)),
     );

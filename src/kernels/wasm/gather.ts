@@ -1,6 +1,14 @@
 /** Channels from several pictures into one: as they are, enlarged by repetition, or into a frame. */
 import { address, i32, set, tee } from "../../wasm/expressions.ts";
-import { addTo, type Func, type FuncRef, forRange, type Local, type Module } from "../../wasm/index.ts";
+import {
+  addTo,
+  type Func,
+  type FuncRef,
+  forRange,
+  type Local,
+  type Module,
+  whileLoop,
+} from "../../wasm/index.ts";
 import { kernelParams } from "./_params.ts";
 import { temp } from "./_temp.ts";
 
@@ -66,6 +74,56 @@ export function emitGather(m: Module, name: string, spec: GatherSpec): FuncRef {
       f.if(() => {
         set(f, inputRow, i32.div_s(inputRow, frame.stepY));
         copyRuns(f, spec, { y, x, from, to }, inputRow);
+      });
+    });
+  });
+}
+
+/** The same without frame, of runs that lie in memory: one kernel for all. */
+export interface SharedGatherSpec {
+  readonly kind: "sharedGather";
+  readonly scaleY: number;
+  readonly scaleX: number;
+}
+
+/** Words of a run: where it begins in pixel 0, bytes of a row and of a pixel there; bytes from the output's pixel, and of the run. */
+const runBytes = 20;
+
+/** Emits `(table, runs, out, width, outPixelBytes, outRowBytes, begin, end)` for output rows [begin, end). */
+export function emitSharedGather(m: Module, name: string, { scaleY, scaleX }: SharedGatherSpec): FuncRef {
+  const own = ["table", "runs", "out", "width", "outPixelBytes", "outRowBytes"];
+  return m.func(name, { params: kernelParams(own, []), results: [] }, (f) => {
+    const p = f.params;
+    const names = ["y", "x", "run", "from", "to", "row", "pixelBytes", "bytes", "i"];
+    const [y, x, run, from, to, row, pixelBytes, bytes, i] = names.map((n) => f.local("i32", n));
+    const move = (load: "i32.load" | "i32.load8_u", store: "i32.store" | "i32.store8", width: number): void =>
+      whileLoop(
+        f,
+        () => i32.le_s(i32.add(i, width), bytes)(f),
+        () => {
+          i32.add(to, i)(f);
+          i32.add(from, i)(f);
+          f.op(load, { align: 0 });
+          f.op(store, { align: 0 });
+          addTo(f, i, width);
+        },
+      );
+    forRange(f, y, p.begin, p.end, 1, () => {
+      const end = address(p.table, p.runs, runBytes);
+      forRange(f, run, p.table, end, runBytes, () => {
+        const inputRow = scaleY > 1 ? i32.div_u(y, scaleY) : y;
+        set(f, row, i32.add(i32.load(run), i32.mul(inputRow, i32.load(run, 4))));
+        set(f, pixelBytes, i32.load(run, 8));
+        set(f, bytes, i32.load(run, 16));
+        set(f, to, i32.add(i32.add(p.out, i32.mul(y, p.outRowBytes)), i32.load(run, 12)));
+        forRange(f, x, 0, p.width, 1, () => {
+          const column = scaleX > 1 ? i32.div_u(x, scaleX) : x;
+          set(f, from, i32.add(row, i32.mul(column, pixelBytes)));
+          set(f, i, 0);
+          move("i32.load", "i32.store", 4);
+          move("i32.load8_u", "i32.store8", 1);
+          set(f, to, i32.add(to, p.outPixelBytes));
+        });
       });
     });
   });

@@ -4,7 +4,7 @@ import type { ConvolutionSpec } from "./_convolution-spec.ts";
 import type { AttentionSpec } from "./attention.ts";
 import type { DepthwiseSpec } from "./depthwise.ts";
 import type { ElementwiseSpec } from "./elementwise.ts";
-import type { GatherSpec } from "./gather.ts";
+import type { GatherSpec, SharedGatherSpec } from "./gather.ts";
 import type { ImportSpec } from "./import.ts";
 import type { LayerNormSpec } from "./layer-norm.ts";
 import type { LrnSpec } from "./lrn.ts";
@@ -45,6 +45,7 @@ export type KernelSpec =
   | ElementwiseSpec
   | ResizeSpec
   | GatherSpec
+  | SharedGatherSpec
   | ImportSpec
   | StridedCopySpec
   | SoftmaxSpec

@@ -56,6 +56,38 @@ export function emitWiden(m: Module, name: string, { from, to }: WidenSpec): Fun
   });
 }
 
+/** Emits `(stored, groups, out, step)`: groups of four words, `step` bytes apart. */
+export function emitSpread(m: Module, name: string): FuncRef {
+  const params = { stored: "i32", groups: "i32", out: "i32", step: "i32" } as const;
+  return m.func(name, { params, results: [] }, (f) => {
+    const { stored, groups, out, step } = f.params;
+    const group = f.local("i32", "group");
+    forRange(f, group, 0, groups, 1, () => {
+      for (const offset of [0, 4, 8, 12]) {
+        i32.add(out, i32.mul(group, step))(f);
+        address(stored, group, 16)(f);
+        f.op("i32.load", { offset });
+        f.op("i32.store", { offset });
+      }
+    });
+  });
+}
+
+/** Emits `(word, slots, out, step)`: the word in so many slots, four side by side. */
+export function emitSpreadWord(m: Module, name: string): FuncRef {
+  const params = { word: "i32", slots: "i32", out: "i32", step: "i32" } as const;
+  return m.func(name, { params, results: [] }, (f) => {
+    const { word, slots, out, step } = f.params;
+    const slot = f.local("i32", "slot");
+    forRange(f, slot, 0, slots, 1, () => {
+      const group = i32.mul(i32.shr_u(slot, 2), step);
+      i32.add(i32.add(out, group), i32.shl(i32.and(slot, 3), 2))(f);
+      f.get(word);
+      f.op("i32.store");
+    });
+  });
+}
+
 export interface UnpackSpec extends WidenSpec {
   /** Values of k that lie beside each other. */
   readonly inLane: number;

@@ -18,13 +18,14 @@ export interface PackedConvolution {
   readonly correction?: Int32Array;
 }
 
-/** Lays out table and weights of a dense convolution; `vectors` is the block of output channels of its tile. */
+/** Lays out table and weights of a dense convolution; `vectors` is the block of output channels of its tile; `isShared`: the kernel is. */
 export function packConvolution(
   data: StaticData,
   step: ConvolutionStep,
   runs: readonly InputRun[],
   { dot, groups: grouped, matrix }: Arrangement,
   vectors: number,
+  isShared = false,
 ): PackedConvolution {
   const unit = unitSize(dot);
   const ordered = grouped.flat();
@@ -32,9 +33,9 @@ export function packConvolution(
   const table: number[] = [];
   const groups = grouped.map((list): SegmentGroup => {
     const lengths = new Set(list.map((segment) => segment.columns.length / unit));
-    const length = lengths.size === 1 ? [...lengths][0] : undefined;
+    const length = lengths.size === 1 && !isShared ? [...lengths][0] : undefined;
     // The number is left to the table where it varies between layers that could share a kernel.
-    const isVaried = list.length > 1 && (length === undefined || length === 1);
+    const isVaried = isShared || (list.length > 1 && (length === undefined || length === 1));
     if (isVaried) table.push(list.length, 0);
     for (const { address, columns } of list) table.push(address, (columns.length / unit) * 4);
     const [{ pixelBytes, rowBytes, unsigned }] = list;

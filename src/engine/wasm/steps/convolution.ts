@@ -4,6 +4,8 @@ import {
   emitConvolution,
   emitWinograd,
   scratchBytes,
+  sharedNumbers,
+  sharedSpec,
   type WinogradSpec,
 } from "../../../kernels/wasm/index.ts";
 import type { ConvolutionStep } from "../../steps.ts";
@@ -68,7 +70,9 @@ function directCall(
   const epilogue = sumEpilogue(step, runs);
   const outputVectors = output.slotCount / 4;
   const tile = chooseTile(target.tiles[dot], width, outputVectors, target.compact);
-  const packed = packConvolution(data, step, runs, arrangement, tile.vectors);
+  // Of a single pixel there is one kernel a network.
+  const isShared = target.compact === true && y.output * x.output > 1;
+  const packed = packConvolution(data, step, runs, arrangement, tile.vectors, isShared);
   const spec: ConvolutionSpec = {
     kind: step.kind,
     dot,
@@ -95,11 +99,12 @@ function directCall(
     constants,
     residuals.length ? origin(residuals[0]) : 0,
     "scratch" as const,
+    ...(isShared ? [data.add(Int32Array.from(sharedNumbers(spec).values()))] : []),
     ...output.representations.map(origin),
   ];
   return {
     call: {
-      spec,
+      spec: isShared ? sharedSpec(spec) : spec,
       args,
       ...shares(spec),
     },

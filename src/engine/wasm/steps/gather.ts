@@ -1,11 +1,17 @@
-import { emitGather, type GatherRun, type GatherSpec } from "../../../kernels/wasm/index.ts";
+import {
+  emitGather,
+  emitSharedGather,
+  type GatherRun,
+  type GatherSpec,
+  type SharedGatherSpec,
+} from "../../../kernels/wasm/index.ts";
 import type { GatherStep } from "../../steps.ts";
 import type { Representation } from "../../values.ts";
 import type { KernelCall } from "../records.ts";
 import { origin, slotsOf, writeBytes } from "../representations.ts";
-import { callOverRows, type StepKind, sizeOf } from "./kind.ts";
+import { callOverRows, type Planning, type StepKind, sizeOf } from "./kind.ts";
 
-export const gather: StepKind<GatherStep, GatherSpec> = {
+export const gather: StepKind<GatherStep, GatherSpec | SharedGatherSpec> = {
   kind: "gather",
   quantizes: true,
   /** In the representations in which its result is read. */
@@ -22,7 +28,7 @@ export const gather: StepKind<GatherStep, GatherSpec> = {
       .flatMap((target) =>
         distinctSources(gatheredRefs(step, target)).map((source) => [source, target] as const),
       ),
-  plan: (step) => {
+  plan: (step, at) => {
     const { kind, nodes, frame, scaleX, scaleY, output } = step;
     const what = frame ? "pad" : scaleX * scaleY > 1 ? "resize nearest" : "gather";
     return {
@@ -31,18 +37,21 @@ export const gather: StepKind<GatherStep, GatherSpec> = {
       label: `${what} ${output.representations.map((r) => r.dtype).join("+")} ${sizeOf(output)}`,
       macs: 0,
       bytes: 2 * writeBytes(output),
-      calls: output.representations.map((target) => callFor(step, target)),
+      calls: output.representations.map((target) => callFor(step, target, at)),
     };
   },
-  emit: emitGather,
+  emit: (m, name, spec) =>
+    spec.kind === "gather" ? emitGather(m, name, spec) : emitSharedGather(m, name, spec),
 };
 
 /** The call that writes one representation. */
-function callFor(step: GatherStep, target: Representation): KernelCall {
+function callFor(step: GatherStep, target: Representation, at: Planning): KernelCall {
   const { frame, output } = step;
   const refs = gatheredRefs(step, target);
   const sources = distinctSources(refs);
   const [{ height, width }] = sources.length ? [sources[0].value] : [output];
+  const runs = runsOf(refs, sources);
+  if (at.target.compact && !frame) return sharedCall(step, target, sources, runs, at);
   const spec: GatherSpec = {
     kind: "gather",
     dtype: target.dtype,
@@ -50,7 +59,7 @@ function callFor(step: GatherStep, target: Representation): KernelCall {
     width: output.width,
     scaleY: step.scaleY,
     scaleX: step.scaleX,
-    runs: runsOf(refs, sources),
+    runs,
     outPixelBytes: target.pixelBytes,
     outRowBytes: target.rowBytes,
     ...(frame && {
@@ -58,6 +67,25 @@ function callFor(step: GatherStep, target: Representation): KernelCall {
     }),
   };
   return callOverRows(spec, [...sources.map(origin), origin(target)], output);
+}
+
+/** By the kernel that finds its runs in memory. */
+function sharedCall(
+  { scaleY, scaleX, output }: GatherStep,
+  target: Representation,
+  sources: readonly Representation[],
+  runs: readonly GatherRun[],
+  { data }: Planning,
+): KernelCall {
+  const { dtype, pixelBytes, rowBytes } = target;
+  const size = dtype === "f32" ? 4 : 1;
+  const table = runs.flatMap((run) => [
+    origin(sources[run.source]) + run.from * size,
+    ...[run.rowBytes, run.pixelBytes, run.to * size, run.length * size],
+  ]);
+  const list = [data.add(Int32Array.from(table)), runs.length];
+  const args = [...list, origin(target), output.width, pixelBytes, rowBytes];
+  return callOverRows({ kind: "sharedGather", scaleY, scaleX }, args, output);
 }
 
 /** What lands in a slot of the result; undefined: nothing. */
