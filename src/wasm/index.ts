@@ -1,7 +1,7 @@
 /** The WebAssembly assembler: opcode table, stack-checked function bodies, module encoder, feature probes. */
 export { type Features, features, probeDot, probeMadd } from "./features.ts";
 export { Func } from "./function.ts";
-export { addTo, forRange, type I32Source, pushAddress, pushI32, whileLoop } from "./helpers.ts";
+export { addTo, forRange, pushAddress, pushI32, whileLoop } from "./helpers.ts";
 export { customSection, Module } from "./module.ts";
 export type { ValueType } from "./opcodes.ts";
 export { probeBytes } from "./probe.ts";
