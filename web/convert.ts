@@ -1,10 +1,11 @@
 /** The Convert tab: a checkpoint and pictures in, int8 files and a report out. Its worker lives for one conversion. */
 import type { Method } from "../src/index.ts";
-import { capabilities, threadChoices } from "./capabilities.ts";
+import { threadChoices } from "./capabilities.ts";
 import { anElement, button, byId, chooseFiles, download, formatBytes, make } from "./dom.ts";
 import { chosenFamily, offerFamilies } from "./families.ts";
 import { isPicture, modelTypes, pictureTypes, type Sorted, sortFiles } from "./files.ts";
 import { WorkerLink } from "./link.ts";
+import { machineText } from "./machine.ts";
 import { notify, tell, withoutOptions } from "./notices.ts";
 import type { ConvertProgress, ConvertReply } from "./protocol.ts";
 import { plural } from "./words.ts";
@@ -288,13 +289,4 @@ export class ConvertView {
       title.focus({ preventScroll: true });
     }
   }
-}
-
-/** For the report: what times were measured on. */
-function machineText(): string {
-  const { userAgent } = navigator;
-  const found = /(Firefox|Edg|Chrome)\/(\d+)/.exec(userAgent) ?? /(Version)\/(\d+)/.exec(userAgent);
-  const names: Record<string, string> = { Edg: "Edge", Version: "Safari" };
-  const browser = found ? `${names[found[1]] ?? found[1]} ${found[2]}` : "a browser";
-  return `${browser}, ${plural(capabilities.cores, "processor")}`;
 }

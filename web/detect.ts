@@ -1,5 +1,6 @@
 /** The Detect tab: a source of frames, a model, and a loop that looks at the newest frame whenever the worker is free. */
 
+import { BackendChoice, backendNames, offerBackends } from "./backend.ts";
 import { Boxes } from "./boxes.ts";
 import { anElement, button, byId, chooseFiles, download } from "./dom.ts";
 import { canBeTold, FactsForm, isDoubted } from "./facts.ts";
@@ -48,6 +49,7 @@ export class DetectView {
     live: () => this.refresh(),
   });
   private readonly results = new Results(this.boxes);
+  private readonly backend = new BackendChoice("backend", t("Computed by"));
   /** What is shown at present. */
   private reply: DetectReply | undefined;
   private busy = false;
@@ -64,6 +66,8 @@ export class DetectView {
       drop: (model) => this.drop(model),
     });
     this.wireSources();
+    anElement("threads").closest("label")?.after(this.backend.field);
+    this.backend.select.addEventListener("change", () => this.restartWorker());
     wireModels({
       add: (groups) => this.addModels(groups),
       useUrl: (url) => this.useUrl(url),
@@ -86,9 +90,14 @@ export class DetectView {
   private async startWorker(): Promise<void> {
     const { link } = this;
     const { threads } = this.settings;
+    const { chosen } = this.backend;
     try {
-      const { simd } = await link.call("start", { threads });
-      const text = `${plural(threads, "thread")}, ${simd}`;
+      const { simd, backends } = await link.call("start", { threads, backend: chosen });
+      offerBackends(backends);
+      const text =
+        chosen === "wasm" || !chosen
+          ? `${plural(threads, "thread")}, ${simd}`
+          : (backendNames[chosen] ?? chosen);
       if (link === this.link) anElement("machine").textContent = text;
     } catch (error) {
       if (link === this.link) tell(t("The engine could not be started"), error);

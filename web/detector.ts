@@ -10,7 +10,7 @@ import {
   summarize,
   UsageError,
 } from "../src/index.ts";
-import { distinctColors, type Model, moduleDatabase, taskOf } from "../src/steps.ts";
+import { backendNames, distinctColors, type Model, moduleDatabase, taskOf } from "../src/steps.ts";
 import type { Follower } from "./follower.ts";
 import { drawnOn, type FramePixels, framePixelsOf } from "./pixels.ts";
 import type {
@@ -71,8 +71,9 @@ export class Detector {
     [this.threads, this.backend] = [threads, backend];
   }
 
-  machine(): Machine {
-    return { simd: features().relaxedSimd ? "relaxed SIMD" : "SIMD" };
+  async machine(): Promise<Machine> {
+    const simd = features().relaxedSimd ? "relaxed SIMD" : "SIMD";
+    return { simd, backends: await usableBackends() };
   }
 
   async load(
@@ -181,6 +182,16 @@ export class Detector {
     if (!this.frame) throw new UsageError("there is no picture to save yet");
     return drawnOn(this.frame, drawn).convertToBlob({ type, quality: 0.92 });
   }
+}
+
+/** The backends that run in this browser; the reference one is for tests. */
+async function usableBackends(): Promise<Backend[]> {
+  // TypeScript's library for workers does not know WebGPU.
+  const { gpu } = navigator as { gpu?: { requestAdapter(): Promise<object | null> } };
+  const names = backendNames.filter((name) => name !== "reference");
+  if (names.length < 2) return names;
+  const adapter = await gpu?.requestAdapter().catch(() => null);
+  return names.filter((name) => name === "wasm" || adapter);
 }
 
 /** Sides of the input for the side that was chosen. */

@@ -7,12 +7,15 @@ import { anElement, button } from "./dom.ts";
 import { sortTransfer } from "./files.ts";
 import { showFoot } from "./foot.ts";
 import { Keeper } from "./keep.ts";
+import { takeLaunched } from "./launch.ts";
 import { notify, tell, wireNotices } from "./notices.ts";
 import { shippedModels } from "./shelf.ts";
 import { wireTools } from "./tools.ts";
+import { t } from "./words.ts";
 
-type Tab = "detect" | "convert";
-const tabs: readonly Tab[] = ["detect", "convert"];
+const tabs = ["detect", "convert", "benchmark"] as const;
+type Tab = (typeof tabs)[number];
+let isBenchmarkMade = false;
 
 function showTab(tab: Tab): void {
   document.body.dataset.tab = tab;
@@ -23,6 +26,18 @@ function showTab(tab: Tab): void {
     control.setAttribute("aria-selected", String(selected));
     control.tabIndex = selected ? 0 : -1;
   }
+  if (tab === "benchmark" && !isBenchmarkMade) void makeBenchmark();
+}
+
+async function makeBenchmark(): Promise<void> {
+  isBenchmarkMade = true;
+  try {
+    const { BenchmarkView } = await import("./benchmark.ts");
+    new BenchmarkView();
+  } catch (error) {
+    isBenchmarkMade = false;
+    tell(t("The benchmark was not opened"), error);
+  }
 }
 
 function wireTabs(): void {
@@ -31,7 +46,8 @@ function wireTabs(): void {
     control.addEventListener("click", () => showTab(tab));
     control.addEventListener("keydown", ({ key }) => {
       if (key !== "ArrowLeft" && key !== "ArrowRight") return;
-      const other = tab === "detect" ? "convert" : "detect";
+      const step = key === "ArrowRight" ? 1 : tabs.length - 1;
+      const other = tabs[(tabs.indexOf(tab) + step) % tabs.length];
       showTab(other);
       button(`tab-${other}`).focus();
     });
@@ -45,7 +61,10 @@ function wireDrops(detect: DetectView, convert: ConvertView): void {
     try {
       const sorted = await sortTransfer(transfer);
       if (document.body.dataset.tab === "convert") convert.take(sorted);
-      else await detect.take(sorted);
+      else {
+        showTab("detect");
+        await detect.take(sorted);
+      }
     } catch (error) {
       tell("It could not be read", error);
     }
@@ -112,6 +131,10 @@ function begin(): void {
   const keeper = new Keeper(detect);
   if (!capabilities.camera) button("use-camera").title = "This browser gives no camera to this page";
   void keeper.restore().then(() => followLink(detect));
+  void takeLaunched((sorted) => {
+    showTab("detect");
+    return detect.take(sorted);
+  });
   if (import.meta.env.PROD && "serviceWorker" in navigator) {
     navigator.serviceWorker.register("./sw.js").catch((error: unknown) => {
       console.warn("no service worker, so the page does not work offline:", error);

@@ -204,6 +204,8 @@ export interface LoadProgress {
 /** Instructions that the engine found here, in words. */
 export interface Machine {
   simd: string;
+  /** What can compute here, the default first. */
+  backends: readonly Backend[];
 }
 
 export interface Calls {

@@ -29,6 +29,10 @@ self.addEventListener("activate", (event) => {
 self.addEventListener("fetch", (event) => {
   const { request } = event;
   const url = new URL(request.url);
+  if (request.method === "POST" && url.href === `${self.registration.scope}share`) {
+    event.respondWith(keepShared(request));
+    return;
+  }
   if (request.method !== "GET" || !url.href.startsWith(self.registration.scope)) return;
   // A dropped file's blob: address or another host's model is not ours to keep.
   event.respondWith(answer(request, url).then(isolate));
@@ -58,6 +62,17 @@ async function answer(request, url) {
     if (found) return found;
     throw error;
   }
+}
+
+/** What another program shares with the installed page: left where `launch.ts` reads it, which the page is opened for. */
+async function keepShared(request) {
+  const cache = await caches.open("ncnnkit-shared");
+  const files = (await request.formData()).getAll("files").filter((each) => each instanceof File);
+  for (const [i, file] of files.entries()) {
+    const address = `${self.registration.scope}shared/${i}-${encodeURIComponent(file.name)}`;
+    await cache.put(address, new Response(file, { headers: { "content-type": file.type } }));
+  }
+  return Response.redirect(`${self.registration.scope}?shared`, 303);
 }
 
 /** The headers that let a page have shared memory; the same as those of `ncnnkit serve-page`. */

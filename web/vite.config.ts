@@ -61,7 +61,7 @@ function offline(): Plugin {
 /** Names of the page's files; models of the host are kept when they are first used, not with the page. `""` is the page itself. */
 function pageFiles(dir: string): string[] {
   const kept = namesIn(dir).filter(
-    (name) => shippedFiles.has(name) || !/^(index\.html|sw\.js)$|^models\//.test(name),
+    (name) => shippedFiles.has(name) || !/^(index\.html|sw\.js)$|^(models|screenshots)\//.test(name),
   );
   return ["", ...kept.sort()];
 }

@@ -350,6 +350,84 @@ describeDataIf(canRun, "what was found", () => {
     await page.waitForFunction(() => document.querySelectorAll(".model").length === 2);
     await page.context().close();
   });
+
+  test("shared pictures come in and go out; files that the system opens; the benchmark", async () => {
+    const page = await openShipped(site, "", { serviceWorkers: "allow" });
+    await page.evaluate(() => navigator.serviceWorker.ready);
+    await page.waitForFunction(() => navigator.serviceWorker.controller !== null);
+    const png = readFileSync(await codes(72)).toString("base64");
+    // As an operating system shares it: a form is sent to the page.
+    const [landed] = await Promise.all([
+      page.waitForNavigation(),
+      page.evaluate(async (base64) => {
+        const bytes = Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
+        const form = Object.assign(document.createElement("form"), { method: "post", action: "./share" });
+        form.enctype = "multipart/form-data";
+        const input = Object.assign(document.createElement("input"), { type: "file", name: "files" });
+        const transfer = new DataTransfer();
+        transfer.items.add(new File([bytes], "shared codes.png", { type: "image/png" }));
+        input.files = transfer.files;
+        form.append(input);
+        document.body.append(form);
+        form.submit();
+      }, png),
+    ]);
+    expect(landed?.ok()).toBe(true);
+    await page.waitForSelector(".chip");
+    expect(await page.getAttribute("#screen img", "alt")).toBe("shared codes.png");
+    expect(new URL(page.url()).search).toBe("");
+
+    await page.evaluate(() => {
+      const shared: File[] = [];
+      Object.assign(globalThis, { shared });
+      Object.assign(navigator, {
+        canShare: () => true,
+        share: async ({ files }: { files: File[] }) => void shared.push(...files),
+      });
+    });
+    await page.click("#tool-share");
+    await page.waitForFunction(
+      () => (globalThis as unknown as { shared: File[] }).shared[0]?.type === "image/jpeg",
+    );
+
+    await page.click("#tab-benchmark");
+    await page.fill("#bench-processor", "a processor of a test");
+    await page.click("#bench-start");
+    await page.waitForFunction(() => document.querySelectorAll("#bench-table tbody tr").length > 1);
+    await page.click("#bench-start");
+    await page.waitForSelector("#bench-json");
+    expect(await page.textContent("#bench-said")).toMatch(
+      /^a processor of a test · \d+ processors · Chrome \d+/,
+    );
+    await shot(page, "benchmark");
+    const json = JSON.parse((await saved(page, "#bench-json")).bytes.toString()) as {
+      backend: string;
+      results: { name: string; timing: { median: number } }[];
+    };
+    expect(json.backend).toBe("wasm");
+    expect(json.results[0]).toMatchObject({ name: "squeezenet" });
+    expect(json.results[0].timing.median).toBeGreaterThan(0);
+    const picture = await saved(page, "#bench-picture");
+    expect((await sharp(picture.bytes).metadata()).width).toBe(1080);
+    if (process.env.NCNNKIT_SHOTS)
+      await sharp(picture.bytes).toFile(path.join(process.env.NCNNKIT_SHOTS, "bench.png"));
+    expect(await overflow(page)).toBe(0);
+    await page.context().close();
+
+    // The system opens a file with the installed page.
+    const other = await site.browser.newContext({ serviceWorkers: "block" });
+    await other.addInitScript((base64) => {
+      const bytes = Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
+      const handle = { getFile: async () => new File([bytes], "opened.png", { type: "image/png" }) };
+      const setConsumer = (take: (launch: object) => void): void => take({ files: [handle] });
+      Object.defineProperty(globalThis, "launchQueue", { value: { setConsumer } });
+    }, png);
+    const launched = await other.newPage();
+    await launched.goto(site.url("shipped/"));
+    await launched.waitForSelector(".chip");
+    expect(await launched.getAttribute("#screen img", "alt")).toBe("opened.png");
+    await other.close();
+  });
 });
 
 /** A second and a half of video in which codes move to the right, made by the browser itself. */
