@@ -1,7 +1,7 @@
 /** `ncnnkit compile`: a model to WebAssembly files that run without ncnnkit. */
 import { InvalidArgumentError } from "commander";
 import { compileModel, compileTargets } from "../steps.ts";
-import { choice, command, option } from "./command.ts";
+import { choice, command, flag, option } from "./command.ts";
 import { keepSource, writeInto } from "./files.ts";
 import { modelOptions, openNamed, warnAssumptions } from "./names.ts";
 import { jsonOption, numberIn, parseSize } from "./options.ts";
@@ -23,6 +23,7 @@ export const compileCommand = command({
     ),
     threads: option("--threads <n>", "most threads that may share the work", numberIn(1, 64, true), 1),
     target: choice("--target <kind>", "machines that it is for", compileTargets, "portable"),
+    scalar: flag("--scalar", "without vectors, for runtimes that have none: many times slower"),
     ...jsonOption,
     ...otherOptions,
   },
@@ -35,10 +36,10 @@ Examples:
   ncnnkit compile yolov5ss-int8.param --size 320 -o out/
   ncnnkit compile yolov5ss-int8.param --size 320,416 --target both`,
   async run([file], options, terminal) {
-    const { sizes, threads, target, name } = options;
+    const { sizes, threads, target, name, scalar } = options;
     const opened = await openNamed(file, { ...options, size: sizes?.[0] }, terminal);
     warnAssumptions(file, opened, terminal);
-    const { files, modules, facts } = await compileModel(opened, { sizes, threads, target, name });
+    const { files, modules, facts } = await compileModel(opened, { sizes, threads, target, name, scalar });
     const folder = options.out ?? `${file.replace(/\.[a-z]+$|[\\/]+$/i, "")}-wasm`;
     keepSource(
       file,

@@ -37,6 +37,8 @@ export interface CompileOptions {
    * bytes. `both`: all of them, the fastest that is right being chosen where it runs. Default `portable`.
    */
   target?: CompileTarget;
+  /** Without vectors, for runtimes that have none: many times slower, in one thread; default false. */
+  scalar?: boolean;
   /** Name of the files, without extension; default the model's. */
   name?: string;
 }
@@ -74,10 +76,16 @@ export async function compileModel(
   expectKind("compileModel: options", options, "an object of options");
   if (!opened.hasWeights)
     throw new UsageError(`${opened.manifest.bin} is missing, so there is nothing to compile`);
-  const { threads = 1, target = "portable" } = options;
+  const { threads = 1, target = "portable", scalar = false } = options;
   expectKind("threads", threads, "a whole number above 0");
   if (!compileTargets.includes(target)) {
     throw new UsageError(`target ${JSON.stringify(target)}: expected one of ${compileTargets.join(", ")}`);
+  }
+  expectKind("scalar", scalar, "true or false");
+  if (scalar && (target !== "portable" || threads > 1)) {
+    throw new UsageError(
+      "scalar: files without vectors are portable and have one thread; leave target and threads out",
+    );
   }
   const { graph, manifest } = opened.raw ? convert(opened) : opened;
   const { name = manifest.name } = options;
@@ -87,8 +95,8 @@ export async function compileModel(
   const files: Record<string, Uint8Array | string> = {};
   const modules: CompiledFile[] = [];
   let known: Omit<CompiledFacts, "mode"> | undefined;
-  for (const mode of modesOf[target]) {
-    const planned = standaloneOptions(graph, manifest, sizes, dots[mode], threads);
+  for (const mode of scalar ? (["scalar"] as const) : modesOf[target]) {
+    const planned = standaloneOptions(graph, manifest, sizes, fileTarget(dots[mode], threads, scalar));
     const { module, pages, sizes: placed } = makeStandalone(planned.options);
     const facts: CompiledFacts = {
       ...{ format: compiledFormat, version: 1, kit: version, name, mode, threads },
@@ -98,7 +106,7 @@ export async function compileModel(
       sizes: placed.map((each, i) => ({ ...sizes[i], ...each })),
       ...{ source, manifest },
     };
-    const file = mode === "portable" ? `${name}.wasm` : `${name}.${mode}.wasm`;
+    const file = mode === "portable" || mode === "scalar" ? `${name}.wasm` : `${name}.${mode}.wasm`;
     const bytes = await withSections(module.encode(false), facts, pages);
     files[file] = bytes;
     modules.push({ file, mode, bytes: bytes.length, sha256: await digestOf(bytes) });
@@ -144,8 +152,7 @@ function standaloneOptions(
   graph: Graph,
   { input, heads, labels }: Manifest,
   sizes: readonly { width: number; height: number }[],
-  dot: DotMode,
-  threads: number,
+  target: StandaloneOptions["target"],
 ): Planned {
   const isPicture = graph.inputs.length === 1 && !input.antialias;
   const shapes = sizes.map(({ width, height }) => ({ [input.blob]: [input.channels, height, width] }));
@@ -155,7 +162,7 @@ function standaloneOptions(
   ): BoxFormulas[] | undefined =>
     formulasOf(heads, (blob) => outputs[blob], { width, height, classes: labels.length });
   const shared: Omit<StandaloneOptions, "formulas"> = {
-    ...{ graph, sizes: shapes, target: fileTarget(dot, threads) },
+    ...{ graph, sizes: shapes, target },
     outputs: heads.length ? blobsOf(heads) : graph.outputs,
     ...(isPicture && {
       pictures: {

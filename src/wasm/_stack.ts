@@ -84,8 +84,8 @@ export class OperandStack {
     return "any";
   }
 
-  /** Two values of one type become one. */
-  select(): void {
+  /** Two values of one type become one, whose type is returned. */
+  select(): StackType {
     this.pop(["i32"], "select");
     const b = this.popAny("select");
     const a = this.popAny("select");
@@ -93,7 +93,9 @@ export class OperandStack {
       this.types.push(a, b, "i32");
       this.fail(`select expects two values of one type below the condition, found ${this.describe()}`);
     }
-    this.types.push(a === "any" ? b : a);
+    const type = a === "any" ? b : a;
+    this.types.push(type);
+    return type;
   }
 
   enter(kind: Label["kind"], results: readonly ValueType[]): Label {

@@ -14,12 +14,15 @@
  */
 import { ByteWriter } from "../base/bytes.ts";
 import { accessesMemory, writeImmediate } from "./_immediate.ts";
+import { ScalarVectors } from "./_scalar.ts";
+import type { PlainCode } from "./_scalar-stack.ts";
 import { type Label, OperandStack } from "./_stack.ts";
 import { writeUnsigned } from "./leb128.ts";
 import {
   control,
   type Immediate,
   type ImmediateOf,
+  type Instruction,
   instruction,
   type OpName,
   type ValueType,
@@ -36,6 +39,8 @@ import {
 
 /** What a function needs to know of its module. */
 export interface ModuleTypes {
+  /** Functions are made without vectors (`_scalar.ts`). */
+  readonly scalar: boolean;
   typeIndex(type: FuncType): number;
   /** Where the word lies in memory, if it does. */
   wordAddress(word: number): number | undefined;
@@ -53,6 +58,8 @@ export class Func<P extends Params = Params> {
   private readonly code: ByteWriter;
   private readonly localTypes: ValueType[] = [];
   private readonly paramCount: number;
+  /** What makes plain instructions of those on vectors. */
+  private readonly vectors: ScalarVectors | undefined;
 
   /** `code` receives the instructions; it is emptied first. */
   constructor(module: ModuleTypes, ref: FuncRef<P>, code: ByteWriter) {
@@ -62,6 +69,7 @@ export class Func<P extends Params = Params> {
     this.code = code;
     code.length = 0;
     this.paramCount = ref.type.params.length;
+    this.vectors = module.scalar ? new ScalarVectors(this.plainCode()) : undefined;
     const params = Object.entries(ref.params).map(([name, type], index): [string, Local] => [
       name,
       { owner: this, index, type, name },
@@ -79,11 +87,32 @@ export class Func<P extends Params = Params> {
     const row = instruction(name);
     if (!row) this.stack.fail(`there is no instruction ${name}`);
     this.stack.pop(row.operands, name);
-    const { bytes } = row;
-    for (let i = 0; i < bytes.length; i++) this.code.u8(bytes[i]);
-    writeImmediate(this.code, row, immediate as Immediate | undefined, this.stack);
+    if (this.vectors && (row.operands.includes("v128") || row.results.includes("v128"))) {
+      const lowered = this.vectors.lower(name, immediate as Immediate | undefined);
+      if (!lowered) this.stack.fail(`${name} has no plain form`);
+    } else this.write(row, immediate as Immediate | undefined);
     this.usesMemory ||= accessesMemory(row);
     this.stack.push(row.results);
+  }
+  private write(row: Instruction, immediate: Immediate | undefined): void {
+    const { bytes } = row;
+    for (let i = 0; i < bytes.length; i++) this.code.u8(bytes[i]);
+    writeImmediate(this.code, row, immediate, this.stack);
+  }
+  private plainCode(): PlainCode {
+    const scratch = new Map<string, number>();
+    return {
+      plain: (name, immediate) => this.write(instruction(name)!, immediate),
+      plainSelect: () => this.code.u8(control.select),
+      getIndex: (index) => writeUnsigned(this.code.u8(control["local.get"]), index),
+      setIndex: (index) => writeUnsigned(this.code.u8(control["local.set"]), index),
+      scratch: (type, number) => {
+        const key = `${type}${number}`;
+        const known = scratch.get(key) ?? this.addLocal(type);
+        scratch.set(key, known);
+        return known;
+      },
+    };
   }
 
   // Constants
@@ -140,13 +169,31 @@ export class Func<P extends Params = Params> {
 
   /** A new variable, 0 at first. */
   local(type: ValueType, name = ""): Local {
+    const isSplit = this.vectors && type === "v128";
+    const index = this.addLocal(isSplit ? "i32" : type);
+    if (isSplit) for (let i = 0; i < 3; i++) this.addLocal("i32");
+    return { owner: this, index, type, name };
+  }
+  private addLocal(type: ValueType): number {
     this.localTypes.push(type);
-    return { owner: this, index: this.paramCount + this.localTypes.length - 1, type, name };
+    return this.paramCount + this.localTypes.length - 1;
   }
   private access(code: number, local: Local): void {
     if (local.owner !== this) this.stack.fail(`local "${local.name}" belongs to another function`);
+    if (this.vectors && local.type === "v128") {
+      this.accessSplit(code, local);
+      return;
+    }
     this.code.u8(code);
     writeUnsigned(this.code, local.index);
+  }
+  /** A vector in four locals. */
+  private accessSplit(code: number, { index }: Local): void {
+    const each = (own: number, lane: number): void => writeUnsigned(this.code.u8(own), index + lane);
+    const lanes = [0, 1, 2, 3];
+    if (code !== control["local.get"])
+      for (const lane of lanes.toReversed()) each(control["local.set"], lane);
+    if (code !== control["local.set"]) for (const lane of lanes) each(control["local.get"], lane);
   }
   get(local: Local): void {
     this.access(control["local.get"], local);
@@ -219,6 +266,7 @@ export class Func<P extends Params = Params> {
     results: readonly ValueType[],
     body: BlockBody,
   ): Label {
+    if (this.vectors && results.includes("v128")) this.stack.fail(`${kind}: a vector has no plain form here`);
     this.code.u8(code);
     if (results.length === 0) this.code.u8(0x40);
     else if (results.length === 1) this.code.u8(typeBytes[results[0]]);
@@ -285,13 +333,14 @@ export class Func<P extends Params = Params> {
     this.code.u8(control.nop);
   }
   drop(): void {
-    this.stack.popAny("drop");
-    this.code.u8(control.drop);
+    const isSplit = this.stack.popAny("drop") === "v128" && this.vectors;
+    for (let i = 0; i < (isSplit ? 4 : 1); i++) this.code.u8(control.drop);
   }
   /** a, b, condition → a where the condition is not 0, else b. */
   select(): void {
-    this.stack.select();
-    this.code.u8(control.select);
+    const type = this.stack.select();
+    if (this.vectors && type === "v128") this.vectors.select();
+    else this.code.u8(control.select);
   }
   call(fn: FuncRef): void {
     this.own(fn, `function ("${fn.name}")`);

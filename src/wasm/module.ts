@@ -99,6 +99,7 @@ export function customSection(name: string, bytes: Uint8Array): Uint8Array {
 }
 
 export class Module {
+  readonly scalar: boolean;
   private readonly types: FuncType[] = [];
   private readonly typeIndices = new Map<string, number>();
   private readonly imports: Import[] = [];
@@ -119,6 +120,11 @@ export class Module {
   /** Words that functions read from memory, in their order there, with their addresses. */
   private readonly words = new Map<number, number>();
   private wordPlaces = { address: 0, most: 0 };
+
+  /** `scalar`: without vectors, each of which becomes four numbers. */
+  constructor({ scalar = false } = {}) {
+    this.scalar = scalar;
+  }
 
   /** Index of a function type, added where it is new. */
   typeIndex(type: FuncType): number {
@@ -200,6 +206,9 @@ export class Module {
   }
 
   private addFunction<P extends Params>(name: string, { params, results }: Signature<P>): FuncRef<P> {
+    if (this.scalar && [...Object.values(params), ...results].includes("v128")) {
+      throw new Error(`function "${name}": vectors in a signature have no plain form`);
+    }
     const type: FuncType = { params: Object.values(params), results };
     const ref: FuncRef<P> = { module: this, name, index: this.functions.length, params, type };
     this.functions.push(ref);

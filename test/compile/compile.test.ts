@@ -106,6 +106,20 @@ describe("a small detector", () => {
     }
   });
 
+  test("without vectors it computes the same", async () => {
+    const opened = noisy();
+    const [plain, scalar] = await Promise.all(
+      [false, true].map(async (scalar) => (await writeCompiled(opened, { scalar })).module.load()),
+    );
+    for (const picture of [noise(60, 80, 3), noise(64, 64, 4)]) {
+      expect(scalar.run(picture)).toEqual(plain.run(picture));
+      expect(scalar.detect(picture)).toEqual(plain.detect(picture));
+    }
+    await expect(compileModel(opened, { scalar: true, target: "both" })).rejects.toThrow(
+      "files without vectors are portable",
+    );
+  });
+
   test("detect of the module loads by itself, and says what is wrong", async () => {
     const { module } = await writeCompiled(openedOf(tinyModel()));
     const white = { width: 8, height: 8, data: new Uint8Array(192).fill(255) };
@@ -248,6 +262,14 @@ describeData("real detectors", () => {
     for (const [blob, tensor] of Object.entries(outputs)) expect(tensor, blob).toEqual(raw[blob]);
     expect(facts.decode).toBe(true);
     expect(detector.detect(picture, { confidence: 0.05 })).toEqual(rounded(found));
+  });
+
+  test("int8 without vectors", async () => {
+    const opened = await open(dataPath("models/yolov5ss-int8.param"));
+    const { module, modules } = await writeCompiled(opened, { sizes: [64], name: "real", scalar: true });
+    const { raw } = await expectedOf(opened, picture, size(64));
+    expect((await module.load()).run(picture)).toEqual(raw);
+    expect(modules.map(({ file, mode }) => [file, mode])).toEqual([["real.wasm", "scalar"]]);
   });
 
   const mode = features().dot === "unsigned" && features().signSelect ? "unsigned" : undefined;

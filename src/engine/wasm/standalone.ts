@@ -108,7 +108,7 @@ class Builder {
   private readonly options: StandaloneOptions;
   private readonly plans: readonly Plan[];
   private readonly data: DistinctData;
-  private readonly m = new Module();
+  private readonly m: Module;
   private readonly sizes: StandaloneSize[];
   private readonly raw: Unpacking;
   private readonly detections: number;
@@ -119,6 +119,7 @@ class Builder {
 
   constructor(options: StandaloneOptions, plans: readonly Plan[], data: DistinctData) {
     this.options = options;
+    this.m = new Module({ scalar: options.target.scalar });
     this.plans = plans;
     this.data = data;
     this.shared = options.target.threads > 1;

@@ -16,6 +16,8 @@ export interface PlanTarget extends Target {
   readonly wide: boolean;
   /** Little code and few constants, for files: what makes them larger and int8 layers faster is left out. */
   readonly compact?: boolean;
+  /** Vectors become plain numbers (`wasm/_scalar.ts`). */
+  readonly scalar?: boolean;
   /** Accumulator tiles of convolutions: pixels × vectors of four channels. */
   readonly tiles: Readonly<Record<DotKind, { readonly pixels: number; readonly vectors: number }>>;
 }
@@ -78,7 +80,10 @@ function pairTop(mode: Features["pairDot"]): number {
 }
 
 /** The target of a file: of one kind of machines, or with `i16` and without relaxed instructions of all. */
-export function fileTarget(dot: DotMode, threads: number): PlanTarget {
+export function fileTarget(dot: DotMode, threads: number, scalar = false): PlanTarget {
+  const one = { pixels: 1, vectors: 1 };
+  if (scalar)
+    return { ...fileTarget(dot, threads), scalar, tiles: { f32: one, relaxed: one, pairs: one, i16: one } };
   const relaxed = dot !== "i16";
   return {
     ...{ relaxed, fusedMadd: relaxed, signSelect: relaxed && dot !== "signed", dot, threads },

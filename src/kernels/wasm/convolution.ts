@@ -81,7 +81,7 @@ class Emitter {
   emit(): void {
     const { f, spec } = this;
     this.numbers.load();
-    if (spec.rows * spec.width === 1) {
+    if (spec.rows * spec.width === 1 && !spec.shared) {
       this.emitPixel();
       return;
     }
