@@ -18,6 +18,13 @@ export interface BackendOptions {
    * damaged there is made anew.
    */
   modules?: ModuleStore;
+  /**
+   * How the webgpu backend keeps numbers and weights: float16 takes half of the memory and of its bandwidth, for errors of about one in
+   * a thousand; sums are float32 always. Default float32.
+   */
+  precision?: "float32" | "float16";
+  /** Where the webgpu backend finds WebGPU; default `navigator.gpu`. For Node there is `nodeGpu` of `ncnnkit/node`. */
+  gpu?: () => Promise<GPU | undefined> | GPU | undefined;
 }
 
 /** Where what was made of networks is kept from one start to the next. */
@@ -36,9 +43,11 @@ export interface ModuleStore {
 export interface Backend {
   readonly name: string;
   /** Whether it can run here. */
-  available(): boolean;
+  available(options: BackendOptions): boolean | Promise<boolean>;
   /** Sets up what the options ask of the process. Throws UnsupportedError where that, or the backend, cannot be had. */
-  prepare(options: BackendOptions): void;
+  prepare(options: BackendOptions): void | Promise<void>;
+  /** Where it cannot be had, the default computes instead, and the session says so. */
+  readonly fallsBack?: true;
   /**
    * The network for inputs of these shapes, giving these blobs. Throws GraphError when they do not fit. With `source` the blob, of rank 3, is to
    * be made of pixels: a backend that cannot do that ignores it, and gives a network without `look`.
@@ -71,7 +80,10 @@ export interface Looked {
 
 export interface Compiled {
   /** The blobs asked for. `inputs` have the shapes that it was made for. Lent numbers may be the engine's own: valid until it runs again. */
-  run(inputs: Record<string, Tensor>, lent?: boolean): Record<string, Tensor>;
+  run(
+    inputs: Record<string, Tensor>,
+    lent?: boolean,
+  ): Record<string, Tensor> | Promise<Record<string, Tensor>>;
   /** The same for pixels, of a network that was made for them. */
   look?(pixels: Pixels): Looked;
   /** Times every step on one thread, after warming up. */

@@ -8,7 +8,7 @@ import { sieve } from "../base/sieve.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Pixels, Placement } from "../ir/pixels.ts";
 import type { Tensor } from "../ir/tensor.ts";
-import type { BackendOptions, Compiled, Looked, PixelInput, Profile } from "./backend.ts";
+import type { Backend, BackendOptions, Compiled, Looked, PixelInput, Profile } from "./backend.ts";
 import { type BackendName, backendNames, backends } from "./backends.ts";
 import { checkInputs } from "./inputs.ts";
 
@@ -34,6 +34,8 @@ export type Look = <T>(
 export interface Session {
   readonly graph: Graph;
   readonly backend: BackendName;
+  /** Why that is not the backend that was asked for, in a sentence. */
+  readonly fallback: string | undefined;
   /**
    * The requested blobs (default: the graph's outputs) for the given input blobs. Calls wait for each other.
    * Throws GraphError for a missing, unknown or misshapen input, for an unknown output, and after `close`.
@@ -67,29 +69,30 @@ export async function createSession(
   graph: Graph,
   { backend: name = backends[0].name, ...options }: SessionOptions = {},
 ): Promise<Session> {
-  const backend = backends.find((one) => one.name === name);
-  if (!backend) {
+  const wanted: Backend | undefined = backends.find((one) => one.name === name);
+  if (!wanted) {
     const names = backendNames.map((one) => `"${one}"`);
     throw new UsageError(`backend ${described(name)}: expected ${names.join(" or ")}`);
   }
   expectKind("threads", options.threads ?? 1, "a whole number above 0");
-  backend.prepare(options);
+  const { backend, fallback } = await prepared(wanted, options);
   const networks = new Networks(graph, (shapes, outputs, source) =>
     backend.compile(graph, shapes, outputs, options, source),
   );
   return {
     graph,
-    backend: name,
+    backend: backend.name as BackendName,
+    fallback,
     run: async (inputs, outputs, lent) => (await networks.for(inputs, outputs)).run(inputs, lent),
     lookFor: (source) => networks.lookFor(source),
     profile: async (inputs, loops = 50) => {
       const network = await networks.for(inputs);
-      if (!network.profile) throw new UnsupportedError(`the ${name} backend makes no profiles`);
+      if (!network.profile) throw new UnsupportedError(`the ${backend.name} backend makes no profiles`);
       return network.profile(inputs, loops);
     },
     plan: async (inputs) => {
       const network = await networks.for(inputs);
-      if (!network.plan) throw new UnsupportedError(`the ${name} backend makes no plans`);
+      if (!network.plan) throw new UnsupportedError(`the ${backend.name} backend makes no plans`);
       return network.plan();
     },
     get memoryBytes() {
@@ -99,10 +102,26 @@ export async function createSession(
   };
 }
 
+/** The backend, or the default where one that falls back cannot be had, and why. */
+async function prepared(
+  wanted: Backend,
+  options: BackendOptions,
+): Promise<{ backend: Backend; fallback: string | undefined }> {
+  try {
+    await wanted.prepare(options);
+    return { backend: wanted, fallback: undefined };
+  } catch (error) {
+    if (!wanted.fallsBack || !(error instanceof UnsupportedError)) throw error;
+    const [backend] = backends;
+    backend.prepare(options);
+    return { backend, fallback: `${error.message}: ${backend.name} computes instead` };
+  }
+}
+
 /** A look by way of tensors, which keeps what it saw. */
-function lookedAt(network: Compiled, inputs: Record<string, Tensor>, placing = 0): Looked {
+async function lookedAt(network: Compiled, inputs: Record<string, Tensor>, placing = 0): Promise<Looked> {
   const start = performance.now();
-  const blobs = network.run(inputs);
+  const blobs = await network.run(inputs);
   return { blobs, sieve, turn: 0, milliseconds: { placing, running: performance.now() - start } };
 }
 
@@ -148,7 +167,7 @@ class Networks {
       const { placement } = pixels;
       if (!isSole) {
         const inputs = { [source.blob]: tensor() };
-        return read(lookedAt(await this.for(inputs, outputs), inputs));
+        return read(await lookedAt(await this.for(inputs, outputs), inputs));
       }
       if (this.closed) throw new GraphError("the session is closed");
       const shapes = { [source.blob]: [source.levels.mix.length, placement.height, placement.width] };
@@ -159,7 +178,7 @@ class Networks {
       if (network.look) return read(network.look(pixels));
       const start = performance.now();
       const inputs = { [source.blob]: tensor() };
-      return read(lookedAt(network, inputs, performance.now() - start));
+      return read(await lookedAt(network, inputs, performance.now() - start));
     };
   }
 

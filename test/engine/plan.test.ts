@@ -1,7 +1,7 @@
 /** Plans as records: what becomes a step and what does not, and who lies where in memory. */
 import fc from "fast-check";
 import { describe, expect, it, test } from "vitest";
-import { Arena } from "../../src/engine/wasm/memory.ts";
+import { Arena } from "../../src/engine/arena.ts";
 import { compilePlan } from "../../src/engine/wasm/module.ts";
 import { makePlan } from "../../src/engine/wasm/plan.ts";
 import type { Plan, PlanBuffer } from "../../src/engine/wasm/records.ts";

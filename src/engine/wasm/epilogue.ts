@@ -1,18 +1,14 @@
 /** The end of a step (kernels/wasm/_epilogue.ts): what is done to results, where they are stored, and the constants for it. */
 
 import { type Activation, unbounded } from "../../base/activation.ts";
-import {
-  type EpilogueSpec,
-  type EpilogueStep,
-  type EpilogueVector,
-  epilogueVectors,
-  type StoreSpec,
-} from "../../kernels/wasm/index.ts";
+import { epilogueVectors } from "../../kernels/epilogue.ts";
+import type { EpilogueSpec, EpilogueStep, StoreSpec } from "../../kernels/wasm/index.ts";
 import { dequantizeScale, quantize } from "../../ops/int8.ts";
-import type { ConvolutionStep, DepthwiseStep, FusedStep, Int8Scales } from "../steps.ts";
+import { type EpilogueData, packVectors } from "../epilogue.ts";
+import { floatOf } from "../representations.ts";
+import type { ConvolutionStep, DepthwiseStep, FusedStep } from "../steps.ts";
 import type { Representation, Value } from "../values.ts";
 import type { StaticData } from "./memory.ts";
-import { floatOf, slotsOf } from "./representations.ts";
 
 export function epilogueStep(done: FusedStep): EpilogueStep {
   if (done.kind === "scale") return { kind: "scale" };
@@ -124,20 +120,7 @@ export function largestOf({
   });
 }
 
-export interface EpilogueData {
-  /** What the spec's steps were made of. */
-  readonly fused: readonly FusedStep[];
-  readonly bias?: Float32Array;
-  readonly int8?: Int8Scales;
-  readonly correction?: Int32Array;
-  /** What is written; all representations when absent. */
-  readonly stores?: readonly Representation[];
-}
-
-/**
- * Constant vectors of all groups of four slots, `[group][vector][4]`; the number of groups is rounded up to `blockGroups`,
- * which kernels may read at once.
- */
+/** Places the constants of an epilogue (`packVectors`); 0 where it has none. */
 export function packEpilogue(
   data: StaticData,
   spec: EpilogueSpec,
@@ -147,34 +130,6 @@ export function packEpilogue(
 ): number {
   const vectors = epilogueVectors(spec);
   if (vectors.length === 0) return 0;
-  const slots = slotsOf(output);
-  const groups = Math.ceil(slots.length / 4 / blockGroups) * blockGroups;
-  const out = new Float32Array(groups * vectors.length * 4);
-  const integers = new Int32Array(out.buffer);
-  vectors.forEach((vector, v) => {
-    const constantOf = constantsOf(vector, output, values);
-    const into = vector === "correction" ? integers : out;
-    slots.forEach((channel, slot) => {
-      const at = (Math.floor(slot / 4) * vectors.length + v) * 4 + (slot % 4);
-      if (channel >= 0) into[at] = constantOf(channel);
-    });
-  });
-  return data.add(out, { kind: "vectors", count: vectors.length });
-}
-
-/** What a vector holds for a channel. */
-function constantsOf(
-  vector: EpilogueVector,
-  output: Value,
-  { fused, bias, int8, correction, stores = output.representations }: EpilogueData,
-): (channel: number) => number {
-  if (vector === "bias") return (channel) => bias?.[channel] ?? 0;
-  if (vector === "scale") return (channel) => dequantizeScale(int8!.bottom, int8!.weight[channel]);
-  if (vector === "correction") return (channel) => correction![channel];
-  const [, what, number] = /^([a-z]+)(\d+)$/.exec(vector)!;
-  if (what === "requantize") return (channel) => stores[Number(number)].scales![channel];
-  const step = fused[Number(number)];
-  if (step?.kind !== "scale") throw new Error(`${vector}: no such step`);
-  const list = what === "factor" ? step.factor : step.bias;
-  return (channel) => list[channel];
+  const packed = packVectors(spec, output, values, blockGroups);
+  return data.add(packed, { kind: "vectors", count: vectors.length });
 }

@@ -9,9 +9,9 @@ import type { Shape } from "../../ir/tensor.ts";
 import { weightBytes } from "../../ir/weight.ts";
 import type { ModuleStore, PixelInput } from "../backend.ts";
 import type { OutputView } from "../lower/views.ts";
+import { floatOf } from "../representations.ts";
 import type { CompiledPlan } from "./module.ts";
 import type { Plan } from "./records.ts";
-import { floatOf } from "./representations.ts";
 import type { PlanTarget } from "./target.ts";
 
 /** Float32 numbers side by side, as an output. */

@@ -8,10 +8,10 @@ import {
   placeTableBytes,
 } from "../../kernels/wasm/index.ts";
 import { quantize } from "../../ops/int8.ts";
+import { origin } from "../representations.ts";
 import type { Value } from "../values.ts";
 import { align, type StaticData, slack } from "./memory.ts";
 import type { PixelPlan } from "./records.ts";
-import { origin } from "./representations.ts";
 
 /** A row of the widest picture (65535 pixels) twice: what a line reads. */
 const stagingBytes = 2 * 65535 * 4;

@@ -1,9 +1,10 @@
 /** Addresses of all representations. */
 import { quantize } from "../../ops/int8.ts";
+import { Arena } from "../arena.ts";
+import { borderFill, hasBorder } from "../representations.ts";
 import type { Value } from "../values.ts";
-import { Arena, type StaticData, slack } from "./memory.ts";
+import { type StaticData, slack } from "./memory.ts";
 import type { PlanBuffer } from "./records.ts";
-import { borderFill, hasBorder } from "./representations.ts";
 
 /**
  * Places every representation: an address is used again after its last reader. Those with a border share only among equals,

@@ -7,13 +7,14 @@ import type { Graph } from "../../ir/graph.ts";
 import type { Shape } from "../../ir/tensor.ts";
 import type { PixelInput } from "../backend.ts";
 import { type Lowered, lower } from "../lower/index.ts";
+import { collectNeeds, isLive } from "../needs.ts";
+import { borderFill, decideOrder, decideRepresentations, hasBorder } from "../representations.ts";
 import { outputsOf, type Step } from "../steps.ts";
 import type { Value } from "../values.ts";
 import { align, StaticData, slack } from "./memory.ts";
 import { planPixels } from "./pixels.ts";
 import { allocateValues, packConstant } from "./places.ts";
 import type { Plan, PlanStep } from "./records.ts";
-import { borderFill, decideOrder, decideRepresentations, hasBorder, Reader } from "./representations.ts";
 import { kindOf } from "./steps/index.ts";
 import type { Planning } from "./steps/kind.ts";
 import { quantizeStep } from "./steps/quantize.ts";
@@ -37,7 +38,7 @@ export function makePlan(
   apart?: StaticData,
 ): Plan {
   const lowered = lower(graph, inputShapes, outputs, source?.blob);
-  collectNeeds(lowered, target);
+  collectNeeds(lowered, kindOf, target);
   const steps = lowered.steps.filter(isLive);
   const values = lowered.values.filter((value) => value.needs.length > 0);
   for (const value of values) decideOrder(value.order);
@@ -90,35 +91,6 @@ export function makePlan(
       }),
     ),
   };
-}
-
-function isLive(step: Step): boolean {
-  return outputsOf(step).some((value) => value.needs.length > 0);
-}
-
-/** Backwards over the steps: what readers need decides what a step must make, and so what it needs itself. */
-function collectNeeds({ steps, inputs, outputs }: Lowered, target: PlanTarget): void {
-  const end = new Reader(steps.length);
-  for (const view of outputs.values()) {
-    if (view.kind === "int8") end.int8(view.value, view.view.int8Scale!);
-    else end.float(view.value);
-  }
-  for (let i = steps.length - 1; i >= 0; i--) {
-    const step = steps[i];
-    if (!isLive(step)) continue;
-    const reader = new Reader(i);
-    const kind = kindOf(step);
-    if (!kind.quantizes) for (const value of outputsOf(step)) needFloats(value, reader);
-    if ("fused" in step)
-      for (const done of step.fused) if (done.kind === "residual") reader.float(done.value);
-    kind.needs(step, reader, target);
-  }
-  for (const { value } of inputs.values()) needFloats(value, new Reader(value.producer));
-}
-
-/** Where only floats are made of what is read as bytes, a quantize step behind reads the floats. */
-function needFloats(value: Value, reader: Reader): void {
-  if (value.needs.some((need) => need.dtype === "i8")) reader.float(value);
 }
 
 function planSteps({ inputs }: Lowered, steps: readonly Step[], at: Planning): PlanStep[] {

@@ -6,6 +6,7 @@ import type { Pixels } from "../../ir/pixels.ts";
 import { elementCount, type Shape, type Tensor } from "../../ir/tensor.ts";
 import { ops } from "../../ops/index.ts";
 import type { Looked, ModuleStore, PixelInput } from "../backend.ts";
+import { floatOf, origin } from "../representations.ts";
 import type { ReferenceStep } from "../steps.ts";
 import type { Value } from "../values.ts";
 import {
@@ -22,7 +23,6 @@ import { type CompiledPlan, compilePlan, initialiseMemory, stepName } from "./mo
 import { PixelFeed } from "./pixels.ts";
 import { makePlan } from "./plan.ts";
 import type { Plan } from "./records.ts";
-import { floatOf, origin } from "./representations.ts";
 import { sieveOver } from "./sieve.ts";
 import type { PlanTarget } from "./target.ts";
 import { ThreadPool } from "./threads.ts";

@@ -19,46 +19,19 @@ import {
   v128,
 } from "../../wasm/expressions.ts";
 import type { Func, Local } from "../../wasm/index.ts";
+import { type EpilogueShape, type EpilogueVector, epilogueVectors } from "../epilogue.ts";
 import { arithmetic, emitActivation, emitMaddOnce } from "./_math.ts";
 import type { Numbers } from "./_numbers.ts";
 import { temp } from "./_temp.ts";
 import { type EpilogueStep, lowestAfter, type StoreSpec, type Target } from "./spec.ts";
 
-export interface EpilogueSpec {
-  /**
-   * `f32`: accumulators begin at the bias and are finished sums; `i32`: they are dequantized, acc·scale + bias;
-   * `none`: the kernel has no constants of its own (pooling, resize).
-   */
-  readonly accumulator: "f32" | "i32" | "none";
+export interface EpilogueSpec extends EpilogueShape {
   /** i32: whether acc·scale + bias is rounded once, as native convolutions do, or after each operation. */
   readonly roundOnce: boolean;
-  /** i32 only: the accumulators begin at a correction vector instead of 0. */
-  readonly correction: boolean;
   /** Results times the scale of any store are known to fit 32 bits as integers. */
   readonly fits: boolean;
   readonly steps: readonly EpilogueStep[];
   readonly stores: readonly StoreSpec[];
-}
-
-export type EpilogueVector =
-  | "bias"
-  | "scale"
-  | "correction"
-  | `${"factor" | "shift" | "requantize"}${number}`;
-
-/** The constant vectors of a group of four channels, in memory order. `factorN` and `shiftN` belong to step N, `requantizeN` to store N. */
-export function epilogueVectors(spec: EpilogueSpec): EpilogueVector[] {
-  const vectors: EpilogueVector[] = [];
-  if (spec.accumulator === "i32") vectors.push("scale", "bias");
-  if (spec.accumulator === "f32") vectors.push("bias");
-  if (spec.correction) vectors.push("correction");
-  spec.steps.forEach(({ kind }, i) => {
-    if (kind === "scale") vectors.push(`factor${i}`, `shift${i}`);
-  });
-  spec.stores.forEach((store, i) => {
-    if (store.dtype === "i8") vectors.push(`requantize${i}`);
-  });
-  return vectors;
 }
 
 /** Bytes of constants for each group of four channels. */

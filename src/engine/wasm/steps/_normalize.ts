@@ -1,9 +1,9 @@
 /** What LayerNorm and LRN have in common. */
 import type { LayerNormSpec, LrnSpec } from "../../../kernels/wasm/index.ts";
+import { floatOf, origin, writeBytes } from "../../representations.ts";
 import type { LayerNormStep, LrnStep } from "../../steps.ts";
 import { epilogueOf, packEpilogue } from "../epilogue.ts";
 import type { PlanStep } from "../records.ts";
-import { floatOf, origin, writeBytes } from "../representations.ts";
 import { callOverRows, type Planning, sizeOf } from "./kind.ts";
 
 /** `what`: the spec's own facts; `second`: the kernel's second argument. */

@@ -1,9 +1,9 @@
 /** Constants of a dense convolution in the layouts that its kernel reads: packed weights and the table of segments. */
 import { type DotKind, type EpilogueSpec, type SegmentGroup, unitSize } from "../../../kernels/wasm/index.ts";
+import { slotsOf } from "../../representations.ts";
 import type { ConvolutionStep } from "../../steps.ts";
 import { epilogueOf, largestOf } from "../epilogue.ts";
 import type { StaticData } from "../memory.ts";
-import { slotsOf } from "../representations.ts";
 import type { Arrangement, InputRun, Matrix } from "./_segments.ts";
 
 export interface PackedConvolution {

@@ -3,9 +3,9 @@
  * suits its weights.
  */
 import { type DotKind, unitSize } from "../../../kernels/wasm/index.ts";
+import { windowOrigin } from "../../representations.ts";
 import type { ConvolutionStep } from "../../steps.ts";
 import type { Representation } from "../../values.ts";
-import { windowOrigin } from "../representations.ts";
 
 /** Consecutive slots of one picture that a convolution reads. */
 export interface InputRun {

@@ -1,8 +1,8 @@
 import type { StridedCopySpec } from "../../../kernels/wasm/index.ts";
 import { leftPadded } from "../../../ops/shapes.ts";
+import { floatOf, origin } from "../../representations.ts";
 import type { DenseView, Representation } from "../../values.ts";
 import type { KernelCall } from "../records.ts";
-import { floatOf, origin } from "../representations.ts";
 
 /** A strided tensor to the elements of `target` from number `at` on. */
 export function stridedCopy(view: DenseView, target: Representation, at = 0): KernelCall {

@@ -9,12 +9,12 @@ import {
   winogradScratchBytes,
   winogradTiles,
 } from "../../../kernels/wasm/index.ts";
+import { floatOf, origin, slotsOf, windowOrigin } from "../../representations.ts";
 import type { ConvolutionStep } from "../../steps.ts";
 import type { WindowAxes } from "../../windows.ts";
 import { packEpilogue } from "../epilogue.ts";
 import type { StaticData } from "../memory.ts";
 import type { KernelCall } from "../records.ts";
-import { floatOf, origin, slotsOf, windowOrigin } from "../representations.ts";
 import type { DotMode, PlanTarget } from "../target.ts";
 import { correctionOf, sumEpilogue } from "./_pack-convolution.ts";
 import type { InputRun } from "./_segments.ts";

@@ -1,6 +1,6 @@
 import { type AttentionSpec, attentionScratchBytes, emitAttention } from "../../../kernels/wasm/index.ts";
+import { floatOf, origin } from "../../representations.ts";
 import type { AttentionStep } from "../../steps.ts";
-import { floatOf, origin } from "../representations.ts";
 import type { StepKind } from "./kind.ts";
 
 export const attention: StepKind<AttentionStep, AttentionSpec> = {

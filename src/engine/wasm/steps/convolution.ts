@@ -8,12 +8,12 @@ import {
   sharedSpec,
   type WinogradSpec,
 } from "../../../kernels/wasm/index.ts";
+import { floatOf, origin, widenBorder, writeBytes } from "../../representations.ts";
 import type { ConvolutionStep } from "../../steps.ts";
 import type { Representation } from "../../values.ts";
 import { hasPadding } from "../../windows.ts";
 import { packEpilogue } from "../epilogue.ts";
 import type { KernelCall } from "../records.ts";
-import { floatOf, origin, widenBorder, writeBytes } from "../representations.ts";
 import type { PlanTarget } from "../target.ts";
 import { packConvolution, sumEpilogue } from "./_pack-convolution.ts";
 import { arrange, type InputRun, inputRuns } from "./_segments.ts";

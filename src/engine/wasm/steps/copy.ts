@@ -1,6 +1,6 @@
 import { emitStridedCopy, type StridedCopySpec } from "../../../kernels/wasm/index.ts";
+import { floatOf } from "../../representations.ts";
 import type { CopyStep } from "../../steps.ts";
-import { floatOf } from "../representations.ts";
 import { stridedCopy } from "./_strided-copy.ts";
 import type { StepKind } from "./kind.ts";
 

@@ -1,7 +1,7 @@
 import { type DepthwiseSpec, emitDepthwise } from "../../../kernels/wasm/index.ts";
+import { floatOf, origin, slotsOf, widenBorder, windowOrigin, writeBytes } from "../../representations.ts";
 import type { DepthwiseStep } from "../../steps.ts";
 import { epilogueOf, largestOf, packEpilogue } from "../epilogue.ts";
-import { floatOf, origin, slotsOf, widenBorder, windowOrigin, writeBytes } from "../representations.ts";
 import type { PlanTarget } from "../target.ts";
 import { callOverRows, type StepKind, sizeOf } from "./kind.ts";
 

@@ -1,7 +1,7 @@
 import { type ElementwiseSpec, emitElementwise } from "../../../kernels/wasm/index.ts";
+import { floatOf, origin, writeBytes } from "../../representations.ts";
 import type { ElementwiseOperand, ElementwiseStep, FusedStep } from "../../steps.ts";
 import { epilogueOf, packEpilogue } from "../epilogue.ts";
-import { floatOf, origin, writeBytes } from "../representations.ts";
 import { callOverRows, type StepKind, sizeOf } from "./kind.ts";
 
 export const elementwise: StepKind<ElementwiseStep, ElementwiseSpec> = {

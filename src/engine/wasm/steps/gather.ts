@@ -5,10 +5,10 @@ import {
   type GatherSpec,
   type SharedGatherSpec,
 } from "../../../kernels/wasm/index.ts";
+import { origin, slotsOf, writeBytes } from "../../representations.ts";
 import type { GatherStep } from "../../steps.ts";
 import type { Representation } from "../../values.ts";
 import type { KernelCall } from "../records.ts";
-import { origin, slotsOf, writeBytes } from "../representations.ts";
 import { callOverRows, type Planning, type StepKind, sizeOf } from "./kind.ts";
 
 export const gather: StepKind<GatherStep, GatherSpec | SharedGatherSpec> = {

@@ -1,7 +1,7 @@
 import { emitImport, type ImportSpec } from "../../../kernels/wasm/index.ts";
+import { floatOf, origin, writeBytes } from "../../representations.ts";
 import type { ImportStep } from "../../steps.ts";
 import { epilogueOf, packEpilogue } from "../epilogue.ts";
-import { floatOf, origin, writeBytes } from "../representations.ts";
 import { callOverRows, type StepKind, sizeOf } from "./kind.ts";
 
 export const importStep: StepKind<ImportStep, ImportSpec> = {

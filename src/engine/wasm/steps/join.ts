@@ -1,6 +1,6 @@
 import { emitStridedCopy, type StridedCopySpec } from "../../../kernels/wasm/index.ts";
+import { floatOf, writeBytes } from "../../representations.ts";
 import type { JoinStep } from "../../steps.ts";
-import { floatOf, writeBytes } from "../representations.ts";
 import { stridedCopy } from "./_strided-copy.ts";
 import type { StepKind } from "./kind.ts";
 

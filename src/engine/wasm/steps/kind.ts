@@ -1,11 +1,11 @@
 /** What a kind of step says of itself: everything that the plan and the module have to know of it. */
 import type { KernelSpec, Target } from "../../../kernels/wasm/index.ts";
 import type { FuncRef, Module } from "../../../wasm/index.ts";
+import type { Reader } from "../../representations.ts";
 import type { Step } from "../../steps.ts";
 import type { Representation, Value } from "../../values.ts";
 import type { StaticData } from "../memory.ts";
 import type { KernelCall, PlanStep } from "../records.ts";
-import type { Reader } from "../representations.ts";
 import type { PlanTarget } from "../target.ts";
 
 /** What planning a step may use, when every representation has its address. */

@@ -1,9 +1,9 @@
 import { emitPooling, type PoolingSpec } from "../../../kernels/wasm/index.ts";
+import { floatOf, origin, soleScale, writeBytes } from "../../representations.ts";
 import type { PoolingStep } from "../../steps.ts";
 import type { Representation } from "../../values.ts";
 import { hasEmptyWindow } from "../../windows.ts";
 import { epilogueOf, packEpilogue } from "../epilogue.ts";
-import { floatOf, origin, soleScale, writeBytes } from "../representations.ts";
 import { callOverRows, type StepKind, sizeOf } from "./kind.ts";
 
 export const pooling: StepKind<PoolingStep, PoolingSpec> = {

@@ -1,8 +1,8 @@
 import type { ElementwiseSpec } from "../../../kernels/wasm/index.ts";
+import { floatOf, origin, writeBytes } from "../../representations.ts";
 import type { Value } from "../../values.ts";
 import { epilogueOf, packEpilogue } from "../epilogue.ts";
 import type { PlanStep } from "../records.ts";
-import { floatOf, origin, writeBytes } from "../representations.ts";
 import { callOverRows, type Planning, sizeOf } from "./kind.ts";
 
 /**

@@ -1,7 +1,7 @@
 import { emitResize, type ResizeSpec, resizeEntryBytes } from "../../../kernels/wasm/index.ts";
+import { floatOf, origin, writeBytes } from "../../representations.ts";
 import type { ResizeStep } from "../../steps.ts";
 import { epilogueOf, packEpilogue } from "../epilogue.ts";
-import { floatOf, origin, writeBytes } from "../representations.ts";
 import { callOverRows, type StepKind, sizeOf } from "./kind.ts";
 
 export const resize: StepKind<ResizeStep, ResizeSpec> = {

@@ -1,6 +1,6 @@
 import { emitSoftmax, type SoftmaxSpec } from "../../../kernels/wasm/index.ts";
+import { floatOf, origin } from "../../representations.ts";
 import type { SoftmaxStep } from "../../steps.ts";
-import { floatOf, origin } from "../representations.ts";
 import { callOverRows, type StepKind, sizeOf } from "./kind.ts";
 
 export const softmax: StepKind<SoftmaxStep, SoftmaxSpec> = {

@@ -1,8 +1,8 @@
 /** In which orders and representations values are kept: what the readers of a value need decides. */
 
-import type { WindowAxis } from "../../ir/op.ts";
-import type { ChannelRef, Need, OrderClass, Representation, Value } from "../values.ts";
-import type { WindowAxes } from "../windows.ts";
+import type { WindowAxis } from "../ir/op.ts";
+import type { ChannelRef, Need, OrderClass, Representation, Value } from "./values.ts";
+import type { WindowAxes } from "./windows.ts";
 
 /**
  * Chooses the slots of all channels: natural order where fixed, else sorted so that channels with the same readers lie

@@ -1,0 +1,91 @@
+/** A network on WebGPU: planned, and made anew where the device went away between two runs. */
+import { median } from "../../base/maths.ts";
+import type { Graph } from "../../ir/graph.ts";
+import type { Shape, Tensor } from "../../ir/tensor.ts";
+import type { Target } from "../../kernels/webgpu/index.ts";
+import type { BackendOptions, Compiled, Profile } from "../backend.ts";
+import type { GpuSource } from "./adapter.ts";
+import { acquireDevice, type Device } from "./device.ts";
+import { describePlan, makePlan } from "./plan.ts";
+import { Program } from "./program.ts";
+import { chooseTile, extentsOf } from "./tiles.ts";
+
+export async function compile(
+  graph: Graph,
+  shapes: Record<string, Shape>,
+  outputs: readonly string[],
+  options: BackendOptions,
+  source: GpuSource,
+): Promise<Compiled> {
+  let text = "";
+  const make = async (): Promise<Program> => {
+    const device = await acquireDevice(source);
+    try {
+      const target = targetOf(device, options);
+      const isSoftware = /swiftshader|llvmpipe|software|warp/i.test(device.name);
+      const plan = makePlan(graph, shapes, outputs, {
+        target,
+        tileFor: (step) => chooseTile(extentsOf(step), isSoftware),
+      });
+      text = describePlan(plan);
+      return await Program.make(device, plan, target);
+    } catch (error) {
+      device.release();
+      throw error;
+    }
+  };
+  let program = Promise.resolve(await make());
+  const { memoryBytes } = await program;
+  /** The program, on a new device where the last one is gone. */
+  const ready = async (): Promise<Program> => {
+    const current = program;
+    const found = await current;
+    if (found.device.lost === undefined || found.isClosed) return found;
+    if (program === current) {
+      found.close();
+      program = make();
+    }
+    return program;
+  };
+  return {
+    run: async (inputs) => (await ready()).run(inputs),
+    profile: async (inputs, loops) => profileProgram(await ready(), inputs, loops),
+    plan: () => text,
+    memoryBytes,
+    close: () => void program.then((one) => one.close()),
+  };
+}
+
+function targetOf({ probed, hasHalf }: Device, { precision = "float32" }: BackendOptions): Target {
+  return { ...probed, storage: precision === "float32" ? "f32" : hasHalf ? "f16" : "packed" };
+}
+
+/** Times every step by the device's clock, `loops` rounds after one that warms up. */
+async function profileProgram(
+  program: Program,
+  inputs: Record<string, Tensor>,
+  loops: number,
+): Promise<Profile> {
+  await program.run(inputs);
+  const rounds: Float64Array[] = [];
+  const totals: number[] = [];
+  for (let loop = 0; loop < loops; loop++) {
+    const start = performance.now();
+    await program.run(inputs);
+    totals.push(performance.now() - start);
+    const times = await program.time(inputs);
+    if (times) rounds.push(times);
+  }
+  return {
+    steps: program.steps.map(({ label, nodes, macs, bytes }, i) => ({
+      label,
+      nodes,
+      ms: rounds.length ? median(Float64Array.from(rounds, (round) => round[i])) : Number.NaN,
+      macs,
+      bytes,
+    })),
+    total: median(Float64Array.from(totals)),
+    loops,
+    memoryBytes: program.memoryBytes,
+  };
+}

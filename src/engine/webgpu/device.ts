@@ -1,0 +1,152 @@
+/** The device that all networks of a process share, as long as one of them is open. */
+import { NcnnkitError, UnsupportedError } from "../../base/errors.ts";
+import type { Target } from "../../kernels/webgpu/index.ts";
+import { findAdapter, type GpuSource, noAdapter } from "./adapter.ts";
+import { probe } from "./probe.ts";
+
+/** Features that are used where there are any. */
+const wantedFeatures = ["shader-f16", "timestamp-query"] as const;
+/** Limits that are raised to what the adapter has. */
+const wantedLimits = [
+  "maxStorageBufferBindingSize",
+  "maxBufferSize",
+  "maxComputeWorkgroupStorageSize",
+  "maxComputeInvocationsPerWorkgroup",
+] as const;
+
+/** A device and what is known of it. */
+export interface Device {
+  readonly gpu: GPUDevice;
+  /** Its maker and kind, for people and as a key. */
+  readonly name: string;
+  readonly probed: Omit<Target, "storage">;
+  /** Its shaders have float16. */
+  readonly hasHalf: boolean;
+  readonly hasTimestamps: boolean;
+  readonly layout: GPUBindGroupLayout;
+  /** Pipelines by their text. */
+  pipeline(code: string): Promise<GPUComputePipeline>;
+  /** Why it is no longer there. */
+  readonly lost: string | undefined;
+  /** Says that one of its networks is closed; with the last the device goes. */
+  release(): void;
+}
+
+let shared: Promise<SharedDevice> | undefined;
+
+/** The shared device, made where there is none or the last one is lost. Throws UnsupportedError where none can be had. */
+export async function acquireDevice(source: GpuSource): Promise<Device> {
+  const known = await shared?.catch(() => undefined);
+  if (!known || known.lost !== undefined) {
+    // Whoever was here first has begun already.
+    const making = SharedDevice.make(source);
+    shared = making;
+    making.catch(() => {
+      if (shared === making) shared = undefined;
+    });
+  }
+  const device = await shared!;
+  device.users++;
+  return device;
+}
+
+class SharedDevice implements Device {
+  users = 0;
+  lost: string | undefined;
+  readonly gpu: GPUDevice;
+  readonly name: string;
+  readonly layout: GPUBindGroupLayout;
+  probed: Omit<Target, "storage"> = { fusedMadd: false, dot: false };
+  private readonly pipelines = new Map<string, Promise<GPUComputePipeline>>();
+
+  private constructor(gpu: GPUDevice, name: string) {
+    this.gpu = gpu;
+    this.name = name;
+    const visibility = 4;
+    const types = [
+      "storage",
+      "storage",
+      "read-only-storage",
+      "read-only-storage",
+      "read-only-storage",
+      "uniform",
+    ];
+    this.layout = gpu.createBindGroupLayout({
+      entries: types.map((type, binding) => ({
+        binding,
+        visibility,
+        buffer: { type: type as GPUBufferBindingType },
+      })),
+    });
+    void gpu.lost.then(({ reason, message }) => {
+      this.lost = `${reason === "destroyed" ? "it was closed" : "the device is lost"}${message ? `: ${message}` : ""}`;
+    });
+  }
+
+  static async make(source: GpuSource): Promise<SharedDevice> {
+    const adapter = await findAdapter(source);
+    if (!adapter) throw new UnsupportedError(`${noAdapter}; use the wasm backend`);
+    const { vendor, architecture, device, description } = adapter.info;
+    const name = [vendor, architecture, device, description].filter((part) => part).join(" ");
+    let gpu: GPUDevice;
+    try {
+      gpu = await adapter.requestDevice({
+        requiredFeatures: wantedFeatures.filter((feature) => adapter.features.has(feature)),
+        requiredLimits: Object.fromEntries(wantedLimits.map((limit) => [limit, adapter.limits[limit]])),
+      });
+    } catch (error) {
+      throw new UnsupportedError(
+        `the GPU (${name}) gives no device: ${reasonOf(error)}; use the wasm backend`,
+      );
+    }
+    const made = new SharedDevice(gpu, name);
+    const language = (await source())?.wgslLanguageFeatures as ReadonlySet<string> | undefined;
+    made.probed = await probe(made, language ?? new Set());
+    return made;
+  }
+
+  get hasHalf(): boolean {
+    return this.gpu.features.has("shader-f16");
+  }
+  get hasTimestamps(): boolean {
+    return this.gpu.features.has("timestamp-query");
+  }
+
+  pipeline(code: string): Promise<GPUComputePipeline> {
+    const known = this.pipelines.get(code);
+    if (known) return known;
+    const made = this.makePipeline(code);
+    this.pipelines.set(code, made);
+    return made;
+  }
+
+  private async makePipeline(code: string): Promise<GPUComputePipeline> {
+    const module = this.gpu.createShaderModule({ code });
+    const layout = this.gpu.createPipelineLayout({ bindGroupLayouts: [this.layout] });
+    try {
+      return await this.gpu.createComputePipelineAsync({ layout, compute: { module, entryPoint: "main" } });
+    } catch (error) {
+      if (this.lost !== undefined) throw lostError(this);
+      throw new NcnnkitError(
+        `the GPU (${this.name}) takes no shader of this network: ${reasonOf(error)}; use the wasm backend`,
+      );
+    }
+  }
+
+  release(): void {
+    this.users--;
+    if (this.users > 0) return;
+    this.lost ??= "it was closed";
+    this.gpu.destroy();
+  }
+}
+
+export function reasonOf(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split("\n")[0];
+}
+
+export function lostError({ name, lost }: Pick<Device, "name" | "lost">): NcnnkitError {
+  return new NcnnkitError(
+    `inference stopped: the GPU (${name}) is gone: ${lost}; run again for a new device`,
+  );
+}

@@ -1,0 +1,26 @@
+import { floatOf } from "../../representations.ts";
+import type { AttentionStep } from "../../steps.ts";
+import type { StepKind } from "./kind.ts";
+
+export const attention: StepKind<AttentionStep> = {
+  kind: "attention",
+  quantizes: false,
+  needs: ({ query, key, value }, read) => {
+    for (const input of [query, key, value]) read.float(input);
+  },
+  plan: ({ kind, nodes, heads, query, key, value, output }) => {
+    const all = [query, key, value, output].map(floatOf);
+    const [queries, keys] = [query.height, key.height];
+    return {
+      kind,
+      nodes,
+      label: `attention ${heads} heads ${queries}x${keys}`,
+      macs: 2 * queries * keys * query.channels,
+      bytes: all.reduce((sum, r) => sum + r.byteLength, 0),
+      call: {
+        spec: { kind, heads, queries, keys, width: query.channels / heads / 4 },
+        args: all.map(({ address }) => address),
+      },
+    };
+  },
+};

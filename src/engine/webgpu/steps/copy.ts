@@ -1,0 +1,18 @@
+import { floatOf } from "../../representations.ts";
+import type { CopyStep } from "../../steps.ts";
+import { stridedCopy } from "./_strided-copy.ts";
+import type { StepKind } from "./kind.ts";
+
+export const copy: StepKind<CopyStep> = {
+  kind: "copy",
+  quantizes: false,
+  needs: ({ input }, read) => read.float(input.value),
+  plan: ({ kind, nodes, input, output }) => ({
+    kind,
+    nodes,
+    label: `copy ${[...input.shape].reverse().join("x")}`,
+    macs: 0,
+    bytes: 2 * floatOf(output).byteLength,
+    call: stridedCopy([{ view: input, at: 0 }], output),
+  }),
+};

@@ -1,0 +1,20 @@
+import { floatOf, writeBytes } from "../../representations.ts";
+import type { SoftmaxStep } from "../../steps.ts";
+import { pixelsOf, type StepKind, sizeOf } from "./kind.ts";
+
+export const softmax: StepKind<SoftmaxStep> = {
+  kind: "softmax",
+  quantizes: false,
+  needs: ({ input }, read) => read.float(input),
+  plan: ({ kind, nodes, input, output }) => ({
+    kind,
+    nodes,
+    label: `softmax ${sizeOf(output)}`,
+    macs: 0,
+    bytes: 2 * writeBytes(output),
+    call: {
+      spec: { kind, pixels: pixelsOf(output), channels: output.channels },
+      args: [floatOf(input).address, floatOf(output).address],
+    },
+  }),
+};

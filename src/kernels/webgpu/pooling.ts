@@ -1,0 +1,66 @@
+/** Maxima and averages over windows. */
+import { epilogueArgs, epilogueText } from "./_epilogue.ts";
+import { eachItem, lines, Sizes } from "./_text.ts";
+import { cellText, type WindowSpec } from "./_window.ts";
+import type { EpilogueSpec, Shader, Target } from "./spec.ts";
+
+export interface PoolingSpec extends WindowSpec {
+  readonly kind: "pooling";
+  readonly operator: "max" | "average";
+  /** Bytes are compared as they are, and stored as they are in each representation. */
+  readonly input: "f32" | "i8";
+  /** What an average divides by: the window's cells, or those inside the picture. */
+  readonly divisor: "kernel" | "inside";
+  readonly epilogue: EpilogueSpec;
+}
+
+/** Arguments: the input, then the epilogue's. */
+export function poolingShader(spec: PoolingSpec, target: Target): Shader {
+  const { y, x, epilogue, operator, divisor, input } = spec;
+  const sizes = new Sizes();
+  const groups = sizes.of("groups", epilogue.groups);
+  const inWidth = `i32(${sizes.of("inWidth", x.input)})`;
+  const inHeight = `i32(${sizes.of("inHeight", y.input)})`;
+  const width = sizes.of("width", x.output);
+  const isBytes = input === "i8";
+  const read = `input() + u32(cy * ${inWidth} + cx) * ${groups} + g`;
+  const value = isBytes
+    ? `vec4<i32>(vec4<u32>(bytes[${read}]) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u)`
+    : `load(${read})`;
+  const start = isBytes
+    ? "vec4<i32>(-127)"
+    : operator === "max"
+      ? "vec4<f32>(-3.4028234e38f)"
+      : "vec4<f32>(0.0)";
+  const cells = divisor === "kernel" ? `f32(${sizes.of("cells", y.kernel * x.kernel)})` : "f32(inside)";
+  return eachItem(target, y.output * x.output * epilogue.groups, {
+    args: ["input", ...epilogueArgs(epilogue)],
+    sizes,
+    outside: isBytes ? "" : epilogueText(epilogue, target, sizes),
+    main: lines(
+      `  let g = i % ${groups};`,
+      `  let pixel = i / ${groups};`,
+      `  let y0 = ${cellText(y, `(pixel / ${width})`)};`,
+      `  let x0 = ${cellText(x, `(pixel % ${width})`)};`,
+      `  var s = ${start};`,
+      divisor === "inside" && operator === "average" && "  var inside = 0;",
+      `  for (var ky = max(0, -y0); ky < min(i32(${sizes.of("tall", y.kernel)}), ${inHeight} - y0); ky++) {`,
+      `    for (var kx = max(0, -x0); kx < min(i32(${sizes.of("wide", x.kernel)}), ${inWidth} - x0); kx++) {`,
+      "      let cy = y0 + ky;",
+      "      let cx = x0 + kx;",
+      operator === "max" ? `      s = max(s, ${value});` : `      s += ${value};`,
+      divisor === "inside" && operator === "average" && "      inside++;",
+      "    }",
+      "  }",
+      isBytes ? byteStores(epilogue) : `  finish(${operator === "max" ? "s" : `s / ${cells}`}, pixel, g);`,
+    ),
+  });
+}
+
+function byteStores({ stores }: EpilogueSpec): string {
+  return lines(
+    "  let q = vec4<u32>(s) & vec4<u32>(255u);",
+    "  let word = q.x | (q.y << 8u) | (q.z << 16u) | (q.w << 24u);",
+    ...stores.map((_, k) => `  bytes[out${k}() + i] = word;`),
+  );
+}

@@ -1,0 +1,38 @@
+/** Softmax over the channels of every pixel. */
+import { eachGroup, maskOf, overAll, rowShader } from "./_row.ts";
+import { lines, Sizes } from "./_text.ts";
+import type { Shader, Target } from "./spec.ts";
+
+export interface SoftmaxSpec {
+  readonly kind: "softmax";
+  readonly pixels: number;
+  readonly channels: number;
+}
+
+/** Arguments: the input and the output. */
+export function softmaxShader({ pixels, channels }: SoftmaxSpec, target: Target): Shader {
+  const groups = Math.ceil(channels / 4);
+  const sizes = new Sizes();
+  const count = sizes.of("groups", groups);
+  const at = `pixel * ${count} + g`;
+  const x = maskOf(channels, `load(input() + ${at})`, "-3.4028234e38f");
+  const power = `exp(max(${x} - most, vec4<f32>(-100.0)))`;
+  const weight = maskOf(channels, power, "0.0");
+  return rowShader(target, {
+    args: ["input", "out"],
+    sizes,
+    pixels,
+    groups,
+    channels,
+    main: (lanes) =>
+      lines(
+        "  var m4 = vec4<f32>(-3.4028234e38f);",
+        eachGroup(lanes, count, `    m4 = max(m4, ${x});`),
+        `  let most = ${overAll(lanes, "most", "max(max(m4.x, m4.y), max(m4.z, m4.w))")};`,
+        "  var s4 = vec4<f32>(0.0);",
+        eachGroup(lanes, count, `    s4 += ${weight};`),
+        `  let factor = 1.0 / (${overAll(lanes, "sum", "(s4.x + s4.y + s4.z + s4.w)")});`,
+        eachGroup(lanes, count, `    save(out() + ${at}, ${weight} * factor);`),
+      ),
+  });
+}
