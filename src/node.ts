@@ -20,6 +20,7 @@ import {
   type OpenOptions,
   open as openSource,
 } from "./index.ts";
+import { provideNodeGpu } from "./node/gpu.ts";
 import { isOnDisk, locate } from "./node/locate.ts";
 import { encodePicture } from "./node/picture.ts";
 import type { PullOptions } from "./node/pull.ts";
@@ -50,6 +51,7 @@ export { writeFiles } from "./node/write.ts";
  */
 export async function load(source: ModelSource, options: LoadOptions & PullOptions = {}): Promise<Model> {
   expectKind("load: options", options, "an object of options");
+  provideNodeGpu();
   return startModel(await open(source, options), options);
 }
 

@@ -55,6 +55,7 @@ export {
   backendNames,
   enableWideVectors,
   type Profile,
+  provideGpu,
   type StepProfile,
   wideVectorsEnabled,
 } from "./engine/session.ts";

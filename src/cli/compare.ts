@@ -3,7 +3,7 @@ import { openPictures, readEntries, UsageError } from "../node.ts";
 import { type BlobComparison, compareModels } from "../steps.ts";
 import { command, option } from "./command.ts";
 import { loadNamed, modelOptions, warnAssumptions } from "./names.ts";
-import { jsonOption, numberIn, threadsFor, threadsOption, wideVectorsOption } from "./options.ts";
+import { backends, jsonOption, numberIn, threadsFor, threadsOption, wideVectorsOption } from "./options.ts";
 import { startProgress } from "./progress.ts";
 import { printJson, table } from "./terminal.ts";
 
@@ -19,6 +19,10 @@ export const compare = command({
     images: option("--images <folder>", "a folder of pictures instead"),
     limit: option("--limit <n>", "pictures at most", numberIn(1, 1e6, true), 16),
     order: option("--order <worst|layers>", "worst blob first, or in the order of layers", String, "worst"),
+    backend: backends(
+      "--backend <names...>",
+      "what computes the judged model, then what the right one (default: wasm, and reference for one model)",
+    ),
     ...threadsOption,
     ...jsonOption,
     ...modelOptions,
@@ -32,9 +36,9 @@ Examples:
     if (!["worst", "layers"].includes(options.order)) throw new UsageError("--order is worst or layers");
     const source = options.images ?? options.input;
     if (source === undefined) throw new UsageError("give a picture with --input or a folder with --images");
-    const backend = other === undefined ? "reference" : "wasm";
-    const reference = await loadNamed(file, options, terminal, { backend });
-    const candidate = await loadNamed(other ?? file, options, terminal, { backend: "wasm" });
+    const [judged = "wasm", right = other === undefined ? "reference" : judged] = options.backend ?? [];
+    const reference = await loadNamed(file, options, terminal, { backend: right });
+    const candidate = await loadNamed(other ?? file, options, terminal, { backend: judged });
     // Both get the pictures of the first.
     warnAssumptions(file, reference, terminal);
     const progress = startProgress(terminal);

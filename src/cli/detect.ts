@@ -126,8 +126,8 @@ async function run(
     options.out === undefined || options.parts || videos
       ? undefined
       : resultNames(files, options.out, options.save, (message) => warn(terminal, message));
-  const { backend, threads } = options;
-  const model = await loadNamed(modelFile, options, terminal, { backend, threads });
+  const { backend, precision, threads } = options;
+  const model = await loadNamed(modelFile, options, terminal, { backend, precision, threads });
   try {
     warnAssumptions(modelFile, model, terminal);
     model.requireHeads();

@@ -45,7 +45,9 @@ export async function loadNamed(
 ): Promise<Model> {
   const modules = process.env.NCNNKIT_MODULES === "0" ? undefined : moduleFolder();
   const known = { ...(await knownFacts(given)), ...options, offline: given.offline, modules };
-  return tellingDownloads(terminal, (told) => load(model, { ...known, ...told }));
+  const loaded = await tellingDownloads(terminal, (told) => load(model, { ...known, ...told }));
+  if (loaded.fallback !== undefined) warn(terminal, loaded.fallback);
+  return loaded;
 }
 
 /** `open` of a path or a name, with the facts that were given, telling of downloads on the terminal. */

@@ -5,7 +5,7 @@ import { readText } from "../node/files.ts";
 import { Threads } from "../node/threads.ts";
 import { type Backend, type Budget, type OpenOptions, UsageError } from "../node.ts";
 import { backendNames, efforts, familyNames, methods } from "../steps.ts";
-import { choice, flag, type OptionsOf, option } from "./command.ts";
+import { choice, flag, type OptionOf, type OptionsOf, option } from "./command.ts";
 
 /** A parser for a number in a range, for commander. */
 export function numberIn(least: number, most: number, whole = false): (text: string) => number {
@@ -158,17 +158,26 @@ export const wideVectorsOption = {
   },
 };
 
-export const engineOptions = {
+export const backendOptions = {
   backend: option(
     "--backend <name>",
-    `what computes: ${backendNames.join(" or ")} (default: the fastest)`,
+    `what computes: ${backendNames.join(", ")} (default: ${backendNames[0]})`,
     parseBackend,
   ),
-  ...threadsOption,
-  ...wideVectorsOption,
+  precision: choice(
+    "--precision <name>",
+    "of numbers and weights on webgpu: float16 takes half of the memory",
+    ["float32", "float16"],
+  ),
 };
 
+export const engineOptions = { ...backendOptions, ...threadsOption, ...wideVectorsOption };
+
 export const jsonOption = { json: flag("--json", "print JSON only") };
+
+/** Several of them. */
+export const backends = (flags: string, about: string): OptionOf<Backend[] | undefined> =>
+  option(flags, about, (text, before: Backend[] | undefined) => [...(before ?? []), parseBackend(text)]);
 
 function parseBackend(text: string): Backend {
   const backend = backendNames.find((name) => name === text);

@@ -2,12 +2,12 @@
 import { type Profile, planText, profile } from "../steps.ts";
 import { command, flag, option } from "./command.ts";
 import { loadNamed, modelOptions } from "./names.ts";
-import { jsonOption, numberIn, wideVectorsOption } from "./options.ts";
+import { backendOptions, jsonOption, numberIn, wideVectorsOption } from "./options.ts";
 import { printJson, table } from "./terminal.ts";
 
 export const profileCommand = command({
   name: "profile",
-  about: "time every step of a model on one thread: kernel, milliseconds, GMAC/s, bytes, share",
+  about: "time every step of a model, on one thread or the GPU: kernel, milliseconds, GMAC/s, bytes, share",
   arguments: [["<model>", "anything that detect takes"]],
   options: {
     loops: option("--loops <n>", "timed rounds", numberIn(1, 100000, true), 50),
@@ -15,6 +15,7 @@ export const profileCommand = command({
     plan: flag("--plan", "print the plan (steps, kernels, memory) and time nothing"),
     ...jsonOption,
     ...modelOptions,
+    ...backendOptions,
     ...wideVectorsOption,
   },
   notes: `
@@ -22,8 +23,8 @@ Examples:
   ncnnkit profile yolov5ss.param --size 320 --top 20
   ncnnkit profile yolov5ss.param --plan`,
   async run([file], options, terminal) {
-    const { size, loops, top, plan, json } = options;
-    const model = await loadNamed(file, options, terminal, { backend: "wasm" });
+    const { size, loops, top, plan, json, backend, precision } = options;
+    const model = await loadNamed(file, options, terminal, { backend, precision });
     try {
       if (plan) {
         terminal.out(await planText(model, size));

@@ -23,8 +23,6 @@ export interface BackendOptions {
    * a thousand; sums are float32 always. Default float32.
    */
   precision?: "float32" | "float16";
-  /** Where the webgpu backend finds WebGPU; default `navigator.gpu`. For Node there is `nodeGpu` of `ncnnkit/node`. */
-  gpu?: () => Promise<GPU | undefined> | GPU | undefined;
 }
 
 /** Where what was made of networks is kept from one start to the next. */
@@ -43,7 +41,7 @@ export interface ModuleStore {
 export interface Backend {
   readonly name: string;
   /** Whether it can run here. */
-  available(options: BackendOptions): boolean | Promise<boolean>;
+  available(): boolean | Promise<boolean>;
   /** Sets up what the options ask of the process. Throws UnsupportedError where that, or the backend, cannot be had. */
   prepare(options: BackendOptions): void | Promise<void>;
   /** Where it cannot be had, the default computes instead, and the session says so. */

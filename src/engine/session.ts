@@ -15,6 +15,7 @@ import { checkInputs } from "./inputs.ts";
 export type { Looked, ModuleStore, PixelInput, Profile, StepProfile } from "./backend.ts";
 export { type BackendName, backendNames } from "./backends.ts";
 export { enableWideVectors, wideVectorsEnabled } from "./wasm/target.ts";
+export { provideGpu } from "./webgpu/adapter.ts";
 
 /** What computes, and with how many threads. */
 export interface SessionOptions extends BackendOptions {
@@ -55,7 +56,7 @@ export interface Session {
   profile(inputs: Record<string, Tensor>, loops?: number): Promise<Profile>;
   /** What is done for such inputs, step by step, as text. Throws UnsupportedError where the backend has no steps. */
   plan(inputs: Record<string, Tensor>): Promise<string>;
-  /** Bytes of WebAssembly memory held at present. */
+  /** Bytes of WebAssembly or GPU memory held at present. */
   readonly memoryBytes: number;
   /** Frees memory and threads. A closed session cannot run again. */
   close(): void;
@@ -72,7 +73,9 @@ export async function createSession(
   const wanted: Backend | undefined = backends.find((one) => one.name === name);
   if (!wanted) {
     const names = backendNames.map((one) => `"${one}"`);
-    throw new UsageError(`backend ${described(name)}: expected ${names.join(" or ")}`);
+    throw new UsageError(
+      `backend ${described(name)}: expected ${names.slice(0, -1).join(", ")} or ${names.at(-1)}`,
+    );
   }
   expectKind("threads", options.threads ?? 1, "a whole number above 0");
   const { backend, fallback } = await prepared(wanted, options);

@@ -5,6 +5,7 @@
 import { parentPort, type Transferable, Worker, workerData } from "node:worker_threads";
 import { errorNamed, NcnnkitError, UsageError } from "../base/errors.ts";
 import { enableWideVectors, wideVectorsEnabled } from "../steps.ts";
+import { provideNodeGpu } from "./gpu.ts";
 
 /** A thread that ended, or that was ended because it did not answer in time. What it was asked may be asked again. */
 export class WorkerError extends NcnnkitError {
@@ -344,6 +345,7 @@ export async function answerCalls<Data, Message, Answer>(
     const { data, wideVectors } = workerData as Started & { data: Data };
     // V8's switch is one for all threads, what the kit plans for is not.
     if (wideVectors) enableWideVectors();
+    provideNodeGpu();
     const answer = await start(data);
     port.on("message", async (message: Message) => {
       try {

@@ -94,7 +94,11 @@ export class Model {
   get backend(): BackendName {
     return this.session.backend;
   }
-  /** Bytes of WebAssembly memory held at present. */
+  /** Why that is not the backend that was asked for, in a sentence; undefined where it is. */
+  get fallback(): string | undefined {
+    return this.session.fallback;
+  }
+  /** Bytes of WebAssembly or GPU memory held at present. */
   get memoryBytes(): number {
     return this.session.memoryBytes;
   }
@@ -208,9 +212,9 @@ export async function startModel(opened: OpenedModel, options: SessionOptions): 
   if (!opened.hasWeights) throw new InputError(`${opened.manifest.bin} is missing, so the model cannot run`);
   // A page that loads what was converted already does not carry the passes.
   const { graph, manifest } = opened.raw ? (await import("./convert.ts")).convert(opened) : opened;
-  const { backend, threads, wideVectors, modules } = options;
+  const { backend, threads, wideVectors, modules, precision } = options;
   return new Model(
     { manifest, assumptions: opened.assumptions, whyNoHeads: opened.whyNoHeads },
-    await createSession(graph, { backend, threads, wideVectors, modules }),
+    await createSession(graph, { backend, threads, wideVectors, modules, precision }),
   );
 }

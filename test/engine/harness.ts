@@ -7,6 +7,7 @@ import { formatShape, type Tensor } from "../../src/ir/tensor.ts";
 import { ops } from "../../src/ops/index.ts";
 import { features } from "../../src/wasm/index.ts";
 import { noteProgram } from "../kernels/goldens.ts";
+import { expectLike, onGpu, runOnGpu } from "./gpu.ts";
 
 export { graphOf, randomInputs, type WeightOptions } from "./graph-of.ts";
 
@@ -118,6 +119,10 @@ export async function runEngine(
     for (let run = 2; run <= runs; run++) {
       const again = program.run(inputs);
       for (const blob of outputs) expectEqual(again[blob], first[blob], `run ${run}, ${blob}`);
+    }
+    if (onGpu && target === base) {
+      const there = await runOnGpu(graph, inputs, outputs);
+      for (const blob of outputs) expectLike(there[blob], first[blob], `webgpu, ${blob}`);
     }
     if (fixedTargets.has(target)) noteProgram(program.plan, program.compiled);
     return { outputs: first, program };

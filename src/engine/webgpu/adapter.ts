@@ -14,12 +14,23 @@ export const mapRead = 1;
 /** The entry to WebGPU, or nothing where there is none. */
 export type GpuSource = () => Promise<GPU | undefined> | GPU | undefined;
 
-/** Of a browser. */
-export const navigatorGpu: GpuSource = () =>
+const navigatorGpu: GpuSource = () =>
   (globalThis.navigator as (Navigator & { readonly gpu?: GPU }) | undefined)?.gpu;
 
+let source = navigatorGpu;
+
+/**
+ * Says where WebGPU comes from in a runtime without `navigator.gpu`, for all models from now on; `ncnnkit/node` does that with the package
+ * `webgpu`, where it is installed.
+ */
+export function provideGpu(other: GpuSource): void {
+  source = () => navigatorGpu() ?? other();
+}
+
+export const entry: GpuSource = () => source();
+
 /** The adapter, or undefined where there is none, whatever the reason. */
-export async function findAdapter(source: GpuSource): Promise<GPUAdapter | undefined> {
+export async function findAdapter(): Promise<GPUAdapter | undefined> {
   try {
     const gpu = await source();
     return (await gpu?.requestAdapter({ powerPreference: "high-performance" })) ?? undefined;

@@ -4,7 +4,6 @@ import type { Graph } from "../../ir/graph.ts";
 import type { Shape, Tensor } from "../../ir/tensor.ts";
 import type { Target } from "../../kernels/webgpu/index.ts";
 import type { BackendOptions, Compiled, Profile } from "../backend.ts";
-import type { GpuSource } from "./adapter.ts";
 import { acquireDevice, type Device } from "./device.ts";
 import { describePlan, makePlan } from "./plan.ts";
 import { Program } from "./program.ts";
@@ -15,11 +14,10 @@ export async function compile(
   shapes: Record<string, Shape>,
   outputs: readonly string[],
   options: BackendOptions,
-  source: GpuSource,
 ): Promise<Compiled> {
   let text = "";
   const make = async (): Promise<Program> => {
-    const device = await acquireDevice(source);
+    const device = await acquireDevice();
     try {
       const target = targetOf(device, options);
       const isSoftware = /swiftshader|llvmpipe|software|warp/i.test(device.name);

@@ -1,7 +1,7 @@
 /** The device that all networks of a process share, as long as one of them is open. */
 import { NcnnkitError, UnsupportedError } from "../../base/errors.ts";
 import type { Target } from "../../kernels/webgpu/index.ts";
-import { findAdapter, type GpuSource, noAdapter } from "./adapter.ts";
+import { entry, findAdapter, noAdapter } from "./adapter.ts";
 import { probe } from "./probe.ts";
 
 /** Features that are used where there are any. */
@@ -35,11 +35,11 @@ export interface Device {
 let shared: Promise<SharedDevice> | undefined;
 
 /** The shared device, made where there is none or the last one is lost. Throws UnsupportedError where none can be had. */
-export async function acquireDevice(source: GpuSource): Promise<Device> {
+export async function acquireDevice(): Promise<Device> {
   const known = await shared?.catch(() => undefined);
   if (!known || known.lost !== undefined) {
     // Whoever was here first has begun already.
-    const making = SharedDevice.make(source);
+    const making = SharedDevice.make();
     shared = making;
     making.catch(() => {
       if (shared === making) shared = undefined;
@@ -83,8 +83,8 @@ class SharedDevice implements Device {
     });
   }
 
-  static async make(source: GpuSource): Promise<SharedDevice> {
-    const adapter = await findAdapter(source);
+  static async make(): Promise<SharedDevice> {
+    const adapter = await findAdapter();
     if (!adapter) throw new UnsupportedError(`${noAdapter}; use the wasm backend`);
     const { vendor, architecture, device, description } = adapter.info;
     const name = [vendor, architecture, device, description].filter((part) => part).join(" ");
@@ -100,7 +100,7 @@ class SharedDevice implements Device {
       );
     }
     const made = new SharedDevice(gpu, name);
-    const language = (await source())?.wgslLanguageFeatures as ReadonlySet<string> | undefined;
+    const language = (await entry())?.wgslLanguageFeatures as ReadonlySet<string> | undefined;
     made.probed = await probe(made, language ?? new Set());
     return made;
   }
@@ -127,8 +127,10 @@ class SharedDevice implements Device {
       return await this.gpu.createComputePipelineAsync({ layout, compute: { module, entryPoint: "main" } });
     } catch (error) {
       if (this.lost !== undefined) throw lostError(this);
+      const { messages } = await module.getCompilationInfo();
+      const first = messages.find(({ type }) => type === "error");
       throw new NcnnkitError(
-        `the GPU (${this.name}) takes no shader of this network: ${reasonOf(error)}; use the wasm backend`,
+        `the GPU (${this.name}) takes no shader of this network: ${first ? `line ${first.lineNum}: ${first.message}` : reasonOf(error)}; use the wasm backend`,
       );
     }
   }

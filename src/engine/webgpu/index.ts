@@ -1,17 +1,17 @@
 /** The WebGPU backend: a network becomes one command buffer (docs/engine.md). What computes is loaded when it is first used. */
 import { UnsupportedError } from "../../base/errors.ts";
 import type { Backend } from "../backend.ts";
-import { findAdapter, navigatorGpu, noAdapter } from "./adapter.ts";
+import { findAdapter, noAdapter } from "./adapter.ts";
 
 export const webgpu = {
   name: "webgpu",
-  available: async ({ gpu = navigatorGpu }) => (await findAdapter(gpu)) !== undefined,
-  prepare: async ({ gpu = navigatorGpu }) => {
-    if (!(await findAdapter(gpu))) throw new UnsupportedError(noAdapter);
+  available: async () => (await findAdapter()) !== undefined,
+  prepare: async () => {
+    if (!(await findAdapter())) throw new UnsupportedError(noAdapter);
   },
   fallsBack: true,
   compile: async (graph, shapes, outputs, options) => {
     const { compile } = await import("./compile.ts");
-    return compile(graph, shapes, outputs, options, options.gpu ?? navigatorGpu);
+    return compile(graph, shapes, outputs, options);
   },
 } as const satisfies Backend;

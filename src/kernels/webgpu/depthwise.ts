@@ -1,6 +1,6 @@
 /** Depthwise convolutions: an invocation makes one group of channels of some neighbouring pixels of a row. */
 import { epilogueArgs, epilogueText } from "./_epilogue.ts";
-import { byteWord, eachItem, lines, range, Sizes, splat } from "./_text.ts";
+import { eachItem, lines, range, Sizes, splat } from "./_text.ts";
 import { cellText, insideText, reachesOut, type WindowSpec } from "./_window.ts";
 import type { EpilogueSpec, Shader, Target } from "./spec.ts";
 
@@ -71,7 +71,7 @@ function guardedInput(spec: DepthwiseSpec, cx: string): string {
   const cell = `u32(cy * inWidth + ${cx})`;
   if (!reachesOut(spec)) return inputAt(spec, cell);
   const seen = insideText("cy", cx);
-  const none = sum === "i32" ? widen(byteWord(fill)) : splat(fill);
+  const none = sum === "i32" ? `vec4<i32>(${fill})` : splat(fill);
   return `select(${none}, ${inputAt(spec, `select(0u, ${cell}, ${seen})`)}, ${seen})`;
 }
 

@@ -26,7 +26,6 @@ export {
   type Target,
   workgroupsAcross,
 } from "./spec.ts";
-export type { StridedCopySpec, StridedPart } from "./strided-copy.ts";
 
 export type KernelSpec =
   | AttentionSpec

@@ -55,22 +55,29 @@ interface InputGroup {
   readonly channels: Int32Array;
 }
 
-/** All groups in which some channel of the input lies, in memory order of each value. */
+/** All groups in which some channel of the input lies, in memory order of each value; one that is read twice comes twice. */
 function inputGroups({ input, int8 }: ConvolutionStep): InputGroup[] {
-  const byPlace = new Map<Representation, Map<number, Int32Array>>();
+  const byPlace = new Map<Representation, Map<number, Int32Array[]>>();
   input.channels.forEach(({ value, channel }, c) => {
     const r = value.find(int8 ? "i8" : "f32", int8?.inputScale ?? 0, channel);
     const slot = value.slot(channel);
-    const groups = byPlace.get(r) ?? new Map<number, Int32Array>();
+    const groups = byPlace.get(r) ?? new Map<number, Int32Array[]>();
     byPlace.set(r, groups);
-    const channels = groups.get(slot >> 2) ?? new Int32Array(4).fill(-1);
-    groups.set(slot >> 2, channels);
+    const readings = groups.get(slot >> 2) ?? [];
+    groups.set(slot >> 2, readings);
+    let channels = readings.find((one) => one[slot & 3] < 0);
+    if (!channels) {
+      channels = new Int32Array(4).fill(-1);
+      readings.push(channels);
+    }
     channels[slot & 3] = c;
   });
   return [...byPlace].flatMap(([representation, groups]) =>
     [...groups]
       .sort(([a], [b]) => a - b)
-      .map(([group, channels]) => ({ representation, address: representation.address + group, channels })),
+      .flatMap(([group, readings]) =>
+        readings.map((channels) => ({ representation, address: representation.address + group, channels })),
+      ),
   );
 }
 

@@ -1,0 +1,203 @@
+/** The webgpu backend: every kind of step against the reference kernels, real networks, and what becomes of devices and memory. */
+import { afterAll, describe, expect, it } from "vitest";
+import { runReference } from "../../src/engine/reference/index.ts";
+import { createSession } from "../../src/engine/session.ts";
+import { provideGpu } from "../../src/engine/webgpu/adapter.ts";
+import { acquireDevice } from "../../src/engine/webgpu/device.ts";
+import { makePlan } from "../../src/engine/webgpu/plan.ts";
+import { Program } from "../../src/engine/webgpu/program.ts";
+import { chooseTile, extentsOf } from "../../src/engine/webgpu/tiles.ts";
+import { readNcnn } from "../../src/formats/ncnn/index.ts";
+import type { Shape } from "../../src/ir/tensor.ts";
+import { provideNodeGpu } from "../../src/node/gpu.ts";
+import { dataBytes, dataText, describeDataIf, goldenPicture, readNpy } from "../data.ts";
+import { shuffleNet } from "./_layers.ts";
+import { expectLike, hasGpu, runOnGpu } from "./gpu.ts";
+import { graphOf, randomInputs } from "./graph-of.ts";
+import { Network } from "./random-network.ts";
+
+/** One small network for each kind of step, in float32 and int8. */
+const networks: readonly (readonly [title: string, text: string, shapes: Record<string, Shape>])[] = [
+  ["1x1", "Convolution a 1 1 x y 0=9 1=1 5=1 9=1", { x: [7, 5, 6] }],
+  ["3x3, padded with a number", "Convolution a 1 1 x y 0=5 1=3 4=1 5=1 18=0.5", { x: [6, 7, 5] }],
+  ["5x5, dilated, of stride 2", "Convolution a 1 1 x y 0=4 1=5 2=2 3=2 4=4 5=1", { x: [3, 13, 12] }],
+  ["groups", "ConvolutionDepthWise a 1 1 x y 0=8 7=2 1=3 4=1 5=1", { x: [6, 6, 6] }],
+  ["depthwise", "ConvolutionDepthWise a 1 1 x y 0=6 7=6 1=3 3=2 4=1 5=1 9=1", { x: [6, 9, 11] }],
+  ["wide depthwise", "ConvolutionDepthWise a 1 1 x y 0=5 7=5 1=11 4=5 5=1", { x: [5, 12, 12] }],
+  ["fully connected", "InnerProduct a 1 1 x y 0=10 1=1", { x: [5, 3, 3] }],
+  ["pooling", "Pooling a 1 1 x m 0=0 1=3 2=2 3=1\nPooling b 1 1 m y 0=1 1=3 2=1 3=1 5=1", { x: [6, 9, 9] }],
+  ["mean of all", "Pooling a 1 1 x y 0=1 4=1", { x: [9, 6, 7] }],
+  [
+    "residual",
+    "Convolution a 1 1 x b 0=6 1=3 4=1 5=1\nBinaryOp c 2 1 b x d 0=0\nReLU e 1 1 d y",
+    { x: [6, 5, 5] },
+  ],
+  ["broadcast", "Pooling a 1 1 x b 0=1 4=1\nSigmoid c 1 1 b d\nBinaryOp e 2 1 x d y 0=2", { x: [8, 5, 5] }],
+  ["resized", "Interp a 1 1 x b 0=2 1=1.5 2=1.5\nInterp c 1 1 b y 0=1 1=2.0 2=2.0", { x: [5, 4, 6] }],
+  ["permuted", "Permute a 1 1 x b 0=3\nReshape c 1 1 b y 0=5 1=-1", { x: [5, 4, 6] }],
+  ["joined", "Convolution a 1 1 x b 0=3 1=1 5=1\nConcat c 2 1 x b y 0=1", { x: [3, 4, 6] }],
+  ["softmax", "Softmax a 1 1 x y 0=0", { x: [11, 4, 5] }],
+  ["softmax of many", "Softmax a 1 1 x y 0=0", { x: [203] }],
+  ["LayerNorm", "LayerNorm a 1 1 x y 0=70 1=0.001 2=1", { x: [9, 70] }],
+  ["LRN", "LRN a 1 1 x y 0=0 1=5 2=0.1", { x: [10, 4, 4] }],
+  ["attention", "MultiHeadAttention a 1 1 x y 0=32 1=2 2=1024", { x: [70, 32] }],
+  ["deconvolution", "Deconvolution a 1 1 x y 0=4 1=4 3=2 4=1 5=1", { x: [5, 4, 4] }],
+  ["padding", "Padding a 1 1 x b 0=1 1=2 2=0 3=1\nTanH c 1 1 b y", { x: [5, 4, 4] }],
+  [
+    "a layer without a kernel",
+    "CumulativeSum a 1 1 x b 0=0\nConvolution c 1 1 b y 0=4 1=3 4=1 5=1",
+    { x: [5, 4, 4] },
+  ],
+  ["ShuffleNet", shuffleNet(14, 3), { x: [3, 16, 16] }],
+  [
+    "int8",
+    "Convolution a 1 1 x b 0=12 1=3 4=1 5=1 8=102 9=1\nConvolution c 1 1 b y 0=5 1=1 5=1 8=2",
+    { x: [5, 8, 9] },
+  ],
+  [
+    "int8 depthwise",
+    "ConvolutionDepthWise a 1 1 x b 0=6 7=6 1=3 3=2 4=1 5=1 8=102\nConvolution c 1 1 b y 0=5 1=1 5=1 8=2",
+    { x: [6, 8, 9] },
+  ],
+  ["int8 of long sums", "InnerProduct a 1 1 x y 0=9 1=1 8=2", { x: [40, 8, 8] }],
+];
+
+async function planned(text: string, shapes: Record<string, Shape>) {
+  const graph = graphOf(text, shapes);
+  const device = await acquireDevice();
+  const target = { ...device.probed, storage: "f32" } as const;
+  const plan = makePlan(graph, shapes, graph.outputs, {
+    target,
+    tileFor: (step) => chooseTile(extentsOf(step), true),
+  });
+  return { device, plan, target };
+}
+
+describe.skipIf(!hasGpu)("webgpu", () => {
+  it.each(networks)("%s", async (_, text, shapes) => {
+    const graph = graphOf(text, shapes);
+    const inputs = randomInputs(shapes);
+    const expected = runReference(graph, inputs);
+    const found = await runOnGpu(graph, inputs);
+    for (const blob of graph.outputs) expectLike(found[blob], expected[blob], blob);
+    if (text.includes(" 8=")) return;
+    const half = await runOnGpu(graph, inputs, graph.outputs, { precision: "float16" });
+    for (const blob of graph.outputs) expectLike(half[blob], expected[blob], `${blob} in float16`, 1e-2);
+  });
+
+  it.each([1, 2, 3, 4, 5, 6])("random int8 network %d", async (seed) => {
+    const { lines, blobs, close } = new Network(seed);
+    const [{ name, channels, height, width }] = blobs;
+    const shapes = { [name]: [channels, height, width] };
+    const graph = graphOf(lines.join("\n"), shapes, { seed });
+    const inputs = randomInputs(shapes, seed);
+    const asked = [...new Set([...graph.outputs, ...close])];
+    const found = await runOnGpu(graph, inputs, asked);
+    // Behind kernels that only come close, the reference goes on from the numbers found.
+    const expected = runReference(graph, inputs, asked, (blob, value) => {
+      if (!close.includes(blob)) return;
+      expectLike(found[blob], value, blob);
+      value.data.set(found[blob].data);
+    });
+    for (const blob of asked) expectLike(found[blob], expected[blob], blob);
+  });
+
+  it("is one dispatch a step, and reads back the heads alone", async () => {
+    const shapes = { x: [3, 32, 32] };
+    const { device, plan, target } = await planned(shuffleNet(10, 4), shapes);
+    const program = await Program.make(device, plan, target);
+    expect(program.steps.filter(({ call }) => call).length).toBe(plan.steps.length);
+    const { y } = await program.run(randomInputs(shapes));
+    expect(program.fetchedBytes).toBe(y.data.byteLength);
+    program.close();
+  });
+
+  it("overlapping runs do not disturb each other, with layers in JavaScript neither", async () => {
+    for (const text of ["Convolution a 1 1 x y 0=4 1=3 4=1 5=1", "CumulativeSum a 1 1 x y 0=0"]) {
+      const shapes = { x: [3, 6, 6] };
+      const graph = graphOf(text, shapes);
+      const session = await createSession(graph, { backend: "webgpu" });
+      const inputs = [1, 2, 3].map((seed) => randomInputs(shapes, seed));
+      const found = await Promise.all(inputs.map((one) => session.run(one)));
+      found.forEach(({ y }, i) => void expectLike(y, runReference(graph, inputs[i]).y, `run ${i}`));
+      session.close();
+    }
+  });
+
+  it("a lost device is replaced for the next run", async () => {
+    const shapes = { x: [3, 6, 6] };
+    const graph = graphOf("Convolution a 1 1 x y 0=4 1=3 4=1 5=1", shapes);
+    const session = await createSession(graph, { backend: "webgpu" });
+    const inputs = randomInputs(shapes);
+    const { y } = await session.run(inputs);
+    const device = await acquireDevice();
+    device.gpu.destroy();
+    await device.gpu.lost;
+    await Promise.resolve();
+    expect((await session.run(inputs)).y).toEqual(y);
+    session.close();
+    await acquireDevice();
+  });
+
+  it("what the device cannot bind is refused in one line", async () => {
+    const shapes = { x: [3, 4, 4] };
+    const { device, plan, target } = await planned("Convolution a 1 1 x y 0=4 1=1 5=1", shapes);
+    const large = { ...plan, floatGroups: 2 ** 32 };
+    await expect(Program.make(device, large, target)).rejects.toThrow(
+      /^the network needs 65536 MiB for values .*maxStorageBufferBindingSize.*use the wasm backend$/,
+    );
+    device.release();
+  });
+
+  it("memory stays flat over runs", async () => {
+    const shapes = { x: [3, 8, 8] };
+    const session = await createSession(graphOf("Convolution a 1 1 x y 0=4 1=3 4=1 5=1", shapes), {
+      backend: "webgpu",
+    });
+    const inputs = randomInputs(shapes);
+    for (let i = 0; i < 300; i++) await session.run(inputs);
+    const before = process.memoryUsage.rss();
+    for (let i = 0; i < 1000; i++) await session.run(inputs);
+    expect(process.memoryUsage.rss() - before).toBeLessThan(96 * 2 ** 20);
+    session.close();
+  });
+});
+
+describeDataIf(hasGpu, "real networks on webgpu", () => {
+  it.each(["yolov5ss", "v5lite-s"])("%s is within 1e-3 of native", async (model) => {
+    const graph = readNcnn(dataText(`models/${model}.param`), dataBytes(`models/${model}.bin`));
+    const blobs = model === "yolov5ss" ? ["917", "937"] : ["1111", "2222"];
+    const found = await runOnGpu(graph, { [graph.inputs[0]]: goldenPicture("in320-139") }, blobs);
+    for (const blob of blobs) {
+      const { data } = readNpy(`golden/${model}.in320-139.${blob}.npy`);
+      let worst = 0;
+      data.forEach((x, i) => {
+        worst = Math.max(worst, Math.abs(x - found[blob].data[i]));
+      });
+      expect(worst, blob).toBeLessThan(1e-3);
+    }
+  });
+
+  it("yolov5ss-int8 gives the reference's integers and floats", async () => {
+    const graph = readNcnn(dataText("models/yolov5ss-int8.param"), dataBytes("models/yolov5ss-int8.bin"));
+    const inputs = {
+      [graph.inputs[0]]: { shape: [3, 96, 96], data: goldenPicture("in320-139").data.slice(0, 3 * 96 * 96) },
+    };
+    const expected = runReference(graph, inputs);
+    const found = await runOnGpu(graph, inputs);
+    for (const blob of graph.outputs) expect(found[blob], blob).toEqual(expected[blob]);
+  });
+});
+
+describe("without an adapter", () => {
+  afterAll(provideNodeGpu);
+
+  it("wasm computes, and the session says why", async () => {
+    provideGpu(() => undefined);
+    const shapes = { x: [2, 2, 2] };
+    const session = await createSession(graphOf("ReLU a 1 1 x y", shapes), { backend: "webgpu" });
+    expect(session.backend).toBe("wasm");
+    expect(session.fallback).toMatch(/^no WebGPU adapter here .*: wasm computes instead$/);
+    session.close();
+  });
+});
