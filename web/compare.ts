@@ -28,8 +28,8 @@ class Comparison implements Tool, Companion {
   private readonly pair = make("canvas", { class: "pair-view", role: "img" });
   private request: DetectRequest | undefined;
   private other: DetectReply | undefined;
-  /** Milliseconds of the last inference of both. */
-  private ms = [0, 0];
+  /** Milliseconds of the last inference of both, where there was one meanwhile. */
+  private ms: (number | undefined)[] = [];
   private closed = false;
   /** The model that cannot run beside the other. */
   private failed: ShelfModel | undefined;
@@ -126,8 +126,12 @@ class Comparison implements Tool, Companion {
     const { other, view } = this;
     if (!other) return;
     this.ms = [reply, other].map(({ reused, ms }, i) => (reused ? this.ms[i] : ms.inference));
-    const row = (name: string, { boxes }: DetectReply, ms: number): HTMLElement =>
-      make("tr", {}, ...[name, String(boxes.length), ms.toFixed(1)].map((text) => make("td", {}, text)));
+    const row = (name: string, { boxes }: DetectReply, ms?: number): HTMLElement =>
+      make(
+        "tr",
+        {},
+        ...[name, String(boxes.length), ms?.toFixed(1) ?? "–"].map((text) => make("td", {}, text)),
+      );
     const names = [view.shelf.current, model].map((each) => each?.facts?.name ?? "");
     this.table.replaceChildren(row(names[0], reply, this.ms[0]), row(names[1], other, this.ms[1]));
     const shared = alike(reply, other);

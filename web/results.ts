@@ -42,13 +42,13 @@ export class Results {
     this.recent.push(this.last);
     if (live && now - this.written < numbersEvery) return;
     this.written = now;
-    this.writeNumbers(live);
     this.rewrite();
     this.recent = [];
   }
 
-  /** The same boxes anew: others of them are shown. */
+  /** The same anew: other boxes are shown, or the language is another one. */
   rewrite(): void {
+    this.writeNumbers(this.live);
     this.writeFound(this.live);
     this.list.write();
   }
@@ -64,7 +64,7 @@ export class Results {
   }
 
   private writeNumbers(live: boolean): void {
-    const frames = live ? this.recent : [this.last];
+    const frames = live && this.recent.length ? this.recent : [this.last];
     const mean = (kind: keyof Milliseconds): number =>
       frames.reduce((sum, each) => sum + each[kind], 0) / frames.length;
     for (const kind of ["pre", "inference", "post"] as const) {

@@ -428,6 +428,27 @@ describeDataIf(canRun, "what was found", () => {
     expect(await launched.getAttribute("#screen img", "alt")).toBe("opened.png");
     await other.close();
   });
+
+  test("Chinese, where the browser asks for it; English again by hand", async () => {
+    const page = await openShipped(site, "", { locale: "zh-CN" });
+    await page.waitForFunction(() => document.documentElement.lang === "zh-Hans");
+    expect(await page.textContent("#tab-detect")).toBe("检测");
+    await choose(page, "#use-picture", [await codes(72)]);
+    await page.waitForSelector(".chip");
+    expect(await page.textContent("#rate-name")).toBe("毫秒（本图）");
+    await page.click("#tool-compare");
+    await page.waitForSelector("#comparing tbody tr");
+    expect(await page.textContent("#comparing .hint")).toMatch(/^两者都找到/);
+    expect(await overflow(page)).toBe(0);
+    await shot(page, "chinese");
+    await page.selectOption("#language", "en");
+    await page.waitForFunction(() => document.documentElement.lang === "en");
+    expect(await page.textContent("#tab-detect")).toBe("Detect");
+    expect(await page.textContent("#rate-name")).toBe("ms this picture");
+    await page.reload();
+    expect(await page.textContent("#tab-detect")).toBe("Detect");
+    await page.context().close();
+  });
 });
 
 /** A second and a half of video in which codes move to the right, made by the browser itself. */
