@@ -55,6 +55,7 @@ export type { Mask } from "./detect/mask.ts";
 export type { Picture } from "./detect/picture.ts";
 export type { RotatedBox } from "./detect/rotated.ts";
 export type { BackendName as Backend, ModuleStore, Session, SessionOptions } from "./engine/session.ts";
+export type { CompiledSource } from "./engine/standalone.ts";
 export type { Accuracy, TopResult } from "./evaluate/accuracy.ts";
 export type { Change } from "./evaluate/bootstrap.ts";
 export type { ClassResult, CocoResult, DotaResult } from "./evaluate/coco-ap.ts";
@@ -64,6 +65,7 @@ export type { DetectionRow, GroundTruth, ImageId, TruePoint } from "./evaluate/r
 export type { ClearMot, Hota, HotaName, IdentityMeasures } from "./evaluate/track-measures.ts";
 export type { TrackRules } from "./evaluate/track-sequence.ts";
 export type { TrackEvaluation, TrackedSequence, TrackMeasures } from "./evaluate/tracks.ts";
+export type { CompiledFacts, CompiledMode, CompiledSize, CompiledTensor } from "./formats/compiled.ts";
 export type { CalibrationTable } from "./formats/table.ts";
 export type * from "./heads/manifest.ts";
 export type { Graph, Node, SplitSpelling } from "./ir/graph.ts";

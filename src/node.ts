@@ -52,7 +52,7 @@ export { writeFiles } from "./node/write.ts";
 export async function load(source: ModelSource, options: LoadOptions & PullOptions = {}): Promise<Model> {
   expectKind("load: options", options, "an object of options");
   provideNodeGpu();
-  return startModel(await open(source, options), options);
+  return startModel(await open(source, { ...options, runOnly: true }), options);
 }
 
 /** Reads a model from disk, by name (or as `open` of `ncnnkit`) without making it ready to run. */

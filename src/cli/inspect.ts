@@ -1,5 +1,5 @@
 /** `ncnnkit inspect`: what is in a model. */
-import { type GraphSummary, type OpenedModel, type Shape, summarize } from "../node.ts";
+import { type CompiledFacts, type GraphSummary, type OpenedModel, type Shape, summarize } from "../node.ts";
 import { describeHead, describeResize, formatShape, taskOf } from "../steps.ts";
 import { command, flag } from "./command.ts";
 import { modelOptions, openNamed } from "./names.ts";
@@ -25,7 +25,15 @@ Examples:
   ncnnkit inspect yolov5ss.pt
   ncnnkit inspect yolov5ss.param --size 320 --graph`,
   async run([file], options, terminal) {
-    const opened = await openNamed(file, options, terminal, { weightsOptional: true });
+    const opened = await openNamed(file, options, terminal, {
+      ...{ weightsOptional: true, runOnly: true },
+    });
+    if (opened.compiled) {
+      const { facts } = opened.compiled;
+      if (options.json) printJson(terminal, { file, format: opened.format, compiled: facts });
+      else terminal.out(describeCompiled(file, opened, facts));
+      return;
+    }
     const { input } = opened.manifest;
     const { width, height } = options.size ?? input;
     const summary = summarize(opened.graph, { [input.blob]: [input.channels, height, width] });
@@ -92,6 +100,28 @@ function describe(
   // Why there are no heads stands there already.
   for (const text of assumptions.filter((each) => !whyNoHeads?.includes(each.replace(/^no boxes: /, ""))))
     rows.push(["assumed", text]);
+  return table(rows);
+}
+
+function describeCompiled(
+  file: string,
+  { format, manifest }: OpenedModel,
+  { mode, threads, sizes, task, decode, whyNoDecode, pictures, kit, source }: CompiledFacts,
+): string {
+  const { input, heads, labels, provenance } = manifest;
+  const sizeList = sizes.map(({ width, height }) => `${width}x${height}`).join(", ");
+  const rows: [string, string][] = [
+    ["file", `${file} (${format} ${kit})`],
+    ["task", task],
+    ["machines", `${mode}${threads > 1 ? `, up to ${threads} threads` : ""}`],
+    ["input", `${sizeList}; ${pictures ? "pictures" : "tensors"}, ${preprocessing(input)}`],
+    ...sizes[0].outputs.map((output, i): [string, string] => [i ? "" : "outputs", blobText(output)]),
+    ...heads.map((head, i): [string, string] => [i ? "" : "heads", describeHead(head)]),
+    ["boxes", decode ? "decoded in the file" : `not decoded in the file: ${whyNoDecode}`],
+  ];
+  if (labels.length) rows.push(["classes", `${labels.length}: ${shorten(labels.join(", "), 80)}`]);
+  rows.push(["made from", `param sha256 ${source.param}`], ["", `bin sha256 ${source.bin}`]);
+  if (provenance.source) rows.push(["", provenance.source]);
   return table(rows);
 }
 

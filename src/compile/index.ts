@@ -12,6 +12,7 @@ import {
   compiledFormat,
   compiledSection,
   digestSection,
+  pagesSection,
 } from "../formats/compiled.ts";
 import { printParam, writeWeights } from "../formats/ncnn/index.ts";
 import { blobsOf, formulasOf, needsNms, taskOf } from "../heads/index.ts";
@@ -200,7 +201,7 @@ async function withSections(module: Uint8Array, facts: CompiledFacts, pages: num
   const body = joinBytes([
     module,
     customSection(compiledSection, new TextEncoder().encode(JSON.stringify(facts))),
-    ...(facts.threads > 1 ? [customSection("ncnnkit-pages", limits)] : []),
+    ...(facts.threads > 1 ? [customSection(pagesSection, limits)] : []),
   ]);
   const digest = Uint8Array.from((await digestOf(body)).match(/../g)!, (pair) => Number.parseInt(pair, 16));
   return joinBytes([body, customSection(digestSection, digest)]);

@@ -1,3 +1,4 @@
 /** The other door to the engine: networks that are written out instead of run. */
+export { type CompiledSource, createCompiledSession } from "./compiled.ts";
 export { makeStandalone, type StandaloneOptions } from "./wasm/standalone.ts";
 export { type DotMode, fileTarget } from "./wasm/target.ts";

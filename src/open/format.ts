@@ -1,5 +1,7 @@
 /** What a format that models are opened from has to say. */
 
+import type { CompiledSource } from "../engine/standalone.ts";
+import type { CompiledFacts } from "../formats/compiled.ts";
 import type { Manifest } from "../heads/manifest.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { KnownFacts } from "./facts.ts";
@@ -12,6 +14,8 @@ export interface OpenOptions extends KnownFacts {
   keepSizes?: boolean;
   /** ONNX: keep the decoding of boxes that is in the graph; default: it is cut off, since it happens outside. */
   keepDecode?: boolean;
+  /** Files of `ncnnkit compile` will do, which can be run and looked at only; default false. */
+  runOnly?: boolean;
   /**
    * Checkpoints of YOLOv10 and 26: take the branches that give one box an object, so that none are dropped for overlapping; default
    * false, those that give many.
@@ -39,6 +43,8 @@ export interface OpenedModel {
   raw: boolean;
   /** False when the weights were optional and not there. */
   hasWeights: boolean;
+  /** A file of `ncnnkit compile`: its graph has no layers. */
+  compiled?: { readonly facts: CompiledFacts; readonly source: CompiledSource };
 }
 
 /** Reads the model that begins with `file`; its companions are in `folder`. */

@@ -47,6 +47,12 @@ const formats: readonly ModelFormat[] = [
     matches: (bytes) => bytes[0] === 0x08 && bytes[1] < 20,
     opener: async () => (await import("./onnx.ts")).openOnnx,
   },
+  {
+    name: "compiled by ncnnkit",
+    extensions: ["wasm"],
+    matches: (bytes) => startsWith(bytes, "\0asm"),
+    opener: async () => (await import("./compiled.ts")).openCompiled,
+  },
 ];
 
 function startsWith(bytes: Uint8Array, text: string): boolean {

@@ -60,7 +60,7 @@ export interface LoadOptions extends OpenOptions, SessionOptions, FetchOptions {
  */
 export async function load(source: ModelSource, options: LoadOptions = {}): Promise<Model> {
   expectKind("load: options", options, "an object of options");
-  return startModel(await open(source, options), options);
+  return startModel(await open(source, { ...options, runOnly: true }), options);
 }
 
 /** Reads a model without making it ready to run: for looking at it, changing it or converting it. */

@@ -16,6 +16,7 @@ import {
   type Session,
   type SessionOptions,
 } from "../engine/session.ts";
+import type { CompiledSource } from "../engine/standalone.ts";
 import { blobsOf } from "../heads/index.ts";
 import type { Manifest } from "../heads/manifest.ts";
 import type { Graph } from "../ir/graph.ts";
@@ -210,6 +211,7 @@ export function requireHeads(model: Pick<OpenedModel, "manifest" | "graph" | "wh
 /** A model that runs, from one that was opened; raw graphs are optimised first. */
 export async function startModel(opened: OpenedModel, options: SessionOptions): Promise<Model> {
   if (!opened.hasWeights) throw new InputError(`${opened.manifest.bin} is missing, so the model cannot run`);
+  if (opened.compiled) return startCompiled(opened, opened.compiled.source, options);
   // A page that loads what was converted already does not carry the passes.
   const { graph, manifest } = opened.raw ? (await import("./convert.ts")).convert(opened) : opened;
   const { backend, threads, wideVectors, modules, precision } = options;
@@ -217,4 +219,23 @@ export async function startModel(opened: OpenedModel, options: SessionOptions): 
     { manifest, assumptions: opened.assumptions, whyNoHeads: opened.whyNoHeads },
     await createSession(graph, { backend, threads, wideVectors, modules, precision }),
   );
+}
+
+async function startCompiled(
+  { graph, manifest, assumptions, whyNoHeads }: OpenedModel,
+  source: CompiledSource,
+  { backend = "wasm", threads = 1 }: SessionOptions,
+): Promise<Model> {
+  if (backend !== "wasm") {
+    throw new UsageError(
+      `backend "${backend}": ${source.name} is compiled to WebAssembly; leave the backend out`,
+    );
+  }
+  if (threads > 1) {
+    throw new UsageError(
+      `threads ${threads}: the library runs a compiled file in one thread; its own module does it in several`,
+    );
+  }
+  const { createCompiledSession } = await import("../engine/standalone.ts");
+  return new Model({ manifest, assumptions, whyNoHeads }, await createCompiledSession(graph, source));
 }

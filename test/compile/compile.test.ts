@@ -1,5 +1,5 @@
 /** Compiled files: the numbers of the engine, the boxes of the library, from a folder that knows nothing of ncnnkit. */
-import { readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { gzipSync } from "node:zlib";
@@ -12,11 +12,11 @@ import { Placer } from "../../src/detect/placer.ts";
 import { Program } from "../../src/engine/wasm/program.ts";
 import { fileTarget } from "../../src/engine/wasm/target.ts";
 import { blobsOf } from "../../src/heads/index.ts";
-import { type Detection, open } from "../../src/node.ts";
+import { type Detection, load, modelFiles, NcnnkitError, open } from "../../src/node.ts";
 import type { OpenedModel } from "../../src/open/format.ts";
 import { compileModel as fromSteps } from "../../src/steps.ts";
 import { features } from "../../src/wasm/index.ts";
-import { tinyModel } from "../cli/_tiny.ts";
+import { run, tinyModel } from "../cli/_run.ts";
 import { dataPath, describeData } from "../data.ts";
 import { noise, openedOf, writeCompiled } from "./_compiled.ts";
 
@@ -213,6 +213,113 @@ describe("a damaged file", () => {
     expect(errors).toBeGreaterThanOrEqual(0);
   });
 });
+
+describe("the library", () => {
+  test("loads a compiled file, with all options of detect", async () => {
+    const { folder, facts } = await writeCompiled(noisy(), { sizes: [64, 96] });
+    const file = path.join(folder, `${facts.name}.wasm`);
+    const model = await load(file);
+    const own = await load(modelFolder(folder));
+    for (const options of [
+      { confidence: 0.2 },
+      { confidence: 0.2, size: 96, multiLabel: true, classes: ["black"] },
+    ]) {
+      for (const picture of [noise(60, 80, 3), noise(200, 9, 4)]) {
+        const found = await model.detect(picture, options);
+        expect(found.length).toBeGreaterThan(0);
+        const expected = await own.detect(picture, options);
+        // The library's own machine may round sums of floats otherwise.
+        expect(found.map(({ label }) => label)).toEqual(expected.map(({ label }) => label));
+        found.forEach(({ score }, i) => expect(score).toBeCloseTo(expected[i].score, 5));
+      }
+    }
+    expect(model.manifest).toMatchObject({ name: "noisy", labels: ["white", "black"], input: { width: 64 } });
+    await expect(model.detect(noise(8, 8, 3), { size: 32 })).rejects.toThrow(
+      "noisy was compiled for 64x64, 96x96, not for 32x32",
+    );
+    await expect(
+      model.run({ images: { shape: [3, 64, 64], data: new Float32Array(12288) } }),
+    ).rejects.toThrow("takes pictures");
+    await expect(load(file, { threads: 2 })).rejects.toThrow("runs a compiled file in one thread");
+    await expect(open(file)).rejects.toThrow("can be run and inspected, and nothing else");
+    model.close();
+    await expect(model.detect(noise(8, 8, 3))).rejects.toThrow("closed");
+  });
+
+  test("refuses what has changed, what is of another kind, and machines for which it is wrong", async () => {
+    const { folder, files } = await writeCompiled(noisy(), { target: "both" });
+    const bytes = Uint8Array.from(files["noisy.wasm"] as Uint8Array);
+    bytes[bytes.length >> 1] ^= 4;
+    await expect(load([{ name: "a.wasm", bytes }])).rejects.toThrow(
+      /a\.wasm: SHA-256 .* the file is damaged/,
+    );
+    const empty = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
+    await expect(load([{ name: "b.wasm", bytes: empty }])).rejects.toThrow(
+      "b.wasm: a WebAssembly module that tells nothing",
+    );
+    const whole = files["noisy.wasm"] as Uint8Array;
+    for (let length = 0; length < whole.length; length += 397) {
+      const cut = whole.slice(0, length);
+      await expect(load([{ name: "c.wasm", bytes: cut }])).rejects.toThrow(NcnnkitError);
+    }
+    const { dot } = features();
+    const other = dot === "signed" ? "unsigned" : "signed";
+    await expect(load(path.join(folder, `noisy.${other}.wasm`))).rejects.toThrow(
+      `compiled for machines of the kind "${other}"`,
+    );
+  });
+
+  test("inspect shows what is inside", async () => {
+    const { folder, facts } = await writeCompiled(noisy(), { sizes: [64, 96] });
+    const { code, out } = await run("inspect", path.join(folder, "noisy.wasm"));
+    expect(code).toBe(0);
+    for (const text of [
+      "compiled by ncnnkit",
+      "portable",
+      "64x64, 96x96",
+      "output: yolov5",
+      facts.source.bin,
+    ]) {
+      expect(out).toContain(text);
+    }
+    const json = JSON.parse((await run("inspect", path.join(folder, "noisy.wasm"), "--json")).out);
+    expect(json.compiled.sizes).toHaveLength(2);
+  });
+
+  test("the command", async () => {
+    const folder = path.join((await writeCompiled(noisy())).folder, "made");
+    const model = modelFolder(path.dirname(folder));
+    const { code, out, err } = await run(
+      "compile",
+      model,
+      "--size",
+      "64,32",
+      "-o",
+      folder,
+      "--target",
+      "both",
+    );
+    expect([code, err]).toEqual([0, ""]);
+    expect(out).toContain("noisy.unsigned.wasm");
+    expect((await run("compile", model, "--size", "64,64", "-o", folder)).code).toBe(2);
+    expect((await run("compile", model, "--size", "60", "-o", folder)).err).toContain(
+      "multiple of the model's stride 8",
+    );
+    expect((await run("compile", path.join(folder, "noisy.wasm"), "-o", folder)).err).toContain(
+      "can be run and inspected",
+    );
+  });
+});
+
+/** The model that is compiled, as files in a folder. */
+function modelFolder(folder: string): string {
+  const { graph, manifest } = noisy();
+  const own = path.join(folder, "model");
+  mkdirSync(own, { recursive: true });
+  for (const [name, content] of Object.entries(modelFiles(graph, manifest)))
+    writeFileSync(path.join(own, name), content);
+  return path.join(own, "noisy.param");
+}
 
 describe("what is in the folder", () => {
   test("is small where it is JavaScript", async () => {
