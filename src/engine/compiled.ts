@@ -62,6 +62,7 @@ export async function createCompiledSession(graph: Graph, source: CompiledSource
   return {
     graph,
     backend: "wasm",
+    fallback: undefined,
     run: async (inputs, outputs) => {
       open();
       return runner.run(checkInputs(graph, inputs), inputs, outputs);
