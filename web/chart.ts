@@ -37,7 +37,10 @@ export class Chart {
     const style = getComputedStyle(canvas);
     const color = (name: string): string => style.getPropertyValue(name).trim();
     const totals = frames.map(({ pre, inference, post }) => pre + inference + post);
-    const top = roundUp(Math.max(...totals, 1));
+    // One frame that was held up does not press down all others.
+    const sorted = [...totals].sort((a, b) => a - b);
+    const usual = sorted[Math.floor(0.9 * (totals.length - 1))] ?? 1;
+    const top = roundUp(Math.max(Math.min(Math.max(...totals), 2.5 * usual), 1));
     const scale = (height - 14 * ratio) / top;
     const step = width / kept;
     frames.forEach(({ pre, inference, post }, i) => {
@@ -48,7 +51,7 @@ export class Chart {
         [pre, "--chart-pre"],
         [post, "--chart-post"],
       ] as const) {
-        const tall = value * scale;
+        const tall = Math.min(value * scale, y);
         context.fillStyle = color(name);
         context.fillRect(x, y - tall, Math.max(step - ratio * 0.5, 1), tall);
         y -= tall;
@@ -57,7 +60,7 @@ export class Chart {
     context.fillStyle = color("--soft");
     context.font = `${11 * ratio}px system-ui, sans-serif`;
     context.fillText(frames.length ? `${top} ms` : "", 0, 10 * ratio);
-    const median = [...totals].sort((a, b) => a - b)[totals.length >> 1];
+    const median = sorted[totals.length >> 1];
     canvas.setAttribute(
       "aria-label",
       frames.length

@@ -1,33 +1,47 @@
 /** The Convert tab: a checkpoint and pictures in, int8 files and a report out. Its worker lives for one conversion. */
 import type { Method } from "../src/index.ts";
 import { threadChoices } from "./capabilities.ts";
-import { anElement, button, byId, chooseFiles, download, formatBytes, make } from "./dom.ts";
-import { chosenFamily, offerFamilies } from "./families.ts";
+import { Converted } from "./converted.ts";
+import { Converting } from "./converting.ts";
+import { anElement, button, byId, chooseFiles, formatBytes, make } from "./dom.ts";
+import { Examination } from "./examine.ts";
+import { canBeTold, FactsForm, isDoubted } from "./facts.ts";
 import { isPicture, modelTypes, pictureTypes, type Sorted, sortFiles } from "./files.ts";
-import { WorkerLink } from "./link.ts";
+import { WorkerError, WorkerLink } from "./link.ts";
 import { machineText } from "./machine.ts";
-import { notify, tell, withoutOptions } from "./notices.ts";
-import type { ConvertProgress, ConvertReply } from "./protocol.ts";
+import { clearNotices, notify, tell } from "./notices.ts";
+import type { ModelFacts, ToldFacts } from "./protocol.ts";
 import { plural } from "./words.ts";
 
 const shownThumbs = 24;
 const sides = [256, 320, 352, 416, 480, 512, 640];
+const shownNames = 3;
+
+/** The model that is to be converted. */
+interface Chosen {
+  readonly files: readonly File[];
+  told: ToldFacts;
+  /** It was looked at. */
+  isRead: boolean;
+  /** Where boxes can be read from it. */
+  facts?: ModelFacts;
+}
 
 export class ConvertView {
-  private readonly tryModels: (groups: File[][]) => void;
-  private model: File[] = [];
+  private readonly tryModels: (groups: File[][], picture: File | undefined) => void;
+  private readonly facts = new FactsForm((told) => void this.retell(told), "convert-");
+  private readonly examination = new Examination();
+  private readonly result = new Converted();
+  private chosen: Chosen | undefined;
   private pictures: File[] = [];
   private link: WorkerLink | undefined;
-  private clock: ReturnType<typeof setInterval> | undefined;
-  private started = 0;
-  private result: ConvertReply | undefined;
-  private zipUrl = "";
+  private previewed: unknown;
+  private previewUrl = "";
 
-  constructor(actions: { tryModels: (groups: File[][]) => void }) {
+  constructor(actions: { tryModels: (groups: File[][], picture: File | undefined) => void }) {
     this.tryModels = actions.tryModels;
     const size = byId("convert-size", HTMLSelectElement);
     size.append(...sides.map((side) => make("option", { value: String(side) }, `${side} × ${side}`)));
-    offerFamilies(byId("convert-family", HTMLSelectElement));
     this.wirePickers();
     byId("convert-form", HTMLFormElement).addEventListener("submit", (event) => {
       event.preventDefault();
@@ -35,9 +49,7 @@ export class ConvertView {
     });
     button("cancel").addEventListener("click", () => this.link?.close());
     button("again").addEventListener("click", () => this.view("form"));
-    button("try").addEventListener("click", () => this.tryModels(this.resultModels()));
-    byId("report", HTMLIFrameElement).addEventListener("load", () => this.fitReport());
-    addEventListener("resize", () => this.fitReport());
+    button("try").addEventListener("click", () => this.tryModels(this.result.models(), this.pictures[0]));
     this.refresh();
   }
 
@@ -64,9 +76,10 @@ export class ConvertView {
   take({ models, pictures, others }: Sorted): void {
     if (this.link) return;
     if (!this.isShown("form")) this.view("form");
+    clearNotices();
     if (models.length > 1)
       notify("Several models", `Only ${models[0][0].name} is converted. Convert the others one by one.`);
-    if (models.length) this.model = models[0];
+    if (models.length) void this.choose({ files: models[0], told: {}, isRead: false });
     if (pictures.length) this.addPictures(pictures);
     if (!models.length && !pictures.length) {
       notify(
@@ -77,6 +90,57 @@ export class ConvertView {
     this.refresh();
   }
 
+  /** Looks at a model, so that what its file does not say is asked before anything is computed. */
+  private async choose(chosen: Chosen): Promise<void> {
+    this.chosen = chosen;
+    this.refresh();
+    try {
+      const facts = await this.examination.look(chosen.files, chosen.told);
+      if (this.chosen !== chosen) return;
+      chosen.facts = facts;
+      this.facts.offer(chosen);
+    } catch (error) {
+      if (this.chosen !== chosen || isAbort(error)) return;
+      const [{ name }] = chosen.files;
+      this.facts.offer(chosen);
+      if (canBeTold(error)) {
+        tell(
+          `${name} has to be explained`,
+          error,
+          "Its file does not say enough to find boxes, so int8 could not be checked. Choose its family, or write its anchors, below; without pictures it is converted as it is.",
+        );
+      } else if (error instanceof WorkerError && error.name === "UnsupportedError") {
+        tell(
+          `No boxes can be read from ${name}`,
+          error,
+          "So int8 could not be checked. Without pictures it is converted as it is, as far as ncnn has its layers.",
+        );
+      } else {
+        this.chosen = undefined;
+        tell(`${name} cannot be converted`, error);
+      }
+    }
+    chosen.isRead = true;
+    this.refresh();
+  }
+
+  /** What does not fit leaves it as it was. */
+  private async retell(told: ToldFacts): Promise<void> {
+    const before = this.chosen;
+    if (!before) return;
+    const after: Chosen = { files: before.files, told, isRead: true };
+    this.chosen = after;
+    try {
+      after.facts = await this.examination.look(after.files, told);
+    } catch (error) {
+      if (this.chosen !== after) return;
+      this.chosen = before;
+      tell(`That does not fit ${before.files[0].name}`, error);
+    }
+    if (this.chosen) this.facts.offer(this.chosen);
+    this.refresh();
+  }
+
   private addPictures(files: readonly File[]): void {
     const known = new Set(this.pictures.map(({ name, size }) => `${name} ${size}`));
     this.pictures.push(...files.filter(({ name, size }) => !known.has(`${name} ${size}`)));
@@ -84,13 +148,16 @@ export class ConvertView {
   }
 
   private refresh(): void {
-    const { model, pictures } = this;
-    if (model.length) {
-      const bytes = model.reduce((sum, file) => sum + file.size, 0);
-      const names = model.map(({ name }) => name).join(", ");
-      anElement("convert-model").replaceChildren(make("b", {}, names), ` ${formatBytes(bytes)}`);
-    }
-    anElement("drop-model").classList.toggle("done", model.length > 0);
+    const { chosen, pictures } = this;
+    const picked = anElement("convert-model");
+    if (chosen) picked.replaceChildren(...describe(chosen));
+    else
+      picked.replaceChildren(
+        ...["A checkpoint ", make("code", {}, ".pt"), ", an export ", make("code", {}, ".onnx")],
+        ...[", or float ", make("code", {}, ".param"), " with ", make("code", {}, ".bin"), "."],
+      );
+    anElement("convert-facts").hidden = !chosen;
+    anElement("drop-model").classList.toggle("done", chosen !== undefined);
     anElement("drop-pictures").classList.toggle("done", pictures.length > 0);
     button("clear-pictures").hidden = pictures.length === 0;
     const few = pictures.length < 30 ? "; thirty or more give better scales" : "";
@@ -98,13 +165,41 @@ export class ConvertView {
       ? `${plural(pictures.length, "picture")}${few}.`
       : "Thirty or more photographs like those that the model will see; a hundred is better. Without any, the model is only converted.";
     void this.showThumbs();
+    void this.showPreview();
     const start = button("convert-start");
-    start.disabled = !model.length;
-    start.textContent = !model.length
+    const isWaiting = pictures.length > 0 && chosen !== undefined && isDoubted(chosen.facts);
+    start.disabled = !chosen?.isRead || isWaiting;
+    start.textContent = !chosen
       ? "Choose a model first"
-      : pictures.length
-        ? "Convert and quantize"
-        : "Convert without quantizing";
+      : !chosen.isRead
+        ? "Reading the model…"
+        : isWaiting
+          ? "Say what the model is first"
+          : pictures.length
+            ? "Convert and quantize"
+            : "Convert without quantizing";
+  }
+
+  /** Boxes of a doubted model in the first picture, to judge by. */
+  private async showPreview(): Promise<void> {
+    const { chosen, pictures } = this;
+    const image = byId("convert-preview", HTMLImageElement);
+    const { facts } = chosen ?? {};
+    const isWanted = facts !== undefined && isDoubted(facts) && pictures.length > 0;
+    if (isWanted && this.previewed === facts) return;
+    this.previewed = isWanted ? facts : undefined;
+    image.hidden = true;
+    if (!isWanted) return;
+    try {
+      const blob = await this.examination.preview(pictures[0], facts);
+      if (this.chosen?.facts !== facts) return;
+      URL.revokeObjectURL(this.previewUrl);
+      this.previewUrl = URL.createObjectURL(blob);
+      image.src = this.previewUrl;
+      image.hidden = false;
+    } catch (error) {
+      if (!isAbort(error)) tell("No preview", error);
+    }
   }
 
   private async showThumbs(): Promise<void> {
@@ -133,145 +228,43 @@ export class ConvertView {
   // Converting
 
   private async start(): Promise<void> {
-    if (this.link || !this.model.length) return;
-    const { model, pictures: calibration } = this;
+    const { chosen, pictures: calibration } = this;
+    if (this.link || !chosen) return;
+    this.examination.close();
+    const [{ name }] = chosen.files;
     const link = new WorkerLink();
     this.link = link;
     this.view("converting");
     const what = calibration.length ? ` with ${plural(calibration.length, "picture")}` : "";
-    anElement("converting-what").textContent = `${model[0].name}${what}. The page stays usable meanwhile.`;
-    anElement("stages").replaceChildren();
-    this.startClock();
+    anElement("converting-what").textContent = `${name}${what}. The page stays usable meanwhile.`;
+    const converting = new Converting(name);
+    let news: string | undefined;
     try {
       const side = byId("convert-size", HTMLSelectElement).value;
       const reply = await link.call(
         "convert",
         {
-          ...{ model, calibration },
+          ...{ model: chosen.files, calibration, told: chosen.told },
           size: side ? Number(side) : undefined,
-          family: chosenFamily(byId("convert-family", HTMLSelectElement)),
           method: byId("method", HTMLSelectElement).value as Method,
           threads: threadChoices().initial,
           machine: machineText(),
         },
         [],
-        (progress) => this.progress(progress),
+        (progress) => converting.show(progress),
       );
-      this.show(reply);
+      this.result.show(reply);
+      this.view("result");
+      news = `Done: ${reply.name}`;
     } catch (error) {
       this.view("form");
-      tell(`${model[0].name} was not converted`, error);
+      tell(`${name} was not converted`, error);
+      news = `Stopped: ${name}`;
     } finally {
-      clearInterval(this.clock);
+      converting.end(news);
       link.close();
       this.link = undefined;
     }
-  }
-
-  private startClock(): void {
-    this.started = Date.now();
-    const tick = (): void => {
-      const seconds = Math.floor((Date.now() - this.started) / 1000);
-      anElement("elapsed").textContent =
-        `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
-    };
-    tick();
-    this.clock = setInterval(tick, 1000);
-  }
-
-  private progress({ title, done, total }: ConvertProgress): void {
-    const list = anElement("stages");
-    let row = [...list.children].find((each) => each.firstElementChild?.textContent === title);
-    if (!row) {
-      for (const earlier of list.children) {
-        earlier.className = "done";
-        earlier.removeAttribute("aria-current");
-        earlier.querySelector("progress")?.remove();
-      }
-      row = make("li", { "aria-current": "step" }, make("span", {}, title));
-      row.append(make("progress", { max: "1", "aria-label": title }), make("small", {}));
-      list.append(row);
-    }
-    const bar = row.querySelector("progress");
-    const count = row.querySelector("small");
-    if (bar && total) bar.value = done / total;
-    if (count && total) count.textContent = `${done} of ${total}`;
-  }
-
-  // What comes out
-
-  private show(reply: ConvertReply): void {
-    this.result = reply;
-    this.view("result");
-    const { name, report, measuredOn, variants, width, height, skipped, assumptions, zip } = reply;
-    const [float, int8] = [variants[0], variants.at(-1)];
-    anElement("result-title").textContent = report ? `${name} is int8` : `${name} is converted`;
-    anElement("result-text").textContent = report
-      ? `Input ${width}×${height}. ${measuredOn} Times are from this browser.`
-      : "Float, with weights stored as fp16. Add calibration pictures to quantize it.";
-    const fact = (value: string, text: string): HTMLElement =>
-      make("div", {}, make("b", {}, value), make("span", {}, text));
-    anElement("variants").replaceChildren(
-      ...(float && int8
-        ? [
-            ...(int8.fidelity === undefined || int8.fidelity < 0
-              ? []
-              : [fact((100 * int8.fidelity).toFixed(1), "fidelity to fp32, of 100")]),
-            fact(`${(float.milliseconds / int8.milliseconds).toFixed(2)}×`, "as fast as fp32"),
-            fact(
-              `${int8.milliseconds.toFixed(1)} ms`,
-              `a picture; fp32 takes ${float.milliseconds.toFixed(1)}`,
-            ),
-            fact(formatBytes(int8.bytes), `instead of ${formatBytes(float.bytes)}`),
-          ]
-        : []),
-    );
-    URL.revokeObjectURL(this.zipUrl);
-    this.zipUrl = URL.createObjectURL(zip);
-    const link = byId("download", HTMLAnchorElement);
-    link.href = this.zipUrl;
-    link.download = `${name}.zip`;
-    link.textContent = `Download ${name}.zip, ${formatBytes(zip.size)}`;
-    this.listFiles(reply);
-    const notes = [
-      ...assumptions.map((text) => `Assumed: ${withoutOptions(text)}.`),
-      ...skipped.map((text) => `Skipped ${text}`),
-    ];
-    anElement("result-notes").replaceChildren(...notes.slice(0, 8).map((text) => make("li", {}, text)));
-    const frame = byId("report", HTMLIFrameElement);
-    frame.hidden = report === undefined;
-    frame.srcdoc = report ?? "";
-  }
-
-  private listFiles({ files }: ConvertReply): void {
-    anElement("file-list").replaceChildren(
-      ...files.map(({ path, blob }) => {
-        const save = make("button", { type: "button", class: "link" }, path);
-        save.addEventListener("click", () => download(blob, path.replace(/^.*\//, "")));
-        return make("li", {}, save, make("small", {}, formatBytes(blob.size)));
-      }),
-    );
-  }
-
-  /** The report has no scripts and scrolls with the page. */
-  private fitReport(): void {
-    const frame = byId("report", HTMLIFrameElement);
-    const inside = frame.contentDocument?.documentElement;
-    if (!inside || frame.hidden) return;
-    frame.style.height = "0";
-    frame.style.height = `${inside.scrollHeight + 2}px`;
-  }
-
-  /** The int8 and the float model as files, ready to be loaded. */
-  private resultModels(): File[][] {
-    const files = this.result?.files ?? [];
-    return ["int8/", "fp16/"]
-      .map((folder) => {
-        const list = files.filter(({ path }) => path.startsWith(folder) && /\.(json|param|bin)$/.test(path));
-        const named = list.map(({ path, blob }) => new File([blob], path.slice(folder.length)));
-        return named.sort((a, b) => Number(b.name.endsWith(".json")) - Number(a.name.endsWith(".json")));
-      })
-      .filter((group) => group.length);
   }
 
   private isShown(part: "form" | "converting" | "result"): boolean {
@@ -289,4 +282,19 @@ export class ConvertView {
       title.focus({ preventScroll: true });
     }
   }
+}
+
+const isAbort = (error: unknown): boolean => error instanceof DOMException && error.name === "AbortError";
+
+function describe({ files, facts }: Chosen): (Node | string)[] {
+  const bytes = files.reduce((sum, file) => sum + file.size, 0);
+  const names = make("b", {}, files.map(({ name }) => name).join(", "));
+  if (!facts) return [names, ` ${formatBytes(bytes)}`];
+  const { width, height, labels } = facts;
+  const some = labels.slice(0, shownNames).join(", ");
+  const more = labels.length > shownNames ? ", …" : "";
+  return [
+    names,
+    ` ${formatBytes(bytes)}; input ${width}×${height}; ${plural(labels.length, "class", "classes")}: ${some}${more}`,
+  ];
 }

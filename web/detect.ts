@@ -1,5 +1,6 @@
 /** The Detect tab: a source of frames, a model, and a loop that looks at the newest frame whenever the worker is free. */
 
+import { absolute, sayInAddress } from "./address.ts";
 import { BackendChoice, backendNames, offerBackends } from "./backend.ts";
 import { Boxes } from "./boxes.ts";
 import { anElement, button, byId, chooseFiles, download } from "./dom.ts";
@@ -11,7 +12,7 @@ import { Overlay, Still } from "./overlay.ts";
 import type { DetectReply, DetectRequest, Drawn, ToldFacts } from "./protocol.ts";
 import { Results } from "./results.ts";
 import { Settings } from "./settings.ts";
-import { Shelf, type ShelfModel, wireModels } from "./shelf.ts";
+import { Shelf, type ShelfModel, type ShippedModel, wireModels } from "./shelf.ts";
 import { openPicture, openVideo, type Source } from "./source.ts";
 import { showState } from "./state.ts";
 import { Watching } from "./watching.ts";
@@ -122,8 +123,29 @@ export class DetectView {
     this.onModels?.();
   }
 
-  addShipped(url: string, name: string, precision?: ShelfModel["precision"]): ShelfModel {
-    return Object.assign(this.shelf.add(url, name, precision), { shipped: true });
+  /** With something to look at. */
+  async tryModels(groups: readonly (readonly File[])[], picture: File | undefined): Promise<void> {
+    if (!this.source && picture) await this.watching.open(() => openPicture(picture));
+    await this.addModels(groups);
+  }
+
+  /** What comes with the page, which may be nothing. */
+  addShipped(all: readonly ShippedModel[]): ShelfModel[] {
+    this.shelf.isWaiting = false;
+    const added = all.map((each) => this.shelf.add(absolute(each.url), each.name, each));
+    this.shelf.render();
+    this.refresh();
+    return added;
+  }
+
+  /** A link opens what is used here, if that came from an address; what the page itself begins with goes without saying. */
+  private sayModels(): void {
+    const { current, models } = this.shelf;
+    const isFirst = current === models.find(({ shipped }) => shipped);
+    const said = isFirst || typeof current?.source !== "string" ? [] : [current];
+    const others = models.filter((each) => said.length && each !== current && !each.shipped);
+    const urls = [...said, ...others].flatMap(({ source }) => (typeof source === "string" ? [source] : []));
+    sayInAddress({ models: urls });
   }
 
   /** Loads the model if this worker does not have it, and looks at the frame with it. */
@@ -158,6 +180,7 @@ export class DetectView {
       shelf.loading = undefined;
     }
     shelf.current = model;
+    this.sayModels();
     shelf.render();
     this.settings.offer(model.facts);
     this.facts.offer(model);
@@ -217,6 +240,8 @@ export class DetectView {
       return false;
     }
     const { href, pathname } = new URL(url, document.baseURI);
+    const known = this.shelf.models.find(({ source }) => source === href);
+    if (known) return this.use(known);
     const last = pathname.slice(pathname.lastIndexOf("/") + 1) || url;
     const used = await this.use(this.shelf.add(href, stemOf(last)));
     this.onModels?.();
@@ -233,6 +258,7 @@ export class DetectView {
       const files = await chooseFiles({ accept: pictureTypes, multiple: true });
       if (files.length) await this.takePictures(files);
     });
+    button("empty-sample").addEventListener("click", () => void this.openSample());
     button("use-video").addEventListener("click", async () => {
       const [file] = await chooseFiles({ accept: "video/*" });
       if (file) await watching.open(() => openVideo(file));
@@ -257,6 +283,18 @@ export class DetectView {
     if (pictures.length) await this.takePictures(pictures);
     else if (videos.length) await this.watching.open(() => openVideo(videos[0]));
     if (models.length) await this.addModels(models);
+  }
+
+  /** The picture that comes with the model. */
+  private async openSample(): Promise<void> {
+    const { sample } = this.shelf.current ?? {};
+    if (!sample) return;
+    await this.watching.open(async () => {
+      const response = await fetch(new URL(sample, document.baseURI));
+      if (!response.ok) throw new Error(`${sample}: HTTP status ${response.status}`);
+      const blob = await response.blob();
+      return openPicture(new File([blob], sample.replace(/^.*\//, ""), { type: blob.type }));
+    });
   }
 
   private async takePictures(files: readonly File[]): Promise<void> {

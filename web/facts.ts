@@ -22,45 +22,52 @@ export const isDoubted = (facts: ModelFacts | undefined): boolean =>
 export const canBeTold = (error: unknown): boolean =>
   error instanceof WorkerError && error.expected && /--(anchors|labels|family)\b/.test(error.message);
 
+/** Where the form is: in the Detect tab, or with this before each id in another. */
+type Prefix = "" | "convert-";
+
 export class FactsForm {
-  private readonly family = byId("family", HTMLSelectElement);
-  private readonly anchors = byId("anchors", HTMLTextAreaElement);
-  private readonly names = byId("names", HTMLTextAreaElement);
-  private model: ShelfModel | undefined;
+  private readonly prefix: Prefix;
+  private readonly family: HTMLSelectElement;
+  private readonly anchors: HTMLTextAreaElement;
+  private readonly names: HTMLTextAreaElement;
+  private readonly more: HTMLDetailsElement;
+  private model: Pick<ShelfModel, "facts" | "told"> | undefined;
   private readonly tell: (told: ToldFacts) => void;
 
-  constructor(tell: (told: ToldFacts) => void) {
+  constructor(tell: (told: ToldFacts) => void, prefix: Prefix = "") {
+    this.prefix = prefix;
     this.tell = tell;
+    this.family = byId(`${prefix}family`, HTMLSelectElement);
+    this.anchors = byId(`${prefix}anchors`, HTMLTextAreaElement);
+    this.names = byId(`${prefix}names`, HTMLTextAreaElement);
+    this.more = byId(`${prefix}told`, HTMLDetailsElement);
     offerFamilies(this.family);
     this.family.addEventListener("change", () => {
       // Another family may have other anchors; those that were told stay.
       if (this.model) tell({ ...this.model.told, family: chosenFamily(this.family) });
     });
-    byId("facts", HTMLFormElement).addEventListener("submit", (event) => {
-      event.preventDefault();
-      this.submit();
-    });
-    button("ask-right").addEventListener("click", () => {
+    button(`${prefix}use-told`).addEventListener("click", () => this.submit());
+    button(`${prefix}ask-right`).addEventListener("click", () => {
       const { facts, told } = this.model ?? {};
       if (facts) tell({ ...told, anchors: facts.anchors, labels: facts.labels });
     });
-    button("ask-tell").addEventListener("click", () => {
-      byId("told", HTMLDetailsElement).open = true;
+    button(`${prefix}ask-tell`).addEventListener("click", () => {
+      this.more.open = true;
       this.family.focus();
-      anElement("facts").scrollIntoView({ block: "start" });
+      anElement(`${prefix}facts`).scrollIntoView({ block: "start" });
     });
   }
 
   /** Shows what is known of a model, and asks for the rest. */
-  offer(model: ShelfModel): void {
+  offer(model: Pick<ShelfModel, "facts" | "told">): void {
     this.model = model;
     const { facts, told } = model;
     this.family.value = told.family ?? "";
     this.anchors.value = (facts?.anchors ?? told.anchors ?? []).map((list) => list.join(",")).join("\n");
-    anElement("anchors-field").hidden = facts !== undefined && !facts.anchors;
+    anElement(`${this.prefix}anchors-field`).hidden = facts !== undefined && !facts.anchors;
     this.names.value = (facts?.labels ?? told.labels ?? []).join("\n");
-    if (!facts) byId("told", HTMLDetailsElement).open = true;
-    showDoubts(facts);
+    if (!facts) this.more.open = true;
+    this.showDoubts(facts);
   }
 
   private submit(): void {
@@ -79,21 +86,25 @@ export class FactsForm {
     const labels = this.names.value.trim() ? parseNames(this.names.value) : undefined;
     this.tell({ ...model.told, anchors, labels });
   }
+
+  private showDoubts(facts: ModelFacts | undefined): void {
+    const isAsking = isDoubted(facts);
+    const list = listOf(facts?.doubts ?? []);
+    const later = this.prefix === "" ? "Saving" : "Quantizing";
+    anElement(`${this.prefix}ask`).hidden = !isAsking;
+    anElement(`${this.prefix}ask-what`).replaceChildren(
+      make("b", {}, "These boxes are a preview. "),
+      `The file does not say its ${list}, so usual ones stand for them: sizes and names may be wrong. ${later} waits until you say.`,
+    );
+    if (this.prefix !== "") return;
+    const preview = anElement("preview");
+    preview.hidden = !isAsking;
+    preview.textContent = `Preview: ${list} guessed`;
+  }
 }
 
-function showDoubts(facts: ModelFacts | undefined): void {
-  const doubts = facts?.doubts ?? [];
-  const isAsking = isDoubted(facts);
-  const list = new Intl.ListFormat("en").format(doubts.map((doubt) => words[doubt]));
-  anElement("ask").hidden = !isAsking;
-  anElement("ask-what").replaceChildren(
-    make("b", {}, "These boxes are a preview. "),
-    `The file does not say its ${list}, so usual ones stand for them: sizes and names may be wrong. Saving waits until you say.`,
-  );
-  const preview = anElement("preview");
-  preview.hidden = !isAsking;
-  preview.textContent = `Preview: ${list} guessed`;
-}
+const listOf = (doubts: readonly Doubt[]): string =>
+  new Intl.ListFormat("en").format(doubts.map((doubt) => words[doubt]));
 
 /** A line a head of widths and heights; nothing where it is something else. */
 function parseAnchors(text: string): number[][] | undefined {

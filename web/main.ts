@@ -1,9 +1,10 @@
 /// <reference types="vite/client" />
 /** The page begins: checks the browser, wires the two tabs, and takes files from anywhere. */
+import { askedFor } from "./address.ts";
 import { capabilities } from "./capabilities.ts";
 import { ConvertView } from "./convert.ts";
 import { DetectView } from "./detect.ts";
-import { anElement, button } from "./dom.ts";
+import { anElement, button, make } from "./dom.ts";
 import { sortTransfer } from "./files.ts";
 import { showFoot } from "./foot.ts";
 import { Keeper } from "./keep.ts";
@@ -11,6 +12,7 @@ import { takeLaunched } from "./launch.ts";
 import { notify, tell, wireNotices } from "./notices.ts";
 import { shippedModels } from "./shelf.ts";
 import { wireTools } from "./tools.ts";
+import { keepUpToDate } from "./updates.ts";
 import { t } from "./words.ts";
 
 const tabs = ["detect", "convert", "benchmark"] as const;
@@ -41,17 +43,67 @@ async function makeBenchmark(): Promise<void> {
 }
 
 function wireTabs(): void {
-  for (const tab of tabs) {
+  for (const [at, tab] of tabs.entries()) {
     const control = button(`tab-${tab}`);
     control.addEventListener("click", () => showTab(tab));
-    control.addEventListener("keydown", ({ key }) => {
-      if (key !== "ArrowLeft" && key !== "ArrowRight") return;
-      const step = key === "ArrowRight" ? 1 : tabs.length - 1;
-      const other = tabs[(tabs.indexOf(tab) + step) % tabs.length];
-      showTab(other);
-      button(`tab-${other}`).focus();
+    control.addEventListener("keydown", (event) => {
+      const to = stepTo(event.key, at, tabs.length);
+      if (to === undefined) return;
+      event.preventDefault();
+      showTab(tabs[to]);
+      button(`tab-${tabs[to]}`).focus();
     });
   }
+}
+
+/** Where a key leads from one of several controls in a row; nothing for other keys. */
+function stepTo(key: string, at: number, count: number): number | undefined {
+  const targets: Record<string, number> = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: count - 1 };
+  const to = targets[key];
+  return to === undefined ? undefined : (to + count) % count;
+}
+
+/** The sources go by arrow keys, and over the whole screen where the browser has that. */
+function wireSources(): void {
+  const bar = anElement("sources");
+  bar.addEventListener("keydown", (event) => {
+    const all = [...bar.querySelectorAll<HTMLButtonElement>("button:enabled:not([hidden])")];
+    const to = stepTo(event.key, all.indexOf(event.target as HTMLButtonElement), all.length);
+    if (to === undefined) return;
+    event.preventDefault();
+    all[to].focus();
+  });
+  const full = button("full");
+  const look = bar.parentElement;
+  if (!document.fullscreenEnabled || !look) return;
+  full.hidden = false;
+  full.addEventListener("click", () => {
+    const change = document.fullscreenElement ? document.exitFullscreen() : look.requestFullscreen();
+    change.catch((error: unknown) => tell("No full screen", error));
+  });
+  document.addEventListener("fullscreenchange", () => {
+    full.setAttribute("aria-pressed", String(document.fullscreenElement !== null));
+  });
+}
+
+/** Instead of all else. */
+function sayMissing(missing: readonly string[]): void {
+  document.querySelector(".tabs")?.remove();
+  anElement("detect").replaceChildren(
+    make(
+      "div",
+      { class: "missing", role: "alert" },
+      make("h2", {}, t("This browser is too old for the page")),
+      make(
+        "p",
+        {},
+        t(
+          "It lacks {what}. Chrome or Edge 111, Firefox 115, Safari 16.4 and newer have all that is needed.",
+          { what: missing.join(", ") },
+        ),
+      ),
+    ),
+  );
 }
 
 /** Files can be dropped or pasted on the whole page; the tab that is open gets them. */
@@ -91,39 +143,35 @@ function wireDrops(detect: DetectView, convert: ConvertView): void {
 
 /** `?model=URL` (once or more), `?size=320` and `?threads=1` make a link that opens ready to use. */
 async function followLink(detect: DetectView): Promise<void> {
-  const asked = new URLSearchParams(location.search);
-  const number = (name: string): number | undefined => {
-    const value = Number(asked.get(name));
-    return Number.isInteger(value) && value > 0 ? value : undefined;
-  };
-  const [size, threads] = [number("size"), number("threads")];
+  const { models: urls, size, threads } = askedFor();
   if (threads) detect.settings.setThreads(threads);
   if (size) detect.settings.setSize(size);
-  const urls = asked.getAll("model");
-  for (const url of urls.reverse()) await detect.useUrl(url);
-  const shipped = (await shippedModels()).map(({ name, url, precision }) =>
-    detect.addShipped(new URL(url, document.baseURI).href, name, precision),
-  );
-  if (!urls.length && shipped.length) await detect.use(shipped[0]);
+  const shipped = detect.addShipped(await shippedModels());
+  let loaded = 0;
+  for (const url of urls.reverse()) loaded += Number(await detect.useUrl(url));
+  if (loaded || !shipped.length) return;
+  const isUsed = await detect.use(shipped[0]);
+  if (isUsed && urls.length) {
+    notify("Another model", `${shipped[0].name}, which comes with this page, is used instead.`, {
+      news: true,
+    });
+  }
 }
 
 function begin(): void {
   if (capabilities.missing.length) {
-    notify(
-      "This browser is too old for the page",
-      `It lacks ${capabilities.missing.join(", ")}. Chrome or Edge 111, Firefox 115, Safari 16.4 and newer have all that is needed.`,
-    );
-    anElement("detect").hidden = true;
+    sayMissing(capabilities.missing);
     return;
   }
   void showFoot();
   wireTabs();
+  wireSources();
   wireNotices();
   const detect = new DetectView();
   const convert = new ConvertView({
-    tryModels: (groups) => {
+    tryModels: (groups, picture) => {
       showTab("detect");
-      void detect.addModels(groups);
+      void detect.tryModels(groups, picture);
     },
   });
   wireDrops(detect, convert);
@@ -135,11 +183,7 @@ function begin(): void {
     showTab("detect");
     return detect.take(sorted);
   });
-  if (import.meta.env.PROD && "serviceWorker" in navigator) {
-    navigator.serviceWorker.register("./sw.js").catch((error: unknown) => {
-      console.warn("no service worker, so the page does not work offline:", error);
-    });
-  }
+  if (import.meta.env.PROD && "serviceWorker" in navigator) void keepUpToDate();
 }
 
 begin();

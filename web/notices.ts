@@ -5,17 +5,33 @@ import { WorkerError } from "./link.ts";
 /** At most as many as can be read; older ones give way. */
 const mostShown = 3;
 
+/** What a message may have besides its words. */
+interface More {
+  /** Behind a summary. */
+  details?: string;
+  /** A button that does something about it. */
+  action?: { readonly text: string; run(): void };
+  /** No error: it waits politely, and stays when the errors go. */
+  news?: boolean;
+}
+
 /** Shows a message over the page, and says it to who does not see it, until it is dismissed; the same text is shown once. */
-export function notify(title: string, text: string, details?: string): void {
+export function notify(title: string, text: string, { details, action, news }: More = {}): void {
   const box = anElement("notices");
-  const key = `${title}\n${text}\n${details}`;
+  const key = `${title}\n${text}\n${details ?? ""}`;
   if ([...box.children].some((child) => child instanceof HTMLElement && child.dataset.key === key)) return;
   const close = make("button", { type: "button", class: "quiet", "aria-label": `Dismiss: ${title}` }, "×");
   const words = make("div", {}, make("b", {}, title), make("p", {}, text));
   if (details) {
     words.append(make("details", {}, make("summary", {}, "What the reader says"), make("p", {}, details)));
   }
-  const notice = make("div", { class: "notice bad", role: "alert" }, words, close);
+  if (action) {
+    const act = make("button", { type: "button", class: "link" }, action.text);
+    act.addEventListener("click", () => action.run());
+    words.append(act);
+  }
+  const kind = news ? { class: "notice news", role: "status" } : { class: "notice bad", role: "alert" };
+  const notice = make("div", kind, words, close);
   notice.dataset.key = key;
   close.addEventListener("click", () => notice.remove());
   box.append(notice);
@@ -24,7 +40,7 @@ export function notify(title: string, text: string, details?: string): void {
 }
 
 export function clearNotices(): void {
-  anElement("notices").replaceChildren();
+  for (const notice of anElement("notices").querySelectorAll(".bad")) notice.remove();
 }
 
 /** The newest message goes with Escape; what lies below messages can be scrolled out from there (`--covered` in style.css). */
@@ -44,7 +60,7 @@ export function tell(title: string, error: unknown, advice?: string): void {
   console.error(error);
   const message = withoutOptions(error instanceof Error ? error.message : String(error));
   const words = advice ?? wordsFor(error);
-  if (words) notify(title, words, message);
+  if (words) notify(title, words, { details: message });
   else notify(title, message);
 }
 
@@ -62,9 +78,19 @@ const meanings: Record<string, string> = {
 };
 
 function wordsFor(error: unknown): string | undefined {
+  const { message } = error instanceof Error ? error : { message: "" };
+  // Of a host that answers without leave, browsers say no more than of one that does not answer.
+  const unreached = /^cannot fetch (\S+): (?!HTTP)/.exec(message)?.[1];
+  if (unreached && new URL(unreached).origin !== location.origin) {
+    const { host } = new URL(unreached);
+    return `${host} cannot be reached, or does not let other pages read its files (CORS). Its owner has to allow it, with the header access-control-allow-origin; or download the files and choose them here.`;
+  }
   if (error instanceof WorkerError && error.expected) return meanings[error.name];
   if (error instanceof RangeError && /memory|allocation/i.test(error.message))
     return "There is not enough memory for it. Try a smaller input size, or close other tabs.";
+  // A part that is fetched when it is needed: the host has another version by now, or cannot be reached.
+  if (error instanceof Error && /dynamically imported module|importing a module script/i.test(error.message))
+    return "A part of this page could not be fetched. Look after the network, then reload the page.";
   return undefined;
 }
 

@@ -11,7 +11,7 @@ import type {
   Task,
 } from "../src/index.ts";
 import type { NetworkTiming } from "../src/official.ts";
-import type { FamilyName, Profile } from "../src/steps.ts";
+import type { Profile } from "../src/steps.ts";
 
 /** What the convolutions compute in. */
 export type Precision = "fp32" | "int8";
@@ -156,8 +156,7 @@ export interface ConvertRequest {
   calibration: readonly File[];
   /** Side of the input in pixels; default: the model's own. */
   size?: number;
-  /** Whose pre-processing it has; default: as its file says. */
-  family?: FamilyName;
+  told: ToldFacts;
   method: Method;
   threads: number;
   machine: string;
@@ -168,6 +167,8 @@ export interface ConvertProgress {
   title: string;
   done: number;
   total?: number;
+  /** How much of everything is done, 0..1, as far as it can be told. */
+  overall: number;
 }
 
 export interface ResultVariant {

@@ -1,7 +1,9 @@
 /** Thresholds, input size and threads of the Detect tab. */
 
+import { sayInAddress } from "./address.ts";
 import { capabilities, threadChoices } from "./capabilities.ts";
 import { anElement, byId, make } from "./dom.ts";
+import { notify } from "./notices.ts";
 import type { DetectRequest, ModelFacts } from "./protocol.ts";
 
 interface Actions {
@@ -51,13 +53,26 @@ export class Settings {
     };
   }
 
+  /** As many of these as there can be. */
   setThreads(threads: number): void {
-    this.threads = threads;
+    const { choices, initial } = threadChoices();
+    this.threads = Math.min(threads, choices.length);
+    byId("threads", HTMLSelectElement).value = String(this.threads);
+    sayInAddress({ threads: this.threads === initial ? undefined : this.threads });
+    if (threads > this.threads) {
+      notify(
+        `Not ${threads} threads`,
+        capabilities.isolated
+          ? `This page can use ${this.threads} here.`
+          : "The page has one thread here, because its host does not isolate it (the headers are in docs/page.md).",
+      );
+    }
     this.actions.threads();
   }
 
   setSize(side: number): void {
     this.chosenSize = side;
+    sayInAddress({ size: side });
     this.offerSizes();
     this.actions.changed();
   }

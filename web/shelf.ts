@@ -10,12 +10,15 @@ export interface ShelfModel {
   readonly id: number;
   readonly name: string;
   readonly source: readonly File[] | string;
-  /** It comes with the page. */
-  shipped?: boolean;
   /** What the visitor says of it. */
   told: ToldFacts;
   /** Known before it is loaded for shipped models only. */
   precision?: Precision;
+  /** What it finds, in words, and a picture to try it on; of shipped models. */
+  about?: string;
+  sample?: string;
+  /** It came with the page. */
+  readonly shipped: boolean;
   facts?: ModelFacts;
   /** While it comes from an address. */
   progress?: LoadProgress;
@@ -26,6 +29,8 @@ export interface ShelfModel {
 export class Shelf {
   readonly models: ShelfModel[] = [];
   current: ShelfModel | undefined;
+  /** It is not known yet what comes with the page. */
+  isWaiting = true;
   /** What is being loaded. */
   loading: ShelfModel | undefined;
   private readonly box: HTMLElement;
@@ -43,8 +48,12 @@ export class Shelf {
     this.render();
   }
 
-  add(source: readonly File[] | string, name: string, precision?: Precision): ShelfModel {
-    const model: ShelfModel = { id: ++this.count, name, source, precision, told: {} };
+  add(source: readonly File[] | string, name: string, known: Partial<ShippedModel> = {}): ShelfModel {
+    const { precision, about, sample } = known;
+    const shipped = known.url !== undefined;
+    const model: ShelfModel = {
+      ...{ id: ++this.count, name, source, precision, about, sample, shipped, told: {} },
+    };
     this.models.push(model);
     this.render();
     return model;
@@ -60,7 +69,9 @@ export class Shelf {
   render(): void {
     const focused = document.activeElement?.id;
     this.box.replaceChildren(...this.models.map((model) => this.row(model)));
-    if (!this.models.length) this.box.append(make("p", { class: "soft" }, "No model yet."));
+    this.box.classList.toggle("waiting", this.isWaiting);
+    if (!this.models.length && !this.isWaiting)
+      this.box.append(make("p", { class: "soft" }, "No model yet."));
     if (focused) document.getElementById(focused)?.focus();
   }
 
@@ -78,7 +89,11 @@ export class Shelf {
     );
     const remove = make(
       "button",
-      { type: "button", class: "quiet", "aria-label": `Remove ${model.name}` },
+      {
+        type: "button",
+        class: "quiet",
+        "aria-label": `Remove ${[model.facts?.name ?? model.name, precision].filter(Boolean).join(", ")}`,
+      },
       "×",
     );
     remove.addEventListener("click", () => this.drop(model));
@@ -96,9 +111,11 @@ export class Shelf {
   private describe(model: ShelfModel): string {
     if (this.loading === model) return loadingText(model.progress);
     const { facts } = model;
-    if (!facts) return "not loaded yet";
+    const { about } = model;
+    if (!facts) return about ?? "not loaded yet";
     const size = facts.width === facts.height ? `${facts.width} px` : `${facts.width}×${facts.height} px`;
-    return `${size}, ${formatBytes(facts.bytes)}${facts.half ? ", fp16 weights" : ""}`;
+    const weights = `${size}, ${formatBytes(facts.bytes)}${facts.half ? ", fp16 weights" : ""}`;
+    return about ? `${about}; ${weights}` : weights;
   }
 }
 
@@ -113,6 +130,10 @@ export interface ShippedModel {
   /** Relative to the page. */
   url: string;
   precision?: Precision;
+  /** What it finds, in words. */
+  about?: string;
+  /** A picture to try it on, relative to the page. */
+  sample?: string;
 }
 
 /** Models that come with the page: `models.json` beside it, which may be missing. */
@@ -128,8 +149,9 @@ export async function shippedModels(): Promise<ShippedModel[]> {
 }
 
 function isShipped(entry: unknown): entry is ShippedModel {
-  const { name, url } = (entry ?? {}) as Partial<Record<"name" | "url", unknown>>;
-  return typeof name === "string" && typeof url === "string";
+  const { name, url, about, sample } = (entry ?? {}) as Partial<Record<keyof ShippedModel, unknown>>;
+  const isText = (value: unknown): boolean => value === undefined || typeof value === "string";
+  return typeof name === "string" && typeof url === "string" && isText(about) && isText(sample);
 }
 
 /** The buttons and the field that bring models. */

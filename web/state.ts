@@ -8,7 +8,8 @@ export function showState(source: Source | undefined, shelf: Shelf): void {
   const { loading, current } = shelf;
   const ready = current?.facts;
   document.body.dataset.state = source?.kind ?? (loading ? "loading" : "empty");
-  document.body.classList.toggle("has-model", current !== undefined);
+  const isNear = current !== undefined || loading !== undefined || shelf.isWaiting;
+  document.body.classList.toggle("has-model", isNear);
   anElement("empty").hidden = source !== undefined;
   const busy = anElement("busy");
   busy.textContent = loading
@@ -19,11 +20,9 @@ export function showState(source: Source | undefined, shelf: Shelf): void {
         : "Load a model to see boxes"
       : "";
   busy.hidden = busy.textContent === "" || (!source && !loading);
-  anElement("empty-title").textContent = ready ? `${ready.name} is ready` : "Detect objects in this tab";
-  anElement("empty-text").textContent = ready
-    ? "Use the camera, or open a picture or a video. You can also drop or paste one."
-    : "Load a model, then point the camera or open a picture. Nothing you open leaves this device.";
-  button("empty-model").hidden = current !== undefined || loading !== undefined;
+  const sample = ready && current?.sample;
+  button("empty-sample").hidden = !sample;
+  button("empty-model").hidden = isNear;
   const pause = button("pause");
   pause.hidden = source?.pause === undefined;
   pause.setAttribute("aria-pressed", String(source !== undefined && !source.live));

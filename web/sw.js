@@ -1,29 +1,41 @@
 /**
  * The service worker: the page works offline after its first load, and threads work on hosts that cannot send isolation
  * headers. The build fills in the list of files and its version.
+ *
+ * A tab keeps the version that it was opened with: the page and its parts come from what was kept, a new version is fetched beside it,
+ * and takes over when all tabs are closed or somebody presses "Reload". Until then the older parts stay for the tabs that need them.
  */
 const files = self.__FILES__;
-const shellName = `ncnnkit-page-${self.__VERSION__}`;
+const shellPrefix = "ncnnkit-page-";
+const shellName = `${shellPrefix}${self.__VERSION__}`;
 /** Models and whatever else was fetched from this host; outlives versions of the page. */
 const keptName = "ncnnkit-kept";
+/** Milliseconds after which a network that says nothing is given up, where there is something to show instead. */
+const patience = 2000;
 
 self.addEventListener("install", (event) => {
-  event.waitUntil(
-    caches
-      .open(shellName)
-      .then((cache) => cache.addAll(files))
-      .then(() => self.skipWaiting()),
-  );
+  event.waitUntil(Promise.all([keepShell(), keepList()]));
 });
 
+async function keepShell() {
+  const shell = await caches.open(shellName);
+  // Names in assets/ carry a hash of what is in them, so what the browser has of them is good; the rest is asked for anew.
+  const cacheOf = (file) => (file.startsWith("./assets/") ? "default" : "no-cache");
+  await shell.addAll(files.map((file) => new Request(file, { cache: cacheOf(file) })));
+}
+
+/** The list of models is the host's to change; without one there are none. */
+async function keepList() {
+  const kept = await caches.open(keptName);
+  await kept.add(new Request("./models.json", { cache: "no-cache" })).catch(() => {});
+}
+
 self.addEventListener("activate", (event) => {
-  const isOld = (name) => name.startsWith("ncnnkit-page-") && name !== shellName;
-  event.waitUntil(
-    caches
-      .keys()
-      .then((names) => Promise.all(names.filter(isOld).map((name) => caches.delete(name))))
-      .then(() => self.clients.claim()),
-  );
+  event.waitUntil(forgetOldShells().then(() => self.clients.claim()));
+});
+
+self.addEventListener("message", (event) => {
+  if (event.data === "take over") event.waitUntil(self.skipWaiting());
 });
 
 self.addEventListener("fetch", (event) => {
@@ -35,33 +47,44 @@ self.addEventListener("fetch", (event) => {
   }
   if (request.method !== "GET" || !url.href.startsWith(self.registration.scope)) return;
   // A dropped file's blob: address or another host's model is not ours to keep.
-  event.respondWith(answer(request, url).then(isolate));
+  event.respondWith(answer(event, url).then(isolate));
 });
 
-async function answer(request, url) {
-  const shell = await caches.open(shellName);
+/** Where tabs are open they run an older version, and need its parts; so many versions stay at most. */
+const mostShells = 4;
+
+async function forgetOldShells() {
+  const open = await self.clients.matchAll({ type: "window", includeUncontrolled: true });
+  const shells = (await caches.keys()).filter((name) => name.startsWith(shellPrefix) && name !== shellName);
+  const old = open.length ? shells.slice(0, 1 - mostShells) : shells;
+  await Promise.all(old.map((name) => caches.delete(name)));
+}
+
+async function answer(event, url) {
+  const { request } = event;
   const path = url.href.slice(self.registration.scope.length).replace(/[?#].*$/, "");
-  // Names in assets/ carry a hash of what is in them.
-  if (path.startsWith("assets/")) {
-    const found = await shell.match(request);
-    if (found) return found;
-  }
-  const offline = async () =>
-    (request.mode === "navigate" ? await shell.match("./") : undefined) ??
-    (await shell.match(request, { ignoreSearch: true })) ??
-    (await (await caches.open(keptName)).match(request));
-  try {
-    const response = await fetch(request);
-    if (response.ok && response.status === 200) {
-      const kept = await caches.open(files.includes(`./${path}`) ? shellName : keptName);
-      await kept.put(path === "" ? "./" : request, response.clone());
-    }
-    return response.ok ? response : ((await offline()) ?? response);
-  } catch (error) {
-    const found = await offline();
-    if (found) return found;
-    throw error;
-  }
+  const found = await ofShell(request, path);
+  if (found) return found;
+  const kept = await caches.open(keptName);
+  const here = await kept.match(request);
+  const fresh = fetch(request).then((response) => {
+    // It is shown while it comes, and whether or not there is room to keep it.
+    if (response.status === 200) event.waitUntil(kept.put(request, response.clone()).catch(() => {}));
+    return response;
+  });
+  if (!here) return fresh;
+  event.waitUntil(fresh.catch(() => {}));
+  const late = new Promise((resolve) => setTimeout(resolve, patience));
+  const first = await Promise.race([fresh.catch(() => undefined), late]);
+  return first?.ok ? first : here;
+}
+
+/** A part of this version, or of an older one that a tab still runs. */
+async function ofShell(request, path) {
+  const shell = await caches.open(shellName);
+  if (path === "" || path === "index.html") return shell.match("./");
+  if (files.includes(`./${path}`)) return shell.match(request, { ignoreSearch: true });
+  return path.startsWith("assets/") ? caches.match(request) : undefined;
 }
 
 /** What another program shares with the installed page: left where `launch.ts` reads it, which the page is opened for. */

@@ -58,12 +58,16 @@ function offline(): Plugin {
   };
 }
 
-/** Names of the page's files; models of the host are kept when they are first used, not with the page. `""` is the page itself. */
+/**
+ * Names of the page's files, `""` for the page itself. The list of models is the host's to change; models of the host, checkpoints and
+ * pictures are kept when they are first used, not with the page, so that a first visit is small.
+ */
 function pageFiles(dir: string): string[] {
-  const kept = namesIn(dir).filter(
-    (name) => shippedFiles.has(name) || !/^(index\.html|sw\.js)$|^(models|screenshots)\//.test(name),
-  );
-  return ["", ...kept.sort()];
+  const isKept = (name: string): boolean =>
+    shippedFiles.has(name)
+      ? !name.endsWith(".pt")
+      : !/^(index\.html|sw\.js|models\.json)$|^(models|screenshots)\/|\.(png|webp)$/.test(name);
+  return ["", ...namesIn(dir).filter(isKept).sort()];
 }
 
 /** All files below a folder, `/` between. */

@@ -54,16 +54,7 @@ export async function servePage(folder: string, port: number, host: string): Pro
       `${folder}: the page is not built; in the repository, run "npm run build:web" (the published package has it)`,
     );
   }
-  const { Hono } = await import("hono");
-  const { filesApp } = await import("../node/serve/files.ts");
+  const { pageApp } = await import("../node/serve/page.ts");
   const { listen } = await import("../node/serve/listen.ts");
-  const app = filesApp({ "": folder });
-  const page: typeof app = new Hono();
-  page.use(async (context, next) => {
-    await next();
-    // Names in assets/ carry a hash of what is in them; everything else may change with the next version.
-    const lasting = context.req.path.startsWith("/assets/");
-    context.header("cache-control", lasting ? "public, max-age=31536000, immutable" : "no-cache");
-  });
-  return listen(page.route("/", app), { port, host });
+  return listen(pageApp(folder), { port, host });
 }

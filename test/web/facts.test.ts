@@ -78,6 +78,33 @@ describeDataIf(canRun, "facts that a file does not say", () => {
     await page.context().close();
   });
 
+  test("before int8 is made of it, a model is explained, with a preview to judge by", async () => {
+    const page = await site.open("plain/", { viewport: { width: 390, height: 844 } });
+    await page.click("#tab-convert");
+    await choose(page, "#pick-convert-model", float);
+    await page.waitForFunction(() =>
+      document.querySelector("#convert-model")?.textContent?.includes("80 classes"),
+    );
+    expect(await page.textContent("#convert-start")).toBe("Convert without quantizing");
+    await choose(page, "#pick-pictures", pictures);
+    await page.waitForSelector("#convert-preview:not([hidden])");
+    expect(await page.textContent("#convert-ask")).toContain("does not say its anchors");
+    expect(await page.isDisabled("#convert-start")).toBe(true);
+    expect(await overflow(page)).toBe(0);
+    await page.click("#convert-told summary");
+    await page.fill("#convert-names", "cat, dog");
+    await page.click("#convert-use-told");
+    await page.waitForSelector(".notice");
+    expect(await page.textContent(".notice")).toMatch(/found 2 names.*80 classes/);
+    await page.click("#convert-ask-right");
+    await page.waitForFunction(
+      () => !(document.querySelector("#convert-start") as HTMLButtonElement).disabled,
+    );
+    expect(await page.textContent("#convert-start")).toBe("Convert and quantize");
+    expect(await page.isVisible("#convert-ask")).toBe(false);
+    await page.context().close();
+  });
+
   test("a model that cannot run without anchors stays, to be told them", async () => {
     const page = await site.open("plain/?size=256", { viewport: { width: 390, height: 844 } });
     await choose(page, "#use-picture", pictures);

@@ -272,9 +272,9 @@ describeDataIf(canRun, "the page", () => {
     const int8 = path.join(import.meta.dirname, "../../models/codefinder-int8");
     const { boxes, text } = await nextBoxes(page);
     expectSame(boxes, await commandLineBoxes(int8, picture));
+    site.setDown(false); // the checkpoint is fetched when it is asked for
     await page.click("#model-2");
     expectSame((await nextBoxes(page, text)).boxes, await commandLineBoxes("codefinder", picture));
-    site.setDown(false);
     await page.context().close();
   });
 

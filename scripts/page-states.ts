@@ -1,0 +1,283 @@
+/**
+ * Goes over every state of the built page, on a phone, on its side, on a tablet and on a desk, light and dark: nothing may stick out, be cut
+ * or be covered, and axe may find nothing. Writes a screenshot of each: `node scripts/page-states.ts OUT [STATE…]` (needs Node 24, chromium,
+ * `npm run build:web`).
+ */
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import axe from "axe-core";
+import { type Browser, chromium, type Page } from "playwright-core";
+import { servePage } from "../src/cli/serve-page.ts";
+
+const root = path.join(import.meta.dirname, "..");
+const [out = "out/page-states", ...only] = process.argv.slice(2);
+const views = [
+  [390, 844],
+  [844, 390],
+  [768, 1024],
+  [1440, 900],
+] as const;
+const schemes = ["light", "dark"] as const;
+
+const shared = path.join(root, "../shared");
+const detector = ["models/yolov5ss.param", "models/yolov5ss.bin"].map((name) => path.join(shared, name));
+const photographs = path.join(shared, "coco/images/val2017");
+const photos = (count: number): string[] =>
+  readdirSync(photographs)
+    .slice(0, count)
+    .map((name) => path.join(photographs, name));
+const checkpoint = path.join(root, "models/codefinder.pt");
+
+async function choose(page: Page, selector: string, files: readonly string[]): Promise<void> {
+  const [chooser] = await Promise.all([page.waitForEvent("filechooser"), page.click(selector)]);
+  await chooser.setFiles([...files]);
+}
+const ready = (page: Page): Promise<unknown> =>
+  page.waitForFunction(() => document.querySelector(".model .soft")?.textContent?.includes("px"));
+const drop = (page: Page, name: string, text: string): Promise<void> =>
+  page.evaluate(
+    ([fileName, content]) => {
+      const dataTransfer = new DataTransfer();
+      dataTransfer.items.add(new File([content], fileName));
+      document.body.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true }));
+    },
+    [name, text],
+  );
+const openDetails = (page: Page): Promise<void> =>
+  page.evaluate(() => {
+    for (const details of document.querySelectorAll("details")) details.open = true;
+  });
+
+/** From the page as it is first seen. */
+const states: Record<string, (page: Page) => Promise<unknown>> = {
+  ready,
+  async sample(page) {
+    await ready(page);
+    await page.click("#empty-sample");
+    await page.waitForSelector(".chip");
+  },
+  async everything(page) {
+    await states.sample(page);
+    await openDetails(page);
+    await page.waitForTimeout(300);
+  },
+  async photo(page) {
+    await ready(page);
+    await choose(page, "#add-model", [path.join(shared, "models/yolov5ss.pt")]);
+    await page.waitForFunction(() => document.querySelectorAll(".model .badge").length === 3);
+    await choose(page, "#use-picture", photos(1));
+    await page.waitForSelector(".chip");
+  },
+  async preview(page) {
+    await ready(page);
+    await choose(page, "#add-model", detector);
+    await choose(page, "#use-picture", photos(1));
+    await page.waitForSelector("#ask:not([hidden])");
+    await page.waitForSelector(".chip");
+    await page.click("#ask-tell");
+  },
+  async errors(page) {
+    await states.sample(page);
+    await drop(page, "broken.param", "7767517\n3 x\n");
+    await drop(page, "notes.xyz", "…");
+    await page.waitForFunction(() => document.querySelectorAll(".notice").length > 1);
+    await page.evaluate(() => scrollTo(0, 9999));
+  },
+  async camera(page) {
+    await ready(page);
+    await page.click("#use-camera");
+    await page.waitForFunction(() => Number(document.getElementById("rate")?.textContent) > 0);
+  },
+  async paused(page) {
+    await states.camera(page);
+    await page.click("#pause");
+    await page.waitForTimeout(200);
+  },
+  async dropping(page) {
+    await states.sample(page);
+    await page.evaluate(() => {
+      const veil = document.getElementById("dropping");
+      if (veil) veil.hidden = false;
+    });
+  },
+  async convert(page) {
+    await page.click("#tab-convert");
+  },
+  async chosen(page) {
+    await page.click("#tab-convert");
+    await choose(page, "#pick-convert-model", [checkpoint]);
+    await choose(page, "#pick-pictures", photos(30));
+    await page.waitForSelector("#convert-start:not([disabled])");
+    await page.waitForFunction(() => document.querySelectorAll("#thumbs li").length > 20);
+  },
+  async doubted(page) {
+    await page.click("#tab-convert");
+    await choose(page, "#pick-convert-model", detector);
+    await choose(page, "#pick-pictures", photos(4));
+    await page.waitForSelector("#convert-preview:not([hidden])");
+    await page.click("#convert-ask-tell");
+  },
+  async converting(page) {
+    await states.chosen(page);
+    await page.click("#convert-start");
+    await page.waitForFunction(() => document.querySelectorAll("#stages li").length > 2);
+  },
+  async result(page) {
+    await page.click("#tab-convert");
+    await choose(page, "#pick-convert-model", [checkpoint]);
+    await choose(page, "#pick-pictures", photos(6));
+    await page.selectOption("#method", "minmax");
+    await page.click("#convert-start");
+    await page.waitForSelector("#result:not([hidden])", { timeout: 120_000 });
+    await page.waitForTimeout(500);
+  },
+  async old(page) {
+    await page.addInitScript(() => {
+      Reflect.deleteProperty(globalThis, "OffscreenCanvas");
+    });
+    await page.reload();
+    await page.waitForSelector(".missing");
+  },
+};
+
+/** What sticks out, is cut or is covered. */
+async function faults(page: Page): Promise<string[]> {
+  return page.evaluate(() => {
+    const found: string[] = [];
+    const name = (element: Element): string => {
+      const { id } = element;
+      const named = id ? `#${id}` : `.${[...element.classList].join(".")}`;
+      return `${element.tagName.toLowerCase()}${named} "${(element.textContent ?? "").trim().slice(0, 30)}"`;
+    };
+    const sticks = document.documentElement.scrollWidth - innerWidth;
+    if (sticks > 0) found.push(`the page is ${sticks} px too wide`);
+    const isSeen = (element: Element): boolean =>
+      element.checkVisibility({ visibilityProperty: true, opacityProperty: true }) &&
+      !getComputedStyle(element).clipPath.startsWith("inset(50%");
+    const scrolls = (element: Element | null): boolean => {
+      for (let each = element; each; each = each.parentElement) {
+        if (/auto|scroll/.test(getComputedStyle(each).overflowX) && each !== document.documentElement)
+          return true;
+      }
+      return false;
+    };
+    for (const element of document.querySelectorAll("body *")) {
+      const hasText = [...element.childNodes].some((node) => node.nodeType === 3 && node.nodeValue?.trim());
+      if (!hasText || !isSeen(element) || element.closest("textarea, option, script, style")) continue;
+      const style = getComputedStyle(element);
+      const isCut =
+        element.scrollWidth > element.clientWidth + 1 || element.scrollHeight > element.clientHeight + 2;
+      if (/hidden|clip/.test(style.overflow) && style.display !== "inline" && isCut)
+        found.push(`cut: ${name(element)}`);
+      const range = document.createRange();
+      range.selectNodeContents(element);
+      const { left, right, width } = range.getBoundingClientRect();
+      if (width && (left < -1 || right > innerWidth + 1) && !scrolls(element))
+        found.push(`outside: ${name(element)}`);
+    }
+    const top = scrollY;
+    for (const element of document.querySelectorAll("button, a[href], input, select, summary, textarea")) {
+      if (!isSeen(element) || (element as HTMLButtonElement).disabled) continue;
+      // Messages lie over the page until they are dismissed: wherever it is scrolled to, all else can be had beside them.
+      const hits = (["center", "start", "end"] as const).map((block) => {
+        element.scrollIntoView({ block, behavior: "instant" });
+        const { left, top: above, width, height } = element.getBoundingClientRect();
+        if (!width || !height) return element;
+        return document.elementFromPoint(left + width / 2, above + height / 2);
+      });
+      const isHit = (hit: Element | null): boolean =>
+        hit !== null && (element.contains(hit) || (hit.contains(element) && hit !== document.body));
+      if (!hits.some(isHit)) {
+        const over = hits.find((hit) => hit !== null);
+        found.push(over ? `covered: ${name(element)} by ${name(over)}` : `out of reach: ${name(element)}`);
+      }
+    }
+    scrollTo(0, top);
+    return found;
+  });
+}
+
+async function axeFindings(page: Page): Promise<string[]> {
+  await page.evaluate(`if (!globalThis.axe) { ${axe.source} }`);
+  const { violations } = await page.evaluate(() =>
+    (globalThis as unknown as { axe: typeof axe }).axe.run(document, { iframes: false }),
+  );
+  return violations.flatMap(({ id, nodes }) =>
+    nodes.map(
+      ({ target, failureSummary }) =>
+        `axe ${id}: ${target} ${(failureSummary ?? "").replace(/\s+/g, " ").slice(0, 200)}`,
+    ),
+  );
+}
+
+/** Finding to where it was. */
+const findings = new Map<string, string[]>();
+const find = (what: string, where: string): void =>
+  void findings.set(what, [...(findings.get(what) ?? []), where]);
+
+async function look(browser: Browser, url: string, name: string): Promise<void> {
+  const context = await browser.newContext({
+    viewport: { width: 390, height: 844 },
+    serviceWorkers: "block",
+    permissions: ["camera"],
+    bypassCSP: true,
+  });
+  context.setDefaultTimeout(30_000);
+  const page = await context.newPage();
+  const errors: string[] = [];
+  page.on("pageerror", ({ message }) => errors.push(message));
+  await page.goto(url);
+  await states[name](page);
+  for (const [width, height] of views) {
+    await page.setViewportSize({ width, height });
+    for (const scheme of schemes) {
+      await page.emulateMedia({ colorScheme: scheme });
+      await page.waitForTimeout(150);
+      const file = path.join(out, `${name}-${width}x${height}-${scheme}.png`);
+      const isTall = ["everything", "result", "preview", "doubted"].includes(name);
+      await page.screenshot({ path: file, fullPage: isTall && scheme === "light" });
+      const all = [
+        ...(scheme === "light" ? await faults(page) : []),
+        ...(await axeFindings(page)),
+        ...errors.splice(0),
+      ];
+      for (const each of all) find(each, `${name} ${width}x${height} ${scheme}`);
+    }
+  }
+  // The narrowest phone, and letters of twice the size.
+  await page.setViewportSize({ width: 320, height: 640 });
+  for (const each of await faults(page)) find(each, `${name} 320x640`);
+  await page.setViewportSize({ width: 390, height: 844 });
+  await page.addStyleTag({ content: "html { font-size: 200% }" });
+  await page.waitForTimeout(150);
+  await page.screenshot({ path: path.join(out, `${name}-390x844-large.png`) });
+  for (const each of await faults(page)) find(each, `${name} large letters`);
+  if (name === "result")
+    writeFileSync(path.join(out, "report.html"), (await page.getAttribute("#report", "srcdoc")) ?? "");
+  await context.close();
+}
+
+mkdirSync(out, { recursive: true });
+const server = await servePage(path.join(root, "dist-web"), 0, "127.0.0.1");
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  args: [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--use-fake-ui-for-media-stream",
+    "--use-fake-device-for-media-stream",
+  ],
+});
+for (const name of only.length ? only : Object.keys(states)) {
+  try {
+    await look(browser, `http://localhost:${server.port}/?size=320`, name);
+  } catch (error) {
+    find(String(error), name);
+  }
+}
+await browser.close();
+await server.stop();
+for (const [what, where] of findings)
+  process.stdout.write(`${what}\n    ${where.length}: ${where.slice(0, 6).join(", ")}\n`);
+process.stdout.write(`${findings.size} findings\n`);
+process.exitCode = findings.size ? 1 : 0;
