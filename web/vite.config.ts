@@ -66,7 +66,9 @@ function pageFiles(dir: string): string[] {
   const isKept = (name: string): boolean =>
     shippedFiles.has(name)
       ? !name.endsWith(".pt")
-      : !/^(index\.html|sw\.js|models\.json)$|^(models|screenshots)\/|\.(png|webp)$/.test(name);
+      : !/^(index\.html|sw\.js|models\.json)$|^(models|screenshots)\/|^assets\/rare-|\.(png|webp)$/.test(
+          name,
+        );
   return ["", ...namesIn(dir).filter(isKept).sort()];
 }
 
@@ -75,6 +77,14 @@ function namesIn(dir: string): string[] {
   return readdirSync(dir, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => path.relative(dir, path.join(entry.parentPath, entry.name)).replaceAll(path.sep, "/"));
+}
+
+/** What few visitors use is not kept with the page, but when it is first fetched. */
+const rarelyUsed = /\/src\/(zoo|official)\/|\/(engine|kernels)\/webgpu\/|\/web\/bench/;
+
+function chunkFileNames({ moduleIds }: { moduleIds: readonly string[] }): string {
+  const rare = moduleIds.filter((id) => rarelyUsed.test(id.replaceAll("\\", "/")));
+  return `assets/${2 * rare.length >= moduleIds.length ? "rare-" : ""}[name]-[hash].js`;
 }
 
 export default defineConfig({
@@ -86,8 +96,9 @@ export default defineConfig({
     target: "es2022",
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    rolldownOptions: { output: { chunkFileNames } },
   },
-  worker: { format: "es" },
+  worker: { format: "es", rolldownOptions: { output: { chunkFileNames } } },
   server: { headers },
   preview: { headers },
   plugins: [shipModels(), offline()],
