@@ -2,10 +2,11 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { unzipSync } from "fflate";
-import type { Page } from "playwright-core";
+import { chromium, type Page } from "playwright-core";
 import sharp from "sharp";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { generatePicture } from "../../training/pictures/index.ts";
+import { chromiumPath } from "../browser/page.ts";
 import { temporaryFolder } from "../cli/_run.ts";
 import { describeDataIf } from "../data.ts";
 import { canRun, choose, nextBoxes, openBoxes, overflow, type Site, startSite } from "./site.ts";
@@ -154,7 +155,7 @@ describeDataIf(canRun, "what was found", () => {
     await page.context().close();
   });
 
-  test("camera: the light is on only while it is looked at; zoom; a video is wound", async () => {
+  test("camera: its light and the screen are on only while it is looked at; another camera, zoom, light", async () => {
     const page = await openShipped(site, "", { permissions: ["camera"] });
     await page.evaluate(() => {
       const tracks: MediaStreamTrack[] = [];
@@ -164,8 +165,41 @@ describeDataIf(canRun, "what was found", () => {
         tracks.push(...stream.getTracks());
         return stream;
       };
-      Object.assign(globalThis, { tracks });
+      const seen: { tracks: MediaStreamTrack[]; wanted: object[]; locks: number } = {
+        tracks,
+        wanted: [],
+        locks: 0,
+      };
+      Object.assign(globalThis, { tracks, seen });
+      // A phone's back camera: it has a light and can zoom, and there is another one.
+      Object.assign(MediaStreamTrack.prototype, {
+        getCapabilities: () => ({ torch: true, zoom: { min: 1, max: 4, step: 0.1 } }),
+        applyConstraints: async (wish: object) => void seen.wanted.push(wish),
+      });
+      navigator.mediaDevices.enumerateDevices = async () =>
+        ["front", "back"].map((label) => ({ kind: "videoinput", deviceId: label, label }) as MediaDeviceInfo);
+      Object.defineProperty(navigator, "wakeLock", {
+        value: {
+          request: async () => {
+            seen.locks++;
+            const lock = {
+              released: false,
+              release: async () => {
+                seen.locks--;
+                lock.released = true;
+              },
+            };
+            return lock;
+          },
+        },
+      });
     });
+    const seen = (): Promise<{ wanted: object[]; locks: number }> =>
+      page.evaluate(() => {
+        const { wanted, locks } = (globalThis as unknown as { seen: { wanted: object[]; locks: number } })
+          .seen;
+        return { wanted, locks };
+      });
     const on = (): Promise<number> =>
       page.evaluate(
         () =>
@@ -176,10 +210,20 @@ describeDataIf(canRun, "what was found", () => {
     await page.click("#use-camera");
     await page.waitForFunction(() => Number(document.getElementById("rate")?.textContent) > 0);
     expect(await on()).toBe(1);
+    expect((await seen()).locks).toBe(1); // the screen stays on
+    expect(await page.$$eval("#camera option", (all) => all.map(({ textContent }) => textContent))).toEqual([
+      "front",
+      "back",
+    ]);
+    await page.locator("#zoom").fill("2");
+    await page.check("#torch");
+    expect((await seen()).wanted).toEqual([{ advanced: [{ zoom: 2 }] }, { advanced: [{ torch: true }] }]);
+    expect(await page.isVisible("#flip")).toBe(true);
     await shot(page, "camera");
     await page.click("#pause");
     await page.waitForSelector('#pause[aria-pressed="true"]');
     expect(await on()).toBe(0);
+    expect((await seen()).locks).toBe(0);
     expect(await page.isVisible("#still")).toBe(true);
     await shot(page, "camera-paused");
     await page.click("#pause");
@@ -191,6 +235,17 @@ describeDataIf(canRun, "what was found", () => {
     await page.click("#tab-detect");
     await page.waitForSelector('#pause[aria-pressed="false"]');
     expect(await on()).toBe(1);
+    // So it is while the tab is hidden.
+    const hide = (hidden: boolean): Promise<void> =>
+      page.evaluate((value) => {
+        Object.defineProperty(document, "hidden", { value, configurable: true });
+        document.dispatchEvent(new Event("visibilitychange"));
+      }, hidden);
+    await hide(true);
+    await page.waitForSelector('#pause[aria-pressed="true"]');
+    expect(await on()).toBe(0);
+    await hide(false);
+    await page.waitForSelector('#pause[aria-pressed="false"]');
     // What is shown is the frame that was looked at.
     expect(await page.isVisible("#still")).toBe(true);
     await page.context().close();
@@ -448,6 +503,28 @@ describeDataIf(canRun, "what was found", () => {
     await page.reload();
     expect(await page.textContent("#tab-detect")).toBe("Detect");
     await page.context().close();
+  });
+
+  test("WebGPU, where the browser has it: the same boxes", async () => {
+    const browser = await chromium.launch({
+      executablePath: chromiumPath,
+      args: ["--no-sandbox", "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"],
+    });
+    const page = await browser.newPage();
+    await page.goto(site.url("shipped/"));
+    await page.waitForFunction(() => document.querySelector(".model .soft")?.textContent?.includes("px"));
+    await openBoxes(page);
+    await choose(page, "#use-picture", [await codes(72)]);
+    const { boxes } = await nextBoxes(page);
+    expect(await page.$$eval("#backend option", (all) => all.map(({ textContent }) => textContent))).toEqual([
+      ...["WebAssembly", "WebGPU"],
+    ]);
+    await page.evaluate(() => document.querySelector("#rows")?.replaceChildren());
+    await page.selectOption("#backend", "webgpu");
+    await page.waitForFunction(() => document.getElementById("machine")?.textContent === "WebGPU");
+    const other = await nextBoxes(page);
+    expect(other.boxes.map(({ label }) => label)).toEqual(boxes.map(({ label }) => label));
+    await browser.close();
   });
 });
 
