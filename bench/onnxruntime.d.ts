@@ -3,6 +3,8 @@ declare module "onnxruntime-web" {
   export interface Tensor {
     readonly data: Float32Array;
     readonly dims: readonly number[];
+    /** What is on a device is fetched. */
+    getData(): Promise<Float32Array>;
     dispose(): void;
   }
   export interface InferenceSession {
