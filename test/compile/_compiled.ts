@@ -4,10 +4,12 @@ import os from "node:os";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll } from "vitest";
+import { Random } from "../../src/base/random.ts";
 import { type CompiledModel, type CompileOptions, compileModel } from "../../src/compile/index.ts";
 import type { Picture } from "../../src/detect/picture.ts";
 import type { Detection } from "../../src/index.ts";
 import type { OpenedModel } from "../../src/open/format.ts";
+import { tinyModel } from "../cli/_tiny.ts";
 
 /** What `NAME.d.ts` says, as far as the tests need it. */
 export interface Detector {
@@ -49,6 +51,18 @@ export const openedOf = (model: Pick<OpenedModel, "graph" | "manifest">): Opened
   ...{ format: "test", assumptions: [], raw: false, hasWeights: true },
   ...model,
 });
+
+/** A detector whose outputs are anything: boxes everywhere, of all classes. */
+export function noisy(): OpenedModel {
+  const model = tinyModel("noisy");
+  const random = new Random(3);
+  for (const { weights } of model.graph.nodes) {
+    for (const { data } of Object.values(weights)) {
+      for (let i = 0; i < data.length; i++) data[i] = Math.fround(random.uniform(-0.3, 0.3));
+    }
+  }
+  return openedOf(model);
+}
 
 /** Pixels that look like nothing. */
 export function noise(width: number, height: number, channels: 3 | 4, seed = 1): Picture {

@@ -18,21 +18,9 @@ import { compileModel as fromSteps } from "../../src/steps.ts";
 import { features } from "../../src/wasm/index.ts";
 import { run, tinyModel } from "../cli/_run.ts";
 import { dataPath, describeData } from "../data.ts";
-import { noise, openedOf, writeCompiled } from "./_compiled.ts";
+import { noise, noisy, openedOf, writeCompiled } from "./_compiled.ts";
 
 const size = (side: number) => ({ width: side, height: side });
-
-/** A detector whose outputs are anything: boxes everywhere, of all classes. */
-function noisy(): OpenedModel {
-  const model = tinyModel("noisy");
-  const random = new Random(3);
-  for (const { weights } of model.graph.nodes) {
-    for (const { data } of Object.values(weights)) {
-      for (let i = 0; i < data.length; i++) data[i] = Math.fround(random.uniform(-0.3, 0.3));
-    }
-  }
-  return openedOf(model);
-}
 
 /** What the engine and the library make of a picture, on machines like that of a file. */
 async function expectedOf(
