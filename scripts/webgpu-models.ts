@@ -1,0 +1,119 @@
+/**
+ * Every model of a folder and every network of the zoo on the webgpu backend, against wasm: which steps run on the GPU, how far the outputs are
+ * apart in shares of the largest number (int8 networks without exponentials have to be equal), and the times of both. `--memory N` runs one
+ * network N times instead and prints the process's memory.
+ *
+ *   npm run build
+ *   VK_DRIVER_FILES=/usr/lib/chromium/vk_swiftshader_icd.json node scripts/webgpu-models.ts [--models ../shared/models] [--only REGEXP]
+ *     [--precision float16] [--without-zoo] [--memory 10000]
+ */
+import { readdirSync } from "node:fs";
+import path from "node:path";
+import { parseArgs } from "node:util";
+import { load, type Model, type ModelSource, type SessionOptions, type Tensor } from "../dist/node.js";
+import { benchmarkNetworks, networkFiles } from "../dist/official.js";
+import { planText, randomInputs } from "../dist/steps.js";
+
+const { values: options } = parseArgs({
+  options: {
+    models: { type: "string", default: "../shared/models" },
+    only: { type: "string", default: "." },
+    precision: { type: "string" },
+    "without-zoo": { type: "boolean", default: false },
+    memory: { type: "string" },
+  },
+});
+const precision = options.precision as SessionOptions["precision"];
+const only = new RegExp(options.only);
+
+/** Names and sources of all that is run. */
+function* sources(): Generator<readonly [name: string, source: () => ModelSource, size?: number]> {
+  for (const folder of [options.models, path.join(options.models, "real")]) {
+    for (const file of readdirSync(folder)) {
+      if (/\.(onnx|pt|param)$/.test(file)) {
+        yield [file, () => path.join(folder, file)];
+      }
+    }
+  }
+  if (options["without-zoo"]) return;
+  for (const network of benchmarkNetworks) {
+    yield [
+      `zoo ${network.name}`,
+      () => ({ name: network.name, ...networkFiles(network) }),
+      network.shapes[0][1],
+    ];
+  }
+}
+
+/** The largest difference over the largest number. */
+function difference(found: Record<string, Tensor>, expected: Record<string, Tensor>): number {
+  let worst = 0;
+  for (const [blob, { data }] of Object.entries(expected)) {
+    let [most, error] = [1e-9, 0];
+    data.forEach((x, i) => {
+      most = Math.max(most, Math.abs(x));
+      const apart = Math.abs(x - found[blob].data[i]);
+      error = apart > error || Number.isNaN(apart) ? apart : error;
+    });
+    worst = Math.max(worst, error / most);
+  }
+  return worst;
+}
+
+async function timed<T>(run: () => Promise<T>): Promise<[T, number]> {
+  const start = performance.now();
+  const result = await run();
+  return [result, performance.now() - start];
+}
+
+async function row(name: string, source: ModelSource, size: number | undefined): Promise<string> {
+  const models: Model[] = [];
+  try {
+    for (const backend of ["wasm", "webgpu"] as const)
+      models.push(await load(source, { backend, precision }));
+    const [wasm, webgpu] = models;
+    if (webgpu.fallback !== undefined) throw new Error(webgpu.fallback);
+    const { width, height } = size ? { width: size, height: size } : wasm.manifest.input;
+    const inputs = randomInputs(wasm, { width, height });
+    const [expected] = await timed(() => wasm.run(inputs));
+    const [, here] = await timed(() => wasm.run(inputs));
+    const [found, first] = await timed(() => webgpu.run(inputs));
+    const [, there] = await timed(() => webgpu.run(inputs));
+    const steps = (await planText(webgpu, { width, height }))
+      .split("\n")
+      .filter((line) => /^ *\d/.test(line));
+    const inJavaScript = steps.filter((line) => / reference /.test(line));
+    const types = [...new Set(inJavaScript.map((line) => line.split(" reference ")[1].split(" ")[0]))];
+    const ms = (time: number): string => time.toFixed(0).padStart(7);
+    return `${name.padEnd(34)} ${`${width}x${height}`.padEnd(9)} ${String(steps.length - inJavaScript.length).padStart(4)} ${String(inJavaScript.length).padStart(3)}  ${difference(found, expected).toExponential(1).padStart(8)} ${ms(here)} ${ms(there)} ${ms(first)}  ${types.join(" ")}`;
+  } finally {
+    for (const model of models) model.close();
+  }
+}
+
+async function watchMemory(runs: number): Promise<void> {
+  const network = benchmarkNetworks.find(({ name }) => name === "blazeface")!;
+  const model = await load({ name: network.name, ...networkFiles(network) }, { backend: "webgpu" });
+  const inputs = randomInputs(model, { width: 64, height: 64 });
+  for (let i = 0; i <= runs; i++) {
+    await model.run(inputs);
+    if (i % Math.ceil(runs / 20) === 0)
+      console.log(i, (process.memoryUsage.rss() / 2 ** 20).toFixed(1), "MiB");
+  }
+  model.close();
+}
+
+if (options.memory) await watchMemory(Number(options.memory));
+else {
+  console.log(
+    "model                              size       GPU  JS     error    wasm  webgpu   first  in JavaScript",
+  );
+  for (const [name, source, size] of sources()) {
+    if (!only.test(name)) continue;
+    try {
+      console.log(await row(name, source(), size));
+    } catch (error) {
+      console.log(`${name.padEnd(34)} ${error instanceof Error ? error.message : error}`);
+    }
+  }
+}
