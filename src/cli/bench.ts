@@ -48,8 +48,8 @@ Examples:
 
 async function time(file: string, options: Options, terminal: Terminal): Promise<Row> {
   const start = performance.now();
-  const { backend, precision, threads, loops } = options;
-  const model = await loadNamed(file, options, terminal, { backend, precision, threads });
+  const { backend, precision, tune, threads, loops } = options;
+  const model = await loadNamed(file, options, terminal, { backend, precision, tune, threads });
   const loaded = performance.now() - start;
   const { width, height } = options.size ?? model.manifest.input;
   const progress = startProgress(terminal);

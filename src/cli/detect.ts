@@ -126,8 +126,8 @@ async function run(
     options.out === undefined || options.parts || videos
       ? undefined
       : resultNames(files, options.out, options.save, (message) => warn(terminal, message));
-  const { backend, precision, threads } = options;
-  const model = await loadNamed(modelFile, options, terminal, { backend, precision, threads });
+  const { backend, precision, tune, threads } = options;
+  const model = await loadNamed(modelFile, options, terminal, { backend, precision, tune, threads });
   try {
     warnAssumptions(modelFile, model, terminal);
     model.requireHeads();

@@ -112,8 +112,8 @@ async function run([files]: [string[]], options: Options, terminal: Terminal): P
   const models: Model[] = [];
   try {
     for (const file of files) {
-      const { backend, precision, threads } = options;
-      const model = await loadNamed(file, options, terminal, { backend, precision, threads });
+      const { backend, precision, tune, threads } = options;
+      const model = await loadNamed(file, options, terminal, { backend, precision, tune, threads });
       models.push(model);
       warnAssumptions(file, model, terminal);
       model.requireHeads();

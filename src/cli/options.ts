@@ -169,6 +169,7 @@ export const backendOptions = {
     "of numbers and weights on webgpu: float16 takes half of the memory",
     ["float32", "float16"],
   ),
+  tune: flag("--tune", "on webgpu, time the tiles of this network, once on this device"),
 };
 
 export const engineOptions = { ...backendOptions, ...threadsOption, ...wideVectorsOption };

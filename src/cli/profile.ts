@@ -23,8 +23,8 @@ Examples:
   ncnnkit profile yolov5ss.param --size 320 --top 20
   ncnnkit profile yolov5ss.param --plan`,
   async run([file], options, terminal) {
-    const { size, loops, top, plan, json, backend, precision } = options;
-    const model = await loadNamed(file, options, terminal, { backend, precision });
+    const { size, loops, top, plan, json, backend, precision, tune } = options;
+    const model = await loadNamed(file, options, terminal, { backend, precision, tune });
     try {
       if (plan) {
         terminal.out(await planText(model, size));

@@ -23,6 +23,11 @@ export interface BackendOptions {
    * a thousand; sums are float32 always. Default float32.
    */
   precision?: "float32" | "float16";
+  /**
+   * The webgpu backend times the tiles of convolutions on the network itself when it is made, instead of estimating; with `modules` the
+   * choice is kept for this device. Takes as long as making the network ten times.
+   */
+  tune?: boolean;
 }
 
 /** Where what was made of networks is kept from one start to the next. */

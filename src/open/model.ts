@@ -214,10 +214,10 @@ export async function startModel(opened: OpenedModel, options: SessionOptions): 
   if (opened.compiled) return startCompiled(opened, opened.compiled.source, options);
   // A page that loads what was converted already does not carry the passes.
   const { graph, manifest } = opened.raw ? (await import("./convert.ts")).convert(opened) : opened;
-  const { backend, threads, wideVectors, modules, precision } = options;
+  const { backend, threads, wideVectors, modules, precision, tune } = options;
   return new Model(
     { manifest, assumptions: opened.assumptions, whyNoHeads: opened.whyNoHeads },
-    await createSession(graph, { backend, threads, wideVectors, modules, precision }),
+    await createSession(graph, { backend, threads, wideVectors, modules, precision, tune }),
   );
 }
 

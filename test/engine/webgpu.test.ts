@@ -110,6 +110,7 @@ describe.skipIf(!hasGpu)("webgpu", () => {
     const { y } = await program.run(randomInputs(shapes));
     expect(program.fetchedBytes).toBe(y.data.byteLength);
     program.close();
+    device.release();
   });
 
   it("overlapping runs do not disturb each other, with layers in JavaScript neither", async () => {

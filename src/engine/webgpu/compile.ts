@@ -4,10 +4,12 @@ import type { Graph } from "../../ir/graph.ts";
 import type { Shape, Tensor } from "../../ir/tensor.ts";
 import type { Target } from "../../kernels/webgpu/index.ts";
 import type { BackendOptions, Compiled, Profile } from "../backend.ts";
+import { lower } from "../lower/index.ts";
 import { acquireDevice, type Device } from "./device.ts";
 import { describePlan, makePlan } from "./plan.ts";
 import { Program } from "./program.ts";
-import { chooseTile, extentsOf } from "./tiles.ts";
+import { chooseTile, extentsOf, layerKey } from "./tiles.ts";
+import { type TileFor, tunedTiles } from "./tune.ts";
 
 export async function compile(
   graph: Graph,
@@ -20,16 +22,20 @@ export async function compile(
     const device = await acquireDevice();
     try {
       const target = targetOf(device, options);
-      const isSoftware = /swiftshader|llvmpipe|software|warp/i.test(device.name);
-      const plan = makePlan(graph, shapes, outputs, {
-        target,
-        tileFor: (step) => chooseTile(extentsOf(step), isSoftware),
-      });
-      text = describePlan(plan);
-      return await Program.make(device, plan, target);
-    } catch (error) {
+      const programWith = (tileFor: TileFor): Promise<Program> => {
+        const plan = makePlan(graph, shapes, outputs, { target, tileFor });
+        text = describePlan(plan);
+        return Program.make(device, plan, target);
+      };
+      const chosen: TileFor = (step) => chooseTile(extentsOf(step), device.isSoftware);
+      if (!options.tune || !device.hasTimestamps) return await programWith(chosen);
+      const network = JSON.stringify([device.name, target.storage, layersOf(graph, shapes, outputs)]);
+      return await programWith(
+        await tunedTiles(network, programWith, chosen, device.isSoftware, options.modules),
+      );
+    } finally {
+      // What was made holds it by itself.
       device.release();
-      throw error;
     }
   };
   let program = Promise.resolve(await make());
@@ -54,6 +60,12 @@ export async function compile(
   };
 }
 
+/** What the layers of a network are, for tiles. */
+function layersOf(graph: Graph, shapes: Record<string, Shape>, outputs: readonly string[]): string[] {
+  const steps = lower(graph, shapes, outputs).steps;
+  return [...new Set(steps.flatMap((step) => (step.kind === "convolution" ? [layerKey(step)] : [])))];
+}
+
 function targetOf({ probed, hasHalf }: Device, { precision = "float32" }: BackendOptions): Target {
   return { ...probed, storage: precision === "float32" ? "f32" : hasHalf ? "f16" : "packed" };
 }
@@ -71,7 +83,7 @@ async function profileProgram(
     const start = performance.now();
     await program.run(inputs);
     totals.push(performance.now() - start);
-    const times = await program.time(inputs);
+    const times = await program.time();
     if (times) rounds.push(times);
   }
   return {

@@ -28,7 +28,10 @@ export interface Device {
   pipeline(code: string): Promise<GPUComputePipeline>;
   /** Why it is no longer there. */
   readonly lost: string | undefined;
-  /** Says that one of its networks is closed; with the last the device goes. */
+  /** Computes on the processor. */
+  readonly isSoftware: boolean;
+  /** One more, or one less, that uses it; with the last the device goes. */
+  retain(): void;
   release(): void;
 }
 
@@ -105,6 +108,9 @@ class SharedDevice implements Device {
     return made;
   }
 
+  get isSoftware(): boolean {
+    return /swiftshader|llvmpipe|software|warp|basic render/i.test(this.name);
+  }
   get hasHalf(): boolean {
     return this.gpu.features.has("shader-f16");
   }
@@ -133,6 +139,10 @@ class SharedDevice implements Device {
         `the GPU (${this.name}) takes no shader of this network: ${first ? `line ${first.lineNum}: ${first.message}` : reasonOf(error)}; use the wasm backend`,
       );
     }
+  }
+
+  retain(): void {
+    this.users++;
   }
 
   release(): void {

@@ -85,6 +85,7 @@ export class Program {
     this.fetched = fetchedOf(plan, storage);
     this.fetchedBytes = this.fetched.reduce((sum, { to, bytes }) => Math.max(sum, to + bytes), 4);
     this.memoryBytes = parts.values.size + parts.integers.size + parts.constants.bytes + this.fetchedBytes;
+    device.retain();
     this.isMixed = plan.steps.some(({ reference }) => reference);
   }
 
@@ -168,7 +169,7 @@ export class Program {
     pass.dispatchWorkgroups(Math.min(workgroups, workgroupsAcross), Math.ceil(workgroups / workgroupsAcross));
   }
 
-  setInputs(inputs: Record<string, Tensor>): void {
+  private setInputs(inputs: Record<string, Tensor>): void {
     for (const [blob, { address }] of this.plan.inputs) {
       const { data } = inputs[blob];
       if (data instanceof Int8Array) {
@@ -278,11 +279,10 @@ export class Program {
     });
   }
 
-  /** Milliseconds of every step, once, by the device's clock; of those in JavaScript by the processor's. Undefined where it has no clock. */
-  async time(inputs: Record<string, Tensor>): Promise<Float64Array | undefined> {
+  /** Milliseconds of every step, once, by the device's clock; of those in JavaScript by the processor's; on the inputs of the last run. Undefined where it has no clock. */
+  async time(): Promise<Float64Array | undefined> {
     if (!this.device.hasTimestamps) return undefined;
     const { gpu } = this.device;
-    this.setInputs(inputs);
     const times = new Float64Array(this.steps.length);
     const most = 2048;
     for (let first = 0; first < this.steps.length; ) {

@@ -7,71 +7,80 @@ export interface Extents {
   readonly pixels: number;
   /** Groups of four outputs. */
   readonly groups: number;
-  /** Groups of four k. */
-  readonly depth: number;
 }
 
-export function extentsOf({ output, x, y, input }: ConvolutionStep): Extents {
-  return {
-    pixels: x.output * y.output,
-    groups: output.slotCount / 4,
-    depth: Math.ceil(input.channels.length / 4) * x.kernel * y.kernel,
-  };
+export function extentsOf({ output, x, y }: ConvolutionStep): Extents {
+  return { pixels: x.output * y.output, groups: output.slotCount / 4 };
 }
 
-const direct = (pixels: number, groups: number, across = 64, down = 1): Tile => ({
-  pixels,
-  groups,
+/** Layers for which the same tile is best. */
+export function layerKey(step: ConvolutionStep): string {
+  const { pixels, groups } = extentsOf(step);
+  const { x, y, input, int8 } = step;
+  const windows = [y, x].map(({ kernel, stride, dilation }) => `${kernel}/${stride}/${dilation}`);
+  return [int8 ? "i8" : "f32", pixels, groups, input.channels.length, ...windows].join(" ");
+}
+
+/** Each invocation reads for itself. */
+const direct = (pixels: number, groups: number, across = 16, down = 4): Tile => ({
+  ...{ pixels, groups, across, down },
   depth: 0,
-  across,
-  down,
 });
-const shared = (pixels: number, groups: number, across: number, down: number): Tile => ({
-  pixels,
-  groups,
+/** A workgroup shares what it reads, four groups of k at a time. */
+const shared = (pixels: number, groups: number, across = 8, down = 8): Tile => ({
+  ...{ pixels, groups, across, down },
   depth: 4,
-  across,
-  down,
 });
 
-/** All that are tried where the device is asked. */
+/** All that there are; where the device is asked, all are tried. */
 export const candidates: readonly Tile[] = [
   direct(1, 1, 8, 8),
+  direct(2, 1),
   direct(2, 2, 8, 8),
-  direct(4, 1, 16, 4),
-  direct(4, 2, 16, 4),
-  direct(8, 2, 16, 4),
-  shared(2, 2, 8, 8),
-  shared(4, 1, 8, 8),
-  shared(4, 2, 8, 8),
+  direct(4, 1),
+  direct(4, 2),
+  direct(8, 2),
+  shared(2, 2),
+  shared(4, 1),
+  shared(4, 2),
   shared(4, 4, 16, 4),
 ];
 
-/** Invocations that keep a device busy. */
+/** The numbers of those that are worth trying: a GPU in software takes long to compile large ones, and pays for every barrier. */
+export function worthTrying(isSoftware: boolean): number[] {
+  const all = [...candidates.keys()];
+  return isSoftware ? all.filter((at) => isLight(candidates[at])) : all;
+}
+
+const isLight = ({ depth, pixels, groups }: Tile): boolean => depth === 0 && pixels * groups <= 8;
+
+/** Invocations that keep a GPU busy. */
 const manyInvocations = 4096;
 
 /**
  * By a count of what is read for each product, and of what is done for nothing: larger tiles read less, smaller ones leave less over and
- * keep more invocations busy.
+ * keep more invocations busy; a GPU in software is always busy.
  */
-export function chooseTile({ pixels, groups, depth }: Extents, isSoftware: boolean): Tile {
+export function chooseTile(layer: Extents, isSoftware: boolean): Tile {
+  const cost = isSoftware ? softwareCost : hardwareCost;
   let best = candidates[0];
-  let least = Number.POSITIVE_INFINITY;
-  for (const tile of candidates) {
-    if (isSoftware && (tile.depth > 0 || tile.pixels * tile.groups > 4)) continue;
-    const [across, down] = [tile.pixels * tile.across, tile.groups * tile.down];
-    const blocks = Math.ceil(pixels / across) * Math.ceil(groups / down);
-    const work = isSoftware
-      ? Math.ceil(pixels / tile.pixels) * Math.ceil(groups / tile.groups) * tile.pixels * tile.groups
-      : blocks * across * down;
-    const reads =
-      tile.depth > 0
-        ? (1 / across + 1 / down) * 2 + (1 / tile.pixels + 1 / tile.groups) / 4
-        : 1 / tile.pixels + 1 / tile.groups;
-    const invocations = blocks * tile.across * tile.down;
-    const idle = isSoftware ? 1 : Math.max(1, manyInvocations / invocations) ** 0.5;
-    const cost = work * (1 + 2 * reads) * idle + (depth < 8 ? 0 : 0);
-    if (cost < least) [best, least] = [tile, cost];
-  }
+  for (const tile of candidates) if (cost(tile, layer) < cost(best, layer)) best = tile;
   return best;
+}
+
+function softwareCost(tile: Tile, { pixels, groups }: Extents): number {
+  if (!isLight(tile)) return Number.POSITIVE_INFINITY;
+  const sums = tile.pixels * tile.groups;
+  const work = Math.ceil(pixels / tile.pixels) * Math.ceil(groups / tile.groups) * sums;
+  // An input and four weights for each group.
+  return work * (1 + (1 / tile.groups + 4 / tile.pixels) / 2);
+}
+
+function hardwareCost(tile: Tile, { pixels, groups }: Extents): number {
+  const [across, down] = [tile.pixels * tile.across, tile.groups * tile.down];
+  const blocks = Math.ceil(pixels / across) * Math.ceil(groups / down);
+  const alone = 1 / tile.pixels + 1 / tile.groups;
+  const reads = tile.depth > 0 ? 2 * (1 / across + 1 / down) + alone / 4 : alone;
+  const idle = Math.max(1, manyInvocations / (blocks * tile.across * tile.down)) ** 0.5;
+  return blocks * across * down * (1 + 2 * reads) * idle;
 }
