@@ -37,11 +37,7 @@ function* sources(): Generator<readonly [name: string, source: () => ModelSource
   }
   if (options["without-zoo"]) return;
   for (const network of benchmarkNetworks) {
-    yield [
-      `zoo ${network.name}`,
-      () => ({ name: network.name, ...networkFiles(network) }),
-      network.shapes[0][1],
-    ];
+    yield [`zoo ${network.name}`, () => networkFiles(network), network.shapes[0][1]];
   }
 }
 
@@ -93,7 +89,7 @@ async function row(name: string, source: ModelSource, size: number | undefined):
 
 async function watchMemory(runs: number): Promise<void> {
   const network = benchmarkNetworks.find(({ name }) => name === "blazeface")!;
-  const model = await load({ name: network.name, ...networkFiles(network) }, { backend: "webgpu" });
+  const model = await load(networkFiles(network), { backend: "webgpu" });
   const inputs = randomInputs(model, { width: 64, height: 64 });
   for (let i = 0; i <= runs; i++) {
     await model.run(inputs);

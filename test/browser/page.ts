@@ -69,13 +69,14 @@ export interface TestBrowser {
   close(): Promise<void>;
 }
 
-export async function startBrowser(): Promise<TestBrowser> {
+/** `extra`: arguments of the browser; without them it has no GPU. */
+export async function startBrowser(extra: readonly string[] = ["--disable-gpu"]): Promise<TestBrowser> {
   const server = await startServer();
   const browser: Browser = await chromium.launch({
     executablePath: chromiumPath,
     args: [
       "--no-sandbox",
-      "--disable-gpu",
+      ...extra,
       "--disable-quic",
       "--no-first-run",
       "--disable-background-networking",

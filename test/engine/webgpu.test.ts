@@ -13,54 +13,9 @@ import { provideNodeGpu } from "../../src/node/gpu.ts";
 import { dataBytes, dataText, describeDataIf, goldenPicture, readNpy } from "../data.ts";
 import { shuffleNet } from "./_layers.ts";
 import { expectLike, hasGpu, runOnGpu } from "./gpu.ts";
+import { gpuNetworks } from "./gpu-networks.ts";
 import { graphOf, randomInputs } from "./graph-of.ts";
 import { Network } from "./random-network.ts";
-
-/** One small network for each kind of step, in float32 and int8. */
-const networks: readonly (readonly [title: string, text: string, shapes: Record<string, Shape>])[] = [
-  ["1x1", "Convolution a 1 1 x y 0=9 1=1 5=1 9=1", { x: [7, 5, 6] }],
-  ["3x3, padded with a number", "Convolution a 1 1 x y 0=5 1=3 4=1 5=1 18=0.5", { x: [6, 7, 5] }],
-  ["5x5, dilated, of stride 2", "Convolution a 1 1 x y 0=4 1=5 2=2 3=2 4=4 5=1", { x: [3, 13, 12] }],
-  ["groups", "ConvolutionDepthWise a 1 1 x y 0=8 7=2 1=3 4=1 5=1", { x: [6, 6, 6] }],
-  ["depthwise", "ConvolutionDepthWise a 1 1 x y 0=6 7=6 1=3 3=2 4=1 5=1 9=1", { x: [6, 9, 11] }],
-  ["wide depthwise", "ConvolutionDepthWise a 1 1 x y 0=5 7=5 1=11 4=5 5=1", { x: [5, 12, 12] }],
-  ["fully connected", "InnerProduct a 1 1 x y 0=10 1=1", { x: [5, 3, 3] }],
-  ["pooling", "Pooling a 1 1 x m 0=0 1=3 2=2 3=1\nPooling b 1 1 m y 0=1 1=3 2=1 3=1 5=1", { x: [6, 9, 9] }],
-  ["mean of all", "Pooling a 1 1 x y 0=1 4=1", { x: [9, 6, 7] }],
-  [
-    "residual",
-    "Convolution a 1 1 x b 0=6 1=3 4=1 5=1\nBinaryOp c 2 1 b x d 0=0\nReLU e 1 1 d y",
-    { x: [6, 5, 5] },
-  ],
-  ["broadcast", "Pooling a 1 1 x b 0=1 4=1\nSigmoid c 1 1 b d\nBinaryOp e 2 1 x d y 0=2", { x: [8, 5, 5] }],
-  ["resized", "Interp a 1 1 x b 0=2 1=1.5 2=1.5\nInterp c 1 1 b y 0=1 1=2.0 2=2.0", { x: [5, 4, 6] }],
-  ["permuted", "Permute a 1 1 x b 0=3\nReshape c 1 1 b y 0=5 1=-1", { x: [5, 4, 6] }],
-  ["joined", "Convolution a 1 1 x b 0=3 1=1 5=1\nConcat c 2 1 x b y 0=1", { x: [3, 4, 6] }],
-  ["softmax", "Softmax a 1 1 x y 0=0", { x: [11, 4, 5] }],
-  ["softmax of many", "Softmax a 1 1 x y 0=0", { x: [203] }],
-  ["LayerNorm", "LayerNorm a 1 1 x y 0=70 1=0.001 2=1", { x: [9, 70] }],
-  ["LRN", "LRN a 1 1 x y 0=0 1=5 2=0.1", { x: [10, 4, 4] }],
-  ["attention", "MultiHeadAttention a 1 1 x y 0=32 1=2 2=1024", { x: [70, 32] }],
-  ["deconvolution", "Deconvolution a 1 1 x y 0=4 1=4 3=2 4=1 5=1", { x: [5, 4, 4] }],
-  ["padding", "Padding a 1 1 x b 0=1 1=2 2=0 3=1\nTanH c 1 1 b y", { x: [5, 4, 4] }],
-  [
-    "a layer without a kernel",
-    "CumulativeSum a 1 1 x b 0=0\nConvolution c 1 1 b y 0=4 1=3 4=1 5=1",
-    { x: [5, 4, 4] },
-  ],
-  ["ShuffleNet", shuffleNet(14, 3), { x: [3, 16, 16] }],
-  [
-    "int8",
-    "Convolution a 1 1 x b 0=12 1=3 4=1 5=1 8=102 9=1\nConvolution c 1 1 b y 0=5 1=1 5=1 8=2",
-    { x: [5, 8, 9] },
-  ],
-  [
-    "int8 depthwise",
-    "ConvolutionDepthWise a 1 1 x b 0=6 7=6 1=3 3=2 4=1 5=1 8=102\nConvolution c 1 1 b y 0=5 1=1 5=1 8=2",
-    { x: [6, 8, 9] },
-  ],
-  ["int8 of long sums", "InnerProduct a 1 1 x y 0=9 1=1 8=2", { x: [40, 8, 8] }],
-];
 
 async function planned(text: string, shapes: Record<string, Shape>) {
   const graph = graphOf(text, shapes);
@@ -74,7 +29,7 @@ async function planned(text: string, shapes: Record<string, Shape>) {
 }
 
 describe.skipIf(!hasGpu)("webgpu", () => {
-  it.each(networks)("%s", async (_, text, shapes) => {
+  it.each(gpuNetworks)("%s", async (_, text, shapes) => {
     const graph = graphOf(text, shapes);
     const inputs = randomInputs(shapes);
     const expected = runReference(graph, inputs);
