@@ -1,5 +1,6 @@
 /** Times of recent frames: one column a frame, pre-processing, inference and post-processing stacked. */
 import type { Milliseconds } from "./protocol.ts";
+import { t } from "./words.ts";
 
 const kept = 120;
 
@@ -64,8 +65,11 @@ export class Chart {
     canvas.setAttribute(
       "aria-label",
       frames.length
-        ? `Times of the last ${frames.length} frames, median ${median.toFixed(1)} milliseconds`
-        : "Times of recent frames: none yet",
+        ? t("Times of the last {n} frames, median {median} milliseconds", {
+            n: frames.length,
+            median: median.toFixed(1),
+          })
+        : t("Times of recent frames: none yet"),
     );
   }
 }

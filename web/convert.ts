@@ -11,7 +11,7 @@ import { WorkerError, WorkerLink } from "./link.ts";
 import { machineText } from "./machine.ts";
 import { clearNotices, notify, tell } from "./notices.ts";
 import type { ModelFacts, ToldFacts } from "./protocol.ts";
-import { plural } from "./words.ts";
+import { plural, t } from "./words.ts";
 
 const shownThumbs = 24;
 const sides = [256, 320, 352, 416, 480, 512, 640];
@@ -78,13 +78,21 @@ export class ConvertView {
     if (!this.isShown("form")) this.view("form");
     clearNotices();
     if (models.length > 1)
-      notify("Several models", `Only ${models[0][0].name} is converted. Convert the others one by one.`);
+      notify(
+        t("Several models"),
+        t("Only {name} is converted. Convert the others one by one.", { name: models[0][0].name }),
+      );
     if (models.length) void this.choose({ files: models[0], told: {}, isRead: false });
     if (pictures.length) this.addPictures(pictures);
     if (!models.length && !pictures.length) {
       notify(
-        "Nothing to convert",
-        `${others.slice(0, 3).join(", ") || "It"} is no model and no picture. Give a .pt, an .onnx or a .param with its .bin, and pictures.`,
+        t("Nothing to convert"),
+        t(
+          "{what} is no model and no picture. Give a .pt, an .onnx or a .param with its .bin, and pictures.",
+          {
+            what: others.slice(0, 3).join(", ") || t("It"),
+          },
+        ),
       );
     }
     this.refresh();
@@ -105,19 +113,23 @@ export class ConvertView {
       this.facts.offer(chosen);
       if (canBeTold(error)) {
         tell(
-          `${name} has to be explained`,
+          t("{name} has to be explained", { name }),
           error,
-          "Its file does not say enough to find boxes, so int8 could not be checked. Choose its family, or write its anchors, below; without pictures it is converted as it is.",
+          t(
+            "Its file does not say enough to find boxes, so int8 could not be checked. Choose its family, or write its anchors, below; without pictures it is converted as it is.",
+          ),
         );
       } else if (error instanceof WorkerError && error.name === "UnsupportedError") {
         tell(
-          `No boxes can be read from ${name}`,
+          t("No boxes can be read from {name}", { name }),
           error,
-          "So int8 could not be checked. Without pictures it is converted as it is, as far as ncnn has its layers.",
+          t(
+            "So int8 could not be checked. Without pictures it is converted as it is, as far as ncnn has its layers.",
+          ),
         );
       } else {
         this.chosen = undefined;
-        tell(`${name} cannot be converted`, error);
+        tell(t("{name} cannot be converted", { name }), error);
       }
     }
     chosen.isRead = true;
@@ -135,7 +147,7 @@ export class ConvertView {
     } catch (error) {
       if (this.chosen !== after) return;
       this.chosen = before;
-      tell(`That does not fit ${before.files[0].name}`, error);
+      tell(t("That does not fit {name}", { name: before.files[0].name }), error);
     }
     if (this.chosen) this.facts.offer(this.chosen);
     this.refresh();
@@ -153,31 +165,47 @@ export class ConvertView {
     if (chosen) picked.replaceChildren(...describe(chosen));
     else
       picked.replaceChildren(
-        ...["A checkpoint ", make("code", {}, ".pt"), ", an export ", make("code", {}, ".onnx")],
-        ...[", or float ", make("code", {}, ".param"), " with ", make("code", {}, ".bin"), "."],
+        ...[
+          t("A checkpoint"),
+          " ",
+          make("code", {}, ".pt"),
+          t(", an export"),
+          " ",
+          make("code", {}, ".onnx"),
+        ],
+        ...[
+          t(", or float"),
+          " ",
+          make("code", {}, ".param"),
+          ` ${t("with")} `,
+          make("code", {}, ".bin"),
+          ".",
+        ],
       );
     anElement("convert-facts").hidden = !chosen;
     anElement("drop-model").classList.toggle("done", chosen !== undefined);
     anElement("drop-pictures").classList.toggle("done", pictures.length > 0);
     button("clear-pictures").hidden = pictures.length === 0;
-    const few = pictures.length < 30 ? "; thirty or more give better scales" : "";
+    const few = pictures.length < 30 ? t("; thirty or more give better scales") : "";
     anElement("convert-pictures").textContent = pictures.length
       ? `${plural(pictures.length, "picture")}${few}.`
-      : "Thirty or more photographs like those that the model will see; a hundred is better. Without any, the model is only converted.";
+      : t(
+          "Thirty or more photographs like those that the model will see; a hundred is better. Without any, the model is only converted.",
+        );
     void this.showThumbs();
     void this.showPreview();
     const start = button("convert-start");
     const isWaiting = pictures.length > 0 && chosen !== undefined && isDoubted(chosen.facts);
     start.disabled = !chosen?.isRead || isWaiting;
     start.textContent = !chosen
-      ? "Choose a model first"
+      ? t("Choose a model first")
       : !chosen.isRead
-        ? "Reading the model…"
+        ? t("Reading the model…")
         : isWaiting
-          ? "Say what the model is first"
+          ? t("Say what the model is first")
           : pictures.length
-            ? "Convert and quantize"
-            : "Convert without quantizing";
+            ? t("Convert and quantize")
+            : t("Convert without quantizing");
   }
 
   /** Boxes of a doubted model in the first picture, to judge by. */
@@ -235,8 +263,8 @@ export class ConvertView {
     const link = new WorkerLink();
     this.link = link;
     this.view("converting");
-    const what = calibration.length ? ` with ${plural(calibration.length, "picture")}` : "";
-    anElement("converting-what").textContent = `${name}${what}. The page stays usable meanwhile.`;
+    const what = calibration.length ? ` ${t("with")} ${plural(calibration.length, "picture")}` : "";
+    anElement("converting-what").textContent = `${name}${what}. ${t("The page stays usable meanwhile.")}`;
     const converting = new Converting(name);
     let news: string | undefined;
     try {
@@ -258,7 +286,7 @@ export class ConvertView {
       news = `Done: ${reply.name}`;
     } catch (error) {
       this.view("form");
-      tell(`${name} was not converted`, error);
+      tell(t("{name} was not converted", { name }), error);
       news = `Stopped: ${name}`;
     } finally {
       converting.end(news);
@@ -295,6 +323,6 @@ function describe({ files, facts }: Chosen): (Node | string)[] {
   const more = labels.length > shownNames ? ", …" : "";
   return [
     names,
-    ` ${formatBytes(bytes)}; input ${width}×${height}; ${plural(labels.length, "class", "classes")}: ${some}${more}`,
+    ` ${formatBytes(bytes)}; ${t("input")} ${width}×${height}; ${plural(labels.length, "class", "classes")}: ${some}${more}`,
   ];
 }

@@ -2,6 +2,7 @@
 import { anElement, byId, download, formatBytes, make } from "./dom.ts";
 import { withoutOptions } from "./notices.ts";
 import type { ConvertReply } from "./protocol.ts";
+import { t } from "./words.ts";
 
 const mostNotes = 8;
 
@@ -17,21 +18,27 @@ export class Converted {
   show(reply: ConvertReply): void {
     const { name, report, measuredOn, width, height, skipped, assumptions, zip } = reply;
     this.files = reply.files;
-    anElement("result-title").textContent = report ? `${name} is int8` : `${name} is converted`;
+    anElement("result-title").textContent = report
+      ? t("{name} is int8", { name })
+      : t("{name} is converted", { name });
     anElement("result-text").textContent = report
-      ? `Input ${width}×${height}. ${measuredOn} Times are from this browser.`
-      : "Float, with weights stored as fp16. Add calibration pictures to quantize it.";
+      ? t("Input {width}×{height}. {measuredOn} Times are from this browser.", {
+          width,
+          height,
+          measuredOn: measuredOn ?? "",
+        })
+      : t("Float, with weights stored as fp16. Add calibration pictures to quantize it.");
     showFigures(reply);
     URL.revokeObjectURL(this.zipUrl);
     this.zipUrl = URL.createObjectURL(zip);
     const link = byId("download", HTMLAnchorElement);
     link.href = this.zipUrl;
     link.download = `${name}.zip`;
-    link.textContent = `Download ${name}.zip, ${formatBytes(zip.size)}`;
+    link.textContent = t("Download {name}.zip, {size}", { name, size: formatBytes(zip.size) });
     this.listFiles();
     const notes = [
-      ...assumptions.map((text) => `Assumed: ${withoutOptions(text)}.`),
-      ...skipped.map((text) => `Skipped ${text}`),
+      ...assumptions.map((text) => t("Assumed: {text}.", { text: withoutOptions(text) })),
+      ...skipped.map((text) => t("Skipped {text}", { text })),
     ];
     anElement("result-notes").replaceChildren(
       ...notes.slice(0, mostNotes).map((text) => make("li", {}, text)),
@@ -74,13 +81,13 @@ function showFigures({ variants }: ConvertReply): void {
       ? [
           ...(int8.fidelity === undefined || int8.fidelity < 0
             ? []
-            : [fact((100 * int8.fidelity).toFixed(1), "fidelity to fp32, of 100")]),
-          fact(`${(float.milliseconds / int8.milliseconds).toFixed(2)}×`, "as fast as fp32"),
+            : [fact((100 * int8.fidelity).toFixed(1), t("fidelity to fp32, of 100"))]),
+          fact(`${(float.milliseconds / int8.milliseconds).toFixed(2)}×`, t("as fast as fp32")),
           fact(
             `${int8.milliseconds.toFixed(1)} ms`,
-            `a picture; fp32 takes ${float.milliseconds.toFixed(1)}`,
+            t("a picture; fp32 takes {ms}", { ms: float.milliseconds.toFixed(1) }),
           ),
-          fact(formatBytes(int8.bytes), `instead of ${formatBytes(float.bytes)}`),
+          fact(formatBytes(int8.bytes), t("instead of {size}", { size: formatBytes(float.bytes) })),
         ]
       : []),
   );

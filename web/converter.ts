@@ -15,8 +15,9 @@ import {
 import { stageTitles } from "../src/steps.ts";
 import { decodePicture, encodeForReport } from "./pixels.ts";
 import type { ConvertProgress, ConvertReply, ConvertRequest } from "./protocol.ts";
+import { later } from "./words.ts";
 
-const packing: ConvertProgress = { title: "Pack the files", done: 0, overall: 0.99 };
+const packing: ConvertProgress = { title: later("Pack the files"), done: 0, overall: 0.99 };
 
 /** How much of the time the stages take, of 100, in their order: of three detectors with 30 pictures. */
 const shares: readonly (readonly [DeployStage, number])[] = [
@@ -50,7 +51,7 @@ export async function convertFiles(
   request: ConvertRequest,
   progress: (value: ConvertProgress) => void,
 ): Promise<ConvertReply> {
-  progress({ title: "Read the model", done: 0, overall: 0 });
+  progress({ title: later("Read the model"), done: 0, overall: 0 });
   const opened = await open(request.model, request.told);
   return request.calibration.length
     ? quantized(opened, request, progress)

@@ -1,6 +1,7 @@
 /** A conversion under way: its stages, all of them together, the time that is left, and the question before the page is left. */
 import { anElement, byId, make } from "./dom.ts";
 import type { ConvertProgress } from "./protocol.ts";
+import { t } from "./words.ts";
 
 /** An estimate from less than this is none. */
 const least = { seconds: 4, part: 0.04 };
@@ -21,7 +22,8 @@ export class Converting {
     this.clock = setInterval(() => this.tick(), 1000);
   }
 
-  show({ title, done, total, overall }: ConvertProgress): void {
+  show({ title: english, done, total, overall }: ConvertProgress): void {
+    const title = t(english);
     this.overall = overall;
     this.tick();
     const list = anElement("stages");
@@ -44,7 +46,7 @@ export class Converting {
     const bar = row.querySelector("progress");
     const count = row.querySelector("small");
     if (bar && total) bar.value = done / total;
-    if (count && total) count.textContent = `${done} of ${total}`;
+    if (count && total) count.textContent = t("{done} of {total}", { done, total });
   }
 
   /** `news`: what the tab is called until somebody looks at it, where that is worth a look. */
@@ -67,7 +69,7 @@ export class Converting {
     byId("overall", HTMLProgressElement).value = overall;
     const isKnown = seconds > least.seconds && overall > least.part;
     const left = (seconds * (1 - overall)) / overall;
-    anElement("left").textContent = isKnown ? `, about ${roughly(left)} left` : "";
+    anElement("left").textContent = isKnown ? t(", about {time} left", { time: roughly(left) }) : "";
     document.title = `${Math.floor(100 * overall)} % ${this.what}: ncnnkit`;
   }
 }
@@ -79,7 +81,7 @@ const minutes = (seconds: number): string =>
 
 const roughly = (seconds: number): string =>
   seconds < 10
-    ? "10 seconds"
+    ? t("{n} seconds", { n: 10 })
     : seconds < 90
-      ? `${10 * Math.round(seconds / 10)} seconds`
-      : `${Math.round(seconds / 60)} minutes`;
+      ? t("{n} seconds", { n: 10 * Math.round(seconds / 10) })
+      : t("{n} minutes", { n: Math.round(seconds / 60) });

@@ -165,9 +165,9 @@ export class DetectView {
         if (link !== this.link) return false;
         shelf.loading = undefined;
         if (!model.facts && canBeTold(error)) this.ask(model, error);
-        else if (shelf.current === model) tell(`That does not fit ${model.name}`, error);
+        else if (shelf.current === model) tell(t("That does not fit {name}", { name: model.name }), error);
         else {
-          tell(`${model.name} was not loaded`, error);
+          tell(t("{name} was not loaded", { name: model.name }), error);
           shelf.remove(model);
         }
         shelf.render();
@@ -198,9 +198,11 @@ export class DetectView {
     this.settings.offer(undefined);
     this.facts.offer(model);
     tell(
-      `${model.name} has to be explained`,
+      t("{name} has to be explained", { name: model.name }),
       error,
-      "Its file does not say enough to find boxes. Below the model, choose its family, or write the anchors that it was trained with; a checkpoint (.pt) of the same name, chosen together with it, knows them.",
+      t(
+        "Its file does not say enough to find boxes. Below the model, choose its family, or write the anchors that it was trained with; a checkpoint (.pt) of the same name, chosen together with it, knows them.",
+      ),
     );
   }
 
@@ -236,7 +238,7 @@ export class DetectView {
 
   async useUrl(url: string): Promise<boolean> {
     if (!URL.canParse(url, document.baseURI)) {
-      notify("No model", `${url} is no web address. Give one like https://host/model.param.`);
+      notify(t("No model"), t("{url} is no web address. Give one like https://host/model.param.", { url }));
       return false;
     }
     const { href, pathname } = new URL(url, document.baseURI);

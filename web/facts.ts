@@ -5,14 +5,15 @@ import { WorkerError } from "./link.ts";
 import { clearNotices, notify } from "./notices.ts";
 import type { Doubt, ModelFacts, ToldFacts } from "./protocol.ts";
 import type { ShelfModel } from "./shelf.ts";
+import { language, later, t } from "./words.ts";
 
 /** Without these the boxes may have wrong sizes or wrong names, and nothing shows it. */
 const grave: readonly Doubt[] = ["anchors", "names"];
 const words: Record<Doubt, string> = {
-  anchors: "anchors",
-  names: "class names",
-  family: "family",
-  size: "input size",
+  anchors: later("anchors"),
+  names: later("class names"),
+  family: later("family"),
+  size: later("input size"),
 };
 
 export const isDoubted = (facts: ModelFacts | undefined): boolean =>
@@ -78,8 +79,10 @@ export class FactsForm {
     const anchors = isAnchored ? parseAnchors(this.anchors.value) : undefined;
     if (isAnchored && !anchors) {
       notify(
-        "The anchors cannot be read",
-        "Write a line for each head, smallest stride first, of widths and heights in pixels: 10,13,16,30,33,23",
+        t("The anchors cannot be read"),
+        t(
+          "Write a line for each head, smallest stride first, of widths and heights in pixels: 10,13,16,30,33,23",
+        ),
       );
       return;
     }
@@ -90,21 +93,22 @@ export class FactsForm {
   private showDoubts(facts: ModelFacts | undefined): void {
     const isAsking = isDoubted(facts);
     const list = listOf(facts?.doubts ?? []);
-    const later = this.prefix === "" ? "Saving" : "Quantizing";
+    const waiting =
+      this.prefix === "" ? t("Saving waits until you say.") : t("Quantizing waits until you say.");
     anElement(`${this.prefix}ask`).hidden = !isAsking;
     anElement(`${this.prefix}ask-what`).replaceChildren(
-      make("b", {}, "These boxes are a preview. "),
-      `The file does not say its ${list}, so usual ones stand for them: sizes and names may be wrong. ${later} waits until you say.`,
+      make("b", {}, `${t("These boxes are a preview.")} `),
+      `${t("The file does not say its {list}, so usual ones stand for them: sizes and names may be wrong.", { list })} ${waiting}`,
     );
     if (this.prefix !== "") return;
     const preview = anElement("preview");
     preview.hidden = !isAsking;
-    preview.textContent = `Preview: ${list} guessed`;
+    preview.textContent = t("Preview: {list} guessed", { list });
   }
 }
 
 const listOf = (doubts: readonly Doubt[]): string =>
-  new Intl.ListFormat("en").format(doubts.map((doubt) => words[doubt]));
+  new Intl.ListFormat(language()).format(doubts.map((doubt) => t(words[doubt])));
 
 /** A line a head of widths and heights; nothing where it is something else. */
 function parseAnchors(text: string): number[][] | undefined {

@@ -79,7 +79,7 @@ function wireSources(): void {
   full.hidden = false;
   full.addEventListener("click", () => {
     const change = document.fullscreenElement ? document.exitFullscreen() : look.requestFullscreen();
-    change.catch((error: unknown) => tell("No full screen", error));
+    change.catch((error: unknown) => tell(t("No full screen"), error));
   });
   document.addEventListener("fullscreenchange", () => {
     full.setAttribute("aria-pressed", String(document.fullscreenElement !== null));
@@ -118,7 +118,7 @@ function wireDrops(detect: DetectView, convert: ConvertView): void {
         await detect.take(sorted);
       }
     } catch (error) {
-      tell("It could not be read", error);
+      tell(t("It could not be read"), error);
     }
   };
   const hasFiles = (event: DragEvent): boolean => event.dataTransfer?.types.includes("Files") ?? false;
@@ -152,9 +152,13 @@ async function followLink(detect: DetectView): Promise<void> {
   if (loaded || !shipped.length) return;
   const isUsed = await detect.use(shipped[0]);
   if (isUsed && urls.length) {
-    notify("Another model", `${shipped[0].name}, which comes with this page, is used instead.`, {
-      news: true,
-    });
+    notify(
+      t("Another model"),
+      t("{name}, which comes with this page, is used instead.", { name: shipped[0].name }),
+      {
+        news: true,
+      },
+    );
   }
 }
 
@@ -177,7 +181,7 @@ function begin(): void {
   wireDrops(detect, convert);
   wireTools(detect);
   const keeper = new Keeper(detect);
-  if (!capabilities.camera) button("use-camera").title = "This browser gives no camera to this page";
+  if (!capabilities.camera) button("use-camera").title = t("This browser gives no camera to this page");
   void keeper.restore().then(() => followLink(detect));
   void takeLaunched((sorted) => {
     showTab("detect");

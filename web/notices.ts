@@ -1,6 +1,7 @@
 /** Messages to the user: what went wrong, and what to do. */
 import { anElement, make } from "./dom.ts";
 import { WorkerError } from "./link.ts";
+import { later, t } from "./words.ts";
 
 /** At most as many as can be read; older ones give way. */
 const mostShown = 3;
@@ -23,7 +24,7 @@ export function notify(title: string, text: string, { details, action, news }: M
   const close = make("button", { type: "button", class: "quiet", "aria-label": `Dismiss: ${title}` }, "×");
   const words = make("div", {}, make("b", {}, title), make("p", {}, text));
   if (details) {
-    words.append(make("details", {}, make("summary", {}, "What the reader says"), make("p", {}, details)));
+    words.append(make("details", {}, make("summary", {}, t("What the reader says")), make("p", {}, details)));
   }
   if (action) {
     const act = make("button", { type: "button", class: "link" }, action.text);
@@ -69,12 +70,15 @@ export function tell(title: string, error: unknown, advice?: string): void {
  * file that is missing.
  */
 const meanings: Record<string, string> = {
-  FormatError:
+  FormatError: later(
     "The file is damaged, cut short, or not what its name says. Download or export it again, then choose it anew.",
-  GraphError:
+  ),
+  GraphError: later(
     "Its parts do not fit together. Check that .param and .bin are of the same export, or export the model again.",
-  UnsupportedError:
+  ),
+  UnsupportedError: later(
     "It uses something that this page cannot run. The details name it; an export to ONNX, or of another version, may go without.",
+  ),
 };
 
 function wordsFor(error: unknown): string | undefined {
@@ -83,14 +87,18 @@ function wordsFor(error: unknown): string | undefined {
   const unreached = /^cannot fetch (\S+): (?!HTTP)/.exec(message)?.[1];
   if (unreached && new URL(unreached).origin !== location.origin) {
     const { host } = new URL(unreached);
-    return `${host} cannot be reached, or does not let other pages read its files (CORS). Its owner has to allow it, with the header access-control-allow-origin; or download the files and choose them here.`;
+    return t(
+      "{host} cannot be reached, or does not let other pages read its files (CORS). Its owner has to allow it, with the header access-control-allow-origin; or download the files and choose them here.",
+      { host },
+    );
   }
-  if (error instanceof WorkerError && error.expected) return meanings[error.name];
+  if (error instanceof WorkerError && error.expected)
+    return error.name in meanings ? t(meanings[error.name]) : undefined;
   if (error instanceof RangeError && /memory|allocation/i.test(error.message))
-    return "There is not enough memory for it. Try a smaller input size, or close other tabs.";
+    return t("There is not enough memory for it. Try a smaller input size, or close other tabs.");
   // A part that is fetched when it is needed: the host has another version by now, or cannot be reached.
   if (error instanceof Error && /dynamically imported module|importing a module script/i.test(error.message))
-    return "A part of this page could not be fetched. Look after the network, then reload the page.";
+    return t("A part of this page could not be fetched. Look after the network, then reload the page.");
   return undefined;
 }
 
@@ -99,18 +107,19 @@ export const withoutOptions = (text: string): string => text.replace(/; [^;]*--[
 
 /** Why there is no camera, by the name of what `getUserMedia` threw. */
 const cameraReasons: Record<string, string> = {
-  NotAllowedError:
+  NotAllowedError: later(
     "The browser was not allowed to use it. Allow the camera for this page in the address bar or in the system's settings, then try again.",
-  NotFoundError: "No camera was found on this device. Pictures and videos work without one.",
-  NotReadableError: "Another program seems to be using it. Close that, then try again.",
-  OverconstrainedError: "There is no camera that faces this way.",
-  SecurityError: "Cameras are switched off for this page.",
+  ),
+  NotFoundError: later("No camera was found on this device. Pictures and videos work without one."),
+  NotReadableError: later("Another program seems to be using it. Close that, then try again."),
+  OverconstrainedError: later("There is no camera that faces this way."),
+  SecurityError: later("Cameras are switched off for this page."),
 };
 
 export function tellCamera(error: unknown): void {
   if (!globalThis.isSecureContext) {
-    notify("No camera", "Browsers give cameras only to pages served over https, or from localhost.");
+    notify(t("No camera"), t("Browsers give cameras only to pages served over https, or from localhost."));
   } else if (error instanceof DOMException && error.name in cameraReasons) {
-    notify("No camera", cameraReasons[error.name]);
-  } else tell("No camera", error);
+    notify(t("No camera"), t(cameraReasons[error.name]));
+  } else tell(t("No camera"), error);
 }

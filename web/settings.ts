@@ -5,6 +5,7 @@ import { capabilities, threadChoices } from "./capabilities.ts";
 import { anElement, byId, make } from "./dom.ts";
 import { notify } from "./notices.ts";
 import type { DetectRequest, ModelFacts } from "./protocol.ts";
+import { t } from "./words.ts";
 
 interface Actions {
   /** Boxes may be others now. */
@@ -61,10 +62,12 @@ export class Settings {
     sayInAddress({ threads: this.threads === initial ? undefined : this.threads });
     if (threads > this.threads) {
       notify(
-        `Not ${threads} threads`,
+        t("Not {threads} threads", { threads }),
         capabilities.isolated
-          ? `This page can use ${this.threads} here.`
-          : "The page has one thread here, because its host does not isolate it (the headers are in docs/page.md).",
+          ? t("This page can use {threads} here.", { threads: this.threads })
+          : t(
+              "The page has one thread here, because its host does not isolate it (the headers are in docs/page.md).",
+            ),
       );
     }
     this.actions.threads();
@@ -97,7 +100,7 @@ export class Settings {
     const all = [...new Set([...sides, ...(own ? [own] : [])])].filter(fits).sort((a, b) => a - b);
     select.replaceChildren(
       ...all.map((side) => {
-        const text = side === own ? `${side}, default` : String(side);
+        const text = side === own ? t("{side}, default", { side }) : String(side);
         return make("option", { value: String(side) }, text);
       }),
     );
@@ -111,12 +114,12 @@ export class Settings {
     if (capabilities.isolated || capabilities.cores < 2) return;
     hint.hidden = false;
     if (!navigator.serviceWorker?.controller) {
-      hint.textContent = "One thread: this host does not isolate the page.";
+      hint.textContent = t("One thread: this host does not isolate the page.");
       navigator.serviceWorker?.addEventListener("controllerchange", () => this.hintThreads(), { once: true });
       return;
     }
-    const reload = make("button", { type: "button", class: "link" }, "Reload");
+    const reload = make("button", { type: "button", class: "link" }, t("Reload"));
     reload.addEventListener("click", () => location.reload());
-    hint.replaceChildren(reload, " to use more threads.");
+    hint.replaceChildren(reload, ` ${t("to use more threads.")}`);
   }
 }

@@ -5,6 +5,7 @@ import { modelTypes, sortFiles } from "./files.ts";
 import type { WorkerLink } from "./link.ts";
 import { notify } from "./notices.ts";
 import type { LoadProgress, ModelFacts, Precision, ToldFacts } from "./protocol.ts";
+import { t } from "./words.ts";
 
 export interface ShelfModel {
   readonly id: number;
@@ -71,7 +72,7 @@ export class Shelf {
     this.box.replaceChildren(...this.models.map((model) => this.row(model)));
     this.box.classList.toggle("waiting", this.isWaiting);
     if (!this.models.length && !this.isWaiting)
-      this.box.append(make("p", { class: "soft" }, "No model yet."));
+      this.box.append(make("p", { class: "soft" }, t("No model yet.")));
     if (focused) document.getElementById(focused)?.focus();
   }
 
@@ -92,7 +93,9 @@ export class Shelf {
       {
         type: "button",
         class: "quiet",
-        "aria-label": `Remove ${[model.facts?.name ?? model.name, precision].filter(Boolean).join(", ")}`,
+        "aria-label": t("Remove {name}", {
+          name: [model.facts?.name ?? model.name, precision].filter(Boolean).join(", "),
+        }),
       },
       "×",
     );
@@ -111,18 +114,20 @@ export class Shelf {
   private describe(model: ShelfModel): string {
     if (this.loading === model) return loadingText(model.progress);
     const { facts } = model;
-    const { about } = model;
-    if (!facts) return about ?? "not loaded yet";
+    const about = model.about && t(model.about);
+    if (!facts) return about ?? t("not loaded yet");
     const size = facts.width === facts.height ? `${facts.width} px` : `${facts.width}×${facts.height} px`;
-    const weights = `${size}, ${formatBytes(facts.bytes)}${facts.half ? ", fp16 weights" : ""}`;
+    const weights = `${size}, ${formatBytes(facts.bytes)}${facts.half ? t(", fp16 weights") : ""}`;
     return about ? `${about}; ${weights}` : weights;
   }
 }
 
 function loadingText(progress: LoadProgress | undefined): string {
-  if (!progress) return "loading…";
+  if (!progress) return t("loading…");
   const { received, total } = progress;
-  return `loading, ${formatBytes(received)}${total ? ` of ${formatBytes(total)}` : ""}`;
+  return total
+    ? t("loading, {part} of {all}", { part: formatBytes(received), all: formatBytes(total) })
+    : t("loading, {part}", { part: formatBytes(received) });
 }
 
 export interface ShippedModel {
@@ -166,8 +171,10 @@ export function wireModels(actions: {
     if (models.length) await actions.add(models);
     else
       notify(
-        "No model",
-        "None of these files is a model. Choose a .param with its .bin, a .pt, an .onnx or a model manifest (.json).",
+        t("No model"),
+        t(
+          "None of these files is a model. Choose a .param with its .bin, a .pt, an .onnx or a model manifest (.json).",
+        ),
       );
   };
   button("add-model").addEventListener("click", () => void add(false));

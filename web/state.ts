@@ -3,6 +3,7 @@ import { anElement, button, make } from "./dom.ts";
 import { withoutOptions } from "./notices.ts";
 import type { Shelf } from "./shelf.ts";
 import type { Source } from "./source.ts";
+import { t } from "./words.ts";
 
 export function showState(source: Source | undefined, shelf: Shelf): void {
   const { loading, current } = shelf;
@@ -13,11 +14,11 @@ export function showState(source: Source | undefined, shelf: Shelf): void {
   anElement("empty").hidden = source !== undefined;
   const busy = anElement("busy");
   busy.textContent = loading
-    ? `Loading ${loading.name}…`
+    ? t("Loading {name}…", { name: loading.name })
     : source && !ready
       ? current
-        ? "The model has to be explained"
-        : "Load a model to see boxes"
+        ? t("The model has to be explained")
+        : t("Load a model to see boxes")
       : "";
   busy.hidden = busy.textContent === "" || (!source && !loading);
   const sample = ready && current?.sample;
@@ -38,7 +39,7 @@ export function showState(source: Source | undefined, shelf: Shelf): void {
           make(
             "details",
             { class: "hint" },
-            make("summary", {}, "Some facts were assumed"),
+            make("summary", {}, t("Some facts were assumed")),
             make("ul", {}, ...assumptions.map((text) => make("li", {}, withoutOptions(text)))),
           ),
         ]

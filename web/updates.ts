@@ -1,5 +1,6 @@
 /** The page offline, and in its newest version: the service worker, and what is said of it. */
 import { notify } from "./notices.ts";
+import { t } from "./words.ts";
 
 /** How often a page that is looked at again asks for a newer version. */
 const checkEvery = 60 * 60_000;
@@ -37,17 +38,23 @@ export async function keepUpToDate(): Promise<void> {
 
 /** This tab goes on with the version that it has until then. */
 function offerReload(worker: ServiceWorker): void {
-  notify("There is a new version of this page", "This tab goes on with the old one until you reload it.", {
-    news: true,
-    action: {
-      text: "Reload",
-      run: () => {
-        navigator.serviceWorker.addEventListener("controllerchange", () => location.reload(), { once: true });
-        const ask = (): void => worker.postMessage("take over");
-        ask();
-        // It is not heard while the old one is at work for another tab.
-        setInterval(ask, askEvery);
+  notify(
+    t("There is a new version of this page"),
+    t("This tab goes on with the old one until you reload it."),
+    {
+      news: true,
+      action: {
+        text: t("Reload"),
+        run: () => {
+          navigator.serviceWorker.addEventListener("controllerchange", () => location.reload(), {
+            once: true,
+          });
+          const ask = (): void => worker.postMessage("take over");
+          ask();
+          // It is not heard while the old one is at work for another tab.
+          setInterval(ask, askEvery);
+        },
       },
     },
-  });
+  );
 }

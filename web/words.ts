@@ -16,6 +16,9 @@ export function t(english: string, values: Readonly<Record<string, string | numb
   return text.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
 }
 
+/** A text of a table, which `t` puts into the visitor's language where it is shown. */
+export const later = (english: string): string => english;
+
 /** A number of things: `3 pictures`. */
 export const plural = (count: number, one: string, many = `${one}s`): string =>
   t(`{n} ${count === 1 ? one : many}`, { n: count });

@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { expect, test } from "vitest";
+import { stageTitles } from "../../src/steps.ts";
 import { words } from "../../web/words-zh.ts";
 
 const web = path.resolve(import.meta.dirname, "../../web");
@@ -11,7 +12,7 @@ function keysOfScripts(): string[] {
   const files = readdirSync(web).filter((name) => name.endsWith(".ts") && name !== "words.ts");
   return files.flatMap((name) => {
     const text = readFileSync(path.join(web, name), "utf8");
-    const said = [...text.matchAll(/\bt\(\s*("(?:[^"\\]|\\.)*")/g)].map(
+    const said = [...text.matchAll(/\b(?:t|later)\(\s*("(?:[^"\\]|\\.)*")/g)].map(
       ([, key]) => JSON.parse(key) as string,
     );
     const counted = [...text.matchAll(/\bplural\(\s*[^;"]*?,\s*"([^"]+)"(?:,\s*"([^"]+)")?\s*\)/g)];
@@ -34,11 +35,21 @@ function keysOfPage(): string[] {
     .filter((text) => /[a-z]/i.test(text));
 }
 
+/** What the list of models says of them, and the stages of a conversion. */
+function keysOfData(): string[] {
+  const list = JSON.parse(readFileSync(path.join(web, "public/models.json"), "utf8")) as {
+    models: { about: string }[];
+  };
+  return [...list.models.map(({ about }) => about), ...Object.values(stageTitles)];
+}
+
 /** Names, which are the same everywhere. */
 const names = /^(ncnnkit|auto|kl|aciq|minmax|percentile|mse|JSON|CSV|YOLO|COCO|https:\/\/\S+|x|y)$/;
 
 test("the catalogue has every text, and no other", () => {
-  const wanted = new Set([...keysOfScripts(), ...keysOfPage()].filter((text) => !names.test(text)));
+  const wanted = new Set(
+    [...keysOfScripts(), ...keysOfPage(), ...keysOfData()].filter((text) => !names.test(text)),
+  );
   expect([...wanted].filter((text) => !(text in words))).toEqual([]);
   expect(Object.keys(words).filter((text) => !wanted.has(text))).toEqual([]);
 });
