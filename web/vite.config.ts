@@ -80,7 +80,7 @@ function namesIn(dir: string): string[] {
 }
 
 /** What few visitors use is not kept with the page, but when it is first fetched. */
-const rarelyUsed = /\/src\/(zoo|official)\/|\/(engine|kernels)\/webgpu\/|\/web\/bench/;
+const rarelyUsed = /\/src\/(zoo|official)\/|\/(engine|kernels)\/webgpu\/|\/web\/(bench|words-)/;
 
 function chunkFileNames({ moduleIds }: { moduleIds: readonly string[] }): string {
   const rare = moduleIds.filter((id) => rarelyUsed.test(id.replaceAll("\\", "/")));

@@ -315,7 +315,7 @@ describeDataIf(canRun, "the page", () => {
     await context.addInitScript(() => Reflect.deleteProperty(globalThis, "OffscreenCanvas"));
     const old = await context.newPage();
     await old.goto(site.url("plain/"));
-    expect(await old.textContent(".notice")).toMatch(/too old.*OffscreenCanvas/s);
+    expect(await old.textContent(".missing")).toMatch(/too old.*OffscreenCanvas/s);
     await context.close();
   });
 
