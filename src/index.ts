@@ -54,7 +54,13 @@ export type { Letterer, Lettering, Letters } from "./detect/lettering.ts";
 export type { Mask } from "./detect/mask.ts";
 export type { Picture } from "./detect/picture.ts";
 export type { RotatedBox } from "./detect/rotated.ts";
-export type { BackendName as Backend, ModuleStore, Session, SessionOptions } from "./engine/session.ts";
+export type {
+  BackendChoice,
+  BackendName as Backend,
+  ModuleStore,
+  Session,
+  SessionOptions,
+} from "./engine/session.ts";
 export type { CompiledSource } from "./engine/standalone.ts";
 export type { Accuracy, TopResult } from "./evaluate/accuracy.ts";
 export type { Change } from "./evaluate/bootstrap.ts";

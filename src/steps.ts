@@ -52,6 +52,7 @@ export {
 } from "./detect/save.ts";
 export { leastShown, limbsOf } from "./detect/skeleton.ts";
 export {
+  backendChoices,
   backendNames,
   enableWideVectors,
   type Profile,

@@ -4,7 +4,7 @@ import { InvalidArgumentError, Option } from "commander";
 import { readText } from "../node/files.ts";
 import { Threads } from "../node/threads.ts";
 import { type Backend, type Budget, type OpenOptions, UsageError } from "../node.ts";
-import { backendNames, efforts, familyNames, methods } from "../steps.ts";
+import { backendChoices, backendNames, efforts, familyNames, methods } from "../steps.ts";
 import { choice, flag, type OptionOf, type OptionsOf, option } from "./command.ts";
 
 /** A parser for a number in a range, for commander. */
@@ -161,8 +161,8 @@ export const wideVectorsOption = {
 export const backendOptions = {
   backend: option(
     "--backend <name>",
-    `what computes: ${backendNames.join(", ")} (default: ${backendNames[0]})`,
-    parseBackend,
+    `what computes: ${backendNames.join(", ")}, or auto: the faster of wasm and webgpu (default: ${backendNames[0]})`,
+    (text) => (text === "auto" ? text : parseBackend(text, backendChoices)),
   ),
   precision: choice(
     "--precision <name>",
@@ -180,8 +180,8 @@ export const jsonOption = { json: flag("--json", "print JSON only") };
 export const backends = (flags: string, about: string): OptionOf<Backend[] | undefined> =>
   option(flags, about, (text, before: Backend[] | undefined) => [...(before ?? []), parseBackend(text)]);
 
-function parseBackend(text: string): Backend {
+function parseBackend(text: string, allowed: readonly string[] = backendNames): Backend {
   const backend = backendNames.find((name) => name === text);
   if (backend) return backend;
-  throw new InvalidArgumentError(`Allowed: ${backendNames.join(", ")}.`);
+  throw new InvalidArgumentError(`Allowed: ${allowed.join(", ")}.`);
 }

@@ -62,6 +62,7 @@ export async function createCompiledSession(graph: Graph, source: CompiledSource
   return {
     graph,
     backend: "wasm",
+    options: {},
     fallback: undefined,
     run: async (inputs, outputs) => {
       open();

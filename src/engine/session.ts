@@ -8,6 +8,7 @@ import { sieve } from "../base/sieve.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Pixels, Placement } from "../ir/pixels.ts";
 import type { Tensor } from "../ir/tensor.ts";
+import { prepareRace, type Race } from "./auto.ts";
 import type { Backend, BackendOptions, Compiled, Looked, PixelInput, Profile } from "./backend.ts";
 import { type BackendName, backendNames, backends } from "./backends.ts";
 import { checkInputs } from "./inputs.ts";
@@ -19,9 +20,16 @@ export { provideGpu } from "./webgpu/adapter.ts";
 
 /** What computes, and with how many threads. */
 export interface SessionOptions extends BackendOptions {
-  /** Default: wasm. */
-  backend?: BackendName;
+  /**
+   * Default: wasm. With `auto`, the first run at an input size times a few frames on wasm and on webgpu, if that can be had, and the faster one goes on;
+   * `modules` remember it for the model, the size and the machine.
+   */
+  backend?: BackendChoice;
 }
+
+/** A backend, or whichever is the fastest. */
+export type BackendChoice = BackendName | "auto";
+export const backendChoices: readonly BackendChoice[] = [...backendNames, "auto"];
 
 /** Runs on pixels, for these outputs. `read` is handed blobs that are valid only while it runs. Throws as `run` does. */
 export type Look = <T>(
@@ -34,7 +42,10 @@ export type Look = <T>(
 /** A network ready to run. */
 export interface Session {
   readonly graph: Graph;
+  /** What computes; with `auto`, what did so last, and the default before the first run. */
   readonly backend: BackendName;
+  /** What it was made with. */
+  readonly options: Readonly<SessionOptions>;
   /** Why that is not the backend that was asked for, in a sentence. */
   readonly fallback: string | undefined;
   /**
@@ -70,32 +81,31 @@ export async function createSession(
   graph: Graph,
   { backend: name = backends[0].name, ...options }: SessionOptions = {},
 ): Promise<Session> {
-  const wanted: Backend | undefined = backends.find((one) => one.name === name);
-  if (!wanted) {
-    const names = backendNames.map((one) => `"${one}"`);
-    throw new UsageError(
-      `backend ${described(name)}: expected ${names.slice(0, -1).join(", ")} or ${names.at(-1)}`,
-    );
-  }
   expectKind("threads", options.threads ?? 1, "a whole number above 0");
-  const { backend, fallback } = await prepared(wanted, options);
-  const networks = new Networks(graph, (shapes, outputs, source) =>
-    backend.compile(graph, shapes, outputs, options, source),
-  );
+  const { compile, fallback, ...first } = await prepared(name, options);
+  let { backend } = first;
+  const networks = new Networks(graph, async (...what) => {
+    const made = await compile(graph, ...what);
+    backend = made.name; // as found for this size
+    return made.network;
+  });
   return {
     graph,
-    backend: backend.name as BackendName,
+    get backend() {
+      return backend;
+    },
+    options: { backend: name, ...options },
     fallback,
     run: async (inputs, outputs, lent) => (await networks.for(inputs, outputs)).run(inputs, lent),
     lookFor: (source) => networks.lookFor(source),
     profile: async (inputs, loops = 50) => {
       const network = await networks.for(inputs);
-      if (!network.profile) throw new UnsupportedError(`the ${backend.name} backend makes no profiles`);
+      if (!network.profile) throw new UnsupportedError(`the ${backend} backend makes no profiles`);
       return network.profile(inputs, loops);
     },
     plan: async (inputs) => {
       const network = await networks.for(inputs);
-      if (!network.plan) throw new UnsupportedError(`the ${backend.name} backend makes no plans`);
+      if (!network.plan) throw new UnsupportedError(`the ${backend} backend makes no plans`);
       return network.plan();
     },
     get memoryBytes() {
@@ -105,21 +115,45 @@ export async function createSession(
   };
 }
 
+interface Prepared {
+  readonly backend: BackendName;
+  readonly compile: Race;
+  readonly fallback: string | undefined;
+}
+
 /** The backend, or the default where one that falls back cannot be had, and why. */
-async function prepared(
-  wanted: Backend,
-  options: BackendOptions,
-): Promise<{ backend: Backend; fallback: string | undefined }> {
+async function prepared(name: BackendChoice, options: BackendOptions): Promise<Prepared> {
+  if (name === "auto") {
+    const { race, missing } = await prepareRace(options);
+    return { backend: backends[0].name, compile: race, fallback: missing };
+  }
+  const wanted: NamedBackend | undefined = backends.find((one) => one.name === name);
+  if (!wanted) {
+    const names = backendChoices.map((one) => `"${one}"`);
+    throw new UsageError(
+      `backend ${described(name)}: expected ${names.slice(0, -1).join(", ")} or ${names.at(-1)}`,
+    );
+  }
   try {
     await wanted.prepare(options);
-    return { backend: wanted, fallback: undefined };
+    return only(wanted, options);
   } catch (error) {
     if (!wanted.fallsBack || !(error instanceof UnsupportedError)) throw error;
     const [backend] = backends;
     backend.prepare(options);
-    return { backend, fallback: `${error.message}: ${backend.name} computes instead` };
+    return only(backend, options, `${error.message}: ${backend.name} computes instead`);
   }
 }
+
+type NamedBackend = Backend & { readonly name: BackendName };
+
+const only = (backend: NamedBackend, options: BackendOptions, fallback?: string): Prepared => ({
+  backend: backend.name,
+  compile: async (graph, shapes, outputs, source) => {
+    return { network: await backend.compile(graph, shapes, outputs, options, source), name: backend.name };
+  },
+  fallback,
+});
 
 /** A look by way of tensors, which keeps what it saw. */
 async function lookedAt(network: Compiled, inputs: Record<string, Tensor>, placing = 0): Promise<Looked> {
@@ -178,7 +212,11 @@ class Networks {
         last = { placement, outputs, key: JSON.stringify([shapes, outputs, number]) };
       }
       const network = await this.find(last.key, () => this.compile(shapes, outputs, source));
-      if (network.look) return read(network.look(pixels));
+      if (network.look) {
+        const looked = network.look(pixels);
+        // Without a pause nobody else has run the network before it is read.
+        return read(looked instanceof Promise ? await looked : looked);
+      }
       const start = performance.now();
       const inputs = { [source.blob]: tensor() };
       return read(await lookedAt(network, inputs, performance.now() - start));

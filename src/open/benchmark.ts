@@ -120,8 +120,8 @@ export function planText(model: Model, options: BenchmarkOptions = {}): Promise<
 }
 
 /** A session of one thread of its own. */
-async function withSession<T>({ graph, backend }: Model, work: (session: Session) => Promise<T>): Promise<T> {
-  const session = await createSession(graph, { backend });
+async function withSession<T>({ graph, options }: Model, work: (session: Session) => Promise<T>): Promise<T> {
+  const session = await createSession(graph, { ...options, threads: 1 });
   try {
     return await work(session);
   } finally {

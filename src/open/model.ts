@@ -92,8 +92,13 @@ export class Model {
   get graph(): Graph {
     return this.session.graph;
   }
+  /** What computes; of a model that was loaded with `auto`, what did so last. */
   get backend(): BackendName {
     return this.session.backend;
+  }
+  /** What it was made to run with. */
+  get options(): Readonly<SessionOptions> {
+    return this.session.options;
   }
   /** Why that is not the backend that was asked for, in a sentence; undefined where it is. */
   get fallback(): string | undefined {

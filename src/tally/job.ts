@@ -1,5 +1,5 @@
 /** A pass as plain data, for other threads and machines: its networks as files, its tallies by kind. */
-import { type BackendName, createSession, type Session } from "../engine/session.ts";
+import { type BackendChoice, createSession, type Session } from "../engine/session.ts";
 import { printParam, readNcnn, writeWeights } from "../formats/ncnn/index.ts";
 import { tallyOf } from "./kinds.ts";
 import type { EvaluationItem } from "./pictures.ts";
@@ -12,7 +12,7 @@ export interface PlainSubject {
   readonly param: string;
   readonly bin: Uint8Array;
   readonly input: SubjectInput;
-  readonly backend: BackendName | undefined;
+  readonly backend: BackendChoice | undefined;
   readonly blobs: readonly string[];
 }
 

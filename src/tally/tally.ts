@@ -8,7 +8,7 @@
  * Nothing may hang on which picture came before: random choices begin anew at the picture's number.
  */
 import type { InputOptions, Transform } from "../detect/letterbox.ts";
-import type { BackendName, Session } from "../engine/session.ts";
+import type { BackendChoice, Session } from "../engine/session.ts";
 import type { ModelInput } from "../heads/manifest.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Blobs } from "../ir/tensor.ts";
@@ -29,7 +29,7 @@ export interface Prepared {
 export interface Subject<P> {
   readonly graph: Graph;
   prepare(picture: P): Prepared;
-  readonly backend?: BackendName;
+  readonly backend?: BackendChoice;
   /** Runs the graph, where there is something that does; else a session is made for it. */
   readonly session?: Pick<Session, "run">;
   /** How `prepare` takes a picture, in words that another process understands; missing where it does something of its own. */

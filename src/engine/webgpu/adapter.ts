@@ -41,3 +41,8 @@ export async function findAdapter(): Promise<GPUAdapter | undefined> {
 
 export const noAdapter =
   "no WebGPU adapter here (pages need a browser with WebGPU, Node the package `webgpu` and a Vulkan, Metal or D3D12 driver)";
+
+/** Its maker and kind, for people and as a key. */
+export function nameOf({ info: { vendor, architecture, device, description } }: GPUAdapter): string {
+  return [vendor, architecture, device, description].filter((part) => part).join(" ");
+}

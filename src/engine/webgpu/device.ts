@@ -1,7 +1,7 @@
 /** The device that all networks of a process share, as long as one of them is open. */
 import { NcnnkitError, UnsupportedError } from "../../base/errors.ts";
 import type { Target } from "../../kernels/webgpu/index.ts";
-import { entry, findAdapter, noAdapter } from "./adapter.ts";
+import { entry, findAdapter, nameOf, noAdapter } from "./adapter.ts";
 import { probe } from "./probe.ts";
 
 /** Features that are used where there are any. */
@@ -89,8 +89,7 @@ class SharedDevice implements Device {
   static async make(): Promise<SharedDevice> {
     const adapter = await findAdapter();
     if (!adapter) throw new UnsupportedError(`${noAdapter}; use the wasm backend`);
-    const { vendor, architecture, device, description } = adapter.info;
-    const name = [vendor, architecture, device, description].filter((part) => part).join(" ");
+    const name = nameOf(adapter);
     let gpu: GPUDevice;
     try {
       gpu = await adapter.requestDevice({
