@@ -1,10 +1,11 @@
-/** What the address of the page says, so that a link opens what its sender sees: models, input size, threads. */
+/** What the address of the page says, so that a link opens what its sender sees: models, input size, threads, what computes. */
 
 export interface Asked {
   /** Absolute addresses, the one to use first. */
   models: string[];
   size?: number;
   threads?: number;
+  backend?: string;
 }
 
 export function askedFor(): Asked {
@@ -13,7 +14,10 @@ export function askedFor(): Asked {
     const value = Number(asked.get(name));
     return Number.isInteger(value) && value > 0 ? value : undefined;
   };
-  return { models: asked.getAll("model").map(absolute), size: number("size"), threads: number("threads") };
+  return {
+    models: asked.getAll("model").map(absolute),
+    ...{ size: number("size"), threads: number("threads"), backend: asked.get("backend") ?? undefined },
+  };
 }
 
 /** As it is where it is no address. */
@@ -25,6 +29,7 @@ export function sayInAddress(said: {
   models?: readonly string[];
   size?: number | undefined;
   threads?: number | undefined;
+  backend?: string | undefined;
 }): void {
   const here = new URL(location.href);
   const { searchParams } = here;
@@ -36,7 +41,7 @@ export function sayInAddress(said: {
       searchParams.append("model", url.startsWith(base) ? url.slice(base.length) : url);
     }
   }
-  for (const name of ["size", "threads"] as const) {
+  for (const name of ["size", "threads", "backend"] as const) {
     if (!(name in said)) continue;
     if (said[name] === undefined) searchParams.delete(name);
     else searchParams.set(name, String(said[name]));

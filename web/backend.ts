@@ -1,6 +1,7 @@
-/** What computes: offered only where the engine has, and this browser runs, more than one. */
-import type { Backend } from "../src/index.ts";
+/** What computes: the fastest by default, which is measured; others can be chosen where this browser runs more than one. */
+import type { Backend, BackendChoice as Choice } from "../src/index.ts";
 import { make } from "./dom.ts";
+import { languageChanged, t } from "./words.ts";
 
 /** As people call them. */
 export const backendNames: Readonly<Record<string, string>> = { wasm: "WebAssembly", webgpu: "WebGPU" };
@@ -13,29 +14,44 @@ export function offerBackends(found: readonly Backend[]): void {
   for (const choice of choices) choice.fill();
 }
 
+/** Whether there is more than one. */
+export const canChoose = (): boolean => offered.length > 1;
+
 export class BackendChoice {
   readonly select: HTMLSelectElement;
   /** Hidden while there is nothing to choose. */
   readonly field: HTMLElement;
+  private readonly usual: Choice;
+  private wanted: Choice | undefined;
 
-  constructor(id: string, label: string) {
+  /** `usual`: what computes as long as nothing is chosen. */
+  constructor(id: string, label: string, usual: Choice) {
+    this.usual = usual;
     this.select = make("select", { id });
     this.field = make("label", { class: "field", hidden: "" }, make("span", {}, label), this.select);
     choices.add(this);
     this.fill();
+    addEventListener(languageChanged, () => this.fill());
   }
 
-  /** Nothing while it is not known what there is: then the engine chooses. */
-  get chosen(): Backend | undefined {
-    return offered.find((name) => name === this.select.value);
+  /** What was chosen, by hand, by link or the last time; the worker falls back where it cannot be had. */
+  get chosen(): Choice {
+    return this.wanted ?? this.usual;
+  }
+
+  /** Other names than those that there are mean nothing. */
+  want(name: string): void {
+    const known = ["auto", ...Object.keys(backendNames)];
+    this.wanted = known.includes(name) ? (name as Choice) : undefined;
+    this.select.value = this.chosen;
   }
 
   fill(): void {
-    const { value } = this.select;
-    this.select.replaceChildren(
-      ...offered.map((name) => make("option", { value: name }, backendNames[name] ?? name)),
-    );
-    if (offered.some((name) => name === value)) this.select.value = value;
-    this.field.hidden = offered.length < 2;
+    const names: readonly Choice[] = this.usual === "auto" ? ["auto", ...offered] : offered;
+    const nameOf = (name: Choice): string =>
+      name === "auto" ? t("The fastest") : (backendNames[name] ?? name);
+    this.select.replaceChildren(...names.map((name) => make("option", { value: name }, nameOf(name))));
+    this.select.value = names.includes(this.chosen) ? this.chosen : this.usual;
+    this.field.hidden = !canChoose();
   }
 }

@@ -47,7 +47,7 @@ export interface BenchmarkRun {
 export class BenchmarkView {
   private readonly which = make("select", { id: "bench-which" });
   private readonly threads = make("select", { id: "bench-threads" });
-  private readonly backend = new BackendChoice("bench-backend", t("Computed by"));
+  private readonly backend = new BackendChoice("bench-backend", t("Computed by"), "wasm");
   private readonly processor = make("input", { type: "text", id: "bench-processor", maxlength: "60" });
   private readonly start = make("button", { type: "button", id: "bench-start", class: "primary wide" });
   private readonly said = make("p", { class: "hint", role: "status", id: "bench-said" });
@@ -129,6 +129,7 @@ export class BenchmarkView {
     this.write();
     const names = this.which.value === "all" ? all : few;
     const threads = Number(this.threads.value);
+    this.backend.want(this.backend.select.value);
     const backend = this.backend.chosen;
     this.rows.replaceChildren();
     this.table.hidden = false;
@@ -138,7 +139,7 @@ export class BenchmarkView {
       const processor = this.processor.value.trim();
       const machine = { ...(await machineFacts()), ...(processor && { processor }) };
       const date = new Date().toISOString();
-      this.run = { date, version, machine, threads, simd, backend: backend ?? "wasm", results: [] };
+      this.run = { date, version, machine, threads, simd, backend, results: [] };
       await link.call("benchmark", { names, loops, threads, backend }, [], (row) =>
         this.take(row, names.length),
       );

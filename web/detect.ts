@@ -1,7 +1,8 @@
 /** The Detect tab: a source of frames, a model, and a loop that looks at the newest frame whenever the worker is free. */
 
+import type { Backend } from "../src/index.ts";
 import { absolute, sayInAddress } from "./address.ts";
-import { BackendChoice, backendNames, offerBackends } from "./backend.ts";
+import { BackendChoice, backendNames, canChoose, offerBackends } from "./backend.ts";
 import { Boxes } from "./boxes.ts";
 import { anElement, button, byId, chooseFiles, download } from "./dom.ts";
 import { canBeTold, FactsForm, isDoubted } from "./facts.ts";
@@ -50,7 +51,9 @@ export class DetectView {
     live: () => this.refresh(),
   });
   private readonly results = new Results(this.boxes);
-  private readonly backend = new BackendChoice("backend", t("Computed by"));
+  readonly backend = new BackendChoice("backend", t("Computed by"), "auto");
+  /** How many threads with which instructions the worker has. */
+  private processor = "";
   /** What is shown at present. */
   private reply: DetectReply | undefined;
   private busy = false;
@@ -68,7 +71,7 @@ export class DetectView {
     });
     this.wireSources();
     anElement("threads").closest("label")?.after(this.backend.field);
-    this.backend.select.addEventListener("change", () => this.restartWorker());
+    this.backend.select.addEventListener("change", () => this.setBackend(this.backend.select.value));
     wireModels({
       add: (groups) => this.addModels(groups),
       useUrl: (url) => this.useUrl(url),
@@ -95,14 +98,27 @@ export class DetectView {
     try {
       const { simd, backends } = await link.call("start", { threads, backend: chosen });
       offerBackends(backends);
-      const text =
-        chosen === "wasm" || !chosen
-          ? `${plural(threads, "thread")}, ${simd}`
-          : (backendNames[chosen] ?? chosen);
-      if (link === this.link) anElement("machine").textContent = text;
+      if (link !== this.link) return;
+      this.processor = `${plural(threads, "thread")}, ${simd}`;
+      if (!canChoose()) this.processor += `, ${t("no WebGPU")}`;
+      this.tellMachine(chosen === "webgpu" && canChoose() ? chosen : "wasm");
     } catch (error) {
       if (link === this.link) tell(t("The engine could not be started"), error);
     }
+  }
+
+  /** Another backend, as by hand. */
+  setBackend(name: string): void {
+    this.backend.want(name);
+    const { chosen } = this.backend;
+    sayInAddress({ backend: chosen === "auto" ? undefined : chosen });
+    this.restartWorker();
+  }
+
+  /** What computes, where it is small to read. */
+  private tellMachine(backend: Backend): void {
+    anElement("machine").textContent =
+      backend === "wasm" ? this.processor : (backendNames[backend] ?? backend);
   }
 
   /** Another number of threads needs other programs: a new worker, which loads the model again. */
@@ -161,6 +177,12 @@ export class DetectView {
           shelf.advance(model, bytes),
         );
         model.heldBy = link;
+        if (model.facts.isFallback && this.backend.chosen === "webgpu") {
+          notify(
+            t("No WebGPU here"),
+            t("This browser gives the page no graphics device: WebAssembly computes instead."),
+          );
+        }
       } catch (error) {
         if (link !== this.link) return false;
         shelf.loading = undefined;
@@ -351,6 +373,7 @@ export class DetectView {
         return;
       }
       this.held = true;
+      this.tellMachine(reply.backend);
       if (this.shelf.current) await this.show(reply, source);
       else reply.frame?.close();
     } catch (error) {

@@ -2,6 +2,7 @@
 
 import {
   type Backend,
+  type BackendChoice,
   type Detection,
   features,
   type Head,
@@ -60,14 +61,14 @@ const modules = import.meta.url.includes("/assets/")
 
 export class Detector {
   private readonly threads: number;
-  private readonly backend: Backend | undefined;
+  private readonly backend: BackendChoice | undefined;
   private readonly models = new Map<number, Model>();
   private frame: FramePixels | undefined;
   /** By model, of the last frame. */
   private readonly looked = new Map<number, Looked>();
   private follower: Follower | undefined;
 
-  constructor({ threads, backend }: { threads: number; backend?: Backend }) {
+  constructor({ threads, backend }: { threads: number; backend?: BackendChoice }) {
     [this.threads, this.backend] = [threads, backend];
   }
 
@@ -106,6 +107,7 @@ export class Detector {
       task: taskOf(heads),
       bytes: weightBytes,
       letterbox: input.resize === "letterbox",
+      isFallback: model.fallback !== undefined,
       assumptions: model.assumptions,
       doubts: doubtsOf(model.assumptions),
     };
@@ -159,7 +161,7 @@ export class Detector {
     const { width, height } = this.frame;
     const found = await this.found(look, model, request);
     ms.post = performance.now() - before;
-    return { ...found, ...{ width, height, ms, reused } };
+    return { ...found, ...{ width, height, ms, reused }, backend: model.backend };
   }
 
   private async found(

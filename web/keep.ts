@@ -14,6 +14,7 @@ const controls = ["confidence", "iou", "rectangle", "labels", "format"];
 interface Kept {
   settings: Record<string, string>;
   threads?: number;
+  backend?: string;
 }
 
 /** What is said of a model beside its files. */
@@ -40,7 +41,7 @@ export class Keeper {
       if (this.box.checked) this.changed();
       else void this.queue(() => this.forget());
     });
-    for (const id of [...controls, "threads"])
+    for (const id of [...controls, "threads", "backend"])
       anElement(id).addEventListener("change", () => this.keepSettings());
     view.onModels = () => this.changed();
     addEventListener(languageChanged, () => void this.tellSize());
@@ -51,11 +52,12 @@ export class Keeper {
     const text = localStorage.getItem(keptAs);
     if (text === null) return;
     try {
-      const { settings, threads } = JSON.parse(text) as Kept;
+      const { settings, threads, backend } = JSON.parse(text) as Kept;
       for (const id of controls) setValue(anElement(id), settings[id]);
       if (threads && threads !== this.view.settings.threads) {
         setValue(anElement("threads"), String(threads));
       }
+      if (backend && backend !== this.view.backend.chosen) this.view.setBackend(backend);
       await this.restoreModels();
     } catch (error) {
       tell(t("What was remembered could not be read"), error);
@@ -93,7 +95,8 @@ export class Keeper {
   private keepSettings(): void {
     if (!this.box.checked) return;
     const settings = Object.fromEntries(controls.map((id) => [id, controlValue(anElement(id))]));
-    const kept: Kept = { settings, threads: this.view.settings.threads };
+    const { settings: own, backend } = this.view;
+    const kept: Kept = { settings, threads: own.threads, backend: backend.chosen };
     localStorage.setItem(keptAs, JSON.stringify(kept));
   }
 

@@ -141,9 +141,10 @@ function wireDrops(detect: DetectView, convert: ConvertView): void {
   });
 }
 
-/** `?model=URL` (once or more), `?size=320` and `?threads=1` make a link that opens ready to use. */
+/** `?model=URL` (once or more), `?size=320`, `?threads=1` and `?backend=webgpu` make a link that opens ready to use. */
 async function followLink(detect: DetectView): Promise<void> {
-  const { models: urls, size, threads } = askedFor();
+  const { models: urls, size, threads, backend } = askedFor();
+  if (backend) detect.setBackend(backend);
   if (threads) detect.settings.setThreads(threads);
   if (size) detect.settings.setSize(size);
   const shipped = detect.addShipped(await shippedModels());

@@ -1,6 +1,7 @@
 /** What the page and its worker say to each other: one request, one reply, and progress in between. */
 import type {
   Backend,
+  BackendChoice,
   Counting,
   CountTotals,
   Detection,
@@ -54,6 +55,8 @@ export interface ModelFacts {
   bytes: number;
   /** Pictures keep their aspect, with a border. */
   letterbox: boolean;
+  /** Another backend computes than the one that was asked for. */
+  isFallback: boolean;
   /** What the files did not say, a sentence each. */
   assumptions: readonly string[];
   /** What of that decides whether the boxes are right. */
@@ -102,6 +105,8 @@ export interface DetectReply {
   width: number;
   height: number;
   ms: Milliseconds;
+  /** What ran the network. */
+  backend: Backend;
   /** Only the boxes were chosen anew, from outputs that were there already. */
   reused: boolean;
   /** Where lines or regions are given. */
@@ -210,7 +215,7 @@ export interface Machine {
 }
 
 export interface Calls {
-  start: { request: { threads: number; backend?: Backend }; reply: Machine; progress: never };
+  start: { request: { threads: number; backend?: BackendChoice }; reply: Machine; progress: never };
   load: {
     request: { id: number; source: readonly File[] | string; told: ToldFacts };
     reply: ModelFacts;
@@ -234,7 +239,7 @@ export interface Calls {
   profile: { request: { id: number; size: number }; reply: Profile; progress: never };
   /** Networks of ncnn's benchmark by name; `progress` gives each as it is timed. */
   benchmark: {
-    request: { names: readonly string[]; loops: number; threads: number; backend?: Backend };
+    request: { names: readonly string[]; loops: number; threads: number; backend?: BackendChoice };
     reply: undefined;
     progress: { name: string; timing?: NetworkTiming; problem?: string };
   };

@@ -113,6 +113,11 @@ export const words: Readonly<Record<string, string>> = {
   Multiplications: "乘加次数",
   Memory: "内存",
   "Computed by": "计算后端",
+  "The fastest": "最快的",
+  "no WebGPU": "无 WebGPU",
+  "No WebGPU here": "此处没有 WebGPU",
+  "This browser gives the page no graphics device: WebAssembly computes instead.":
+    "浏览器没有向本页提供图形设备：改由 WebAssembly 计算。",
   Quantized: "量化",
   "Fidelity to float": "与浮点的一致度",
   "Average precision": "平均精度",

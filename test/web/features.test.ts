@@ -517,7 +517,7 @@ describeDataIf(canRun, "what was found", () => {
     await choose(page, "#use-picture", [await codes(72)]);
     const { boxes } = await nextBoxes(page);
     expect(await page.$$eval("#backend option", (all) => all.map(({ textContent }) => textContent))).toEqual([
-      ...["WebAssembly", "WebGPU"],
+      ...["The fastest", "WebAssembly", "WebGPU"],
     ]);
     await page.evaluate(() => document.querySelector("#rows")?.replaceChildren());
     await page.selectOption("#backend", "webgpu");
