@@ -77,6 +77,8 @@ const words: { readonly [T in ReportTask]: { one: string; many: string; figure: 
   obb: { one: "box", many: "turned boxes", figure: "AP50-95" },
   classify: { one: "class", many: "classes", figure: "top-1" },
 };
+/** Where the first model finds nothing, fidelity is below 0. */
+const isCompared = ({ fidelity }: ReportVariant): boolean => fidelity !== undefined && fidelity >= 0;
 const headline = ({ coco, top }: ReportVariant): number | undefined => coco?.AP ?? top?.top1;
 const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(bytes < 10 * 2 ** 20 ? 2 : 1)} MiB`;
 
@@ -92,7 +94,9 @@ function heading(data: ReportData): Markup {
   const kept = data.layers.filter((layer) => layer.keptFloat).length;
   const cost =
     loss === undefined
-      ? `reproduces ${points(to.fidelity)} % of what the ${from.name} model finds`
+      ? isCompared(to)
+        ? `reproduces ${points(to.fidelity)} % of what the ${from.name} model finds`
+        : `was compared with the ${from.name} model on nothing that it finds`
       : loss >= -0.0005
         ? `loses no ${data.task === "classify" ? figure : "AP"} on the pictures measured`
         : `costs ${(-100 * loss).toFixed(1)} ${data.task === "classify" ? `points of ${figure}` : "AP"}`;
@@ -121,11 +125,20 @@ function tile(value: string, what: string, more: string): Markup {
 
 /** A table with its column heads; the first cell of a row is a heading too. */
 function dataTable(heads: readonly Insert[], rows: readonly (readonly Insert[])[], caption?: string): Markup {
-  return html`<div class="scroll"><table>${caption !== undefined && html`<caption>${caption}</caption>`}<thead><tr>${heads.map((head) => html`<th scope="col">${head}</th>`)}</tr></thead><tbody>${rows.map(
-    ([head, ...cells]) =>
-      html`<tr><th scope="row" class="name">${head}</th>${cells.map((cell) => html`<td>${cell}</td>`)}</tr>`,
-  )}</tbody></table></div>`;
+  const top = heads.map((head) => (head === "" ? html`<td></td>` : html`<th scope="col">${head}</th>`));
+  const named = heads.filter((head) => typeof head === "string" && head !== "");
+  return scrolling(
+    caption ?? named.join(", "),
+    html`<table>${caption !== undefined && html`<caption>${caption}</caption>`}<thead><tr>${top}</tr></thead><tbody>${rows.map(
+      ([head, ...cells]) =>
+        html`<tr><th scope="row" class="name">${head}</th>${cells.map((cell) => html`<td>${cell}</td>`)}</tr>`,
+    )}</tbody></table>`,
+  );
 }
+
+/** What may be wider than a phone, to be scrolled with a finger or keys. */
+const scrolling = (name: string, table: Markup): Markup =>
+  html`<div class="scroll" role="group" aria-label="${name}" tabindex="0">${table}</div>`;
 
 /** Figures against the labels: their heads, and what is shown of a variant. Empty without labels. */
 function accuracyColumns({ variants: [{ coco, boxes, dota, top }] }: ReportData): {
@@ -170,7 +183,7 @@ function accuracy(data: ReportData): Markup {
     variant.name,
     variant.fidelity === undefined ? "" : points(variant.fidelity),
     ...columns.map(({ of }) =>
-      withDifference(of(variant), variant === variants[0] ? undefined : of(variants[0])),
+      withDifference(of(variant), variant === variants[0] ? undefined : of(variants[0]), isSame(variant)),
     ),
   ]);
   const known = columns.length
@@ -181,7 +194,7 @@ function accuracy(data: ReportData): Markup {
       ? `Fidelity is how often a model says the same class as the ${variants[0].name} model: a finer measure of what quantization changed.`
       : `Fidelity is the average precision when the ${words[task].many} of the ${variants[0].name} model (score at least 0.25) are taken for the truth: a finer measure of what quantization changed.`;
   return html`<h2>Accuracy</h2>
-<p>${measuredOn} ${known} ${fidelity}${chance(data)}</p>
+<p>${measuredOn} ${known} ${fidelity}${chance(data)}${sameBoxes(data)}</p>
 ${dataTable(["", "fidelity", ...columns.map(({ head }) => head)], rows)}`;
 }
 
@@ -193,10 +206,24 @@ function chance(data: ReportData): string {
   return ` Other pictures give another difference: that of ${last(data).name} lies between ${low} and ${high} for 95 of 100 draws of ${counted(data.images, "picture")} from these.`;
 }
 
-function withDifference(value: number | undefined, base: number | undefined): Insert {
+/** It finds what the first model finds, to the shown digit or nearly so. */
+const isSame = ({ fidelity = 0 }: ReportVariant): boolean => fidelity >= 0.995;
+
+/** Why a column may differ although the boxes are the same. */
+function sameBoxes(data: ReportData): string {
+  const [base] = data.variants;
+  const columns = accuracyColumns(data);
+  const differs = (variant: ReportVariant): boolean =>
+    columns.some(({ of }) => Math.abs((of(variant) ?? 0) - (of(base) ?? 0)) >= 0.005);
+  const odd = data.variants.filter((variant) => isSame(variant) && differs(variant));
+  if (!odd.length || data.task === "classify") return "";
+  return ` ${odd.map(({ name }) => name).join(" and ")} has the ${words[data.task].many} of the ${base.name} model and yet other figures: these also count what has a score below 0.25, and on ${counted(data.images, "picture")} a class may have a single object, whose average precision moves by many points when two scores that are nearly the same change places, or when an overlap that is just at a threshold passes it.`;
+}
+
+function withDifference(value: number | undefined, base: number | undefined, same: boolean): Insert {
   if (value === undefined || value < 0 || base === undefined || base < 0) return points(value);
   const difference = 100 * (value - base);
-  const kind = difference <= -0.5 ? "worse" : "soft";
+  const kind = difference <= -0.5 && !same ? "worse" : "soft";
   return html`${points(value)} <small class="${kind}">${signed(difference, 1)}</small>`;
 }
 
@@ -301,10 +328,13 @@ function histogramCard(layer: ReportLayer, i: number): Markup {
 function keptFloat(kept: readonly ReportLayer[], total: number): Markup {
   const title = html`<h3 style="margin-top:32px">Layers that stay float</h3>`;
   if (!kept.length) return html`${title}<p>None: all ${total} layers that can be int8 are.</p>`;
-  return html`${title}<p>${kept.length} of ${total} layers that could be int8.</p><div class="scroll"><table><thead><tr><th scope="col">layer</th><th scope="col" class="text">why</th></tr></thead><tbody>${kept.map(
-    (layer) =>
-      html`<tr><th scope="row" class="name">${layer.name}</th><td class="text">${layer.keptFloat}</td></tr>`,
-  )}</tbody></table></div>`;
+  return html`${title}<p>${kept.length} of ${total} layers that could be int8.</p>${scrolling(
+    "Layers that stay float",
+    html`<table><thead><tr><th scope="col">layer</th><th scope="col" class="text">why</th></tr></thead><tbody>${kept.map(
+      (layer) =>
+        html`<tr><th scope="row" class="name">${layer.name}</th><td class="text">${layer.keptFloat}</td></tr>`,
+    )}</tbody></table>`,
+  )}`;
 }
 
 function examples({ task, examples: list }: ReportData): Markup {

@@ -21,7 +21,12 @@ small,figcaption{font-size:14px}
 .tile b{display:block;font-size:30px;line-height:1.15;font-weight:650;font-variant-numeric:tabular-nums;letter-spacing:-.02em}
 .tile span{display:block;font-size:14px;color:var(--soft)}
 .tile .what{color:var(--ink);font-weight:550}
-.scroll{overflow-x:auto}
+.scroll{overflow-x:auto;--edge:color-mix(in srgb,var(--ink) 24%,transparent);background:
+linear-gradient(90deg,var(--paper) 40%,transparent) 0 0/32px 100% no-repeat local,
+linear-gradient(-90deg,var(--paper) 40%,transparent) 100% 0/32px 100% no-repeat local,
+linear-gradient(90deg,var(--edge),transparent) 0 0/12px 100% no-repeat scroll,
+linear-gradient(-90deg,var(--edge),transparent) 100% 0/12px 100% no-repeat scroll}
+.scroll:focus-visible{outline:2px solid var(--accent);outline-offset:2px}
 table{border-collapse:collapse;width:100%;font-size:15px;font-variant-numeric:tabular-nums}
 caption{text-align:left;color:var(--soft);font-size:14px;padding-bottom:6px}
 th{font-weight:550;color:var(--soft);font-size:14px;text-align:right;vertical-align:bottom}

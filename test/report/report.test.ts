@@ -111,6 +111,21 @@ test("a page with all its parts", () => {
   expect(page.match(/<img /g)).toHaveLength(2);
 });
 
+test("figures that differ beside a fidelity of 100 are explained; nothing found is no figure", () => {
+  const { variants } = example();
+  const text = (fidelity: number, AP75: number): string => {
+    const half = { ...variants[1], fidelity, coco: { ...variants[0].coco, AP75 } };
+    return renderReport(example({ variants: [variants[0], half, variants[2]] } as Partial<ReportData>));
+  };
+  expect(text(1, 0.354)).toContain("fp16 has the boxes of the fp32 model and yet other figures");
+  expect(text(1, 0.354)).not.toMatch(/worse">−1\.6/);
+  expect(text(0.93, 0.354)).toMatch(/worse">−1\.6/);
+  expect(text(0.93, 0.354)).not.toContain("and yet other figures");
+  expect(text(1, 0.37)).not.toContain("and yet other figures");
+  const blind = variants.map(({ coco: _, ...each }) => ({ ...each, fidelity: -1 }));
+  expect(renderReport(example({ variants: blind } as Partial<ReportData>))).not.toMatch(/reproduces –/);
+});
+
 test("nothing is fetched and nothing runs", () => {
   const page = renderReport(example());
   expect(page).not.toMatch(/<script|<link|<iframe|\bon[a-z]+=|url\(|@import|https?:/i);
