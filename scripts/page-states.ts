@@ -5,9 +5,9 @@
  */
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import axe from "axe-core";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { servePage } from "../src/cli/serve-page.ts";
+import { axeFindings, faults } from "../test/web/inspect.ts";
 
 const root = path.join(import.meta.dirname, "..");
 const [out = "out/page-states", ...only] = process.argv.slice(2);
@@ -93,6 +93,39 @@ const states: Record<string, (page: Page) => Promise<unknown>> = {
     await page.click("#pause");
     await page.waitForTimeout(200);
   },
+  async compare(page) {
+    await states.sample(page);
+    await page.click("#tool-compare");
+    await page.waitForTimeout(1500);
+  },
+  async card(page) {
+    await states.sample(page);
+    await page.click("#tool-card");
+    await page.waitForSelector("dialog[open]");
+    await page.click("#time-layers");
+    await page.waitForTimeout(1500);
+  },
+  async follow(page) {
+    await states.camera(page);
+    await page.click("#tool-follow");
+    await page.waitForSelector("#draw-region");
+  },
+  async batch(page) {
+    await ready(page);
+    await choose(page, "#use-picture", [...photos(5), path.join(root, "web/public/sample.webp")]);
+    await page.waitForSelector("#batch summary");
+    await page.waitForTimeout(2500);
+    await page.click("#batch summary");
+  },
+  async benchmark(page) {
+    await page.click("#tab-benchmark");
+    await page.waitForSelector("#bench-start");
+  },
+  async chinese(page) {
+    await states.everything(page);
+    await page.selectOption("#language", "zh");
+    await page.waitForFunction(() => document.documentElement.lang === "zh-Hans");
+  },
   async dropping(page) {
     await states.sample(page);
     await page.evaluate(() => {
@@ -140,76 +173,6 @@ const states: Record<string, (page: Page) => Promise<unknown>> = {
   },
 };
 
-/** What sticks out, is cut or is covered. */
-async function faults(page: Page): Promise<string[]> {
-  return page.evaluate(() => {
-    const found: string[] = [];
-    const name = (element: Element): string => {
-      const { id } = element;
-      const named = id ? `#${id}` : `.${[...element.classList].join(".")}`;
-      return `${element.tagName.toLowerCase()}${named} "${(element.textContent ?? "").trim().slice(0, 30)}"`;
-    };
-    const sticks = document.documentElement.scrollWidth - innerWidth;
-    if (sticks > 0) found.push(`the page is ${sticks} px too wide`);
-    const isSeen = (element: Element): boolean =>
-      element.checkVisibility({ visibilityProperty: true, opacityProperty: true }) &&
-      !getComputedStyle(element).clipPath.startsWith("inset(50%");
-    const scrolls = (element: Element | null): boolean => {
-      for (let each = element; each; each = each.parentElement) {
-        if (/auto|scroll/.test(getComputedStyle(each).overflowX) && each !== document.documentElement)
-          return true;
-      }
-      return false;
-    };
-    for (const element of document.querySelectorAll("body *")) {
-      const hasText = [...element.childNodes].some((node) => node.nodeType === 3 && node.nodeValue?.trim());
-      if (!hasText || !isSeen(element) || element.closest("textarea, option, script, style")) continue;
-      const style = getComputedStyle(element);
-      const isCut =
-        element.scrollWidth > element.clientWidth + 1 || element.scrollHeight > element.clientHeight + 2;
-      if (/hidden|clip/.test(style.overflow) && style.display !== "inline" && isCut)
-        found.push(`cut: ${name(element)}`);
-      const range = document.createRange();
-      range.selectNodeContents(element);
-      const { left, right, width } = range.getBoundingClientRect();
-      if (width && (left < -1 || right > innerWidth + 1) && !scrolls(element))
-        found.push(`outside: ${name(element)}`);
-    }
-    const top = scrollY;
-    for (const element of document.querySelectorAll("button, a[href], input, select, summary, textarea")) {
-      if (!isSeen(element) || (element as HTMLButtonElement).disabled) continue;
-      // Messages lie over the page until they are dismissed: wherever it is scrolled to, all else can be had beside them.
-      const hits = (["center", "start", "end"] as const).map((block) => {
-        element.scrollIntoView({ block, behavior: "instant" });
-        const { left, top: above, width, height } = element.getBoundingClientRect();
-        if (!width || !height) return element;
-        return document.elementFromPoint(left + width / 2, above + height / 2);
-      });
-      const isHit = (hit: Element | null): boolean =>
-        hit !== null && (element.contains(hit) || (hit.contains(element) && hit !== document.body));
-      if (!hits.some(isHit)) {
-        const over = hits.find((hit) => hit !== null);
-        found.push(over ? `covered: ${name(element)} by ${name(over)}` : `out of reach: ${name(element)}`);
-      }
-    }
-    scrollTo(0, top);
-    return found;
-  });
-}
-
-async function axeFindings(page: Page): Promise<string[]> {
-  await page.evaluate(`if (!globalThis.axe) { ${axe.source} }`);
-  const { violations } = await page.evaluate(() =>
-    (globalThis as unknown as { axe: typeof axe }).axe.run(document, { iframes: false }),
-  );
-  return violations.flatMap(({ id, nodes }) =>
-    nodes.map(
-      ({ target, failureSummary }) =>
-        `axe ${id}: ${target} ${(failureSummary ?? "").replace(/\s+/g, " ").slice(0, 200)}`,
-    ),
-  );
-}
-
 /** Finding to where it was. */
 const findings = new Map<string, string[]>();
 const find = (what: string, where: string): void =>
@@ -234,7 +197,9 @@ async function look(browser: Browser, url: string, name: string): Promise<void> 
       await page.emulateMedia({ colorScheme: scheme });
       await page.waitForTimeout(150);
       const file = path.join(out, `${name}-${width}x${height}-${scheme}.png`);
-      const isTall = ["everything", "result", "preview", "doubted"].includes(name);
+      const isTall = ["everything", "result", "preview", "doubted", "chinese", "benchmark", "batch"].includes(
+        name,
+      );
       await page.screenshot({ path: file, fullPage: isTall && scheme === "light" });
       const all = [
         ...(scheme === "light" ? await faults(page) : []),

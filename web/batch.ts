@@ -50,7 +50,7 @@ class Batch {
     this.again.addEventListener("click", () => void this.search());
     this.shut.addEventListener("click", () => this.close());
     const table = make("table", {}, make("thead", {}, this.head), this.rows);
-    const details = make("details", {}, this.summary, make("div", { class: "scroll" }, table));
+    const details = make("details", {}, this.summary, make("div", { class: "scroll", tabindex: "0" }, table));
     const actions = make("div", { class: "row" }, this.zip, this.again, this.shut);
     anElement("batch").replaceChildren(this.title, this.status, this.grid, details, actions);
     anElement("batch").hidden = false;

@@ -52,7 +52,7 @@ export class BenchmarkView {
   private readonly start = make("button", { type: "button", id: "bench-start", class: "primary wide" });
   private readonly said = make("p", { class: "hint", role: "status", id: "bench-said" });
   private readonly rows = make("tbody");
-  private readonly table = make("div", { class: "scroll", hidden: "" });
+  private readonly table = make("div", { class: "scroll", tabindex: "0", hidden: "" });
   private readonly actions = make("div", { class: "row", hidden: "" });
   private link: WorkerLink | undefined;
   private run: BenchmarkRun | undefined;

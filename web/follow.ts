@@ -23,7 +23,7 @@ class Following implements Tool, Companion {
   private readonly view: DetectView;
   private readonly sketch: Sketch;
   private readonly list = make("ul", { class: "places" });
-  private readonly totalsBox = make("div", { class: "scroll" });
+  private readonly totalsBox = make("div", { class: "scroll", tabindex: "0" });
   /** In parts of the picture's width and height, as `detect --count` reads it. */
   private counting: Counting = { units: "fractions", lines: [], regions: [] };
   private session = ++sessions;
