@@ -89,7 +89,8 @@ describe.runIf(canRun)("looks", () => {
     await page.context().close();
     if (isMade) {
       mkdirSync(folder, { recursive: true });
-      writeFileSync(record, `${JSON.stringify(probe, null, 2)}\n`);
+      const { chromium, widths: wide } = probe;
+      writeFileSync(record, `{\n  "chromium": "${chromium}",\n  "widths": [${wide.join(", ")}]\n}\n`);
       return;
     }
     const made = JSON.parse(readFileSync(record, "utf8")) as typeof probe;
