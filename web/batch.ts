@@ -104,7 +104,11 @@ class Batch {
         Object.assign(entry, { found, problem: undefined });
         draw(entry.picture, found.thumb);
       } catch (error) {
-        if (turn !== this.turn || link !== this.view.link) return;
+        if (turn !== this.turn) return;
+        if (link !== this.view.link) {
+          this.status.textContent = t("Load a model, then search again.");
+          break;
+        }
         Object.assign(entry, {
           found: undefined,
           problem: error instanceof Error ? error.message : String(error),

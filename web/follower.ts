@@ -4,6 +4,7 @@ import {
   type Counting,
   createCounter,
   createTracker,
+  type FrameTracks,
   isObject,
   type ObjectDetection,
   type PictureLook,
@@ -24,6 +25,9 @@ export class Follower {
   /** Score from which on something new is followed. */
   private sure = 0;
   private frames = 0;
+  /** Numbers of trackers before this one: its own begin at 1 again. */
+  private base = 0;
+  private most = 0;
   private last: Pick<DetectReply, "boxes" | "totals"> = { boxes: [] };
   private lastTime = Number.NaN;
 
@@ -39,21 +43,45 @@ export class Follower {
     this.count(at);
     // The same frame again, because a slider moved, is no step in time.
     const isNew = at.time !== this.lastTime;
-    if (!this.tracker || this.sure !== confidence) {
-      this.tracker = createTracker({ highScore: confidence, lowScore: Math.min(weak, confidence / 2) });
-      this.sure = confidence;
-    } else if (!isNew) return { ...this.last, totals: this.counter?.totals() };
-    // A video that was wound back begins anew; its counts stay.
-    if (at.time < this.lastTime) this.tracker.reset();
+    const isSame = this.tracker !== undefined && this.sure === confidence;
+    if (isSame && !isNew) return { ...this.last, totals: this.counter?.totals() };
+    // A video that was wound back is followed anew; its counts stay.
+    if (!isSame || at.time < this.lastTime) this.begin(confidence);
     this.lastTime = at.time;
     const lowest = Math.min(weak, confidence / 2);
     const found = look.detections({ confidence: lowest, iou }).filter(isObject);
-    const tracks = this.tracker.update(found);
+    const tracks = this.numbered(this.tracker?.update(found));
     this.counter?.update(tracks, { frame: ++this.frames, time: at.time });
     const boxes = coloured(tracks.tracked.map(({ detection, label }) => ({ ...detection, label })));
     const ids = tracks.tracked.map(({ id }) => id);
     this.last = { boxes: boxes.map((box, i) => ({ ...box, id: ids[i] })), totals: this.counter?.totals() };
     return this.last;
+  }
+
+  /** Nothing that was followed is found again: who was inside of a region is not any more. */
+  private begin(confidence: number): void {
+    if (this.frames) this.counter?.finish({ frame: this.frames, time: this.lastTime });
+    this.tracker = createTracker({ highScore: confidence, lowScore: Math.min(weak, confidence / 2) });
+    this.sure = confidence;
+    this.base = this.most;
+  }
+
+  /** A number is given once only, whoever followed what before. */
+  private numbered(frame: FrameTracks<ObjectDetection> | undefined): FrameTracks<ObjectDetection> {
+    const { frame: number = 0, tracked = [], fresh = [], lost = [], removed = [] } = frame ?? {};
+    const own = (list: typeof tracked): typeof tracked =>
+      list.map((track) => {
+        const id = track.id + this.base;
+        this.most = Math.max(this.most, id);
+        return { ...track, id };
+      });
+    return {
+      frame: number,
+      tracked: own(tracked),
+      fresh: own(fresh),
+      lost: own(lost),
+      removed: own(removed),
+    };
   }
 
   /** Other lines begin at 0. */

@@ -1,5 +1,5 @@
 /** What a visitor does with what was found: each thing as it is used, on few page loads. */
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { unzipSync } from "fflate";
 import { chromium, type Page } from "playwright-core";
@@ -356,6 +356,7 @@ describeDataIf(canRun, "what was found", () => {
     const clip = await saved(page, "#tool-record");
     expect(clip.name).toMatch(/^clip-boxes\.(mp4|webm)$/);
     expect(clip.bytes.length).toBeGreaterThan(5000);
+    if (process.env.NCNNKIT_SHOTS) writeFileSync(path.join(process.env.NCNNKIT_SHOTS, clip.name), clip.bytes);
     const counts = JSON.parse((await saved(page, "#save-counts")).bytes.toString()) as {
       totals: { in: number }[];
     };
