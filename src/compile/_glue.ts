@@ -53,14 +53,20 @@ interface DetectOptions extends RunOptions {
 
 /** What else a file may need. */
 interface GlueParts {
-  /** Which of the modes that need certain machines is right here. */
-  readonly choose?: () => Promise<string | undefined>;
+  /** Which of the modes that need certain machines is right here: what it looks like, and then for sure. */
+  readonly choose?: () => Promise<{ readonly likely?: string; settle(): string | undefined }>;
   /** Starts threads that serve; gives what ends them. */
   readonly startThreads?: (
     module: WebAssembly.Module,
     memory: WebAssembly.Memory,
     threads: number,
   ) => Promise<() => void>;
+}
+
+/** A module whose bytes are still looked at. */
+interface Coming {
+  readonly module: WebAssembly.Module;
+  readonly sound: Promise<void>;
 }
 
 type Call = (...args: number[]) => number;
@@ -92,30 +98,30 @@ export function glue(facts: GlueFacts, parts: GlueParts) {
     }
   };
 
-  /** Both at a time: what is compiled is not run before it is known to be right. */
-  const checked = async (bytes: BufferSource, file: string, sha256: string): Promise<WebAssembly.Module> => {
-    const module = compile(bytes, file);
-    module.catch(() => {});
-    await check(bytes, file, sha256);
-    return module;
+  /** A module, and whether its bytes are right: what is computed before that is known is given to nobody. */
+  const checked = async (bytes: BufferSource, file: string, sha256: string): Promise<Coming> => {
+    const sound = check(bytes, file, sha256);
+    sound.catch(() => {});
+    // What has changed may be no module any more: the digest is the better reason.
+    const module = await compile(bytes, file).catch((error) => sound.then(() => fail(error.message, error)));
+    return { module, sound };
   };
 
   /** From the web while it comes in; in Node from the disk. */
-  const fetched = async (url: string | URL, file: string, sha256: string): Promise<WebAssembly.Module> => {
+  const fetched = async (url: string | URL, file: string, sha256: string): Promise<Coming> => {
     const { process } = globalThis as { process?: { getBuiltinModule?(id: string): unknown } };
     if (String(url).startsWith("file:") && process?.getBuiltinModule) {
-      const fs = process.getBuiltinModule("node:fs/promises") as {
-        readFile(path: URL): Promise<Uint8Array<ArrayBuffer>>;
-      };
-      return checked(await fs.readFile(new URL(url)), file, sha256);
+      // At once: what is compiled in the background is not to wait for turns.
+      const fs = process.getBuiltinModule("node:fs") as { readFileSync(path: URL): Uint8Array<ArrayBuffer> };
+      return checked(fs.readFileSync(new URL(url)), file, sha256);
     }
     // Without a digest of its own (a page that is not served securely) the browser compares.
     const response = await fetch(url, globalThis.crypto?.subtle ? {} : { integrity: integrityOf(sha256) });
     if (!response.ok) fail(`${url}: ${response.status} ${response.statusText}`);
     const streamed = WebAssembly.compileStreaming?.(response.clone()).catch(() => undefined);
     const bytes = await response.arrayBuffer();
-    await check(bytes, file, sha256);
-    return (await streamed) ?? compile(bytes, file);
+    const module = await streamed;
+    return module ? { module, sound: check(bytes, file, sha256) } : checked(bytes, file, sha256);
   };
 
   const integrityOf = (sha256: string): string => {
@@ -123,14 +129,13 @@ export function glue(facts: GlueFacts, parts: GlueParts) {
     return `sha256-${btoa(String.fromCharCode(...bytes))}`;
   };
 
-  /** A file may be told by its mode; else the best that is right here. */
-  const choose = async (mode: string | undefined): Promise<GlueFacts["files"][number]> => {
-    const wanted = mode ?? (files.length > 1 ? await parts.choose?.() : undefined);
-    const found = files.find((file) => file.mode === wanted);
+  /** Of that mode, or the one for all machines. */
+  const fileOf = (mode: string | undefined, isWanted: boolean): GlueFacts["files"][number] => {
+    const found = files.find((file) => file.mode === mode);
     if (found) return found;
     const last = files.at(-1)!;
     const isForAll = last.mode === "portable" || last.mode === "scalar";
-    if (mode !== undefined || !isForAll) {
+    if (isWanted || !isForAll) {
       const modes = files.map((file) => file.mode).join(", ");
       fail(`there is no file for ${mode ?? "this machine"}, only for ${modes}`);
     }
@@ -138,13 +143,21 @@ export function glue(facts: GlueFacts, parts: GlueParts) {
   };
 
   const load = async (options: LoadOptions = {}) => {
-    const { bytes, url } = options;
-    let { module } = options;
-    if (!module) {
-      const { file, sha256, locate } = await choose(options.mode);
-      module = await (bytes ? checked(bytes, file, sha256) : fetched(url ?? locate(), file, sha256));
-    }
-    return start(module, options.threads);
+    const { bytes, url, mode, threads } = options;
+    if (options.module) return start(options.module, threads);
+    const choice = mode === undefined && files.length > 1 ? await parts.choose?.() : undefined;
+    const from = ({ file, sha256, locate }: GlueFacts["files"][number]): Promise<Coming> =>
+      bytes ? checked(bytes, file, sha256) : fetched(url ?? locate(), file, sha256);
+    // While the likely file comes in, the machine is asked more closely.
+    const likely = fileOf(mode ?? choice?.likely, mode !== undefined);
+    const coming = from(likely);
+    coming.catch(() => {});
+    const right = choice ? fileOf(choice.settle(), false) : likely;
+    const { module, sound } = await (right === likely ? coming : from(right));
+    const detector = start(module, threads);
+    detector.catch(() => {});
+    await sound;
+    return detector;
   };
 
   const start = async (module: WebAssembly.Module, wanted = facts.threads) => {
@@ -342,32 +355,39 @@ else onmessage = ({ data }) => start(data, () => postMessage(0));`;
   return end;
 }
 
-/** Runs the probe for some milliseconds, so that the optimizing compiler's code is asked too: only what both do is right. */
-export async function chooseMode(bytes: Uint8Array<ArrayBuffer>): Promise<string | undefined> {
+/** Asks the probe once, and then for some milliseconds, so that the optimizing compiler's code answers too: only what both do is right. */
+export async function chooseMode(
+  bytes: Uint8Array<ArrayBuffer>,
+): Promise<{ readonly likely?: string; settle(): string | undefined }> {
   let probe: (rounds: number) => number;
   try {
     const { instance } = await WebAssembly.instantiate(bytes);
     probe = instance.exports.probe as typeof probe;
   } catch {
     // No relaxed instructions, or nothing may be compiled here.
-    return undefined;
+    return { settle: () => undefined };
   }
-  let found = -1;
-  const start = performance.now();
-  let first = 0;
-  for (let i = 0; ; i++) {
-    const before = performance.now();
-    found &= probe(8);
-    const now = performance.now();
-    if (i === 1) first = now - before;
-    if (now - start > 6 || (i > 1 && (now - before) * 3 < first)) break;
-  }
-  const [signed, unsigned, saturating, pairs, fused, bySign] = [1, 2, 4, 8, 16, 32].map(
-    (bit) => (found & bit) > 0,
-  );
-  if (!fused) return undefined;
-  if (signed) return "signed";
-  if (!bySign) return undefined;
-  if (unsigned) return "unsigned";
-  return saturating && pairs ? "i7" : undefined;
+  const modeOf = (found: number): string | undefined => {
+    const bits = [1, 2, 4, 8, 16, 32].map((bit) => (found & bit) > 0);
+    const [signed, unsigned, saturating, pairs, fused, bySign] = bits;
+    if (!fused) return undefined;
+    if (signed) return "signed";
+    if (!bySign) return undefined;
+    if (unsigned) return "unsigned";
+    return saturating && pairs ? "i7" : undefined;
+  };
+  let found = probe(1);
+  const settle = (): string | undefined => {
+    // V8 asks for optimized code after some 13 MB of executed code; that it has come shows in the time.
+    const [start, rounds] = [performance.now(), 400];
+    let first = Number.POSITIVE_INFINITY;
+    for (let i = 0; ; i++) {
+      const before = performance.now();
+      found &= probe(rounds);
+      const now = performance.now();
+      if (i < 3) first = Math.min(first, now - before);
+      if (now - start > 6 || (now - before) * 2 < first) return modeOf(found);
+    }
+  };
+  return { likely: modeOf(found), settle };
 }

@@ -94,6 +94,26 @@ describe("a small detector", () => {
     }
   });
 
+  test("by several threads it computes the same, and by one where there are no more", async () => {
+    const opened = noisy();
+    const [{ module: plain }, { module: shared, folder }] = [
+      await writeCompiled(opened, { sizes: [64, 96] }),
+      await writeCompiled(opened, { sizes: [64, 96], threads: 3 }),
+    ];
+    const one = await plain.load();
+    for (const threads of [1, 2, 3]) {
+      const detector = await shared.load({ threads });
+      for (const side of [64, 96, 64]) {
+        const picture = noise(60, 80, 3, side);
+        expect(detector.run(picture, { size: side })).toEqual(one.run(picture, { size: side }));
+        expect(detector.detect(picture, { size: side })).toEqual(one.detect(picture, { size: side }));
+      }
+      detector.close();
+    }
+    const model = await load(path.join(folder, "noisy.wasm"));
+    expect((await model.detect(noise(60, 80, 3), { confidence: 0.2 })).length).toBeGreaterThan(0);
+  });
+
   test("without vectors it computes the same", async () => {
     const opened = noisy();
     const [plain, scalar] = await Promise.all(

@@ -105,22 +105,18 @@ const entry =
  * Emits `(stored, perOutput, slots, slotCount, columns, columnCount, vectors, out)`: a matrix `[channel][perOutput]` as `[block of
  * vectors][columns in lanes][slot][lane]`, with the channel of each slot and the column of each k. What there is none of stays as it is.
  */
-export function emitUnpack(m: Module, name: string, { from, to, inLane }: UnpackSpec): FuncRef {
+export function emitUnpack(m: Module, name: string, spec: UnpackSpec): FuncRef {
+  const { from, to, inLane } = spec;
   const names = ["stored", "perOutput", "slots", "slotCount", "columns", "columnCount", "vectors", "out"];
   const params = Object.fromEntries(names.map((n) => [n, "i32" as const]));
   return m.func(name, { params, results: [] }, (f) => {
     const p = f.params;
     const local = (n: string): Local => f.local("i32", n);
-    const [first, end, k, slot, channel, column, out] = [
-      "first",
-      "end",
-      "k",
-      "slot",
-      "channel",
-      "column",
-      "o",
-    ].map(local);
-    const [row, block] = [local("row"), local("block")];
+    const names = ["first", "end", "k", "slot", "channel", "o", "row", "block"];
+    const [first, end, k, slot, channel, out, row, block] = names.map(local);
+    const columns = Array.from({ length: inLane }, (_, lane) => local(`column${lane}`));
+    // Four bytes that lie side by side are moved as one.
+    const word = from === to && inLane * packedBytes[to] === 4 && inLane > 1 ? local("word") : undefined;
     set(f, out, p.out);
     set(f, block, i32.mul(p.vectors, 4));
     set(f, first, 0);
@@ -132,6 +128,8 @@ export function emitUnpack(m: Module, name: string, { from, to, inLane }: Unpack
         set(f, end, i32.add(first, block));
         set(f, end, select(end, p.slotCount, i32.lt_s(end, p.slotCount)));
         forRange(f, k, 0, p.columnCount, inLane, () => {
+          columns.forEach((column, lane) => set(f, column, entry(p.columns, i32.add(k, lane))));
+          if (word !== undefined) set(f, word, isWord(columns));
           forRange(
             f,
             slot,
@@ -144,15 +142,17 @@ export function emitUnpack(m: Module, name: string, { from, to, inLane }: Unpack
               f.op("i32.eqz");
               f.if(() => {
                 set(f, row, address(p.stored, i32.mul(channel, p.perOutput), storedBytes[from]));
-                for (let lane = 0; lane < inLane; lane++) {
-                  set(f, column, entry(p.columns, i32.add(k, lane)));
-                  i32.lt_s(column, 0)(f);
-                  f.op("i32.eqz");
+                const single = (): void =>
+                  columns.forEach((column, lane) => emitNumber(f, spec, { row, column, out, lane }));
+                if (word === undefined) single();
+                else {
+                  f.get(word);
                   f.if(() => {
                     f.get(out);
-                    loadStored[from](f, address(row, column, storedBytes[from]));
-                    f.op(storePacked[to], { offset: lane * packedBytes[to] });
-                  });
+                    i32.add(row, columns[0])(f);
+                    f.op("i32.load", { align: 0 });
+                    f.op("i32.store", { align: 0 });
+                  }, single);
                 }
               });
               addTo(f, out, inLane * packedBytes[to]);
@@ -163,6 +163,32 @@ export function emitUnpack(m: Module, name: string, { from, to, inLane }: Unpack
         f.br(next);
       });
     });
+  });
+}
+
+/** Whether the columns are there and follow each other. */
+const isWord = (columns: readonly Local[]): Expression =>
+  columns
+    .slice(1)
+    .map((column, i): Expression => i32.eq(column, i32.add(columns[0], i + 1)))
+    .concat((f) => {
+      i32.lt_s(columns[0], 0)(f);
+      f.op("i32.eqz");
+    })
+    .reduce((a, b) => i32.and(a, b));
+
+/** Moves a number, if there is one. */
+function emitNumber(
+  f: Func,
+  { from, to }: UnpackSpec,
+  { row, column, out, lane }: { row: Local; column: Local; out: Local; lane: number },
+): void {
+  i32.lt_s(column, 0)(f);
+  f.op("i32.eqz");
+  f.if(() => {
+    f.get(out);
+    loadStored[from](f, address(row, column, storedBytes[from]));
+    f.op(storePacked[to], { offset: lane * packedBytes[to] });
   });
 }
 
