@@ -263,8 +263,8 @@ class Following implements Tool, Companion {
 /** Where something stands that was made without a pointer. */
 const standard: Readonly<Record<"line" | "region", readonly Place[]>> = {
   line: [
+    [0.5, 1], // so that what moves to the right goes in
     [0.5, 0],
-    [0.5, 1],
   ],
   region: [
     [0.25, 0.25],

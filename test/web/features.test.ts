@@ -338,7 +338,7 @@ describeDataIf(canRun, "what was found", () => {
     await page.click("#tool-follow");
     await page.focus("#draw-line");
     await page.keyboard.press("Enter"); // one across the middle
-    expect(await page.inputValue(".places input >> nth=1")).toBe("50 0, 50 100");
+    expect(await page.inputValue(".places input >> nth=1")).toBe("50 100, 50 0");
     await page.click("#tool-record");
     await page.waitForSelector('#pause[aria-pressed="true"]'); // at its end
     await page.locator(".transport input").fill("0");
