@@ -146,7 +146,9 @@ class Pen {
     context.strokeStyle = shapeColor;
     this.path(places, closed);
     if (!places.length) return;
-    const [x, y] = [this.across(places[0][0]), this.down(places[0][1])];
+    // At its top, which controls of a video do not cover.
+    const top = places.reduce((best, place) => (place[1] < best[1] ? place : best));
+    const [x, y] = [this.across(top[0]), this.down(top[1])];
     const { width, height } = this.plateOf(text);
     const free = {
       x: Math.max(Math.min(x, this.right - width), spot.left),

@@ -28,7 +28,7 @@ export const words: Readonly<Record<string, string>> = {
   "Overlap (IoU)": "重叠度 (IoU)",
   "All boxes": "全部方框",
   Labels: "标签",
-  "where there is room": "有空位时显示",
+  "where they fit": "有空位时显示",
   all: "全部显示",
   none: "不显示",
   "Boxes as": "方框格式",
