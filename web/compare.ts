@@ -53,7 +53,11 @@ class Comparison implements Tool, Companion {
     const head = [t("model"), t("boxes"), "ms"].map((text) => make("th", {}, text));
     this.element.replaceChildren(
       make("label", { class: "field" }, make("span", {}, t("Beside")), this.select),
-      make("table", {}, make("thead", {}, make("tr", {}, ...head)), this.table),
+      make(
+        "div",
+        { class: "scroll", tabindex: "0" },
+        make("table", {}, make("thead", {}, make("tr", {}, ...head)), this.table),
+      ),
       this.alike,
     );
   };
