@@ -6,7 +6,7 @@ import { provideGpu } from "../../src/engine/webgpu/adapter.ts";
 import { acquireDevice } from "../../src/engine/webgpu/device.ts";
 import { makePlan } from "../../src/engine/webgpu/plan.ts";
 import { Program } from "../../src/engine/webgpu/program.ts";
-import { chooseTile, extentsOf } from "../../src/engine/webgpu/tiles.ts";
+import { candidates, chooseTile, extentsOf } from "../../src/engine/webgpu/tiles.ts";
 import { readNcnn } from "../../src/formats/ncnn/index.ts";
 import type { Shape } from "../../src/ir/tensor.ts";
 import { provideNodeGpu } from "../../src/node/gpu.ts";
@@ -93,6 +93,56 @@ describe.skipIf(!hasGpu)("webgpu", () => {
     expect((await session.run(inputs)).y).toEqual(y);
     session.close();
     await acquireDevice();
+  });
+
+  it("a run that the device is lost under fails with the reason", async () => {
+    const shapes = { x: [3, 6, 6] };
+    const { device, plan, target } = await planned("Convolution a 1 1 x y 0=4 1=3 4=1 5=1", shapes);
+    const program = await Program.make(device, plan, target);
+    const running = program.run(randomInputs(shapes));
+    device.gpu.destroy();
+    await expect(running).rejects.toThrow(
+      /^inference stopped: the GPU \(.*\) is gone: .*; run again for a new device$/,
+    );
+    program.close();
+    await acquireDevice();
+  });
+
+  it("two models share a device, which goes with the last", async () => {
+    const shapes = { x: [3, 6, 6] };
+    const texts = ["Convolution a 1 1 x y 0=4 1=3 4=1 5=1", "Convolution a 1 1 x y 0=7 1=1 5=1"];
+    const graphs = texts.map((text) => graphOf(text, shapes));
+    const sessions = await Promise.all(graphs.map((graph) => createSession(graph, { backend: "webgpu" })));
+    const inputs = randomInputs(shapes);
+    const found = await Promise.all(sessions.map((session) => session.run(inputs)));
+    found.forEach(({ y }, i) => void expectLike(y, runReference(graphs[i], inputs).y, texts[i]));
+    sessions[0].close();
+    expect((await sessions[1].run(inputs)).y).toEqual(found[1].y);
+    sessions[1].close();
+  });
+
+  const tiles = [...candidates.entries()].filter(
+    ([, { depth, pixels, groups }]) => depth > 0 || pixels * groups > 8,
+  );
+  it.each(tiles)("tile %d, which hardware takes", async (_, tile) => {
+    for (const text of [
+      "Convolution a 1 1 x y 0=37 1=3 4=1 5=1 18=0.5",
+      "Convolution a 1 1 x y 0=37 1=3 4=1 5=1 8=2",
+    ]) {
+      const shapes = { x: [10, 7, 9] };
+      const graph = graphOf(text, shapes);
+      const device = await acquireDevice();
+      const target = { ...device.probed, storage: "f32" } as const;
+      const program = await Program.make(
+        device,
+        makePlan(graph, shapes, ["y"], { target, tileFor: () => tile }),
+        target,
+      );
+      const inputs = randomInputs(shapes);
+      expectLike((await program.run(inputs)).y, runReference(graph, inputs).y, text);
+      program.close();
+      device.release();
+    }
   });
 
   it("what the device cannot bind is refused in one line", async () => {

@@ -42,9 +42,15 @@ interface Fetched {
 
 export const groupBytes: Readonly<Record<Storage, number>> = { f32: 16, f16: 8, packed: 8 };
 
+/** Of newer runtimes. */
+const { Float16Array: Halves } = globalThis as {
+  Float16Array?: new (data: Float32Array) => { buffer: ArrayBuffer };
+};
+
 /** Floats as a device stores them. */
 export function stored(data: Float32Array, storage: Storage): Float32Array | Uint16Array {
-  return storage === "f32" ? data : Uint16Array.from(data, (x) => numberToFp16(x));
+  if (storage === "f32") return data;
+  return Halves ? new Uint16Array(new Halves(data).buffer) : Uint16Array.from(data, (x) => numberToFp16(x));
 }
 
 export class Program {
@@ -213,6 +219,8 @@ export class Program {
       await buffer.mapAsync(mapRead, 0, align(size, 8));
     } catch (error) {
       if (this.closed) throw new GraphError("the session is closed");
+      // That the device is lost is told a little later.
+      await new Promise((resolve) => setTimeout(resolve));
       if (this.device.lost !== undefined) throw lostError(this.device);
       throw new NcnnkitError(`inference stopped: the GPU (${this.device.name}): ${reasonOf(error)}`);
     }
