@@ -186,7 +186,7 @@ test.each([
   [["detect", "m", "i", "--conf", ""], "Expected a number from 0 to 1"],
   [["detect", "m", "i", "--size", "big"], "Expected a side in pixels"],
   [["detect", "m", "i", "--anchors", "1,2,3"], "Expected widths and heights"],
-  [["detect", "m", "i", "--backend", "gpu"], "Allowed: wasm, reference"],
+  [["detect", "m", "i", "--backend", "gpu"], "Allowed: wasm, webgpu, reference, auto"],
   [["detect", "m", "i", "--save", "xml", "--out", "o"], "Allowed choices are txt, coco"],
   [["detect", "m", "i", "--save", "txt"], "--save needs --out"],
   [["convert", "m"], "required option '-o, --out <dir>' not specified"],
