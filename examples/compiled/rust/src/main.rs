@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let run = instance.get_typed_func::<(), i32>(&mut store, "run")?;
     let detect = instance.get_typed_func::<(f64, f64, i32), i32>(&mut store, "detect")?;
 
-    let mut once = |store: &mut Store<()>| -> Result<i32, Box<dyn Error>> {
+    let once = |store: &mut Store<()>| -> Result<i32, Box<dyn Error>> {
         let address = room.call(&mut *store, (width, height, 3))?;
         memory.write(&mut *store, address as usize, &pixels)?;
         if address == 0 || preprocess.call(&mut *store, (width, height, 3, 0))? != 0 {
