@@ -43,6 +43,7 @@ class Comparison implements Tool, Companion {
     this.offer();
     view.companions.add(this);
     addEventListener(languageChanged, this.write);
+    this.cleared(); // until there is something to compare
     anElement("stage").append(this.pair, this.sides, this.divider);
     this.again();
   }
