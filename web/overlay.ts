@@ -134,6 +134,9 @@ export class Overlay {
     const edge = other.from >= 1 ? width : other.from <= 0 ? 0 : within;
     drawPart(context, drawing, spot, [0, edge]);
     drawPart(context, other.drawing, spot, [edge, width]);
+    context.fillStyle = "#f2b138";
+    if (edge > 0 && edge < width)
+      context.fillRect(edge - ratio, spot.top, 2 * ratio, drawing.height * spot.scale);
   }
 }
 
