@@ -76,6 +76,7 @@ export type { CalibrationTable } from "./formats/table.ts";
 export type * from "./heads/manifest.ts";
 export type { Graph, Node, SplitSpelling } from "./ir/graph.ts";
 export type { Params, ParamValue } from "./ir/op.ts";
+export type { Frame } from "./ir/pixels.ts";
 export { type Shape, type Tensor, tensor } from "./ir/tensor.ts";
 export type { Weight, Weights } from "./ir/weight.ts";
 export { type BenchmarkOptions, type BenchmarkResult, benchmark, type Timing } from "./open/benchmark.ts";

@@ -13,7 +13,7 @@ import {
 } from "../src/index.ts";
 import { backendNames, distinctColors, type Model, moduleDatabase, taskOf } from "../src/steps.ts";
 import type { Follower } from "./follower.ts";
-import { drawnOn, type FramePixels, framePixelsOf } from "./pixels.ts";
+import { drawnOn, type FramePixels, framePixelsOf, type GpuFrame, gpuFrameOf } from "./pixels.ts";
 import type {
   DetectReply,
   DetectRequest,
@@ -63,7 +63,7 @@ export class Detector {
   private readonly threads: number;
   private readonly backend: BackendChoice | undefined;
   private readonly models = new Map<number, Model>();
-  private frame: FramePixels | undefined;
+  private frame: FramePixels | GpuFrame | undefined;
   /** By model, of the last frame. */
   private readonly looked = new Map<number, Looked>();
   private follower: Follower | undefined;
@@ -142,7 +142,8 @@ export class Detector {
     const start = performance.now();
     if (frame) {
       this.looked.clear();
-      this.frame = await framePixelsOf(frame);
+      if (this.frame && "close" in this.frame) this.frame.close();
+      this.frame = (model.backend === "webgpu" && gpuFrameOf(frame)) || (await framePixelsOf(frame));
     }
     if (!this.frame) throw new UsageError("there is no picture to look at yet");
     const looked = this.looked.get(id);

@@ -22,15 +22,39 @@ function canvasOf(width: number, height: number): OffscreenCanvasRenderingContex
   return context;
 }
 
-export function pixelsOf(bitmap: ImageBitmap): ImageData {
-  const { width, height } = bitmap;
+export function pixelsOf(
+  bitmap: ImageBitmap | VideoFrame,
+  width = (bitmap as ImageBitmap).width,
+  height = (bitmap as ImageBitmap).height,
+): ImageData {
   const target = canvasOf(width, height);
-  target.drawImage(bitmap, 0, 0);
+  target.drawImage(bitmap, 0, 0, width, height);
   return target.getImageData(0, 0, width, height);
 }
 
 /** Pixels of a frame, in a buffer that the next frame of this size is read into. */
 export type FramePixels = Picture & { readonly data: Uint8ClampedArray<ArrayBuffer> };
+
+/** A frame that a GPU takes as it is. */
+export type GpuFrame = FramePixels & { readonly frame: ImageBitmap; close(): void };
+
+/**
+ * The bitmap as it is, for a GPU; once that is handed back, its pixels are read from a second handle when they are drawn or looked at again. Nothing
+ * where the browser has no such handles. `close` it.
+ */
+export function gpuFrameOf(bitmap: ImageBitmap): GpuFrame | undefined {
+  if (typeof VideoFrame !== "function") return undefined;
+  const { width, height } = bitmap;
+  const handle = new VideoFrame(bitmap, { timestamp: 0 });
+  let read: ImageData | undefined;
+  return {
+    ...{ width, height, channels: 4, frame: bitmap, close: () => handle.close() },
+    get data() {
+      read ??= pixelsOf(handle, width, height);
+      return read.data;
+    },
+  };
+}
 
 let buffer = new Uint8ClampedArray(0);
 /** Whether a format of frames is copied as RGBA here: the first frame of each is read in both ways. */

@@ -47,9 +47,21 @@ export class Placer {
     const { transform, placement } = this.known as Known;
     const { letterboxColor, antialias } = input;
     const tensor = (): Tensor => normalize(place(picture, transform, letterboxColor, antialias), input);
+    return { pixels: this.pixels(picture, channels, transform, placement), transform, tensor };
+  }
+
+  private pixels(picture: Picture, channels: 3 | 4, transform: Transform, placement: Placement): Pixels {
     // Averaging over all pixels is done before: what the engine gets is of the input's size.
-    const { data } = antialias ? place(picture, transform, letterboxColor, true) : picture;
-    return { pixels: { data, channels: antialias ? 3 : channels, placement }, transform, tensor };
+    const { antialias, letterboxColor } = this.input;
+    if (antialias) return { ...place(picture, transform, letterboxColor, true), placement };
+    const { frame } = picture;
+    if (!frame) return { data: picture.data, channels, placement };
+    return {
+      ...{ channels, placement, frame },
+      get data() {
+        return picture.data;
+      },
+    };
   }
 
   private placing({ width, height }: Picture, options: InputOptions): Known {

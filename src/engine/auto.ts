@@ -4,7 +4,7 @@ import type { Graph } from "../ir/graph.ts";
 import type { LevelMap, Pixels, Taps } from "../ir/pixels.ts";
 import { elementCount, type Shape, type Tensor } from "../ir/tensor.ts";
 import { features } from "../wasm/index.ts";
-import type { Backend, BackendOptions, Compiled, ModuleStore, PixelInput } from "./backend.ts";
+import type { Backend, BackendOptions, Compiled, Looked, ModuleStore, PixelInput } from "./backend.ts";
 import { type BackendName, backends } from "./backends.ts";
 import { findAdapter, nameOf } from "./webgpu/adapter.ts";
 
@@ -142,13 +142,12 @@ function onSample(network: Compiled, what: Network): () => Promise<Record<string
     return async () => network.run(inputs);
   }
   const pixels = samplePixels(shapes[source.blob]);
-  return async () => {
-    const { blobs } = await look(pixels);
-    // They are the engine's own, until it runs again.
-    return Object.fromEntries(
+  // They are the engine's own, until it runs again.
+  const copied = ({ blobs }: Looked): Record<string, Tensor> =>
+    Object.fromEntries(
       Object.entries(blobs).map(([blob, { shape, data }]) => [blob, { shape, data: data.slice() }]),
     );
-  };
+  return async () => look(pixels, copied);
 }
 
 /** A picture of the input's size. */

@@ -87,8 +87,8 @@ export interface Compiled {
     inputs: Record<string, Tensor>,
     lent?: boolean,
   ): Record<string, Tensor> | Promise<Record<string, Tensor>>;
-  /** The same for pixels, of a network that was made for them. */
-  look?(pixels: Pixels): Looked;
+  /** The same for pixels, of a network that was made for them: `read` is called before the network runs again. */
+  look?<T>(pixels: Pixels, read: (looked: Looked) => T): T | Promise<T>;
   /** Times every step on one thread, after warming up. */
   profile?(inputs: Record<string, Tensor>, loops: number): Promise<Profile>;
   /** What is done, step by step, for people. */

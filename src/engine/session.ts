@@ -212,11 +212,7 @@ class Networks {
         last = { placement, outputs, key: JSON.stringify([shapes, outputs, number]) };
       }
       const network = await this.find(last.key, () => this.compile(shapes, outputs, source));
-      if (network.look) {
-        const looked = network.look(pixels);
-        // Without a pause nobody else has run the network before it is read.
-        return read(looked instanceof Promise ? await looked : looked);
-      }
+      if (network.look) return network.look(pixels, read);
       const start = performance.now();
       const inputs = { [source.blob]: tensor() };
       return read(await lookedAt(network, inputs, performance.now() - start));

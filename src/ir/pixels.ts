@@ -38,9 +38,14 @@ export interface Placement {
   readonly border: number;
 }
 
+/** What a browser shows. */
+export type Frame = ImageBitmap | VideoFrame;
+
 /** `[height, width, channels]`, RGB or RGBA, rows without gaps. Alpha is not read. */
 export interface Pixels {
   readonly data: Uint8Array | Uint8ClampedArray;
+  /** The same, for whoever can take it: then `data`, which has to be read out first, is not asked for. */
+  readonly frame?: Frame;
   readonly channels: 3 | 4;
   readonly placement: Placement;
 }

@@ -6,7 +6,7 @@ import { brief } from "../base/text.ts";
 import { type DetectOptions, postprocess } from "../detect/detect.ts";
 import type { Detection } from "../detect/detection.ts";
 import type { Transform } from "../detect/letterbox.ts";
-import type { Picture } from "../detect/picture.ts";
+import { isFrame, type Picture, pictureOfFrame } from "../detect/picture.ts";
 import { Placer } from "../detect/placer.ts";
 import {
   type BackendName,
@@ -20,6 +20,7 @@ import type { CompiledSource } from "../engine/standalone.ts";
 import { blobsOf } from "../heads/index.ts";
 import type { Manifest } from "../heads/manifest.ts";
 import type { Graph } from "../ir/graph.ts";
+import type { Frame } from "../ir/pixels.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { bothSides, type KnownFacts } from "./facts.ts";
 import type { OpenedModel } from "./format.ts";
@@ -123,7 +124,7 @@ export class Model {
   }
 
   /**
-   * What is in a picture (`ImageData`, or 8-bit RGB/RGBA pixels), best first; boxes, masks and points in pixels of the picture. `task` tells
+   * What is in a picture (`ImageData`, 8-bit RGB/RGBA pixels, or an `ImageBitmap` or `VideoFrame`, whose pixels stay on the GPU with webgpu), best first; boxes, masks and points in pixels of the picture. `task` tells
    * what there is of each: boxes, masks, key points, turned boxes, or classes of the whole picture.
    *
    * ```ts
@@ -132,7 +133,7 @@ export class Model {
    * ```
    * Throws UnsupportedError when the model is no detector, UsageError for a wrong option, InputError for a broken picture.
    */
-  async detect(picture: Picture, options: ModelDetectOptions = {}): Promise<Detection[]> {
+  async detect(picture: Picture | Frame, options: ModelDetectOptions = {}): Promise<Detection[]> {
     return this.lookAt("detect", picture, options, (look) => look.detections(options));
   }
 
@@ -145,25 +146,29 @@ export class Model {
    * ```
    * Throws as `detect` does.
    */
-  look(picture: Picture, options: LookOptions = {}): Promise<PictureLook> {
+  look(picture: Picture | Frame, options: LookOptions = {}): Promise<PictureLook> {
     return this.lookAt("look", picture, options, (look) => look);
   }
 
   /** `read` is called before anybody else can run the network. */
   private async lookAt<T>(
     name: string,
-    picture: Picture,
+    picture: Picture | Frame,
     options: LookOptions,
     read: (look: PictureLook) => T,
   ): Promise<T> {
     this.requireHeads();
-    expectKind(`${name}: picture`, picture, "a picture ({ width, height, data })");
+    const given = isFrame(picture) ? pictureOfFrame(picture) : picture;
+    if (given === picture) expectKind(`${name}: picture`, picture, "a picture ({ width, height, data })");
     expectKind(`${name}: options`, options, "an object of options");
     const { rectangle } = options;
-    const { pixels, transform, tensor } = this.placer.place(picture, {
-      ...bothSides(options.size),
-      rectangle,
-    });
+    const { pixels, transform, tensor } = this.placer.place(
+      isFrame(picture) ? pictureOfFrame(picture) : picture,
+      {
+        ...bothSides(options.size),
+        rectangle,
+      },
+    );
     const { manifest } = this;
     let error: unknown;
     const result = await this.lookAtPixels(pixels, tensor, this.blobs, (looked) => {

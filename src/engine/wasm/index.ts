@@ -23,7 +23,7 @@ export const wasm = {
     const program = await Program.make(graph, shapes, outputs, detectTarget(threads), source, modules);
     return {
       run: (inputs, lent) => program.run(inputs, lent),
-      ...(source && { look: (pixels) => program.look(pixels) }),
+      ...(source && { look: (pixels, read) => read(program.look(pixels)) }),
       profile: (inputs, loops) => profileProgram(program, inputs, loops),
       plan: () => describePlan(program.plan),
       memoryBytes: program.memory.buffer.byteLength,

@@ -1,11 +1,13 @@
 /** A network on WebGPU: planned, and made anew where the device went away between two runs. */
 import { median } from "../../base/maths.ts";
 import type { Graph } from "../../ir/graph.ts";
+import type { Pixels } from "../../ir/pixels.ts";
 import type { Shape, Tensor } from "../../ir/tensor.ts";
 import type { Target } from "../../kernels/webgpu/index.ts";
-import type { BackendOptions, Compiled, Profile } from "../backend.ts";
+import type { BackendOptions, Compiled, Looked, PixelInput, Profile } from "../backend.ts";
 import { lower } from "../lower/index.ts";
 import { acquireDevice, type Device } from "./device.ts";
+import { PixelFeed } from "./pixels.ts";
 import { describePlan, makePlan } from "./plan.ts";
 import { Program } from "./program.ts";
 import { chooseTile, extentsOf, layerKey } from "./tiles.ts";
@@ -16,6 +18,7 @@ export async function compile(
   shapes: Record<string, Shape>,
   outputs: readonly string[],
   options: BackendOptions,
+  source?: PixelInput,
 ): Promise<Compiled> {
   let text = "";
   const make = async (): Promise<Program> => {
@@ -39,7 +42,6 @@ export async function compile(
     }
   };
   let program = Promise.resolve(await make());
-  const { memoryBytes } = await program;
   /** The program, on a new device where the last one is gone. */
   const ready = async (): Promise<Program> => {
     const current = program;
@@ -51,7 +53,27 @@ export async function compile(
     }
     return program;
   };
+  const feeds = new WeakMap<Program, Promise<PixelFeed>>();
+  /** Of a program whose pixels are placed on its device. */
+  const feedOf = (made: Program, { blob, levels }: PixelInput): Promise<PixelFeed> => {
+    const known = feeds.get(made);
+    if (known) return known;
+    const feed = PixelFeed.make(made.device, made.pixelTarget(blob)!, levels);
+    feeds.set(made, feed);
+    made.onClose = () => void feed.then((one) => one.close());
+    return feed;
+  };
+  const first = await program;
+  const { memoryBytes } = first;
+  const canLook = source && first.isAllOnDevice && first.pixelTarget(source.blob);
   return {
+    ...(canLook && {
+      look: async <T>(pixels: Pixels, read: (looked: Looked) => T): Promise<T> => {
+        const made = await ready();
+        const feed = await feedOf(made, source);
+        return made.look((encoder) => feed.encode(encoder, pixels), read);
+      },
+    }),
     run: async (inputs) => (await ready()).run(inputs),
     profile: async (inputs, loops) => profileProgram(await ready(), inputs, loops),
     plan: () => text,

@@ -10,8 +10,8 @@ export const webgpu = {
     if (!(await findAdapter())) throw new UnsupportedError(noAdapter);
   },
   fallsBack: true,
-  compile: async (graph, shapes, outputs, options) => {
+  compile: async (graph, shapes, outputs, options, source) => {
     const { compile } = await import("./compile.ts");
-    return compile(graph, shapes, outputs, options);
+    return compile(graph, shapes, outputs, options, source);
   },
 } as const satisfies Backend;

@@ -1,6 +1,7 @@
 /** A plan on a device: its buffers and pipelines, and one command buffer for each run. */
 import { GraphError, NcnnkitError, UnsupportedError } from "../../base/errors.ts";
 import { fp16ToFloat32Array, numberToFp16 } from "../../base/fp16.ts";
+import { sieve } from "../../base/sieve.ts";
 import { resolveParams } from "../../ir/op.ts";
 import { elementCount, type Shape, type Tensor } from "../../ir/tensor.ts";
 import {
@@ -11,14 +12,18 @@ import {
   workgroupsAcross,
 } from "../../kernels/webgpu/index.ts";
 import { ops } from "../../ops/index.ts";
+import type { Looked } from "../backend.ts";
 import { floatOf } from "../representations.ts";
 import type { ReferenceStep } from "../steps.ts";
 import type { Value } from "../values.ts";
 import { mapRead, usage } from "./adapter.ts";
 import { Constants } from "./constants.ts";
 import { type Device, lostError, reasonOf } from "./device.ts";
+import type { PixelTarget } from "./pixels.ts";
 import { groupCount } from "./plan.ts";
 import type { Plan, PlanStep } from "./records.ts";
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** One dispatch, ready. */
 interface Dispatch {
@@ -67,6 +72,8 @@ export class Program {
   private readonly integers: GPUBuffer;
   private readonly constants: Constants;
   private readonly fetched: readonly Fetched[];
+  /** What looks were given, in buffers that are mapped as long as it holds. */
+  private readonly lent: { readonly buffer: GPUBuffer; readonly looked: Mutable<Looked> }[] = [];
   /** Buffers to map that no run uses now. */
   private readonly free: GPUBuffer[] = [];
   private readonly all: GPUBuffer[] = [];
@@ -74,6 +81,8 @@ export class Program {
   private last: Promise<unknown> = Promise.resolve();
   private readonly isMixed: boolean;
   private closed = false;
+  /** Frees what others made for it. */
+  onClose?: () => void;
 
   private constructor(device: Device, plan: Plan, storage: Storage, parts: Parts) {
     this.device = device;
@@ -160,6 +169,48 @@ export class Program {
     );
   }
 
+  /**
+   * A run whose inputs are what `feed` encodes, and whose outputs are read where the device has put them: `read` gets mapped memory, which is gone, with
+   * another `turn`, as soon as the next look begins. Looks may overlap: the device has the next frame while this one is decoded. Not for networks
+   * with layers in JavaScript.
+   */
+  async look<T>(feed: (encoder: GPUCommandEncoder) => void, read: (looked: Looked) => T): Promise<T> {
+    if (this.closed) throw new GraphError("the session is closed");
+    this.takeBack();
+    const start = performance.now();
+    const encoder = this.device.gpu.createCommandEncoder();
+    feed(encoder);
+    const placing = performance.now() - start;
+    this.encode(encoder, 0, this.steps.length);
+    const buffer = await this.fetch(encoder, this.fetched, this.fetchedBytes);
+    const bytes = buffer.getMappedRange(0, align(this.fetchedBytes, 8));
+    const blobs = Object.fromEntries(
+      this.fetched.map((one) => [one.blob, this.outputOf(one, bytes, new Map(), true)]),
+    );
+    const running = performance.now() - start - placing;
+    const looked = { blobs, turn: 0, milliseconds: { placing, running }, sieve };
+    this.lent.push({ buffer, looked });
+    return read(looked);
+  }
+
+  private takeBack(): void {
+    for (const { buffer, looked } of this.lent.splice(0)) {
+      looked.turn++;
+      buffer.unmap();
+      this.free.push(buffer);
+    }
+  }
+
+  get isAllOnDevice(): boolean {
+    return !this.isMixed;
+  }
+
+  /** Where the pixels of a blob are to be put, if it is read at all. */
+  pixelTarget(blob: string): PixelTarget | undefined {
+    const input = this.plan.inputs.get(blob);
+    return input && { values: this.values, address: input.address, storage: this.storage };
+  }
+
   /** Steps [first, end) in one pass. */
   private encode(encoder: GPUCommandEncoder, first: number, end: number): void {
     if (first === end) return;
@@ -203,6 +254,19 @@ export class Program {
     size: number,
     use: (bytes: ArrayBuffer) => T,
   ): Promise<T> {
+    const buffer = await this.fetch(encoder, parts, size);
+    const result = use(buffer.getMappedRange(0, align(size, 8)));
+    buffer.unmap();
+    this.free.push(buffer);
+    return result;
+  }
+
+  /** A buffer with these parts, mapped. */
+  private async fetch(
+    encoder: GPUCommandEncoder,
+    parts: readonly Pick<Fetched, "from" | "bytes" | "to" | "int8Scale">[],
+    size: number,
+  ): Promise<GPUBuffer> {
     const { gpu } = this.device;
     const buffer = this.stagingOf(size);
     for (const { from, bytes, to, int8Scale } of parts) {
@@ -225,10 +289,7 @@ export class Program {
       throw new NcnnkitError(`inference stopped: the GPU (${this.device.name}): ${reasonOf(error)}`);
     }
     if (this.device.lost !== undefined) throw lostError(this.device);
-    const result = use(buffer.getMappedRange(0, align(size, 8)));
-    buffer.unmap();
-    this.free.push(buffer);
-    return result;
+    return buffer;
   }
 
   /** A buffer to map: two or more are in turn where runs overlap. */
@@ -247,17 +308,21 @@ export class Program {
     { value, shape, int8Scale, to, bytes }: Fetched,
     all: ArrayBuffer,
     found: Map<Value, Shape>,
+    lent = false,
   ): Tensor {
     if (int8Scale !== undefined) return { shape, data: integersOf(value, new Int8Array(all, to, bytes)) };
     const actual = found.get(value) ?? shape;
-    return { shape: actual, data: this.floats(all, to, Math.min(elementCount(actual), value.channels)) };
+    return {
+      shape: actual,
+      data: this.floats(all, to, Math.min(elementCount(actual), value.channels), lent),
+    };
   }
 
-  /** A copy of mapped floats. */
-  private floats(all: ArrayBuffer, at: number, count: number): Float32Array {
-    return this.storage === "f32"
-      ? new Float32Array(all, at, count).slice()
-      : fp16ToFloat32Array(new Uint16Array(all, at, count));
+  /** A copy of mapped floats, or themselves where they are lent. */
+  private floats(all: ArrayBuffer, at: number, count: number, lent = false): Float32Array {
+    if (this.storage !== "f32") return fp16ToFloat32Array(new Uint16Array(all, at, count));
+    const mapped = new Float32Array(all, at, count);
+    return lent ? mapped : mapped.slice();
   }
 
   /** A step in JavaScript: its inputs are read back behind what `encoder` holds, its results uploaded. */
@@ -346,6 +411,8 @@ export class Program {
   close(): void {
     if (this.closed) return;
     this.closed = true;
+    this.takeBack();
+    this.onClose?.();
     for (const buffer of [this.values, this.integers, ...this.constants.buffers, ...this.all])
       buffer.destroy();
     this.device.release();
