@@ -202,7 +202,7 @@ describe("a model", () => {
     [
       "a backend that is none",
       { backend: "webgl" },
-      /backend the string "webgl": expected "wasm", "webgpu" or "reference"/,
+      /backend the string "webgl": expected "wasm", "webgpu", "reference" or "auto"/,
     ],
     ["text as threads", { threads: "2" }, /threads is the string "2"/],
     ["no threads", { threads: 0 }, /threads is 0, expected a whole number above 0/],

@@ -63,7 +63,7 @@ describe.skipIf(!canRun)("frames on webgpu in Chromium", () => {
     );
     if (!hasAdapter) console.warn("Chromium has no WebGPU adapter: tests of frames on webgpu are skipped");
     await page.close();
-  });
+  }, 60_000);
   afterAll(() => browser?.close());
 
   async function inPage<T>(body: string): Promise<T> {
@@ -112,7 +112,7 @@ describe.skipIf(!canRun)("frames on webgpu in Chromium", () => {
       return { found, reads, fallback: gpu.fallback };`);
     expect(found).toEqual({
       found: Array(20).fill(0),
-      reads: Array(4).fill(
+      reads: Array(8).fill(
         expect.stringMatching(/^InputError: the frame cannot be read: .*before it is closed$/),
       ),
       fallback: undefined,

@@ -17,6 +17,9 @@ const wantedBytes = 64 * 2 ** 20;
 
 type Numbers = Float32Array | Uint32Array | Uint16Array;
 
+/** The next multiple. */
+export const align = (bytes: number, to: number): number => Math.ceil(bytes / to) * to;
+
 export class Constants {
   readonly buffers: GPUBuffer[] = [];
   bytes = 0;

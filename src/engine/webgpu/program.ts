@@ -17,7 +17,7 @@ import { floatOf } from "../representations.ts";
 import type { ReferenceStep } from "../steps.ts";
 import type { Value } from "../values.ts";
 import { mapRead, usage } from "./adapter.ts";
-import { Constants } from "./constants.ts";
+import { align, Constants } from "./constants.ts";
 import { type Device, lostError, reasonOf } from "./device.ts";
 import type { PixelTarget } from "./pixels.ts";
 import { groupCount } from "./plan.ts";
@@ -425,8 +425,6 @@ interface Parts {
   readonly integers: GPUBuffer;
   readonly constants: Constants;
 }
-
-export const align = (bytes: number, to: number): number => Math.ceil(bytes / to) * to;
 
 function checkSize({ gpu, name }: Device, what: string, bytes: number): void {
   const { maxStorageBufferBindingSize: most } = gpu.limits;
