@@ -4,8 +4,8 @@ import type { Frame, LevelMap, Pixels, Placement } from "../../ir/pixels.ts";
 import { type Storage, workgroupsAcross } from "../../kernels/webgpu/index.ts";
 import { packNumbers, pixelsShader, pixelsWorkgroups } from "../../kernels/webgpu/pixels.ts";
 import { usage } from "./adapter.ts";
-import type { Device } from "./device.ts";
 import { align } from "./constants.ts";
+import type { Device } from "./device.ts";
 
 /** WebGPU's flags of textures. */
 const textureUsage = { copySource: 1, copyTarget: 2, attachment: 16 } as const;

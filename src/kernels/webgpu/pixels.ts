@@ -42,7 +42,7 @@ export const pixelsWorkgroups = (elements: number): number => Math.ceil(elements
  * four elements, so that halves of a word have one writer.
  */
 export function pixelsShader({ isHalf, mix }: PixelsSpec): string {
-  const shares = mix.map((parts) => `vec3<i32>(${parts.join(", ")})`).join(", ");
+  const all = mix.map((parts) => `vec3<i32>(${parts.join(", ")})`).join(", ");
   return `
 @group(0) @binding(0) var<storage, read_write> values: array<${isHalf ? "vec2<u32>" : "vec4<f32>"}>;
 @group(0) @binding(1) var<storage, read> pixels: array<u32>;
@@ -65,10 +65,10 @@ fn color(x: u32, y: u32, k: u32) -> i32 {
 }
 fn levelOf(c: u32, x: u32, y: u32) -> i32 {
   if (x < at[0].z || y < at[0].w || x - at[0].z >= at[1].x || y - at[0].w >= at[1].y) { return i32(at[2].y); }
-  var mix = array<vec3<i32>, ${mix.length}>(${shares});
+  var parts = array<vec3<i32>, ${mix.length}>(${all});
   var sum = 0;
   for (var k = 0u; k < 3u; k++) {
-    let share = mix[c][k];
+    let share = parts[c][k];
     if (share != 0) { sum += share * color(x - at[0].z, y - at[0].w, k); }
   }
   return sum >> 8u;
