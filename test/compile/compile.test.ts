@@ -9,6 +9,7 @@ import { compileModel } from "../../src/compile/index.ts";
 import { postprocess } from "../../src/detect/detect.ts";
 import type { Picture } from "../../src/detect/picture.ts";
 import { Placer } from "../../src/detect/placer.ts";
+import { makeStandalone } from "../../src/engine/standalone.ts";
 import { Program } from "../../src/engine/wasm/program.ts";
 import { fileTarget } from "../../src/engine/wasm/target.ts";
 import { blobsOf } from "../../src/heads/index.ts";
@@ -386,6 +387,42 @@ describeData("real detectors", () => {
     expect((await module.load()).run(picture)).toEqual(raw);
     expect(modules.map(({ file, mode }) => [file, mode])).toEqual([["real.wasm", "scalar"]]);
   });
+
+  // Machines of other kinds, their products done by exact instructions.
+  test.each(["signed", "unsigned", "i7"] as const)(
+    "int8 by the products of machines that are %s",
+    async (dot) => {
+      const { graph, manifest } = await open(dataPath("models/yolov5ss-int8.param"));
+      const { input, heads } = manifest;
+      const plain = { relaxed: false, fusedMadd: false, signSelect: false, emulateDot: dot } as const;
+      const target = { ...fileTarget(dot, 1), ...plain, ...(dot === "i7" && { pairTop: 127 }) };
+      const shape = [3, 128, 128];
+      const placer = new Placer(input);
+      const source = { blob: input.blob, levels: placer.levels };
+      const { module, sizes } = makeStandalone({
+        ...{ graph, sizes: [{ [input.blob]: shape }], outputs: blobsOf(heads), target, suppress: true },
+        pictures: { source, border: input.letterboxColor, resize: input.resize, corner: false },
+      });
+      const { exports } = new WebAssembly.Instance(new WebAssembly.Module(module.encode()));
+      const calls = exports as Record<string, (...args: number[]) => number>;
+      const memory = exports.memory as WebAssembly.Memory;
+      const at = calls.picture(picture.width, picture.height, 3);
+      new Uint8Array(memory.buffer, at).set(picture.data);
+      expect(calls.preprocess(picture.width, picture.height, 3, 0) + calls.run()).toBe(0);
+      // The engine's own plan: other tiles, Winograd, a kernel for every layer.
+      const { raw } = await expectedOf(
+        { graph, manifest } as OpenedModel,
+        picture,
+        size(128),
+        {},
+        { ...target, compact: false },
+      );
+      for (const { blob, address, shape } of sizes[0].outputs) {
+        const count = shape.reduce((a, b) => a * b, 1);
+        expect(new Float32Array(memory.buffer, address, count)).toEqual(raw[blob].data);
+      }
+    },
+  );
 
   const mode = features().dot === "unsigned" && features().signSelect ? "unsigned" : undefined;
   test.skipIf(!mode)("int8 by the products of this machine", async () => {
