@@ -44,6 +44,7 @@ export function distinctColors(detections: readonly Detection[]): Color[] {
 
 /** Black or white, whichever has the greater contrast (WCAG relative luminance) with the colour. */
 export function readableOn(color: Color): Color {
+  expectKind("readableOn: color", color, "a list");
   const [r, g, b] = color.map((level) => (level / 255) ** 2.2);
   return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? [0, 0, 0] : [255, 255, 255];
 }

@@ -1,4 +1,5 @@
 /** Letters of labels: how a text looks, whoever draws it. */
+import { expectKind } from "../base/arguments.ts";
 import { glyphHeight, glyphRows, glyphWidth } from "./_font.ts";
 
 /** A line of text as pixels: how much of each is ink. */
@@ -20,6 +21,8 @@ const around = 1;
 
 /** The bitmap font of the kit, enlarged by whole numbers: the same pixels everywhere. Characters beyond ASCII become `?`. */
 export const bitmapLettering: Lettering = (text, wanted) => {
+  expectKind("bitmapLettering: text", text, "a string");
+  expectKind("bitmapLettering: height", wanted, "a number");
   const scale = Math.max(Math.round(wanted / (glyphHeight + 2 * around)), 1);
   const characters = Array.from(text);
   const width = (characters.length * (glyphWidth + 1) + 1) * scale;

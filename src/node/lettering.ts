@@ -1,5 +1,7 @@
 /** Letters of the system's fonts, of any script, through sharp. */
+
 import { existsSync } from "node:fs";
+import { expectKind } from "../base/arguments.ts";
 import type { Letterer, Letters } from "../index.ts";
 import { bitmapLettering } from "../steps.ts";
 
@@ -21,6 +23,8 @@ const [fontShare, baseShare, sideShare] = [0.74, 0.76, 0.2];
 
 /** The letters of the system's fonts; the kit's own where there are no fonts, as in many containers. */
 export const fontLetterer: Letterer = async (texts, wanted) => {
+  expectKind("fontLetterer: texts", texts, "a list of strings");
+  expectKind("fontLetterer: height", wanted, "a number");
   const height = Math.max(Math.round(wanted), 8);
   if (!(await hasFonts())) return bitmapLettering;
   const parts = [...new Set(texts.flatMap(partsOf))];
