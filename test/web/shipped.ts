@@ -1,0 +1,90 @@
+/** What tests of the page's features share: the shipped model, pictures that it is good at, and what is saved. */
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import type { Page } from "playwright-core";
+import sharp from "sharp";
+import { generatePicture } from "../../training/pictures/index.ts";
+import { temporaryFolder } from "../cli/_run.ts";
+import type { Site } from "./site.ts";
+
+const folder = temporaryFolder();
+export const int8 = path.join(import.meta.dirname, "../../models/codefinder-int8");
+
+/** A picture with codes, which the shipped model finds. */
+export async function codes(seed: number): Promise<string> {
+  const file = path.join(folder, `codes-${seed}.png`);
+  const { width, height, data } = generatePicture(seed, { size: 320, split: "held-out" }).picture;
+  await sharp(data, { raw: { width, height, channels: 3 } })
+    .png()
+    .toFile(file);
+  return file;
+}
+
+/** The page's model is there, and looks at 320 pixels. */
+export async function openShipped(site: Site, where = "", options = {}): Promise<Page> {
+  const page = await site.open(`shipped/${where}`, { viewport: { width: 390, height: 844 }, ...options });
+  await page.waitForFunction(() => document.querySelector(".model .soft")?.textContent?.includes("px"));
+  return page;
+}
+
+export const pixelsDrawn = (page: Page): Promise<number> =>
+  page.$eval("#overlay", (canvas) => {
+    const { width, height } = canvas as HTMLCanvasElement;
+    const { data } = (canvas as HTMLCanvasElement).getContext("2d")!.getImageData(0, 0, width, height);
+    return data.filter((_, i) => i % 4 === 3 && data[i] > 0).length;
+  });
+
+export async function saved(page: Page, selector: string): Promise<{ name: string; bytes: Buffer }> {
+  const [file] = await Promise.all([page.waitForEvent("download"), page.click(selector)]);
+  return { name: file.suggestedFilename(), bytes: readFileSync(await file.path()) };
+}
+
+/** With NCNNKIT_SHOTS, what the page looks like, to be looked at. */
+export async function shot(page: Page, name: string): Promise<void> {
+  const to = process.env.NCNNKIT_SHOTS;
+  if (!to) return;
+  const before = page.viewportSize();
+  for (const scheme of ["light", "dark"] as const) {
+    await page.emulateMedia({ colorScheme: scheme });
+    for (const [width, height] of [
+      [390, 844],
+      [1440, 900],
+    ]) {
+      await page.setViewportSize({ width, height });
+      await page.waitForTimeout(150);
+      await page.screenshot({ path: path.join(to, `${name}-${width}-${scheme}.png`) });
+    }
+  }
+  await page.emulateMedia({ colorScheme: "light" });
+  if (before) await page.setViewportSize(before);
+}
+
+/** A second and a half of video in which codes move to the right, made by the browser itself. */
+export async function dropVideo(page: Page, picture: string): Promise<void> {
+  const png = readFileSync(picture).toString("base64");
+  await page.evaluate(async (source) => {
+    const bitmap = await createImageBitmap(await (await fetch(`data:image/png;base64,${source}`)).blob());
+    const canvas = Object.assign(document.createElement("canvas"), { width: 480, height: 320 });
+    const context = canvas.getContext("2d")!;
+    const recorder = new MediaRecorder(canvas.captureStream(10), { mimeType: "video/webm" });
+    const parts: Blob[] = [];
+    recorder.ondataavailable = ({ data }) => parts.push(data);
+    const stopped = new Promise((resolve) => {
+      recorder.onstop = resolve;
+    });
+    recorder.start();
+    for (let i = 0; i < 16; i++) {
+      context.fillStyle = "#888";
+      context.fillRect(0, 0, 480, 320);
+      context.drawImage(bitmap, -60 + 18 * i, 0);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    recorder.stop();
+    await stopped;
+    const transfer = new DataTransfer();
+    transfer.items.add(new File(parts, "clip.webm", { type: "video/webm" }));
+    document.body.dispatchEvent(
+      new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true }),
+    );
+  }, png);
+}
