@@ -5,7 +5,7 @@
  *
  *   npm run build
  *   VK_DRIVER_FILES=/usr/lib/chromium/vk_swiftshader_icd.json node scripts/webgpu-models.ts [--models ../shared/models] [--only REGEXP]
- *     [--precision float16] [--without-zoo] [--memory 10000]
+ *     [--precision float16] [--without-zoo] [--size 96] [--memory 10000]
  */
 import { readdirSync } from "node:fs";
 import path from "node:path";
@@ -21,6 +21,7 @@ const { values: options } = parseArgs({
     precision: { type: "string" },
     "without-zoo": { type: "boolean", default: false },
     memory: { type: "string" },
+    size: { type: "string" },
   },
 });
 const precision = options.precision as SessionOptions["precision"];
@@ -69,7 +70,8 @@ async function row(name: string, source: ModelSource, size: number | undefined):
       models.push(await load(source, { backend, precision }));
     const [wasm, webgpu] = models;
     if (webgpu.fallback !== undefined) throw new Error(webgpu.fallback);
-    const { width, height } = size ? { width: size, height: size } : wasm.manifest.input;
+    const side = options.size ? Number(options.size) : size;
+    const { width, height } = side ? { width: side, height: side } : wasm.manifest.input;
     const inputs = randomInputs(wasm, { width, height });
     const [expected] = await timed(() => wasm.run(inputs));
     const [, here] = await timed(() => wasm.run(inputs));

@@ -9,6 +9,7 @@ import { startProgress } from "./progress.ts";
 import { printJson, type Terminal, table } from "./terminal.ts";
 
 interface Row extends BenchmarkResult {
+  readonly backend: string;
   readonly model: string;
   readonly width: number;
   readonly height: number;
@@ -58,7 +59,7 @@ async function time(file: string, options: Options, terminal: Terminal): Promise
     const result = await benchmark(model, { width, height, loops }, (done) =>
       progress.step(file, done, loops),
     );
-    return { model: nameOf(model, file), width, height, load: loaded, ...result };
+    return { model: nameOf(model, file), backend: model.backend, width, height, load: loaded, ...result };
   } finally {
     progress.stop();
     model.close();
@@ -89,9 +90,10 @@ function describe(rows: readonly Row[], environment: Record<string, string | num
   );
   const facts = rows.map((row) => [
     `${row.model}:`,
+    `${row.backend},`,
     `read in ${row.load.toFixed(0)} ms,`,
     `first result after ${row.firstRun.toFixed(0)} ms,`,
-    `${(row.memoryBytes / 2 ** 20).toFixed(1)} MiB of WebAssembly memory`,
+    `${(row.memoryBytes / 2 ** 20).toFixed(1)} MiB of memory for the network`,
   ]);
   const ratio =
     rows.length === 2

@@ -79,6 +79,6 @@ function describe({ steps, total, loops, memoryBytes }: Profile, top: number): s
       0,
     ),
   );
-  const memory = `${loops} rounds, medians; ${(memoryBytes / 2 ** 20).toFixed(1)} MiB of WebAssembly memory\n`;
+  const memory = `${loops} rounds, medians; ${(memoryBytes / 2 ** 20).toFixed(1)} MiB of memory for the network\n`;
   return `${table([header("step"), ...byStep])}\n${table([header("kernel (steps)"), ...byFamily])}\n${memory}`;
 }

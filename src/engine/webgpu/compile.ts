@@ -92,7 +92,7 @@ function targetOf({ probed, hasHalf }: Device, { precision = "float32" }: Backen
   return { ...probed, storage: precision === "float32" ? "f32" : hasHalf ? "f16" : "packed" };
 }
 
-/** Times every step by the device's clock, `loops` rounds after one that warms up. */
+/** Times every step, `loops` rounds after one that warms up. */
 async function profileProgram(
   program: Program,
   inputs: Record<string, Tensor>,
@@ -105,14 +105,13 @@ async function profileProgram(
     const start = performance.now();
     await program.run(inputs);
     totals.push(performance.now() - start);
-    const times = await program.time();
-    if (times) rounds.push(times);
+    rounds.push(await program.time());
   }
   return {
     steps: program.steps.map(({ label, nodes, macs, bytes }, i) => ({
       label,
       nodes,
-      ms: rounds.length ? median(Float64Array.from(rounds, (round) => round[i])) : Number.NaN,
+      ms: median(Float64Array.from(rounds, (round) => round[i])),
       macs,
       bytes,
     })),

@@ -125,8 +125,10 @@ export class Program {
       if (data instanceof Uint32Array) gpu.queue.writeBuffer(integers, address * 4, data);
       else gpu.queue.writeBuffer(values, address * groupBytes[storage], stored(data, storage));
     }
+    // Before anything is awaited: other networks are made meanwhile, and scopes nest.
+    const popped = scopes.map(() => gpu.popErrorScope().catch(() => null));
     const ready = await Promise.allSettled(dispatches.map((one) => one?.()));
-    const errors = await Promise.all(scopes.map(() => gpu.popErrorScope().catch(() => null)));
+    const errors = await Promise.all(popped);
     const failed = ready.find((one) => one.status === "rejected");
     const error = errors.find((one) => one !== null);
     if (failed || error) {
@@ -352,9 +354,9 @@ export class Program {
     });
   }
 
-  /** Milliseconds of every step, once, by the device's clock; of those in JavaScript by the processor's; on the inputs of the last run. Undefined where it has no clock. */
-  async time(): Promise<Float64Array | undefined> {
-    if (!this.device.hasTimestamps) return undefined;
+  /** Milliseconds of every step, once, by the device's clock; of those in JavaScript by the processor's; on the inputs of the last run. Where the device has no clock that can be read, each
+   * step is submitted by itself and waited for. */
+  async time(): Promise<Float64Array> {
     const { gpu } = this.device;
     const times = new Float64Array(this.steps.length);
     const most = 2048;
@@ -368,8 +370,25 @@ export class Program {
       }
       let end = first;
       while (end < this.steps.length && !this.steps[end].reference && end - first < most) end++;
-      times.set(await this.timeSteps(first, end), first);
+      times.set(
+        await (this.device.hasTimestamps ? this.timeSteps(first, end) : this.timeSubmits(first, end)),
+        first,
+      );
       first = end;
+    }
+    return times;
+  }
+
+  private async timeSubmits(first: number, end: number): Promise<Float64Array> {
+    const { gpu } = this.device;
+    const times = new Float64Array(end - first);
+    for (let i = first; i < end; i++) {
+      const start = performance.now();
+      const encoder = gpu.createCommandEncoder();
+      this.encode(encoder, i, i + 1);
+      gpu.queue.submit([encoder.finish()]);
+      await gpu.queue.onSubmittedWorkDone();
+      times[i - first] = performance.now() - start;
     }
     return times;
   }

@@ -64,7 +64,6 @@ async function timeAll(
     });
     for (let round = 0; round < rounds; round++) {
       const steps = await program.time();
-      if (!steps) break;
       const ofLayers = program.steps.flatMap(({ kind }, i) => (kind === "convolution" ? [steps[i]] : []));
       ofLayers.forEach((time, i) => {
         const known = times.get(layers[i]) ?? new Map<number, number>();
