@@ -1,5 +1,5 @@
 /** What a visitor does with what was found: each thing as it is used, on few page loads. */
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { unzipSync } from "fflate";
 import { chromium } from "playwright-core";
@@ -472,6 +472,23 @@ describeDataIf(canRun, "what was found", () => {
     await page.waitForFunction(() => document.getElementById("machine")?.textContent === "WebGPU");
     const other = await nextBoxes(page);
     expect(other.boxes.map(({ label }) => label)).toEqual(boxes.map(({ label }) => label));
+    expect(page.url()).toContain("?backend=webgpu");
+    // Its frames come back and are shown; where one is saved, it is read from what is left of it.
+    await page.evaluate(() => document.querySelector("#rows")?.replaceChildren());
+    await dropVideo(page, await codes(72));
+    await page.waitForSelector('[data-state="video"]');
+    expect((await nextBoxes(page)).boxes.length).toBeGreaterThan(0);
+    await page.waitForSelector('#pause[aria-pressed="true"]'); // at its end
+    const [download] = await Promise.all([page.waitForEvent("download"), page.click("#save")]);
+    expect(statSync(await download.path()).size).toBeGreaterThan(2000);
     await browser.close();
+  });
+
+  test("without WebGPU, WebAssembly computes, and the page says so", async () => {
+    const page = await site.open("shipped/?backend=webgpu");
+    await page.waitForSelector("text=No WebGPU here");
+    expect(await page.textContent("#machine")).toMatch(/thread.*SIMD, no WebGPU$/);
+    expect(await page.isHidden("#backend")).toBe(true);
+    await page.context().close();
   });
 });
