@@ -76,7 +76,7 @@ describe.runIf(canRun)("the address of the page", () => {
     await inUse(page);
     await page.click("#empty-sample");
     await page.waitForSelector(".chip");
-    expect(await page.textContent("#found")).toContain("QR");
+    expect(await page.textContent("#found")).toContain("PDF417");
     for (const [width, height] of [
       [390, 844],
       [844, 390],
