@@ -453,13 +453,18 @@ describeDataIf(canRun, "what was found", () => {
     await page.context().close();
   });
 
-  test("WebGPU, where the browser has it: the same boxes", async () => {
+  test("WebGPU, where the browser has it: the same boxes", async ({ skip }) => {
     const browser = await chromium.launch({
       executablePath: chromiumPath,
       args: ["--no-sandbox", "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"],
     });
     const page = await browser.newPage();
     await page.goto(site.url("shipped/"));
+    const hasAdapter = await page.evaluate(async () => (await navigator.gpu?.requestAdapter()) != null);
+    if (!hasAdapter) {
+      await browser.close();
+      skip("this browser has no WebGPU adapter");
+    }
     await page.waitForFunction(() => document.querySelector(".model .soft")?.textContent?.includes("px"));
     await openBoxes(page);
     await choose(page, "#use-picture", [await codes(72)]);
