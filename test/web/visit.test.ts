@@ -178,6 +178,8 @@ describe.runIf(canRun)("a visit", () => {
     // Opened anew it is still the old one, as the other tabs are.
     await other.reload();
     expect(await other.title()).not.toContain("New");
+    // While the old version is at work for a tab, the new one has to wait.
+    await isReady(other);
     await page.click(".notice.news .link");
     await page.waitForFunction(() => document.title.startsWith("New"));
     // The host has the old parts no more, but the tab that needs them does.
