@@ -1,6 +1,7 @@
 /** In which orders and representations values are kept: what the readers of a value need decides. */
 
 import type { WindowAxis } from "../ir/op.ts";
+import type { Shape } from "../ir/tensor.ts";
 import type { ChannelRef, Need, OrderClass, Representation, Value } from "./values.ts";
 import type { WindowAxes } from "./windows.ts";
 
@@ -168,3 +169,13 @@ export function slotsOf(value: Value): Int32Array {
 export function writeBytes(value: Value): number {
   return value.representations.reduce((sum, r) => sum + r.byteLength, 0);
 }
+
+/** Where the inputs of a network lie: those that somebody reads, in the units of the plan that placed them. */
+export const placesOf = (
+  inputs: ReadonlyMap<string, { value: Value; shape: Shape }>,
+): Map<string, { address: number; shape: Shape }> =>
+  new Map(
+    [...inputs].flatMap(([blob, { value, shape }]) =>
+      value.representations.length ? [[blob, { address: value.representations[0].address, shape }]] : [],
+    ),
+  );

@@ -8,7 +8,7 @@ import type { Shape } from "../../ir/tensor.ts";
 import type { PixelInput } from "../backend.ts";
 import { type Lowered, lower } from "../lower/index.ts";
 import { collectNeeds, isLive } from "../needs.ts";
-import { borderFill, decideOrder, decideRepresentations, hasBorder } from "../representations.ts";
+import { borderFill, decideOrder, decideRepresentations, hasBorder, placesOf } from "../representations.ts";
 import { outputsOf, type Step } from "../steps.ts";
 import type { Value } from "../values.ts";
 import { align, StaticData, slack } from "./memory.ts";
@@ -72,11 +72,7 @@ export function makePlan(
   }
   return {
     steps: planned,
-    inputs: new Map(
-      [...lowered.inputs].flatMap(([blob, { value, shape }]) =>
-        value.representations.length ? [[blob, { address: value.representations[0].address, shape }]] : [],
-      ),
-    ),
+    inputs: placesOf(lowered.inputs),
     outputs: lowered.outputs,
     staticData: data,
     scratchAddress,

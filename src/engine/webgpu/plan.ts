@@ -5,7 +5,7 @@ import { quantize } from "../../ops/int8.ts";
 import { Arena } from "../arena.ts";
 import { lower } from "../lower/index.ts";
 import { collectNeeds, isLive } from "../needs.ts";
-import { decideOrder, decideRepresentations } from "../representations.ts";
+import { decideOrder, decideRepresentations, placesOf } from "../representations.ts";
 import { outputsOf } from "../steps.ts";
 import type { Representation, Value } from "../values.ts";
 import type { Plan, PlanStep } from "./records.ts";
@@ -37,11 +37,7 @@ export function makePlan(
   }
   return {
     steps: planned,
-    inputs: new Map(
-      [...lowered.inputs].flatMap(([blob, { value, shape }]) =>
-        value.representations.length ? [[blob, { address: value.representations[0].address, shape }]] : [],
-      ),
-    ),
+    inputs: placesOf(lowered.inputs),
     outputs: lowered.outputs,
     floatGroups,
     byteGroups,
