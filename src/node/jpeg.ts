@@ -4,6 +4,7 @@
 const isBare = (marker: number): boolean =>
   marker === 0xff || marker === 1 || (marker >= 0xd0 && marker <= 0xd9);
 const startOfScan = 0xda;
+const endOfImage = 0xd9;
 
 /** Whether anything follows the header of the first scan: without it a decoder makes up all pixels. */
 export function hasScanData(bytes: Uint8Array): boolean {
@@ -16,6 +17,16 @@ export function hasScanData(bytes: Uint8Array): boolean {
     const end = at + 2 + ((bytes[at + 2] << 8) | bytes[at + 3]);
     if (marker === startOfScan) return end < bytes.length && !(bytes[end] === 0xff && bytes[end + 1] !== 0);
     at = end;
+  }
+  return false;
+}
+
+/** Whether a marker of the end follows the first scan's header, wherever. */
+export function hasEnd(bytes: Uint8Array): boolean {
+  for (let at = bytes.length - 2; at >= 0; at--) {
+    if (bytes[at] !== 0xff) continue;
+    if (bytes[at + 1] === endOfImage) return true;
+    if (bytes[at + 1] === startOfScan) return false;
   }
   return false;
 }

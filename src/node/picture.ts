@@ -6,7 +6,7 @@ import { expectKind } from "../base/arguments.ts";
 import { FormatError, InputError, type Picture } from "../index.ts";
 import { decodeBmp, isBmp } from "./bmp.ts";
 import { readBytes } from "./files.ts";
-import { hasScanData, jpegInksToRgb } from "./jpeg.ts";
+import { hasEnd, hasScanData, jpegInksToRgb } from "./jpeg.ts";
 import { localPath } from "./local.ts";
 import { decodePnm, isPnm } from "./pnm.ts";
 import { isTiff, type TiffReading, tiffReading } from "./tiff.ts";
@@ -140,7 +140,9 @@ async function decode(bytes: Uint8Array, file: string, limits: DecodeLimits): Pr
   } catch (error) {
     if (format !== "jpeg" || !hasScanData(bytes)) throw error;
     const picture = await samples(reading, large, { failOn: "none", seconds, file });
-    return { ...picture, ...size, warning: `${file}: damaged, read as far as it goes: ${reasonOf(error)}` };
+    // The decoder's own words may be those of another picture, decoded at the same time: it collects them for the whole process.
+    const damage = hasEnd(bytes) ? "its data have errors" : "it ends too early";
+    return { ...picture, ...size, warning: `${file}: damaged, read as far as it goes: ${damage}` };
   }
 }
 

@@ -52,7 +52,7 @@ test("detect goes on after a damaged picture, and warns", async () => {
   const { code, out, err } = await run("detect", manifest, damaged, "--json");
   expect(code).toBe(0);
   expect(JSON.parse(out).images).toHaveLength(2);
-  expect(err).toMatch(/warning: .*a\.jpg: damaged, read as far as it goes: premature end/);
+  expect(err).toMatch(/warning: .*a\.jpg: damaged, read as far as it goes: it ends too early/);
   expect(err).toMatch(/skipped .*c\.jfif: not a picture/);
 });
 

@@ -282,14 +282,14 @@ test("a damaged jpeg is read as far as it goes, with a warning", async () => {
   const good = await read("good.jpg", jpeg);
   expect(good.warning).toBeUndefined();
   const cutEnd = await read("no-end.jpg", jpeg.subarray(0, -2));
-  expect(cutEnd.warning).toMatch(/no-end\.jpg: damaged, read as far as it goes: premature end/);
+  expect(cutEnd.warning).toMatch(/no-end\.jpg: damaged, read as far as it goes: it ends too early/);
   expect(cutEnd.data).toEqual(good.data);
   const at = Buffer.from(jpeg).indexOf(Buffer.from([0xff, 0xdb]));
   const stray = await read(
     "stray.jpg",
     Uint8Array.from([...jpeg.subarray(0, at), 0, 0, ...jpeg.subarray(at)]),
   );
-  expect(stray.warning).toMatch(/2 extraneous bytes/);
+  expect(stray.warning).toMatch(/its data have errors/);
   expect(stray.data).toEqual(good.data);
   const half = await read("half.jpg", jpeg.subarray(0, scan + Math.floor((jpeg.length - scan) / 2)));
   expect(half.warning).toMatch(/damaged/);
