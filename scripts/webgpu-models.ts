@@ -1,15 +1,16 @@
 /**
  * Every model of a folder and every network of the zoo on the webgpu backend, against wasm: which steps run on the GPU, how far the outputs are
- * apart in shares of the largest number (int8 networks without exponentials have to be equal), and the times of both. `--memory N` runs one
- * network N times instead and prints the process's memory.
+ * apart in shares of the largest number (int8 networks without exponentials have to be equal), and the times of both. `--memory N` runs the
+ * first of them N times instead, and prints the process's memory, JavaScript's, and the buffers that are on the device.
  *
  *   npm run build
  *   VK_DRIVER_FILES=/usr/lib/chromium/vk_swiftshader_icd.json node scripts/webgpu-models.ts [--models ../shared/models] [--only REGEXP]
- *     [--precision float16] [--without-zoo] [--size 96] [--memory 10000]
+ *     [--precision float16] [--without-zoo] [--size 96] [--memory 10000 --only 'FastestDet.*onnx']
  */
 import { readdirSync } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
+import { globals } from "webgpu";
 import { load, type Model, type ModelSource, type SessionOptions, type Tensor } from "../dist/node.js";
 import { benchmarkNetworks, networkFiles } from "../dist/official.js";
 import { planText, randomInputs } from "../dist/steps.js";
@@ -89,16 +90,58 @@ async function row(name: string, source: ModelSource, size: number | undefined):
   }
 }
 
+interface Classes {
+  readonly GPUDevice: { readonly prototype: GPUDevice };
+  readonly GPUBuffer: { readonly prototype: GPUBuffer };
+}
+
+/** Buffers that are on the device, and their bytes. */
+function countBuffers(): { readonly buffers: number; readonly bytes: number } {
+  const there = { buffers: 0, bytes: 0 };
+  const { GPUDevice, GPUBuffer } = globals as Classes;
+  const { createBuffer } = GPUDevice.prototype;
+  const { destroy } = GPUBuffer.prototype;
+  const gone = new WeakSet<object>();
+  GPUDevice.prototype.createBuffer = function (this: GPUDevice, descriptor: GPUBufferDescriptor) {
+    there.buffers++;
+    there.bytes += descriptor.size;
+    return createBuffer.call(this, descriptor);
+  };
+  GPUBuffer.prototype.destroy = function (this: GPUBuffer) {
+    if (!gone.has(this)) {
+      there.buffers--;
+      there.bytes -= this.size;
+    }
+    gone.add(this);
+    return destroy.call(this);
+  };
+  return there;
+}
+
 async function watchMemory(runs: number): Promise<void> {
-  const network = benchmarkNetworks.find(({ name }) => name === "blazeface")!;
-  const model = await load(networkFiles(network), { backend: "webgpu" });
-  const inputs = randomInputs(model, { width: 64, height: 64 });
+  const there = countBuffers();
+  const found = [...sources()].find(([name]) => only.test(name));
+  if (!found) throw new Error(`no model is called ${options.only}`);
+  const [name, source, size] = found;
+  const model = await load(source(), { backend: "webgpu", precision });
+  if (model.fallback !== undefined) throw new Error(model.fallback);
+  const side = options.size ? Number(options.size) : size;
+  const { width, height } = side ? { width: side, height: side } : model.manifest.input;
+  const inputs = randomInputs(model, { width, height });
+  const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(2)} MiB`;
+  console.log(`${name} at ${width}x${height}: inference, process, JavaScript, on the device`);
   for (let i = 0; i <= runs; i++) {
     await model.run(inputs);
-    if (i % Math.ceil(runs / 20) === 0)
-      console.log(i, (process.memoryUsage.rss() / 2 ** 20).toFixed(1), "MiB");
+    if (i % Math.ceil(runs / 20)) continue;
+    globalThis.gc?.();
+    const { rss, heapUsed } = process.memoryUsage();
+    console.log(
+      `${String(i).padStart(6)} ${[rss, heapUsed, there.bytes].map(mebibytes).join(" ")} in ${there.buffers} buffers`,
+    );
   }
   model.close();
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  console.log(`closed: ${mebibytes(there.bytes)} in ${there.buffers} buffers`);
 }
 
 if (options.memory) await watchMemory(Number(options.memory));

@@ -9,7 +9,7 @@ import { type BackendName, backends } from "./backends.ts";
 import { findAdapter, nameOf } from "./webgpu/adapter.ts";
 
 /** The first is the default, which runs wherever one of them does, and whose numbers the others are held to. */
-const racers = backends.filter(({ name }) => name !== "reference");
+const racers: readonly Racer[] = backends.filter(({ name }) => name !== "reference");
 
 /** A network, and who made it. */
 export interface Raced {
@@ -25,7 +25,8 @@ export type Race = (
 ) => Promise<Raced>;
 
 /**
- * Prepares the backends that are there, and says why which is not. Throws UnsupportedError where the default one cannot be had.
+ * Prepares the backends that are there and may be the fastest, and says why which is not. Throws UnsupportedError where the default one
+ * cannot be had.
  */
 export async function prepareRace(
   options: BackendOptions,
@@ -37,7 +38,9 @@ export async function prepareRace(
   for (const other of others) {
     try {
       await other.prepare(options);
-      ready.push(other);
+      const slow = await other.slowBecause?.();
+      if (slow === undefined) ready.push(other);
+      else missing.push(slow);
     } catch (error) {
       missing.push((error as Error).message);
     }

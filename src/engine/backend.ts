@@ -49,6 +49,8 @@ export interface Backend {
   available(): boolean | Promise<boolean>;
   /** Sets up what the options ask of the process. Throws UnsupportedError where that, or the backend, cannot be had. */
   prepare(options: BackendOptions): void | Promise<void>;
+  /** Why it can only be slower than the default here, in a sentence: `auto` spares itself the race. It runs where it is asked for by name. */
+  slowBecause?(): Promise<string | undefined>;
   /** Where it cannot be had, the default computes instead, and the session says so. */
   readonly fallsBack?: true;
   /**

@@ -1,9 +1,9 @@
 /** `auto`: which backend goes on, what is remembered, and what happens without WebGPU. */
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { ModuleStore } from "../../src/engine/backend.ts";
 import { runReference } from "../../src/engine/reference/index.ts";
 import { createSession, type PixelInput, type Session } from "../../src/engine/session.ts";
-import { provideGpu } from "../../src/engine/webgpu/adapter.ts";
+import { entry, findAdapter, provideGpu } from "../../src/engine/webgpu/adapter.ts";
 import { provideNodeGpu } from "../../src/node/gpu.ts";
 import { expectLike, hasGpu } from "./gpu.ts";
 import { graphOf, randomInputs } from "./graph-of.ts";
@@ -40,7 +40,22 @@ async function raced(store: ModuleStore, use: (session: Session) => Promise<void
   }
 }
 
+/** The adapter that is there, under another name: one in software is not raced. */
+async function calledOtherwise(info: Partial<GPUAdapterInfo>): Promise<void> {
+  const gpu = await entry();
+  const adapter = await findAdapter();
+  if (!gpu || !adapter) return;
+  const { features, limits } = adapter;
+  const requestDevice: GPUAdapter["requestDevice"] = (descriptor) => adapter.requestDevice(descriptor);
+  const other = { features, limits, info, requestDevice } as GPUAdapter;
+  const { wgslLanguageFeatures } = gpu;
+  provideGpu(() => ({ requestAdapter: async () => other, wgslLanguageFeatures }) as unknown as GPU);
+}
+
 describe.skipIf(!hasGpu)("auto", () => {
+  beforeAll(() => calledOtherwise({ vendor: "a", architecture: "card" }));
+  afterAll(provideNodeGpu);
+
   it("runs right, and remembers the faster one for the machine and the size", async () => {
     const store = memoryStore();
     const inputs = randomInputs(shapes);
@@ -105,6 +120,31 @@ describe.skipIf(!hasGpu)("auto", () => {
       );
       expect(winnersIn(store)).toEqual([session.backend]);
     });
+  });
+});
+
+describe.skipIf(!hasGpu)("auto on an adapter in software", () => {
+  afterEach(provideNodeGpu);
+
+  it.each([
+    [{ vendor: "google", architecture: "swiftshader" }, "google swiftshader"],
+    [{ vendor: "mesa", description: "llvmpipe (LLVM 19, 256 bits)" }, "mesa llvmpipe (LLVM 19, 256 bits)"],
+    [{ vendor: "microsoft", isFallbackAdapter: true }, "microsoft"],
+  ])("%o is not raced, which is said, and runs where it is asked for", async (info, name) => {
+    await calledOtherwise(info);
+    const store = memoryStore();
+    const inputs = randomInputs(shapes);
+    await raced(store, async (session) => {
+      await session.run(inputs);
+      expect(session.backend).toBe("wasm");
+      const why = `the only WebGPU adapter (${name}) computes on the processor: wasm computes`;
+      expect(session.fallback).toBe(why);
+      expect(winnersIn(store)).toEqual([]);
+    });
+    const asked = await createSession(graphOf(text, shapes), { backend: "webgpu" });
+    await asked.run(inputs);
+    expect([asked.backend, asked.fallback]).toEqual(["webgpu", undefined]);
+    asked.close();
   });
 });
 

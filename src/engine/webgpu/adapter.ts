@@ -42,7 +42,15 @@ export async function findAdapter(): Promise<GPUAdapter | undefined> {
 export const noAdapter =
   "no WebGPU adapter here (pages need a browser with WebGPU, Node the package `webgpu` and a Vulkan, Metal or D3D12 driver)";
 
+/** Computes on the processor, as it says of itself; browsers without a graphics card have such ones. */
+export function isSoftware(adapter: Pick<GPUAdapter, "info">): boolean {
+  const known = /swiftshader|llvmpipe|lavapipe|software|warp|basic render/i;
+  return adapter.info.isFallbackAdapter || known.test(nameOf(adapter));
+}
+
 /** Its maker and kind, for people and as a key. */
-export function nameOf({ info: { vendor, architecture, device, description } }: GPUAdapter): string {
+export function nameOf({
+  info: { vendor, architecture, device, description },
+}: Pick<GPUAdapter, "info">): string {
   return [vendor, architecture, device, description].filter((part) => part).join(" ");
 }

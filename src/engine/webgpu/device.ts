@@ -1,7 +1,7 @@
 /** The device that all networks of a process share, as long as one of them is open. */
 import { NcnnkitError, UnsupportedError } from "../../base/errors.ts";
 import type { Target } from "../../kernels/webgpu/index.ts";
-import { entry, findAdapter, nameOf, noAdapter } from "./adapter.ts";
+import { entry, findAdapter, isSoftware, nameOf, noAdapter } from "./adapter.ts";
 import { probe } from "./probe.ts";
 
 /** Features that are used where there are any. */
@@ -58,13 +58,15 @@ class SharedDevice implements Device {
   lost: string | undefined;
   readonly gpu: GPUDevice;
   readonly name: string;
+  readonly isSoftware: boolean;
   readonly layout: GPUBindGroupLayout;
   probed: Omit<Target, "storage"> = { fusedMadd: false, dot: false };
   private readonly pipelines = new Map<string, Promise<GPUComputePipeline>>();
 
-  private constructor(gpu: GPUDevice, name: string) {
+  private constructor(gpu: GPUDevice, adapter: GPUAdapter) {
     this.gpu = gpu;
-    this.name = name;
+    this.name = nameOf(adapter);
+    this.isSoftware = isSoftware(adapter);
     const visibility = 4;
     const types = [
       "storage",
@@ -89,7 +91,6 @@ class SharedDevice implements Device {
   static async make(): Promise<SharedDevice> {
     const adapter = await findAdapter();
     if (!adapter) throw new UnsupportedError(`${noAdapter}; use the wasm backend`);
-    const name = nameOf(adapter);
     let gpu: GPUDevice;
     try {
       gpu = await adapter.requestDevice({
@@ -98,18 +99,15 @@ class SharedDevice implements Device {
       });
     } catch (error) {
       throw new UnsupportedError(
-        `the GPU (${name}) gives no device: ${reasonOf(error)}; use the wasm backend`,
+        `the GPU (${nameOf(adapter)}) gives no device: ${reasonOf(error)}; use the wasm backend`,
       );
     }
-    const made = new SharedDevice(gpu, name);
+    const made = new SharedDevice(gpu, adapter);
     const language = (await entry())?.wgslLanguageFeatures as ReadonlySet<string> | undefined;
     made.probed = await probe(made, language ?? new Set());
     return made;
   }
 
-  get isSoftware(): boolean {
-    return /swiftshader|llvmpipe|software|warp|basic render/i.test(this.name);
-  }
   get hasHalf(): boolean {
     return this.gpu.features.has("shader-f16");
   }

@@ -1,7 +1,7 @@
 /** The WebGPU backend: a network becomes one command buffer (docs/engine.md). What computes is loaded when it is first used. */
 import { UnsupportedError } from "../../base/errors.ts";
 import type { Backend } from "../backend.ts";
-import { findAdapter, noAdapter } from "./adapter.ts";
+import { findAdapter, isSoftware, nameOf, noAdapter } from "./adapter.ts";
 
 export const webgpu = {
   name: "webgpu",
@@ -10,6 +10,12 @@ export const webgpu = {
     if (!(await findAdapter())) throw new UnsupportedError(noAdapter);
   },
   fallsBack: true,
+  slowBecause: async () => {
+    const adapter = await findAdapter();
+    return adapter && isSoftware(adapter)
+      ? `the only WebGPU adapter (${nameOf(adapter)}) computes on the processor`
+      : undefined;
+  },
   compile: async (graph, shapes, outputs, options, source) => {
     const { compile } = await import("./compile.ts");
     return compile(graph, shapes, outputs, options, source);
