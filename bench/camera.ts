@@ -1,9 +1,10 @@
 /**
- * The built page on a fake camera for a long time, as hard as somebody may use it: every half minute the model, the number of threads and
- * a tool change, things are followed and counted, and all is recorded. Memory, tasks above 50 ms, and whether the camera is off afterwards.
+ * The built page on a fake camera for a long time, as hard as somebody may use it: every half minute the model, what computes (one thread, two,
+ * WebGPU) and a tool change, things are followed and counted, and all is recorded. Memory, tasks above 50 ms, and whether the camera is off
+ * afterwards. WebGPU is Chromium's software adapter: it shows what leaks, not how fast a GPU is.
  *
  *   npm run build && npm run build:web
- *   node bench/camera.ts [--minutes 10] [--record] [--json results.json]
+ *   node bench/camera.ts [--minutes 10] [--record] [--without-webgpu] [--json results.json]
  */
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
@@ -18,6 +19,7 @@ const { values: options } = parseArgs({
   options: {
     minutes: { type: "string", default: "10" },
     record: { type: "boolean", default: false },
+    "without-webgpu": { type: "boolean", default: false },
     json: { type: "string" },
   },
 });
@@ -37,15 +39,40 @@ async function cameraFile(): Promise<string> {
   return file;
 }
 
+/** What computes in a round, and the number of the model in the page's list. */
+interface Kind {
+  name: string;
+  threads: number;
+  backend: "wasm" | "webgpu";
+  model: number;
+}
+const kinds: readonly Kind[] = [
+  { name: "1 thread", threads: 1, backend: "wasm", model: 0 },
+  { name: "2 threads", threads: 2, backend: "wasm", model: 1 },
+  ...(options["without-webgpu"]
+    ? []
+    : [{ name: "WebGPU", threads: 1, backend: "webgpu", model: 1 } as const]),
+];
+
 const server = await serveFolders({ page: path.resolve(import.meta.dirname, "../dist-web") }, { port: 0 });
 const browser = await chromium.launch({
   executablePath: process.env.NCNNKIT_CHROMIUM ?? "/usr/bin/chromium",
   args: [
-    ...["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"],
+    ...["--no-sandbox", "--no-first-run", "--disable-background-networking"],
+    ...(options["without-webgpu"]
+      ? ["--disable-gpu"]
+      : ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan"]),
     ...["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"],
     `--use-file-for-fake-video-capture=${await cameraFile()}`,
   ],
 });
+
+interface Round {
+  kind: string;
+  megabytes: number;
+  rate: number;
+  tasks: number[];
+}
 
 interface Watched {
   longTasks: number[];
@@ -89,30 +116,26 @@ try {
       };
       return (await measureUserAgentSpecificMemory.call(performance)).bytes / 2 ** 20;
     });
-  const series: number[] = [];
-  const rates: number[] = [];
-  const tasks: number[][] = [];
-  const rounds = 2 * Number(options.minutes);
-  for (let round = 0; round < rounds; round++) {
-    const threads = round % 2 ? "2" : "1";
-    await page.selectOption("#threads", threads);
-    await page
-      .locator(".model input")
-      .nth(round % 2)
-      .check();
+  const rounds: Round[] = [];
+  for (let round = 0; round < 2 * Number(options.minutes); round++) {
+    const kind = kinds[round % kinds.length];
+    await page.selectOption("#threads", String(kind.threads));
+    if (kinds.length > 2) await page.selectOption("#backend", kind.backend);
+    await page.locator(".model input").nth(kind.model).check();
     await page.locator("#iou").press("ArrowRight"); // other boxes of the same frame
     if (options.record) await page.click("#tool-record");
     await sleep(2000);
     await running();
     await page.evaluate(() => (globalThis as unknown as Watched).longTasks.splice(0));
     await sleep(24_000);
-    const found = await page.evaluate(() => (globalThis as unknown as Watched).longTasks.splice(0));
-    rates.push(Number(await page.textContent("#rate")));
-    tasks.push(found);
+    const tasks = await page.evaluate(() => (globalThis as unknown as Watched).longTasks.splice(0));
+    const rate = Number(await page.textContent("#rate"));
+    const machine = (await page.textContent("#machine")) ?? "";
+    if (kind.backend === "webgpu" && machine !== "WebGPU") throw new Error(`no WebGPU: ${machine} computes`);
     if (options.record) await page.click("#tool-record");
-    series.push(await memory());
+    rounds.push({ kind: kind.name, megabytes: await memory(), rate, tasks });
     console.log(
-      `${((round + 1) / 2).toFixed(1)} min, ${threads} thread(s): ${series.at(-1)?.toFixed(1)} MB, ${rates.at(-1)} frames/s, tasks above 50 ms: ${found.join(" ") || "none"}`,
+      `${((round + 1) / 2).toFixed(1)} min, ${kind.name}: ${rounds.at(-1)?.megabytes.toFixed(1)} MB, ${rate} frames/s, tasks above 50 ms: ${tasks.join(" ") || "none"}`,
     );
   }
   const live = (): Promise<number> =>
@@ -124,23 +147,15 @@ try {
   await page.click("#pause");
   await page.waitForSelector('#pause[aria-pressed="true"]');
   const after = await live();
-  // One round after the other has other models and threads: each kind is compared with itself.
-  const kinds = [series.filter((_, i) => i % 2 === 0), series.filter((_, i) => i % 2 === 1)];
-  const said = kinds.map(
-    (kind) => `${kind[0]?.toFixed(1)} → ${kind.at(-1)?.toFixed(1)} (median ${median(kind).toFixed(1)})`,
-  );
+  // One round after the other has other models and programs: each kind is compared with itself.
+  const said = kinds.map(({ name }) => {
+    const own = rounds.filter(({ kind }) => kind === name).map(({ megabytes }) => megabytes);
+    return `${name} ${own[0]?.toFixed(1)} → ${own.at(-1)?.toFixed(1)} (median ${median(own).toFixed(1)}, most ${Math.max(...own).toFixed(1)})`;
+  });
   console.log(
-    `memory with one thread and with two, first to last: ${said.join(", ")} MB; cameras on: ${before}, after pause ${after}; clips ${clips.length}; errors: ${errors.join("; ") || "none"}`,
+    `memory, first to last: ${said.join(", ")} MB; cameras on: ${before}, after pause ${after}; clips ${clips.length}; errors: ${errors.join("; ") || "none"}`,
   );
-  const results = {
-    browser: browser.version(),
-    cpu: os.cpus()[0].model,
-    series,
-    rates,
-    tasks,
-    before,
-    after,
-  };
+  const results = { browser: browser.version(), cpu: os.cpus()[0].model, rounds, before, after, errors };
   if (options.json) writeFileSync(options.json, `${JSON.stringify(results, null, 2)}\n`);
 } finally {
   await browser.close();

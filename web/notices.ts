@@ -44,7 +44,7 @@ export function clearNotices(): void {
   for (const notice of anElement("notices").querySelectorAll(".bad")) notice.remove();
 }
 
-/** The newest message goes with Escape; what lies below messages can be scrolled out from there (`--covered` in style.css). */
+/** The newest message goes with Escape; what lies below messages can be scrolled out from there (`--covered` in style/). */
 export function wireNotices(): void {
   const box = anElement("notices");
   new ResizeObserver(() => {
