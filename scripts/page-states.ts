@@ -178,6 +178,19 @@ const findings = new Map<string, string[]>();
 const find = (what: string, where: string): void =>
   void findings.set(what, [...(findings.get(what) ?? []), where]);
 
+/** The whole of the sheet that a phone scrolls in itself. */
+async function shootSheet(page: Page, file: string): Promise<void> {
+  const view = page.viewportSize();
+  const hidden = await page.$eval("#panel", (panel) => panel.scrollHeight - panel.clientHeight);
+  if (!view || hidden <= 0) return;
+  // It is given less than half of what the screen gets.
+  await page.setViewportSize({ ...view, height: view.height + 3 * hidden });
+  await page.waitForTimeout(300);
+  await page.locator("#panel").screenshot({ path: file.replace(".png", "-sheet.png") });
+  await page.setViewportSize(view);
+  await page.waitForTimeout(300);
+}
+
 async function look(browser: Browser, url: string, name: string): Promise<void> {
   const context = await browser.newContext({
     viewport: { width: 390, height: 844 },
@@ -201,6 +214,7 @@ async function look(browser: Browser, url: string, name: string): Promise<void> 
         name,
       );
       await page.screenshot({ path: file, fullPage: isTall && scheme === "light" });
+      if (isTall && scheme === "light") await shootSheet(page, file);
       const all = [
         ...(scheme === "light" ? await faults(page) : []),
         ...(await axeFindings(page)),

@@ -10,6 +10,7 @@ import { showFoot } from "./foot.ts";
 import { Keeper } from "./keep.ts";
 import { takeLaunched } from "./launch.ts";
 import { notify, tell, wireNotices } from "./notices.ts";
+import { wireSheet } from "./sheet.ts";
 import { shippedModels } from "./shelf.ts";
 import { wireTools } from "./tools.ts";
 import { keepUpToDate } from "./updates.ts";
@@ -172,6 +173,7 @@ function begin(): void {
   wireTabs();
   wireSources();
   wireNotices();
+  wireSheet();
   const detect = new DetectView();
   const convert = new ConvertView({
     tryModels: (groups, picture) => {

@@ -90,6 +90,7 @@ export class Watching {
     };
     this.place(source);
     this.showLive();
+    anElement("panel").scrollTop = 0;
     scrollTo(0, 0); // to the picture and what is found in it, from wherever the model was chosen
     this.actions.changed();
   }

@@ -21,6 +21,10 @@ export const words: Readonly<Record<string, string>> = {
   Save: "保存",
   // What was found
   "Settings and results": "设置与结果",
+  "Height of the controls": "控件区高度",
+  "The picture is large": "图片为主",
+  "Picture and controls share the room": "图片与控件各占一半",
+  "The controls are large": "控件为主",
   Found: "结果",
   "They are right": "没有问题",
   "Tell what it is": "说明模型",
