@@ -18,7 +18,7 @@ import {
 import { hasOwnLabels, requireHeads, stageTitles } from "../steps.ts";
 import { command, list, type OptionsOf, option, required } from "./command.ts";
 import { change, figures, percent } from "./figures.ts";
-import { modelOptions, openNamed, warnAssumptions } from "./names.ts";
+import { modelOptions, openNamed, warnAssumptions, warnLetters } from "./names.ts";
 import {
   budgetOf,
   budgetTimeOption,
@@ -87,6 +87,7 @@ async function run([file]: [string], options: Options, terminal: Terminal): Prom
   warnAssumptions(file, opened, terminal);
   requireHeads(opened);
   const { labels, heads } = opened.manifest;
+  await warnLetters(labels, terminal);
   const told = startProgress(terminal, { stages: true });
   const onWarning = told.warn;
   const all = await openPictures(options.calib, { onWarning });

@@ -25,7 +25,7 @@ import { type CocoRow, detectionJson, type Model, type ModelDetectOptions, taskO
 import { choice, command, flag, type OptionsOf, option } from "./command.ts";
 import { checkVideoOptions, detectVideos } from "./detect-video.ts";
 import { detectionLine } from "./detections.ts";
-import { loadNamed, modelOptions, warnAssumptions } from "./names.ts";
+import { loadNamed, modelOptions, warnAssumptions, warnLetters } from "./names.ts";
 import { engineOptions, jsonOption, numberIn } from "./options.ts";
 import { passesFor, queueOptions } from "./passes.ts";
 import { startProgress } from "./progress.ts";
@@ -132,6 +132,8 @@ async function run(
     warnAssumptions(modelFile, model, terminal);
     model.requireHeads();
     checkSave(model, options);
+    const { labels } = model.manifest;
+    if (targets || (videos && options.out !== undefined)) await warnLetters(labels, terminal);
     if (videos) await detectVideos(model, videos, options, terminal);
     else await detectAll(model, files, { targets, parts }, options, terminal);
   } finally {

@@ -1,4 +1,5 @@
 /** Models by name on the command line: `--offline`, and what is said while a model is downloaded. */
+import { withoutGlyphs } from "../node/lettering.ts";
 import {
   type LoadOptions,
   load,
@@ -68,6 +69,21 @@ export function warnAssumptions(
   terminal: Terminal,
 ): void {
   for (const text of assumptions) warn(terminal, `${file}: ${text}`);
+}
+
+/** Characters that are named in a warning, at most. */
+const mostNamed = 8;
+
+/** Says which labels cannot be read in pictures that are drawn on this machine. */
+export async function warnLetters(labels: readonly string[], terminal: Terminal): Promise<void> {
+  const missing = await withoutGlyphs(labels);
+  if (!missing.length) return;
+  const more = missing.length - mostNamed;
+  const named = `${missing.slice(0, mostNamed).join(" ")}${more > 0 ? ` and ${more} more` : ""}`;
+  warn(
+    terminal,
+    `no font on this system has ${named}: drawn labels show other signs instead; install one that has them, such as Noto Sans (Debian: fonts-noto-core, fonts-noto-cjk)`,
+  );
 }
 
 /** Runs something that may download: notices and a bar of KiB on stderr, which is gone at the end, however that comes. */

@@ -57,6 +57,82 @@ const hasFonts = (): Promise<boolean> => {
   return fonts;
 };
 
+/** Pixels of a line in which it is looked whether a character is drawn. */
+const probeHeight = 48;
+/** Of a line that lies between two pixels, one of them has as much ink. */
+const lineInk = 100;
+const mostProbes = 256;
+
+/**
+ * Characters of these texts that no font of this system has, each once: they are drawn as boxes with their codes, or, where there are no
+ * fonts at all, as `?`.
+ */
+export async function withoutGlyphs(texts: readonly string[]): Promise<string[]> {
+  const all = [...new Set(texts.flatMap(partsOf).join(""))].filter((character) => character > "~");
+  if (!all.length || !(await hasFonts())) return all;
+  const missing: string[] = [];
+  for (let i = 0; i < all.length; i += mostProbes) {
+    const some = all.slice(i, i + mostProbes);
+    const lines = await drawLines(some, probeHeight);
+    const framed = some.filter((_, k) => frameOf(lines[k]) !== undefined);
+    for (const character of framed) if (await isCode(character)) missing.push(character);
+  }
+  return missing;
+}
+
+interface Frame {
+  left: number;
+  right: number;
+  top: number;
+  bottom: number;
+}
+
+/** Where ink is, if a closed rectangle goes around it. */
+function frameOf({ ink, width, height }: Letters): Frame | undefined {
+  const frame = { left: width, right: -1, top: height, bottom: -1 };
+  for (let i = 0; i < ink.length; i++) {
+    if (!ink[i]) continue;
+    const [x, y] = [i % width, Math.floor(i / width)];
+    frame.left = Math.min(frame.left, x);
+    frame.right = Math.max(frame.right, x);
+    frame.top = Math.min(frame.top, y);
+    frame.bottom = Math.max(frame.bottom, y);
+  }
+  const { left, right, top, bottom } = frame;
+  if (right < left) return undefined;
+  const isLine = (x: number, y: number, inX: number, inY: number): boolean =>
+    Math.max(ink[y * width + x], ink[(y + inY) * width + x + inX]) >= lineInk;
+  for (let x = left + 1; x < right; x++) {
+    if (!isLine(x, top, 0, 1) || !isLine(x, bottom, 0, -1)) return undefined;
+  }
+  for (let y = top + 1; y < bottom; y++) {
+    if (!isLine(left, y, 1, 0) || !isLine(right, y, -1, 0)) return undefined;
+  }
+  return frame;
+}
+
+/**
+ * Whether a framed character is a box with its code: that of a character near by has the same frame and the same upper half, since only
+ * its last digit is another. Letters that are boxes themselves (口, 日) have no neighbours of that kind.
+ */
+async function isCode(character: string): Promise<boolean> {
+  const code = character.codePointAt(0) ?? 0;
+  const near = [1, 2, 4, 8].map((bit) => String.fromCodePoint(code ^ bit));
+  const [own, ...others] = await drawLines([character, ...near], probeHeight);
+  const frame = frameOf(own);
+  if (!frame) return false;
+  const { left, right, top, bottom } = frame;
+  const middle = (top + bottom) >> 1;
+  return others.some(({ ink, width }) => {
+    if (width !== own.width) return false;
+    return ink.every((level, i) => {
+      const [x, y] = [i % width, Math.floor(i / width)];
+      const isLower = x > left + 1 && x < right - 1 && y > middle && y < bottom - 1;
+      return isLower || level === own.ink[i];
+    });
+  });
+}
+
 const escaped = (text: string): string =>
   text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 

@@ -1,5 +1,7 @@
 /** Labels in letters of the system's fonts. */
 import { expect, test } from "vitest";
+import { warnLetters } from "../../src/cli/names.ts";
+import { withoutGlyphs } from "../../src/node/lettering.ts";
 import { drawDetections, fontLetterer } from "../../src/node.ts";
 import { bitmapLettering, lettered } from "../../src/steps.ts";
 
@@ -40,4 +42,22 @@ test("drawings take them, whatever the texts", async () => {
   expect(drawDetections(picture, [cat], options).data).toHaveLength(64 * 48 * 4);
   const none = await lettered(picture, [], fontLetterer, { textHeight: 0 });
   expect(none.lettering).toBeUndefined();
+});
+
+test("characters that no font has are known, and told by the commands that draw", async () => {
+  const missing = ["\u0378", "\u{efffd}"]; // no characters, so no font has them
+  const isBare = (await fontLetterer(["a"], 20)) === bitmapLettering;
+  const others = isBare ? ["é"] : [];
+  expect(new Set(await withoutGlyphs(["été \u0378 0.5", "a\u{efffd}b\u0378", "person"]))).toEqual(
+    new Set([...others, ...missing]),
+  );
+  expect(await withoutGlyphs(["person 0.87", "cat|dog"])).toEqual([]);
+  const quiet = { out: () => {}, live: false, color: { out: false, err: false } };
+  let said = "";
+  const err = (text: string): void => void (said += text);
+  await warnLetters(["cat", "\u0378"], { ...quiet, err });
+  expect(said).toMatch(/^warning: no font on this system has .*\u0378: drawn labels show other signs/);
+  said = "";
+  await warnLetters(["cat", "dog"], { ...quiet, err });
+  expect(said).toBe("");
 });
