@@ -54,7 +54,9 @@ test("characters that no font has are known, and told by the commands that draw"
   expect(await withoutGlyphs(["person 0.87", "cat|dog"])).toEqual([]);
   const quiet = { out: () => {}, live: false, color: { out: false, err: false } };
   let said = "";
-  const err = (text: string): void => void (said += text);
+  const err = (text: string): void => {
+    said += text;
+  };
   await warnLetters(["cat", "\u0378"], { ...quiet, err });
   expect(said).toMatch(/^warning: no font on this system has .*\u0378: drawn labels show other signs/);
   said = "";
