@@ -37,7 +37,7 @@ const arrows: Record<string, readonly string[]> = {
   report: [],
   zoo: ["ir", "ops", "quantize"],
   open: ["ir", "ops", "heads", "formats", "passes", "engine", "detect", "zoo"],
-  compile: ["ir", "heads", "wasm", "kernels", "formats", "engine", "detect", "open"],
+  compile: ["ir", "heads", "wasm", "formats", "engine", "detect", "open"],
   deploy: ["ops", "open", ...parts.filter((part) => part !== "wasm")],
   official: ["ir", "ops", "formats", "passes", "engine", "quantize", "detect", "zoo", "open", "deploy"],
   "index.ts": [...parts, "open", "deploy", "track"],

@@ -10,6 +10,12 @@ export interface GlueFacts {
   pictures: boolean;
   decode: boolean;
   whyNoDecode?: string;
+  detection?: {
+    bytes: number;
+    points?: { count: number; values: number };
+    mask?: { count: number; prototypes: string; probabilities: boolean };
+    turned?: boolean;
+  };
   sizes: readonly {
     width: number;
     height: number;
@@ -61,6 +67,23 @@ interface GlueParts {
     memory: WebAssembly.Memory,
     threads: number,
   ) => Promise<() => void>;
+  /** The pixels of a mask in a window of the picture. */
+  readonly mask?: (
+    mask: {
+      coefficients: Float32Array;
+      prototypes: { shape: readonly number[]; data: Float32Array };
+      probabilities: boolean;
+    },
+    window: Window,
+    placed: Record<string, number>,
+  ) => Uint8Array;
+}
+
+interface Window {
+  x: number;
+  y: number;
+  width: number;
+  height: number;
 }
 
 /** A module whose bytes are still looked at. */
@@ -238,27 +261,70 @@ export function glue(facts: GlueFacts, parts: GlueParts) {
       if (call("run")) fail("a thread did not answer in time");
     };
 
-    const read = (n: number) => {
+    const tensorOf = ({ address, shape }: GlueTensor) => {
+      const count = shape.reduce((a, b) => a * b, 1);
+      return { shape: [...shape], data: new Float32Array(memory.buffer, address, count) };
+    };
+
+    /** The window's pixels that are the object; nothing where there is none. */
+    const maskOf = (coefficients: Float32Array, window: Window, size: number) => {
+      const { prototypes, probabilities } = facts.detection!.mask!;
+      const place = sizes[size].outputs.find(({ blob }) => blob === prototypes)!;
+      const global = (name: string): number => (exports[name] as unknown as WebAssembly.Global).value;
+      const [sourceWidth, sourceHeight, scaleX, scaleY, padX, padY] = [
+        "width",
+        "height",
+        "scaleX",
+        "scaleY",
+        "padX",
+        "padY",
+      ].map(global);
+      const placed = { sourceWidth, sourceHeight, width: sizes[size].width, scaleX, scaleY, padX, padY };
+      const data = parts.mask!({ coefficients, prototypes: tensorOf(place), probabilities }, window, placed);
+      return data.includes(1) ? { ...window, data } : undefined;
+    };
+
+    const read = (n: number, size: number) => {
+      const { bytes, points, mask, turned } = facts.detection!;
       const at = table!.value as number;
-      const floats = new Float32Array(memory.buffer, at, n * 6);
-      const words = new Int32Array(memory.buffer, at, n * 6);
       return Array.from({ length: n }, (_, i) => {
-        const [x, y, width, height, score] = floats.subarray(i * 6, i * 6 + 5);
-        const classId = words[i * 6 + 5];
-        const found = { task, label: labels[classId], classId, score };
-        return task === "classify" ? found : { ...found, box: { x, y, width, height } };
-      });
+        const floats = new Float32Array(memory.buffer, at + i * bytes, bytes / 4);
+        const words = new Int32Array(memory.buffer, at + i * bytes, bytes / 4);
+        const [x, y, width, height, score] = floats;
+        const classId = words[5];
+        const found = { label: labels[classId], classId, score };
+        if (task === "classify") return { task, ...found };
+        const object = { ...found, box: { x, y, width, height } };
+        const more = floats.subarray(6);
+        if (turned) {
+          const [x, y, width, height, angle] = more;
+          return { task: "obb", ...object, rotated: { x, y, width, height, angle } };
+        }
+        if (points && !Number.isNaN(more[0])) {
+          const { count, values } = points;
+          const list = Array.from({ length: count }, (_, p) => {
+            const [x, y, score = Number.NaN] = more.subarray(p * values, (p + 1) * values);
+            return Number.isNaN(score) ? { x, y } : { x, y, score };
+          });
+          return { task: "pose", ...object, points: list };
+        }
+        if (!mask) return { task: "detect", ...object };
+        const [left, top, across, down] = words.subarray(6);
+        const pixels = maskOf(more.slice(4), { x: left, y: top, width: across, height: down }, size);
+        return pixels && { task: "segment", ...object, mask: pixels };
+      }).filter((found) => found !== undefined);
     };
 
     const detect = (picture: Picture, options: DetectOptions = {}) => {
       if (!facts.decode) fail(`its outputs are not decoded in the file: ${facts.whyNoDecode}; use run`);
       const isSorting = task === "classify";
       const { confidence = isSorting ? 0 : 0.25, iou = 0.45, maxDetections = isSorting ? 5 : 300 } = options;
-      feed(picture, sizeOf(options.size));
+      const size = sizeOf(options.size);
+      feed(picture, size);
       compute();
-      const n = call("detect", confidence, iou, Math.min(maxDetections, 1000));
+      const n = call("detect", confidence, iou, Math.min(Math.ceil(maxDetections), 1000));
       if (n < 0) fail("too many boxes pass: raise confidence");
-      return read(n);
+      return read(n, size);
     };
 
     const run = (input: Picture | Record<string, ArrayLike<number>>, options: RunOptions = {}) => {
@@ -266,9 +332,9 @@ export function glue(facts: GlueFacts, parts: GlueParts) {
       feed(input, size);
       compute();
       return Object.fromEntries(
-        sizes[size].outputs.map(({ blob, address, shape }) => {
-          const count = shape.reduce((a, b) => a * b, 1);
-          return [blob, { shape: [...shape], data: new Float32Array(memory.buffer, address, count).slice() }];
+        sizes[size].outputs.map((output) => {
+          const { shape, data } = tensorOf(output);
+          return [output.blob, { shape, data: data.slice() }];
         }),
       );
     };

@@ -1,6 +1,10 @@
 /** The text of `NAME.d.ts`. */
 
-const shared = `/** 8-bit RGB or RGBA pixels, rows without gaps: ImageData is one. Alpha is not read. */
+import type { CompiledFacts } from "../formats/compiled.ts";
+
+const shared = (
+  detection: string,
+): string => `/** 8-bit RGB or RGBA pixels, rows without gaps: ImageData is one. Alpha is not read. */
 export interface Picture {
   readonly width: number;
   readonly height: number;
@@ -13,9 +17,7 @@ export interface Detection {
   classId: number;
   /** 0..1 */
   score: number;
-  /** In pixels of the picture; none where the whole picture is sorted. */
-  box?: { x: number; y: number; width: number; height: number };
-}
+${detection}}
 
 export interface RunOptions {
   /** Input size, one of those that the file was made for; default the first. */
@@ -54,8 +56,41 @@ export interface Tensor {
 const inputOf = (pictures: boolean): string =>
   pictures ? "Picture" : "Readonly<Record<string, ArrayLike<number>>>";
 
-export const typesText = (name: string, pictures: boolean): string => `// ${name}: compiled by ncnnkit.
-${shared}
+/** What a detection has besides class and score. */
+function detectionText({ task, detection }: Omit<CompiledFacts, "mode">): string {
+  if (task === "classify" || !detection) return "";
+  const { points, mask, turned } = detection;
+  const rectangle = "x: number; y: number; width: number; height: number";
+  const point = `{ x: number; y: number${points?.values === 3 ? "; score?: number" : ""} }[]`;
+  return [
+    `  /** In pixels of the picture${turned ? ": about the turned box" : ""}. */`,
+    `  box: { ${rectangle} };`,
+    ...(points
+      ? [
+          `  /** ${points.count} of them, in pixels of the picture, if they are numbers. */`,
+          `  points?: ${point};`,
+        ]
+      : []),
+    ...(turned
+      ? [
+          "  /** Its middle, extent, and the angle in radians from the x axis towards the y axis, which points down. */",
+          `  rotated: { ${rectangle}; angle: number };`,
+        ]
+      : []),
+    ...(mask
+      ? [
+          "  /** Pixels of the picture, rows from the top: 1 where the object is, 0 elsewhere. */",
+          `  mask: { ${rectangle}; data: Uint8Array };`,
+        ]
+      : []),
+    "",
+  ].join("\n");
+}
+
+export function typesText(facts: Omit<CompiledFacts, "mode">): string {
+  const { name, pictures } = facts;
+  return `// ${name}: compiled by ncnnkit.
+${shared(detectionText(facts))}
 /** ${pictures ? "A picture" : "Numbers of each input, `[c, h, w]`, as the network takes them"}. */
 export type Input = ${inputOf(pictures)};
 
@@ -77,3 +112,4 @@ export function load(options?: LoadOptions): Promise<Detector>;
 export function detect(picture: Input, options?: DetectOptions): Promise<Detection[]>;
 export function run(input: Input, options?: RunOptions): Promise<Record<string, Tensor>>;
 `;
+}

@@ -4,7 +4,13 @@ import { UnsupportedError, UsageError } from "../base/errors.ts";
 import type { BoxFormulas } from "../base/formula.ts";
 import { version } from "../base/version.ts";
 import { levelMapOf } from "../detect/letterbox.ts";
-import { type DotMode, fileTarget, makeStandalone, type StandaloneOptions } from "../engine/standalone.ts";
+import {
+  type DotMode,
+  fileTarget,
+  layoutOf,
+  makeStandalone,
+  type StandaloneOptions,
+} from "../engine/standalone.ts";
 import {
   type CompiledFacts,
   type CompiledFile,
@@ -91,19 +97,18 @@ export async function compileModel(
   const { graph, manifest } = opened.raw ? convert(opened) : opened;
   const { name = manifest.name } = options;
   const sizes = sizesOf(manifest, options.sizes);
-  const whyNoDecode = opened.whyNoHeads;
   const source = { param: await digestOf(printParam(graph)), bin: await digestOf(writeWeights(graph)) };
   const files: Record<string, Uint8Array | string> = {};
   const modules: CompiledFile[] = [];
   let known: Omit<CompiledFacts, "mode"> | undefined;
   for (const mode of scalar ? (["scalar"] as const) : modesOf[target]) {
     const planned = standaloneOptions(graph, manifest, sizes, fileTarget(dots[mode], threads, scalar));
-    const { module, pages, sizes: placed } = makeStandalone(planned.options);
+    const { module, pages, detection, sizes: placed } = makeStandalone(planned.options);
     const facts: CompiledFacts = {
       ...{ format: compiledFormat, version: 1, kit: version, name, mode, threads },
       ...{ task: taskOf(manifest.heads), pictures: planned.options.pictures !== undefined },
-      decode: planned.decodes,
-      ...(!planned.decodes && { whyNoDecode: whyNoDecode ?? planned.whyNoDecode }),
+      decode: detection !== undefined,
+      ...(detection ? { detection } : { whyNoDecode: opened.whyNoHeads ?? planned.whyNoDecode }),
       sizes: placed.map((each, i) => ({ ...sizes[i], ...each })),
       ...{ source, manifest },
     };
@@ -115,7 +120,7 @@ export async function compileModel(
   }
   const facts = known!;
   files[`${name}.js`] = moduleText(facts, modules);
-  files[`${name}.d.ts`] = typesText(name, facts.pictures);
+  files[`${name}.d.ts`] = typesText(facts);
   files[`${name}.json`] = `${JSON.stringify({ ...facts, files: modules }, undefined, 2)}\n`;
   files["README.md"] = readmeText(facts, modules);
   return { files, modules, facts };
@@ -145,7 +150,6 @@ function sizesOf({ input }: Manifest, given: CompileOptions["sizes"]): { width: 
 
 interface Planned {
   readonly options: StandaloneOptions;
-  readonly decodes: boolean;
   readonly whyNoDecode?: string;
 }
 
@@ -157,10 +161,7 @@ function standaloneOptions(
 ): Planned {
   const isPicture = graph.inputs.length === 1 && !input.antialias;
   const shapes = sizes.map(({ width, height }) => ({ [input.blob]: [input.channels, height, width] }));
-  const formulas = (
-    outputs: Readonly<Record<string, Shape>>,
-    [, height, width]: Shape,
-  ): BoxFormulas[] | undefined =>
+  const formulas = (outputs: Readonly<Record<string, Shape>>, [, height, width]: Shape): BoxFormulas[] =>
     formulasOf(heads, (blob) => outputs[blob], { width, height, classes: labels.length });
   const shared: Omit<StandaloneOptions, "formulas"> = {
     ...{ graph, sizes: shapes, target },
@@ -174,16 +175,14 @@ function standaloneOptions(
     suppress: needsNms(heads),
   };
   const whyNoDecode = heads.length ? undecoded(heads) : "it has no heads";
-  if (whyNoDecode) return { options: shared, decodes: false, whyNoDecode };
-  return { options: { ...shared, formulas: (outputs, shape) => formulas(outputs, shape)! }, decodes: true };
+  return whyNoDecode ? { options: shared, whyNoDecode } : { options: { ...shared, formulas } };
 }
 
-/** Kinds of heads say by their formulas whether they can be decoded, whatever their shapes. */
+/** What detections have besides boxes follows from the heads, whatever their shapes. */
 function undecoded(heads: Manifest["heads"]): string | undefined {
-  const without = heads.find(
-    (head) => !formulasOf([head], () => [1, 1, 1], { width: 1, height: 1, classes: 1 }),
-  );
-  return without && `${without.kind} heads with more than boxes, or of lists, have no decoder in WebAssembly`;
+  const levels = formulasOf(heads, () => [1, 1, 1], { width: 1, height: 1, classes: 1 });
+  if (layoutOf(levels)) return undefined;
+  return "some of its heads have points, masks or angles that others have not, and one list holds detections of one form";
 }
 
 async function digestOf(content: Uint8Array | string): Promise<string> {

@@ -28,6 +28,18 @@ export interface CompiledSize {
   outputs: readonly CompiledTensor[];
 }
 
+/** What a detection has behind x, y, width, height, score and class (docs/compile.md). */
+export interface CompiledDetection {
+  /** From one detection to the next. */
+  bytes: number;
+  /** `values` numbers each: x, y, and how surely it is seen where there are three. The first is NaN where a detection has none. */
+  points?: { count: number; values: number };
+  /** x, y, width, height of the pixels in which the mask lies, as integers, and a coefficient for each plane of the output `prototypes`. */
+  mask?: { count: number; prototypes: string; probabilities: boolean };
+  /** x, y of the middle, width, height, angle of the turned box. */
+  turned?: boolean;
+}
+
 /** The custom section `ncnnkit` of a compiled file, as JSON. */
 export interface CompiledFacts {
   format: typeof compiledFormat;
@@ -45,6 +57,7 @@ export interface CompiledFacts {
   /** Decodes (`detect`); else why not. */
   decode: boolean;
   whyNoDecode?: string;
+  detection?: CompiledDetection;
   sizes: readonly CompiledSize[];
   /** SHA-256 of the model that it was made from, as ncnn files. */
   source: { param: string; bin: string };
@@ -87,6 +100,7 @@ const factsSchema = z.object({
   pictures: z.boolean(),
   decode: z.boolean(),
   whyNoDecode: z.optional(z.string()),
+  detection: z.optional(z.looseObject({ bytes: z.int() })),
   sizes: z
     .array(z.strictObject({ width: side, height: side, inputs: tensors, outputs: tensors }))
     .check(z.minLength(1)),

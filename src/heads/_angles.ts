@@ -1,5 +1,6 @@
 /** Angles of boxes that are turned: what heads share that have them. */
 import * as z from "zod/mini";
+import { type Formula, mul, sigmoidOf, sub } from "../base/formula.ts";
 import { sigmoid } from "../base/maths.ts";
 import type { Shape, Tensor } from "../ir/tensor.ts";
 import { areaOf, planeProblem, planeValues } from "./_planes.ts";
@@ -38,6 +39,10 @@ export const angleProblem = (
 /** What an angle is from the value of its channel, in radians. */
 export const angleFrom = (value: number, radians: boolean | undefined): number =>
   radians ? value : (sigmoid(value) - 0.25) * Math.PI;
+
+/** The same, of a number in a view. */
+export const angleFormula = (value: Formula, radians: boolean | undefined): Formula =>
+  radians ? value : mul(sub(sigmoidOf(value), 0.25), Math.PI);
 
 /** The angle of a cell in radians; nothing without angles. */
 export function angleOf(

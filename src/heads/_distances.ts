@@ -1,4 +1,5 @@
 /** The record of heads that give distances to the sides of a box (`distances.ts`), and what their bins are. */
+import { add, cosOf, div, type Formula, mul, sinOf, sub } from "../base/formula.ts";
 import type { HeadAngle } from "./_angles.ts";
 import type { HeadMask } from "./_masks.ts";
 import type { HeadPoints } from "./_points.ts";
@@ -61,4 +62,21 @@ export function aboutMiddle([left, top, right, bottom]: readonly number[], angle
   const [middleX, middleY] = [x * cos - y * sin, x * sin + y * cos];
   const [halfWidth, halfHeight] = [(left + right) / 2, (top + bottom) / 2];
   return [halfWidth - middleX, halfHeight - middleY, halfWidth + middleX, halfHeight + middleY];
+}
+
+/** The same as formulas. */
+export function aboutMiddleFormulas(
+  [left, top, right, bottom]: readonly Formula[],
+  angle: Formula,
+): Formula[] {
+  const [cos, sin] = [cosOf(angle), sinOf(angle)];
+  const [x, y] = [div(sub(right, left), 2), div(sub(bottom, top), 2)];
+  const [middleX, middleY] = [sub(mul(x, cos), mul(y, sin)), add(mul(x, sin), mul(y, cos))];
+  const [halfWidth, halfHeight] = [div(add(left, right), 2), div(add(top, bottom), 2)];
+  return [
+    sub(halfWidth, middleX),
+    sub(halfHeight, middleY),
+    add(halfWidth, middleX),
+    add(halfHeight, middleY),
+  ];
 }

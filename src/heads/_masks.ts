@@ -1,5 +1,6 @@
 /** Masks of boxes: coefficients of each box, and prototypes that all boxes share. What kinds of heads have in common that have them. */
 import * as z from "zod/mini";
+import type { MaskPlace } from "../base/formula.ts";
 import { formatShape, type Shape, type Tensor } from "../ir/tensor.ts";
 import { areaOf, planeProblem, planeValues } from "./_planes.ts";
 import type { CandidateMask } from "./candidates.ts";
@@ -76,6 +77,15 @@ export function maskOf(
   const values = Float64Array.from({ length: mask.count }, (_, k) => coefficients.data[first + k * area]);
   return { coefficients: values, prototypes };
 }
+
+/** Where the coefficients are, for a record of formulas: in a view, from a number of its rows on. */
+export const maskFormula = (
+  mask: SharedPrototypes | undefined,
+  view: number,
+  from: number,
+  probabilities: boolean,
+): { mask?: MaskPlace } =>
+  mask ? { mask: { view, from, count: mask.count, prototypes: mask.prototypes, probabilities } } : {};
 
 /** Squared difference of `count` values from `at` on, `step` apart, in parts of their energy: about 1 where all is wrong. */
 export function relativeError(

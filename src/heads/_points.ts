@@ -1,8 +1,9 @@
 /** Points of boxes (landmarks, key points): what kinds of heads share that have them. */
 import * as z from "zod/mini";
+import { type PointFormulas, type RowView, sigmoidOf } from "../base/formula.ts";
 import { sigmoid } from "../base/maths.ts";
 import type { Shape, Tensor } from "../ir/tensor.ts";
-import { areaOf, planeProblem, planeValues } from "./_planes.ts";
+import { areaOf, planeProblem, planeValues, planeView } from "./_planes.ts";
 import { quote } from "./cpp.ts";
 import { blobName, channel, type HeadFacts, type HeadValues } from "./kind.ts";
 
@@ -66,6 +67,25 @@ export function pointsOf(
   }
   return list;
 }
+
+/** The view of the blob of points, in a list that is empty where a head has none. */
+export const pointViews = (points: HeadPoints | undefined, shape: Shape | undefined): RowView[] =>
+  points && shape ? [planeView(points.blob, shape, points.from)] : [];
+
+/** What `pointsOf` computes, from the numbers in a view of `pointViews`, for a record of formulas. */
+export const pointFormulas = (
+  points: HeadPoints | undefined,
+  view: number,
+  place: PointFormulas["place"],
+): { points?: PointFormulas } =>
+  points
+    ? {
+        points: {
+          ...{ view, from: 0, step: pointStep(points), count: points.count, place },
+          ...(points.visibility && { seen: sigmoidOf({ point: 2 }) }),
+        },
+      }
+    : {};
 
 /** Mean squared error of the places of a cell's points, in `unit`, and of how surely they are seen; 0 without points. */
 export function pointError(

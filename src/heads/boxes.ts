@@ -1,6 +1,6 @@
 /** Boxes that the network has decoded, one for every place that it looks at, of which overlapping ones are still to be dropped. */
 import * as z from "zod/mini";
-import { add, div, type Formula, mul, type RowView, sub } from "../base/formula.ts";
+import { add, div, type Formula, mul, type RowView, sub, sumOf } from "../base/formula.ts";
 import { elementCount, formatShape, type Tensor } from "../ir/tensor.ts";
 import { describeAngle } from "./_angles.ts";
 import { decodedOutputs, isConstant } from "./_decoded.ts";
@@ -8,6 +8,7 @@ import { type Extras, extrasOf } from "./_extras.ts";
 import {
   cppPrototypes,
   describeMask,
+  maskFormula,
   prototypesProblem,
   prototypesSchema,
   prototypeValues,
@@ -148,16 +149,17 @@ export const boxes = defineHead<BoxesHead>({
     const source = scoreSource(head, outputs, access, classes, options);
     visitScores(source, classes, options, scoreOf, (row, k, score) => {
       const [a, b, c, d] = [at(row, 0) * sx, at(row, 1) * sy, at(row, 2) * sx, at(row, 3) * sy];
-      if (Number.isNaN(a + b + c + d)) return;
       const parts = partsAt(row);
+      if (Number.isNaN(a + b + c + d + (parts?.angle ?? 0))) return;
       if (head.box === "xyxy") out.add(a, b, c, d, score, k, parts);
       else out.add(a - c / 2, b - d / 2, a + c / 2, b + d / 2, score, k, parts);
     });
   },
 
   formulas(head, shapes, facts) {
-    if (extraCount(head)) return undefined;
     const { classes, width, height } = facts;
+    const { points, mask, angle, objectness } = head;
+    const columns = extraColumns(head, classes);
     const [behindBox, apart] = countsOf(head, classes);
     const rows = elementCount(shapes[0]) / behindBox;
     const viewOf = (blob: string, values: number): RowView => ({
@@ -169,6 +171,7 @@ export const boxes = defineHead<BoxesHead>({
     const [sx, sy] = head.unit === "parts" ? [width, height] : [1, 1];
     const [a, b, c, d] = [sx, sy, sx, sy].map((scale, value): Formula => mul({ view: 0, value }, scale));
     const [halfWidth, halfHeight] = [div(c, 2), div(d, 2)];
+    const turn: Formula[] = angle ? [{ view: 0, value: columns.angle }] : [];
     return [
       {
         ...{ rows, columns: rows },
@@ -177,12 +180,24 @@ export const boxes = defineHead<BoxesHead>({
           ...(head.scores ? { view: 1, from: 0 } : { view: 0, from: firstScore(head) }),
           count: classes,
         },
-        score: head.objectness ? mul("class", { view: 0, value: 4 }) : "class",
+        ...(objectness && { most: { view: 0, value: 4 } }),
+        score: objectness ? mul("class", { view: 0, value: 4 }) : "class",
         box:
           head.box === "xyxy"
             ? [a, b, c, d]
             : [sub(a, halfWidth), sub(b, halfHeight), add(a, halfWidth), add(b, halfHeight)],
+        sound: sumOf([a, b, c, d, ...turn]),
         every: false,
+        ...(points && {
+          points: {
+            ...{ view: 0, from: columns.points, step: pointStep(points), count: points.count },
+            place: [mul({ point: 0 }, sx), mul({ point: 1 }, sy)],
+            ...(points.visibility && { seen: { point: 2 } }),
+          },
+        }),
+        // Boxes with objectness and a mask are YOLOv5's.
+        ...maskFormula(mask, 0, columns.mask, objectness),
+        ...(angle && { angle: turn[0] }),
       },
     ];
   },

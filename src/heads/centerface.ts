@@ -1,6 +1,6 @@
 /** CenterFace's head: a heat map of one class, with size and offset of the box at its peaks, and landmarks. */
 import * as z from "zod/mini";
-import { add, div, expOf, type Formula, mul, sigmoidOf, sub } from "../base/formula.ts";
+import { add, div, expOf, type Formula, mul, sigmoidOf, sub, sumOf } from "../base/formula.ts";
 import { sigmoid } from "../base/maths.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import {
@@ -20,10 +20,12 @@ import {
   type HeadPoints,
   pointBlobs,
   pointError,
+  pointFormulas,
   pointsOf,
   pointsProblem,
   pointsSchema,
   pointValues,
+  pointViews,
 } from "./_points.ts";
 import { quote } from "./cpp.ts";
 import { blobName, defineHead, extent, logit, logitSlack } from "./kind.ts";
@@ -84,12 +86,16 @@ export const centerface = defineHead<CenterFaceHead>({
     });
   },
 
-  formulas({ stride, points, ...head }, [scores, sizes, offsets], { classes }) {
-    if (points) return undefined;
+  formulas({ stride, points, ...head }, [scores, sizes, offsets, landmarks], { classes }) {
     const [h, w] = [0, 1].map((value) => expOf({ view: 1, value }));
     const low = (value: number, size: Formula, cell: Formula): Formula =>
       mul(sub(add(cell, add({ view: 2, value }, 0.5)), div(size, 2)), stride);
     const [left, top] = [low(1, w, "column"), low(0, h, "row")];
+    const [width, height] = [mul(w, stride), mul(h, stride)];
+    const [right, bottom] = [add(left, width), add(top, height)];
+    // Points are `y x`.
+    const across = add(left, mul(mul({ point: 1 }, w), stride));
+    const down = add(top, mul(mul({ point: 0 }, h), stride));
     return [
       {
         rows: scores[1] * scores[2],
@@ -98,11 +104,14 @@ export const centerface = defineHead<CenterFaceHead>({
           planeView(head.scores, scores),
           planeView(head.sizes, sizes),
           planeView(head.offsets, offsets),
+          ...pointViews(points, landmarks),
         ],
         classes: { view: 0, from: 0, count: classes },
         score: sigmoidOf("class"),
-        box: [left, top, add(left, mul(w, stride)), add(top, mul(h, stride))],
+        box: [left, top, right, bottom],
+        sound: sumOf([left, top, right, bottom]),
         every: false,
+        ...pointFormulas(points, 3, [across, down]),
       },
     ];
   },

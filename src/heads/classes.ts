@@ -54,7 +54,9 @@ export const classes = defineHead<ClassesHead>({
       classes: { view: 0, from: 0, count: classes },
       score: softmax ? "softmax" : "class",
       box: [0, 0, width, height],
+      sound: 0,
       every: true,
+      whole: true,
     },
   ],
 

@@ -1,5 +1,6 @@
 /** Boxes that the network has decoded and chosen itself, a row each: ncnn's detection layers (SSD, YOLOv3 and v4, Yolo-Fastest). */
 import * as z from "zod/mini";
+import { type Formula, mul, sumOf } from "../base/formula.ts";
 import { formatShape, type Tensor } from "../ir/tensor.ts";
 import { quote } from "./cpp.ts";
 import { blobName, defineHead, extent } from "./kind.ts";
@@ -38,7 +39,20 @@ export const detections = defineHead<DetectionsHead>({
     }
   },
 
-  formulas: () => undefined,
+  formulas: ({ blob }, [[rows]], { classes, width, height }) => {
+    const [x0, y0, x1, y1] = [2, 3, 4, 5].map((value): Formula => ({ view: 0, value }));
+    return [
+      {
+        ...{ rows, columns: rows },
+        views: [{ blob, first: 0, rowStride: values, valueStride: 1 }],
+        classes: { view: 0, from: 0, count: classes, numbered: true },
+        score: { view: 0, value: 1 },
+        box: [mul(x0, width), mul(y0, height), mul(x1, width), mul(y1, height)],
+        sound: sumOf([x0, y0, x1, y1]),
+        every: false,
+      },
+    ];
+  },
 
   // Two lists have other boxes in the same row.
   values: () => [],

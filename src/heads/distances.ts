@@ -3,12 +3,13 @@
  * anchors a cell are two heads.
  */
 import * as z from "zod/mini";
-import { add, type Formula, mul, sigmoidOf, sub } from "../base/formula.ts";
+import { add, type Formula, mul, sigmoidOf, sub, sumOf } from "../base/formula.ts";
 import { sigmoid } from "../base/maths.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import {
   angleBlobs,
   angleError,
+  angleFormula,
   angleOf,
   angleProblem,
   angleSchema,
@@ -16,13 +17,14 @@ import {
   cppAngles,
   describeAngle,
 } from "./_angles.ts";
-import { aboutMiddle, type DistancesHead, distancesOf } from "./_distances.ts";
+import { aboutMiddle, aboutMiddleFormulas, type DistancesHead, distancesOf } from "./_distances.ts";
 import { recogniseDistances } from "./_distances-recognition.ts";
 import {
   cppMasks,
   describeMask,
   maskBlobs,
   maskErrors,
+  maskFormula,
   maskOf,
   maskProblem,
   maskSchema,
@@ -46,9 +48,11 @@ import {
   pointBlobs,
   pointError,
   pointFields,
+  pointFormulas,
   pointsOf,
   pointsProblem,
   pointValues,
+  pointViews,
 } from "./_points.ts";
 import { float, quote } from "./cpp.ts";
 import { blobName, channel, defineHead, extent, logit, logitSlack } from "./kind.ts";
@@ -120,11 +124,11 @@ export const distances = defineHead<DistancesHead>({
     const visit = (cell: number, k: number, score: number): void => {
       if (cell !== known) [left, top, right, bottom] = sides(head, boxes, cell);
       known = cell;
-      if (Number.isNaN(left + top + right + bottom)) return;
+      const turn = angleOf(head.angle, angle, cell);
+      if (Number.isNaN(left + top + right + bottom + (turn ?? 0))) return;
       const x = (cell % gridWidth) + head.point;
       const y = Math.floor(cell / gridWidth) + head.point;
       const { stride } = head;
-      const turn = angleOf(head.angle, angle, cell);
       const distances = [left, top, right, bottom];
       const [l, t, r, b] = turn === undefined ? distances : aboutMiddle(distances, turn);
       const [x0, y0] = [(x - l) * stride, (y - t) * stride];
@@ -145,13 +149,19 @@ export const distances = defineHead<DistancesHead>({
     visitScores(source, classes, options, scoreOf, visit);
   },
 
-  formulas(head, [scores, boxes], { classes }) {
-    if (moreBlobs(head).length) return undefined;
+  formulas(head, shapes, { classes }) {
+    const { scores, boxes, points, mask, angle } = apart(head, shapes);
     const { stride, bins, point } = head;
     const side = (i: number): Formula =>
       bins === 1 ? { view: 1, value: i } : { view: 1, mean: i * bins, count: bins };
     const [x, y] = [add("column", point), add("row", point)];
-    const corner = (of: typeof add, from: Formula, i: number): Formula => mul(of(from, side(i)), stride);
+    const sides = [0, 1, 2, 3].map(side);
+    const turn = head.angle && angleFormula({ view: 2, value: 0 }, head.angle.radians);
+    const [left, top, right, bottom] = turn === undefined ? sides : aboutMiddleFormulas(sides, turn);
+    const corner = (of: typeof add, from: Formula, side: Formula): Formula => mul(of(from, side), stride);
+    const { scale = 1, point: placed = point } = head.points ?? {};
+    const place = (from: Formula, i: number): Formula =>
+      mul(add(add(sub(from, point), placed), mul(scale, { point: i })), stride);
     return [
       {
         rows: scores[1] * scores[2],
@@ -159,11 +169,18 @@ export const distances = defineHead<DistancesHead>({
         views: [
           planeView(head.scores, scores, head.scoresFrom),
           planeView(head.boxes, boxes, head.boxesFrom),
+          ...pointViews(head.points, points),
+          ...(head.mask && mask[0] ? [planeView(head.mask.blob, mask[0], head.mask.from)] : []),
+          ...(head.angle && angle ? [planeView(head.angle.blob, angle, head.angle.from)] : []),
         ],
         classes: { view: 0, from: 0, count: classes },
         score: sigmoidOf("class"),
-        box: [corner(sub, x, 0), corner(sub, y, 1), corner(add, x, 2), corner(add, y, 3)],
+        box: [corner(sub, x, left), corner(sub, y, top), corner(add, x, right), corner(add, y, bottom)],
+        sound: sumOf(turn === undefined ? sides : [...sides, turn]),
         every: head.oneToOne === true,
+        ...pointFormulas(head.points, 2, [place(x, 0), place(y, 1)]),
+        ...maskFormula(head.mask, 2, 0, false),
+        ...(turn !== undefined && { angle: turn }),
       },
     ];
   },

@@ -1,6 +1,6 @@
 /** FastestDet's head: one level, the centre by a hyperbolic tangent, the size as a part of the picture. */
 import * as z from "zod/mini";
-import { add, div, type Formula, mul, pow, sigmoidOf, sub, tanhOf } from "../base/formula.ts";
+import { add, div, type Formula, mul, pow, sigmoidOf, sub, sumOf, tanhOf } from "../base/formula.ts";
 import { sigmoid } from "../base/maths.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import {
@@ -86,6 +86,7 @@ export const fastestdet = defineHead<FastestDetHead>({
         most: object,
         score: mul(object, pow("softmax", 0.4)),
         box: [sub(x, w), sub(y, h), add(x, w), add(y, h)],
+        sound: sumOf([x, y, w, h]),
         every: false,
       },
     ];

@@ -165,17 +165,16 @@ export function decodeHead(
   kind.decode(head, tensorsOf(head, outputs), classes, options, out);
 }
 
-/** What decoding the heads computes, in its order, for blobs of these shapes; nothing where one has parts that formulas do not tell. */
+/** What decoding the heads computes, in its order, for blobs of these shapes. */
 export function formulasOf(
   heads: readonly Head[],
   shapeOf: (blob: string) => Shape,
   facts: HeadFacts,
-): BoxFormulas[] | undefined {
-  const all = heads.map((head) => {
+): BoxFormulas[] {
+  return heads.flatMap((head) => {
     const kind = kindOf(head);
     return kind.formulas(head, kind.blobs(head).map(shapeOf), facts);
   });
-  return all.every((each) => each !== undefined) ? all.flat() : undefined;
 }
 
 /** Whether boxes that overlap a better one are still to be dropped. */

@@ -69,11 +69,8 @@ export interface HeadKind<H extends { readonly kind: string }> {
   problem(head: H, shapes: readonly Shape[], facts: HeadFacts): string | undefined;
   /** Adds the boxes to `out`. The shapes have been checked (`problem`). A NaN box (a broken model) is never added. */
   decode(head: H, outputs: readonly Tensor[], classes: number, options: DecodeOptions, out: Candidates): void;
-  /**
-   * What `decode` computes, for those that make code of it: the same boxes in the same order. Nothing where a box has more than its corners,
-   * or comes from elsewhere.
-   */
-  formulas(head: H, shapes: readonly Shape[], facts: HeadFacts): readonly BoxFormulas[] | undefined;
+  /** What `decode` computes, for those that make code of it: the same boxes in the same order. */
+  formulas(head: H, shapes: readonly Shape[], facts: HeadFacts): readonly BoxFormulas[];
   /**
    * Which values of the blobs are boxes, objectness and classes. None where a value at the same place of two outputs does not
    * stand for the same thing, as in a list of what was found.

@@ -1,6 +1,6 @@
 /** Heads whose boxes are offsets to anchors of given sizes: RetinaFace, BlazeFace. An anchor of a level is a head. */
 import * as z from "zod/mini";
-import { add, div, expOf, type Formula, mul, sigmoidOf, sub } from "../base/formula.ts";
+import { add, div, expOf, type Formula, mul, sigmoidOf, sub, sumOf } from "../base/formula.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { type AnchoredLevel, anchoredLevels, firstChannel } from "./_anchored.ts";
 import {
@@ -19,10 +19,12 @@ import {
   type HeadPoints,
   pointBlobs,
   pointError,
+  pointFormulas,
   pointsOf,
   pointsProblem,
   pointsSchema,
   pointValues,
+  pointViews,
 } from "./_points.ts";
 import { float, quote } from "./cpp.ts";
 import { isOtherFace } from "./families.ts";
@@ -114,17 +116,18 @@ export const priors = defineHead<PriorsHead>({
     });
   },
 
-  formulas(head, [scores, boxes], { classes }) {
-    if (head.points) return undefined;
+  formulas(head, [scores, boxes, points], { classes }) {
     const { stride, point, anchor, variances, background, linear } = head;
     const value = (i: number, variance: number): Formula => mul({ view: 1, value: i }, variances[variance]);
     const extentOf = (i: number): Formula => (linear ? value(i, 1) : expOf(value(i, 1)));
-    const low = (i: number, cell: Formula): Formula =>
-      add(mul(add(cell, point), stride), mul(sub(value(i, 0), div(extentOf(2 + i), 2)), anchor[i]));
-    const [left, top] = [low(0, "column"), low(1, "row")];
-    const others = div(1, "softmax");
+    const middle = [mul(add("column", point), stride), mul(add("row", point), stride)];
+    const low = (i: number): Formula =>
+      add(middle[i], mul(sub(value(i, 0), div(extentOf(2 + i), 2)), anchor[i]));
+    const [left, top] = [low(0), low(1)];
+    const [right, bottom] = [add(left, mul(extentOf(2), anchor[0])), add(top, mul(extentOf(3), anchor[1]))];
+    const placed = (i: number): Formula => add(middle[i], mul({ point: i }, variances[0] * anchor[i]));
     const behind = (channel: number): Formula =>
-      div(1, add(expOf(sub({ view: 2, value: channel }, "class")), others));
+      div(1, add("rivals", expOf(sub({ view: 2, value: channel }, "class"))));
     return [
       {
         rows: scores[1] * scores[2],
@@ -133,11 +136,14 @@ export const priors = defineHead<PriorsHead>({
           planeView(head.scores, scores, head.scoresFrom),
           planeView(head.boxes, boxes, head.boxesFrom),
           planeView(head.scores, scores),
+          ...pointViews(head.points, points),
         ],
         classes: { view: 0, from: 0, count: classes },
         score: background === undefined ? sigmoidOf("class") : behind(background),
-        box: [left, top, add(left, mul(extentOf(2), anchor[0])), add(top, mul(extentOf(3), anchor[1]))],
+        box: [left, top, right, bottom],
+        sound: sumOf([left, top, right, bottom]),
         every: false,
+        ...pointFormulas(head.points, 3, [placed(0), placed(1)]),
       },
     ];
   },
@@ -246,9 +252,9 @@ function scoresOf(
     const value = at(k, cell);
     // The sigmoid is the softmax with a background of 0.
     if (background === undefined) return 1 / (1 + Math.exp(-value));
-    let sum = Math.exp(data[background * area + cell] - value);
-    for (let other = 0; other < classes; other++) sum += Math.exp(at(other, cell) - value);
-    return 1 / sum;
+    let rivals = 0;
+    for (let other = 0; other < classes; other++) rivals += Math.exp(at(other, cell) - value);
+    return 1 / (rivals + Math.exp(data[background * area + cell] - value));
   };
 }
 

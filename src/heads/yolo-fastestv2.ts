@@ -1,6 +1,6 @@
 /** Yolo-FastestV2's head: boxes as YOLOv5 has them, classes once a cell by a softmax. */
 import * as z from "zod/mini";
-import { add, type Formula, mul, sigmoidOf, sub } from "../base/formula.ts";
+import { add, type Formula, mul, sigmoidOf, sub, sumOf } from "../base/formula.ts";
 import { sigmoid } from "../base/maths.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import {
@@ -111,6 +111,7 @@ export const yoloFastestV2 = defineHead<YoloFastestV2Head>({
         most: object,
         score: mul(object, "softmax"),
         box: [sub(x, half(0)), sub(y, half(1)), add(x, half(0)), add(y, half(1))],
+        sound: sumOf([x, y, half(0), half(1)]),
         every: false,
       };
     });

@@ -1,6 +1,6 @@
 /** YOLOv5's raw head, which YOLOv7 has too, and with other formulas YOLOv3 and v4: anchors, and the box relative to one. */
 import * as z from "zod/mini";
-import { div, expOf, type Formula, mul, add as plus, sigmoidOf, sub } from "../base/formula.ts";
+import { div, expOf, type Formula, mul, add as plus, sigmoidOf, sub, sumOf } from "../base/formula.ts";
 import { sigmoid } from "../base/maths.ts";
 import { sieve as plainSieve } from "../base/sieve.ts";
 import { formatShape } from "../ir/tensor.ts";
@@ -8,6 +8,7 @@ import { type Logits, logitsOf, type Yolov5Head } from "./_anchor-levels.ts";
 import {
   cppPrototypes,
   describeMask,
+  maskFormula,
   prototypesProblem,
   prototypesSchema,
   prototypeValues,
@@ -97,7 +98,6 @@ export const yolov5 = defineHead<Yolov5Head>({
   },
 
   formulas(head, [[anchors, cells, values]], { width, classes }) {
-    if (head.mask) return undefined;
     const { stride, centerScale = 2 } = head;
     const value = (i: number): Formula => ({ view: 0, value: i });
     const center = (i: number, cell: Formula): Formula =>
@@ -111,11 +111,13 @@ export const yolov5 = defineHead<Yolov5Head>({
         rows: cells,
         columns: Math.ceil(width / stride),
         views: [{ blob: head.blob, first: anchor * cells * values, rowStride: values, valueStride: 1 }],
-        classes: { view: 0, from: 5, count: classes },
+        classes: { view: 0, from: 5, count: classes, byNumber: true },
         most: sigmoidOf(value(4)),
         score: mul(sigmoidOf(value(4)), sigmoidOf("class")),
         box: [sub(x, w), sub(y, h), plus(x, w), plus(y, h)],
+        sound: sumOf([x, y, w, h]),
         every: false,
+        ...maskFormula(head.mask, 0, 5 + classes, true),
       };
     });
   },

@@ -1,6 +1,6 @@
 /** YOLOX's head: anchor-free, the size by an exponential. */
 import * as z from "zod/mini";
-import { add, div, expOf, type Formula, mul, sigmoidOf, sub } from "../base/formula.ts";
+import { add, div, expOf, type Formula, mul, sigmoidOf, sub, sumOf } from "../base/formula.ts";
 import { sigmoid } from "../base/maths.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { boxSource, type CellBox, decodedPieces } from "./_decoded.ts";
@@ -74,6 +74,7 @@ export const yolox = defineHead<YoloxHead>({
     const low = (i: number, size: Formula, cell: Formula): Formula =>
       mul(add(sub(value(i), div(size, 2)), cell), stride);
     const [left, top] = [low(0, w, "column"), low(1, h, "row")];
+    const [right, bottom] = [add(left, mul(w, stride)), add(top, mul(h, stride))];
     return [
       {
         rows: scores[1] * scores[2],
@@ -86,7 +87,8 @@ export const yolox = defineHead<YoloxHead>({
         classes: { view: 0, from: 0, count: classes },
         most: sigmoidOf({ view: 2, value: 0 }),
         score: mul(sigmoidOf({ view: 2, value: 0 }), sigmoidOf("class")),
-        box: [left, top, add(left, mul(w, stride)), add(top, mul(h, stride))],
+        box: [left, top, right, bottom],
+        sound: sumOf([left, top, right, bottom]),
         every: false,
       },
     ];

@@ -213,7 +213,10 @@ export const f64 = {
   div: binary(doubles, "f64.div"),
   min: binary(doubles, "f64.min"),
   max: binary(doubles, "f64.max"),
+  abs: unary(doubles, "f64.abs"),
+  sqrt: unary(doubles, "f64.sqrt"),
   floor: unary(doubles, "f64.floor"),
+  ceil: unary(doubles, "f64.ceil"),
   trunc: unary(doubles, "f64.trunc"),
   /** Halves to even. */
   nearest: unary(doubles, "f64.nearest"),

@@ -8,13 +8,8 @@ import type { Graph } from "../../ir/graph.ts";
 import type { Shape } from "../../ir/tensor.ts";
 import {
   type CandidateList,
-  candidateBytes,
-  Decoder,
-  detectionBytes,
-  emitAppend,
   emitFit,
   emitPlace,
-  emitSuppress,
   type FitSpec,
   type PictureGlobals,
   placeTableBytes,
@@ -24,6 +19,7 @@ import { type FuncRef, type GlobalRef, Module } from "../../wasm/index.ts";
 import type { PixelInput } from "../backend.ts";
 import { emitPictures, pageBytes } from "./_pictures.ts";
 import { DistinctData, packRaw, type Unpacking } from "./_raw-weights.ts";
+import { candidatesSize, type DetectionLayout, emitDetect, layoutOf } from "./detect.ts";
 import { type DenseOutput, imageOf } from "./image.ts";
 import { align, StaticData, slack } from "./memory.ts";
 import { emitRun, emitStep, Kernels } from "./module.ts";
@@ -66,6 +62,8 @@ export interface Standalone {
   readonly module: Module;
   readonly sizes: readonly StandaloneSize[];
   readonly pages: number;
+  /** What `detect` writes, where there are formulas. */
+  readonly detection?: DetectionLayout;
   /** Addresses, lengths and contents of what has to lie in memory after the start: for checks. */
   readonly chunks: StaticData["chunks"];
 }
@@ -111,6 +109,8 @@ class Builder {
   private readonly m: Module;
   private readonly sizes: StandaloneSize[];
   private readonly raw: Unpacking;
+  private readonly levels: readonly (readonly BoxFormulas[])[];
+  private readonly layout: DetectionLayout | undefined;
   private readonly detections: number;
   private readonly candidates: CandidateList;
   /** What is free from here on: stored weights at first, then pictures. */
@@ -130,13 +130,16 @@ class Builder {
       }),
     );
     this.detections = align(data.end + slack);
-    const rows = this.levels().map((levels) =>
+    this.levels = this.levelsOfSizes();
+    this.layout = this.levels.length ? layoutOf(this.levels.flat()) : undefined;
+    const rows = this.levels.map((levels) =>
       levels.reduce((sum, { rows, every, classes }) => sum + rows * (every ? classes.count : 1), 0),
     );
-    const most = Math.min(mostCandidates, Math.max(0, ...rows));
-    const list = align(this.detections + (most ? mostDetections * detectionBytes : 0));
-    this.candidates = { address: list, most, count: countAddress };
-    this.heap = align(list + most * candidateBytes + slack);
+    const most = this.layout ? Math.min(mostCandidates, Math.max(0, ...rows)) : 0;
+    const list = align(this.detections + (this.layout ? mostDetections * this.layout.bytes : 0));
+    const turned = this.layout?.turned ?? false;
+    this.candidates = { address: list, most, count: countAddress, turned };
+    this.heap = align(list + (this.layout ? candidatesSize(most, this.layout) : 0) + slack);
     this.raw = packRaw(data.chunks, this.heap);
   }
 
@@ -154,7 +157,7 @@ class Builder {
     const fits = this.emitFits(globals);
     const select = this.emitSelect(current);
     if (fits.length) emitPictures(m, this.heap, select, fits);
-    else this.emitSelectExport(select);
+    else this.emitSelectExport(select, globals);
     this.emitRunExport(current, runs);
     this.emitDetect(current, globals);
     const unpack = raw.emit(m);
@@ -172,10 +175,11 @@ class Builder {
       for (const { address, bytes } of active) m.addData(bytes, address);
       m.startWith(this.emitStart(select, unpack));
     }
-    return { module: m, sizes: this.sizes, pages, chunks: data.chunks };
+    const { sizes, layout: detection } = this;
+    return { module: m, sizes, pages, ...(detection && { detection }), chunks: data.chunks };
   }
 
-  private levels(): (readonly BoxFormulas[])[] {
+  private levelsOfSizes(): (readonly BoxFormulas[])[] {
     const { formulas, sizes } = this.options;
     if (!formulas) return [];
     return this.sizes.map(({ outputs }, i) => {
@@ -184,11 +188,15 @@ class Builder {
     });
   }
 
+  /** Masks are made of them outside. */
   private pictureGlobals(): PictureGlobals {
-    const double = (init: number): GlobalRef => this.m.global("f64", { mutable: true, init });
+    const isShown = this.layout?.mask !== undefined;
+    const double = (name: string, init: number): GlobalRef =>
+      this.m.global("f64", { mutable: true, init, ...(isShown && { export: name }) });
     return {
-      ...{ padX: double(0), padY: double(0), scaleX: double(1), scaleY: double(1) },
-      ...{ width: double(0), height: double(0) },
+      ...{ padX: double("padX", 0), padY: double("padY", 0) },
+      ...{ scaleX: double("scaleX", 1), scaleY: double("scaleY", 1) },
+      ...{ width: double("width", 0), height: double("height", 0) },
     };
   }
 
@@ -266,15 +274,28 @@ class Builder {
     });
   }
 
-  /** `selectSize(size) → 0`, 1 where there is none. */
-  private emitSelectExport(select: FuncRef): void {
-    const { m, plans } = this;
+  /** `selectSize(size) → 0`, 1 where there is none. What is seen is as large as the input. */
+  private emitSelectExport(select: FuncRef, { width, height }: PictureGlobals): void {
+    const { m, plans, options } = this;
     m.func("selectSize", { params: { size: "i32" }, results: ["i32"], export: true }, (f) => {
       i32.lt_u(f.params.size, plans.length)(f);
       f.if(
         () => {
           f.get(f.params.size);
           f.call(select);
+          options.sizes.forEach((shapes, i) => {
+            const [shape] = Object.values(shapes);
+            i32.eq(f.params.size, i)(f);
+            f.if(() => {
+              for (const [global, side] of [
+                [width, shape[2]],
+                [height, shape[1]],
+              ] as const) {
+                f.f64(side);
+                f.setGlobal(global);
+              }
+            });
+          });
           f.i32(0);
         },
         () => f.i32(1),
@@ -329,56 +350,21 @@ class Builder {
     emitServe(m, runs);
   }
 
-  /** `detect(confidence, iou, most) → count`, −1 where too many boxes pass; `detections` is their address. */
   private emitDetect(current: GlobalRef, globals: PictureGlobals): void {
-    const { m, candidates, options } = this;
-    const all = this.levels();
-    if (!all.length) return;
-    const append = emitAppend(m, candidates);
-    const decoder = new Decoder(m, append);
-    const functions = all.map((levels, s) =>
-      levels.map((level, i) => decoder.level(`decode${s}level${i}`, level)),
+    const { m, candidates, layout, options, sizes } = this;
+    if (!layout) return;
+    const levels = this.levels.map((list, size) =>
+      list.map((formulas) => ({
+        formulas,
+        addresses: formulas.views.map(
+          ({ blob }) => sizes[size].outputs.find((each) => each.blob === blob)!.address,
+        ),
+      })),
     );
-    const read = (global: GlobalRef) => (f: { getGlobal(g: GlobalRef): void }) => f.getGlobal(global);
-    const picture = {
-      ...{ padX: read(globals.padX), padY: read(globals.padY) },
-      ...{ scaleX: read(globals.scaleX), scaleY: read(globals.scaleY) },
-      ...{ width: read(globals.width), height: read(globals.height) },
-    };
-    const suppress = emitSuppress(m, candidates, this.detections, picture);
-    m.global("i32", { init: this.detections, export: "detections" });
-    const params = { confidence: "f64", iou: "f64", most: "i32" } as const;
-    m.func("detect", { params, results: ["i32"], export: true }, (f) => {
-      const { confidence, iou, most } = f.params;
-      f.i32(countAddress);
-      f.i32(0);
-      f.op("i32.store");
-      all.forEach((levels, s) => {
-        f.getGlobal(current);
-        f.i32(s);
-        f.op("i32.eq");
-        f.if(() => {
-          levels.forEach(({ views }, i) => {
-            for (const { blob } of views)
-              f.i32(this.sizes[s].outputs.find((each) => each.blob === blob)!.address);
-            f.get(confidence);
-            f.call(functions[s][i]);
-          });
-        });
-      });
-      i32.gt_s(i32.load(countAddress), candidates.most)(f);
-      f.if(() => {
-        f.i32(-1);
-        f.return();
-      });
-      if (options.suppress) f.get(iou);
-      else f.f64(1);
-      // At most what there is room for.
-      f.get(most);
-      f.i32(mostDetections);
-      i32.lt_u(most, mostDetections)(f);
-      f.select();
-      f.call(suppress);
+    const { suppress } = options;
+    emitDetect(m, {
+      ...{ levels, layout, candidates, suppress, current, globals },
+      ...{ out: this.detections, room: mostDetections },
     });
   }
 

@@ -1,9 +1,11 @@
 /**
- * Functions of numbers in double precision: eˣ and ln as fdlibm has them (below one unit in the last place), which is what JavaScript
- * engines compute, and what is made of them.
+ * Functions of numbers in double precision, as fdlibm has them (below one unit in the last place), which is what JavaScript engines compute, and
+ * what is made of them.
  */
+
 import { type Expression, f64, i32, type Operand, set } from "../../wasm/expressions.ts";
 import type { FuncRef, Module } from "../../wasm/index.ts";
+import { circle } from "./_circle.ts";
 
 /** Each is emitted where it is asked for first. */
 export class Doubles {
@@ -22,6 +24,18 @@ export class Doubles {
   }
   tanh(x: Operand): Expression {
     return this.call("tanh", x);
+  }
+  sin(x: Operand): Expression {
+    return this.call("sin", x);
+  }
+  cos(x: Operand): Expression {
+    return this.call("cos", x);
+  }
+  atan(x: Operand): Expression {
+    return this.call("atan", x);
+  }
+  log(x: Operand): Expression {
+    return this.call("log", x);
   }
   /** Of a number from 0 to 1. */
   pow(x: Operand, power: Operand): Expression {
@@ -55,7 +69,7 @@ export class Doubles {
   }
 }
 
-export type DoubleFunction = "exp" | "log" | "sigmoid" | "tanh" | "pow";
+export type DoubleFunction = "exp" | "expm1" | "log" | "sigmoid" | "tanh" | "pow" | "sin" | "cos" | "atan";
 
 const pushDouble =
   (x: Operand): Expression =>
@@ -69,6 +83,7 @@ const one = { params: { x: "f64" }, results: ["f64"] } as const;
 type Find = (name: DoubleFunction) => FuncRef;
 
 const makers: Record<DoubleFunction, (m: Module, find: Find) => FuncRef> = {
+  ...circle,
   exp: emitExp,
   log: emitLog,
   sigmoid: (m, find) => {
@@ -82,20 +97,8 @@ const makers: Record<DoubleFunction, (m: Module, find: Find) => FuncRef> = {
       f.op("f64.div");
     });
   },
-  // 1 − 2 / (e²ˣ + 1)
-  tanh: (m, find) => {
-    const exp = find("exp");
-    return m.func("tanh", one, (f) => {
-      f.f64(1);
-      f.f64(2);
-      f64.mul(f.params.x, 2)(f);
-      f.call(exp);
-      f.f64(1);
-      f.op("f64.add");
-      f.op("f64.div");
-      f.op("f64.sub");
-    });
-  },
+  expm1: emitExpm1,
+  tanh: (m, find) => emitTanh(m, find("expm1")),
   pow: (m, find) => {
     const [exp, log] = [find("exp"), find("log")];
     const signature = { params: { x: "f64", power: "f64" }, results: ["f64"] } as const;
@@ -173,13 +176,87 @@ const powerOfTwo =
     f.op("f64.reinterpret_i64");
   };
 
+/** Coefficients of a quotient's part in powers of ½·x², from the lowest. */
+const expm1Terms = [
+  1, -0.03333333333333313, 0.0015873015872548146, -7.93650757867488e-5, 4.008217827329362e-6,
+  -2.0109921818362437e-7,
+];
+
+/** eˣ − 1 of a number from −2 to 44: x = k·ln 2 + r, and eʳ − 1 by a quotient of polynomials. */
+function emitExpm1(m: Module): FuncRef {
+  return m.func("expm1", one, (f) => {
+    const { x } = f.params;
+    const names = ["k", "high", "low", "r", "half", "square", "quotient", "t", "e", "power"];
+    const [k, high, low, r, half, square, quotient, t, e, power] = names.map((n) => f.local("f64", n));
+    set(f, high, x);
+    f64.gt(f64.abs(x), Math.LN2 / 2)(f);
+    f.if(() => {
+      f64.lt(f64.abs(x), 1.5 * Math.LN2)(f);
+      f.if(
+        () => set(f, k, f64.copysign(1, x)),
+        () => set(f, k, f64.trunc(f64.add(f64.mul(Math.LOG2E, x), f64.copysign(0.5, x)))),
+      );
+      set(f, high, f64.sub(x, f64.mul(k, ln2High)));
+      set(f, low, f64.mul(k, ln2Low));
+    });
+    set(f, r, f64.sub(high, low));
+    set(f, low, f64.sub(f64.sub(high, r), low));
+    set(f, half, f64.mul(0.5, r));
+    set(f, square, f64.mul(r, half));
+    const [last, ...terms] = expm1Terms.toReversed();
+    set(
+      f,
+      quotient,
+      terms.reduce<Expression>((rest, term) => f64.add(term, f64.mul(square, rest)), f64.of(last)),
+    );
+    set(f, t, f64.sub(3, f64.mul(quotient, half)));
+    set(f, e, f64.mul(square, f64.div(f64.sub(quotient, t), f64.sub(6, f64.mul(r, t)))));
+    const finish = (value: Expression, condition: Expression): void => {
+      condition(f);
+      f.if(() => {
+        value(f);
+        f.return();
+      });
+    };
+    finish(f64.sub(r, f64.sub(f64.mul(r, e), square)), f64.eq(k, 0));
+    set(f, e, f64.sub(f64.sub(f64.mul(r, f64.sub(e, low)), low), square));
+    finish(f64.sub(f64.mul(0.5, f64.sub(r, e)), 0.5), f64.eq(k, -1));
+    finish(f64.mul(-2, f64.sub(e, f64.add(r, 0.5))), i32.and(f64.eq(k, 1), f64.lt(r, -0.25)));
+    finish(f64.add(1, f64.mul(2, f64.sub(r, e))), f64.eq(k, 1));
+    set(f, power, powerOfTwo(i32.trunc_f64_s(k)));
+    finish(f64.sub(f64.mul(f64.sub(1, f64.sub(e, r)), power), 1), i32.or(f64.lt(k, -1), f64.gt(k, 56)));
+    finish(f64.mul(f64.sub(f64.sub(1, f64.div(1, power)), f64.sub(e, r)), power), f64.lt(k, 20));
+    f64.mul(f64.add(f64.sub(r, f64.add(e, f64.div(1, power))), 1), power)(f);
+  });
+}
+
+/** By e²ˣ − 1 of the size of x, or e⁻²ˣ − 1 where that is below 1. */
+function emitTanh(m: Module, expm1: FuncRef): FuncRef {
+  return m.func("tanh", one, (f) => {
+    const { x } = f.params;
+    const [size, t] = [f.local("f64", "size"), f.local("f64", "t")];
+    set(f, size, f64.min(f64.abs(x), 22));
+    f64.mul(size, f64.sub(f64.mul(4, f64.convert_i32_s(f64.ge(size, 1))), 2))(f);
+    f.call(expm1);
+    f.set(t);
+    f64.ge(size, 1)(f);
+    f.if(
+      () => f64.sub(1, f64.div(2, f64.add(t, 2)))(f),
+      () => f64.div(f64.neg(t), f64.add(t, 2))(f),
+      ["f64"],
+    );
+    f.set(t);
+    f64.copysign(t, x)(f);
+  });
+}
+
 /** Coefficients of (ln(1 + f) − 2s)/s in powers of s², s = f/(2 + f), from the lowest. */
 const logTerms = [
   0.6666666666666735, 0.3999999999940942, 0.2857142874366239, 0.22222198432149784, 0.1818357216161805,
   0.15313837699209373, 0.14798198605116586,
 ];
 
-/** ln of a normal number above 0: x = 2ᵏ·(1 + f), √½ < 1 + f < √2. Of 0, −Infinity. */
+/** ln of a normal number above 0: x = 2ᵏ·(1 + f), √½ < 1 + f < √2. Of 0, −Infinity; of others below it, NaN. */
 function emitLog(m: Module): FuncRef {
   return m.func("log", one, (f) => {
     const { x } = f.params;
@@ -187,10 +264,11 @@ function emitLog(m: Module): FuncRef {
     const [k, part, s, square, rest, half] = ["k", "part", "s", "square", "rest", "half"].map((n) =>
       f.local("f64", n),
     );
-    f64.gt(x, 0)(f);
-    f.op("i32.eqz");
+    const isPositive = i32.and(f64.gt(x, 0), f64.lt(x, Number.POSITIVE_INFINITY));
+    i32.eqz(isPositive)(f);
     f.if(() => {
-      f.f64(Number.NEGATIVE_INFINITY);
+      // ±0 and Infinity, and NaN of what is below.
+      f64.sub(f64.sqrt(x), f64.div(1, f64.abs(x)))(f);
       f.return();
     });
     f.get(x);

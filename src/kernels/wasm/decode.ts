@@ -1,6 +1,6 @@
 /** Boxes from a network's outputs, as formulas tell (`base/formula.ts`); a level's rows are gone through one by one, in double precision. */
-import type { BoxFormulas, Formula } from "../../base/formula.ts";
-import { address, type Expression, f64, i32, type Operand, set } from "../../wasm/expressions.ts";
+import type { BoxFormulas, Formula, PointFormulas } from "../../base/formula.ts";
+import { address, type Expression, f64, i32, set } from "../../wasm/expressions.ts";
 import {
   type Func,
   type FuncRef,
@@ -9,7 +9,8 @@ import {
   type Module,
   type ValueType,
 } from "../../wasm/index.ts";
-import { type DoubleFunction, Doubles } from "./_double.ts";
+import type { Doubles } from "./_double.ts";
+import { clamped, type PlacedPicture, storeFloat, toPicture } from "./_placed.ts";
 
 /** Numbers of a row that lie `strideBytes` apart. */
 const run = { at: "i32", count: "i32", strideBytes: "i32" } as const;
@@ -19,100 +20,204 @@ export class Decoder {
   private readonly m: Module;
   private readonly doubles: Doubles;
   private readonly best: FuncRef;
-  /** `(left, top, right, bottom, score, class)` */
   private readonly append: FuncRef;
   private softmaxFunction: FuncRef | undefined;
+  private rivalsFunction: FuncRef | undefined;
   private meanFunction: FuncRef | undefined;
 
-  constructor(m: Module, append: FuncRef) {
+  /** `append`: as `emitAppend` gives it, made with `doubles`. */
+  constructor(m: Module, append: FuncRef, doubles: Doubles) {
     this.m = m;
     this.append = append;
-    this.doubles = new Doubles(m);
+    this.doubles = doubles;
     this.best = emitBest(m);
   }
 
-  /** Emits `(base of each view's blob…, confidence)`: appends the boxes of a level. */
-  level(name: string, level: BoxFormulas): FuncRef {
-    this.prepare(level);
-    const { rows, columns, views, classes, most, score, box, every } = level;
-    const bases = views.map((_, i) => `view${i}`);
-    const params: Record<string, ValueType> = {
-      ...Object.fromEntries(bases.map((base) => [base, "i32"])),
-      confidence: "f64",
-    };
-    return this.m.func(name, { params, results: [] }, (f) => {
-      const [row, k] = [f.local("i32", "row"), f.local("i32", "class")];
-      const at = views.map((_, i) => f.local("i32", `at${i}`));
-      const value = f.local("f64", "value");
-      const found = f.local("f64", "score");
-      const corners = box.map((_, i) => f.local("f64", `corner${i}`));
-      const cell: Cell = {
-        column: f64.convert_i32_s(i32.rem_u(row, columns)),
-        row: f64.convert_i32_s(i32.div_u(row, columns)),
-        ...{ value, level, at },
-      };
-      const of = (formula: Formula): Expression => this.expression(formula, cell);
-      const own = classes.from * views[classes.view].valueStride * 4;
-      const step = views[classes.view].valueStride * 4;
-      const classAt: Expression = address(i32.add(at[classes.view], own), k, step);
-      const take = (): void => {
-        set(f, value, f64.loadFloat(classAt));
-        set(f, found, of(score));
-        f64.gt(found, f.params.confidence)(f);
-        f.if(() => {
-          box.forEach((corner, i) => set(f, corners[i], of(corner)));
-          const sum = corners
-            .map(
-              (c): Expression =>
-                (g) =>
-                  g.get(c),
-            )
-            .reduce((a, b) => f64.add(a, b));
-          f64.eq(f64.sub(sum, sum), f64.sub(sum, sum))(f);
-          f.if(() => {
-            for (const corner of corners) f.get(corner);
-            f.get(found);
-            f.get(k);
-            f.call(this.append);
-          });
-        });
-      };
-      forRange(f, row, 0, rows, 1, () => {
-        views.forEach((view, i) => {
-          set(f, at[i], address(i32.add(f.params[`view${i}`], view.first * 4), row, view.rowStride * 4));
-        });
-        const look = (): void => {
-          if (every) {
-            forRange(f, k, 0, classes.count, 1, take);
-            return;
-          }
-          i32.add(at[classes.view], own)(f);
-          f.i32(classes.count);
-          f.i32(step);
-          f.call(this.best);
-          f.set(k);
-          i32.lt_s(k, 0)(f);
-          f.op("i32.eqz");
-          f.if(take);
-        };
-        if (most === undefined) look();
-        else {
-          f64.gt(of(most), f.params.confidence)(f);
-          f.if(look);
+  /** Emits `(base of each view's blob…, confidence)`: appends the boxes of a level, with its number. */
+  level(name: string, number: number, level: BoxFormulas): FuncRef {
+    const { most = 0, score, box, sound, angle = 0 } = level;
+    this.prepare([most, score, sound, angle, ...box]);
+    return this.m.func(name, { params: { ...baseParams(level), confidence: "f64" }, results: [] }, (f) => {
+      const row = f.local("i32", "row");
+      const cell = cellOf(f, level, row);
+      forRange(f, row, 0, level.rows, 1, () => {
+        emitRow(f, level, cell);
+        const look = (): void => this.emitClasses(f, number, level, cell, row);
+        if (level.most === undefined) {
+          look();
+          return;
         }
+        f64.gt(this.expression(level.most, cell), f.params.confidence)(f);
+        f.if(look);
       });
     });
   }
 
-  /** Bodies of functions do not nest: those that are called come first. */
-  private prepare({ most = 0, score, box }: BoxFormulas): void {
-    for (const formula of [most, score, ...box]) {
-      for (const part of partsOf(formula)) {
-        if (part === "softmax") this.softmaxFunction ??= emitSoftmax(this.m, this.doubles);
-        else if (typeof part === "object" && "mean" in part)
-          this.meanFunction ??= emitMean(this.m, this.doubles);
-        else if (Array.isArray(part) && calls.has(part[0])) this.doubles.prepare([part[0] as DoubleFunction]);
+  /** Looks at the classes of a row. */
+  private emitClasses(f: Func, number: number, level: BoxFormulas, cell: Cell, row: Local): void {
+    const { classes, every, score } = level;
+    const [k, value, found] = [f.local("i32", "class"), cell.value, f.local("f64", "score")];
+    const step = level.views[classes.view].valueStride * 4;
+    const own = i32.add(cell.at[classes.view], classes.from * step);
+    const isFound = f64.gt(found, f.params.confidence);
+    const scoreOf = (k: Local): void => {
+      set(f, value, f64.loadFloat(address(own, k, step)));
+      set(f, found, this.expression(score, cell));
+    };
+    const add = (): void => this.emitBox(f, level, cell, [found, k, row, i32.of(number)]);
+    if (classes.numbered) {
+      set(f, value, f64.loadFloat(own));
+      set(f, k, i32.trunc_f64_s(f64.sub(f64.floor(f64.add(value, 0.5)), 1)));
+      set(f, found, this.expression(score, cell));
+      // The number of NaN is 0, which is no class.
+      i32.and(i32.lt_u(k, classes.count), i32.and(f64.eq(value, value), isFound))(f);
+      f.if(add);
+      return;
+    }
+    if (every) {
+      forRange(f, k, 0, classes.count, 1, () => {
+        scoreOf(k);
+        isFound(f);
+        f.if(add);
+      });
+      return;
+    }
+    own(f);
+    f.i32(classes.count);
+    f.i32(step);
+    f.call(this.best);
+    f.set(k);
+    i32.gt_s(k, -1)(f);
+    f.if(() => {
+      scoreOf(k);
+      isFound(f);
+      f.if(() => {
+        this.emitFirst(f, level, cell, k, found, address(own, k, step));
+        add();
+      });
+    });
+  }
+
+  /** The first class whose score, as a double, is that of the best: that of another may be no less, though its number is. */
+  private emitFirst(
+    f: Func,
+    { score, classes, views }: BoxFormulas,
+    cell: Cell,
+    k: Local,
+    found: Local,
+    own: Expression,
+  ): void {
+    // Doubles of such numbers are different where they are.
+    if (score === "class" || classes.byNumber) return;
+    const [other, at, least] = [f.local("i32", "other"), f.local("i32", "earlier"), f.local("f64", "least")];
+    const step = views[classes.view].valueStride * 4;
+    // Products with a number cost nothing.
+    const isSteep = partsOf(score).some((part) => part === "softmax" || part === "rivals" || isCall(part));
+    if (isSteep) set(f, least, f64.min(f64.sub(cell.value, nearlyEqual), steep));
+    else set(f, least, f64.of(Number.NEGATIVE_INFINITY));
+    set(f, at, i32.sub(own, i32.mul(k, step)));
+    f.block((done) => {
+      forRange(f, other, 0, k, 1, () => {
+        set(f, cell.value, f64.loadFloat(at));
+        f64.gt(cell.value, least)(f);
+        f.if(() => {
+          f64.ge(this.expression(score, cell), found)(f);
+          f.if(() => {
+            set(f, k, other);
+            f.br(done);
+          });
+        });
+        set(f, at, i32.add(at, step));
+      });
+    });
+  }
+
+  private emitBox(
+    f: Func,
+    { box, sound, angle }: BoxFormulas,
+    cell: Cell,
+    rest: readonly (Local | Expression)[],
+  ): void {
+    const sum = f.local("f64", "sum");
+    set(f, sum, this.expression(sound, cell));
+    f64.eq(sum, sum)(f);
+    f.if(() => {
+      for (const corner of box) this.expression(corner, cell)(f);
+      for (const each of rest) {
+        if (typeof each === "function") each(f);
+        else f.get(each);
       }
+      if (angle !== undefined) this.expression(angle, cell)(f);
+      f.call(this.append);
+    });
+  }
+
+  /**
+   * Emits `(base of each view's blob…, row, to)`: writes the points or the mask's coefficients of a row, points in pixels of the picture. Where a
+   * point is no number, the first is NaN.
+   */
+  parts(name: string, level: BoxFormulas, picture: PlacedPicture): FuncRef {
+    const { points, mask } = level;
+    if (points) this.prepare([...points.place, points.seen ?? 0]);
+    const params = { ...baseParams(level), row: "i32", to: "i32" } as const;
+    return this.m.func(name, { params, results: [] }, (f) => {
+      const { row, to } = f.params as Record<"row" | "to", Local>;
+      const cell = cellOf(f, level, row);
+      emitRow(f, level, cell);
+      if (points) this.emitPoints(f, points, cell, to, picture);
+      if (!mask) return;
+      const [k, at] = [f.local("i32", "k"), f.local("i32", "at")];
+      const step = level.views[mask.view].valueStride * 4;
+      set(f, at, i32.add(cell.at[mask.view], mask.from * step));
+      forRange(f, k, 0, mask.count, 1, () => {
+        address(to, k, 4)(f);
+        address(at, k, step)(f);
+        f.op("f32.load");
+        f.op("f32.store");
+      });
+    });
+  }
+
+  private emitPoints(f: Func, points: PointFormulas, cell: Cell, to: Local, picture: PlacedPicture): void {
+    const [i, at, first] = ["i", "at", "first"].map((n) => f.local("i32", n));
+    const [x, y, seen] = ["x", "y", "seen"].map((n) => f.local("f64", n));
+    const isBad = f.local("i32", "isBad");
+    const step = cell.level.views[points.view].valueStride * 4;
+    const own: Cell = { ...cell, point: { at, step } };
+    set(f, first, to);
+    set(f, at, i32.add(cell.at[points.view], points.from * step));
+    forRange(f, i, 0, points.count, 1, () => {
+      set(f, x, this.expression(points.place[0], own));
+      set(f, y, this.expression(points.place[1], own));
+      const sum = f64.add(x, y);
+      set(f, isBad, i32.or(isBad, f64.ne(sum, sum)));
+      set(f, x, toPicture(picture, 0, x));
+      set(f, y, toPicture(picture, 1, y));
+      if (points.seen !== undefined) {
+        set(f, seen, this.expression(points.seen, own));
+        f64.eq(seen, seen)(f);
+        f.if(() => {
+          set(f, x, clamped(picture, 0, x));
+          set(f, y, clamped(picture, 1, y));
+        });
+      }
+      const numbers = [x, y, ...(points.seen === undefined ? [] : [seen])];
+      numbers.forEach((number, k) => storeFloat(f, to, number, k * 4));
+      set(f, to, i32.add(to, numbers.length * 4));
+      set(f, at, i32.add(at, points.step * step));
+    });
+    f.get(isBad);
+    f.if(() => storeFloat(f, first, Number.NaN, 0));
+  }
+
+  /** Bodies of functions do not nest: those that are called come first. */
+  private prepare(formulas: readonly Formula[]): void {
+    for (const part of formulas.flatMap(partsOf)) {
+      if (part === "softmax") this.softmaxFunction ??= emitSoftmax(this.m, this.doubles);
+      else if (part === "rivals") this.rivalsFunction ??= emitRivals(this.m, this.doubles);
+      else if (typeof part === "object" && "mean" in part)
+        this.meanFunction ??= emitMean(this.m, this.doubles);
+      else if (isCall(part)) this.doubles.prepare([part[0]]);
     }
   }
 
@@ -125,16 +230,21 @@ export class Decoder {
       at[view],
       index * level.views[view].valueStride * 4,
     ];
-    if (formula === "softmax") {
+    if (formula === "softmax" || formula === "rivals") {
       const { view, from, count } = level.classes;
+      const fn = formula === "softmax" ? this.softmaxFunction! : this.rivalsFunction!;
       const [local, offset] = placeOf(view, from);
       return (f) => {
         i32.add(local, offset)(f);
         f.i32(count);
         f.i32(level.views[view].valueStride * 4);
         f.get(cell.value);
-        f.call(this.softmaxFunction!);
+        f.call(fn);
       };
+    }
+    if ("point" in formula) {
+      const { at, step } = cell.point!;
+      return f64.loadFloat(at, formula.point * step);
     }
     if ("mean" in formula) {
       const [local, offset] = placeOf(formula.view, formula.mean);
@@ -151,6 +261,8 @@ export class Decoder {
       case "sigmoid":
       case "exp":
       case "tanh":
+      case "sin":
+      case "cos":
         return this.doubles[formula[0]](a);
       case "pow":
         return this.doubles.pow(a, b);
@@ -160,7 +272,13 @@ export class Decoder {
   }
 }
 
-const calls = new Set<string>(["sigmoid", "exp", "tanh", "pow"]);
+/** Numbers that are farther apart have different scores, but for those above `steep`, where the sigmoid is nearly 1. */
+const nearlyEqual = 1e-6;
+const steep = 16;
+
+const calls = new Set<string>(["sigmoid", "exp", "tanh", "pow", "sin", "cos"]);
+const isCall = (part: Formula): part is readonly ["exp", Formula] =>
+  Array.isArray(part) && calls.has(part[0]);
 
 /** A formula and all that it is made of. */
 function partsOf(formula: Formula): Formula[] {
@@ -170,6 +288,7 @@ function partsOf(formula: Formula): Formula[] {
 
 /** The row that is looked at. */
 interface Cell {
+  readonly index: Local;
   readonly column: Expression;
   readonly row: Expression;
   /** Of the class that is looked at. */
@@ -177,7 +296,28 @@ interface Cell {
   readonly level: BoxFormulas;
   /** Where the row begins in each view. */
   readonly at: readonly Local[];
+  /** Where the numbers of a point lie, and how far apart. */
+  readonly point?: { readonly at: Local; readonly step: number };
 }
+
+/** One parameter for each view. */
+const baseParams = ({ views }: BoxFormulas): Record<string, ValueType> =>
+  Object.fromEntries(views.map((_, i) => [`view${i}`, "i32"]));
+
+const cellOf = (f: Func, level: BoxFormulas, row: Local): Cell => ({
+  column: f64.convert_i32_s(i32.rem_u(row, level.columns)),
+  row: f64.convert_i32_s(i32.div_u(row, level.columns)),
+  value: f.local("f64", "value"),
+  at: level.views.map((_, i) => f.local("i32", `at${i}`)),
+  level,
+  index: row,
+});
+
+/** Goes to a row. */
+const emitRow = (f: Func, { views }: BoxFormulas, { at, index }: Cell): void =>
+  views.forEach((view, i) => {
+    set(f, at[i], address(i32.add(f.params[`view${i}`], view.first * 4), index, view.rowStride * 4));
+  });
 
 /** `for each value of the run: body`, with the value, and its number. */
 function forValues(f: Func, body: (value: Local, k: Local) => void): void {
@@ -237,166 +377,12 @@ function emitMean(m: Module, doubles: Doubles): FuncRef {
   });
 }
 
-/** Bytes of a candidate: left, top, right, bottom, score as doubles, class, and whether it is still to be looked at. */
-export const candidateBytes = 48;
-/** Bytes of a detection: x, y, width, height, score as floats, and the class. */
-export const detectionBytes = 24;
-
-export interface CandidateList {
-  readonly address: number;
-  /** More are not kept. */
-  readonly most: number;
-  /** Word that counts them; those beyond `most` too. */
-  readonly count: number;
-}
-
-/** Emits `(left, top, right, bottom, score, class)`. */
-export function emitAppend(m: Module, { address: list, most, count }: CandidateList): FuncRef {
-  const numbers = ["left", "top", "right", "bottom", "score"] as const;
-  const params: Record<string, ValueType> = {
-    ...Object.fromEntries(numbers.map((name) => [name, "f64"])),
-    class: "i32",
-  };
-  return m.func("append", { params, results: [] }, (f) => {
-    const [n, at] = [f.local("i32", "n"), f.local("i32", "at")];
-    set(f, n, i32.load(count));
-    i32.lt_s(n, most)(f);
-    f.if(() => {
-      set(f, at, address(list, n, candidateBytes));
-      numbers.forEach((name, i) => {
-        f.get(at);
-        f.get(f.params[name]);
-        f.op("f64.store", { offset: i * 8 });
-      });
-      f.get(at);
-      f.get(f.params.class);
-      f.op("i32.store", { offset: 40 });
-      f.get(at);
-      f.i32(1);
-      f.op("i32.store", { offset: 44 });
-    });
-    f.i32(count);
-    i32.add(n, 1)(f);
-    f.op("i32.store");
-  });
-}
-
-/** Where the picture lies in the input: expressions of doubles. */
-export interface PlacedPicture {
-  readonly padX: Expression;
-  readonly padY: Expression;
-  readonly scaleX: Expression;
-  readonly scaleY: Expression;
-  readonly width: Expression;
-  readonly height: Expression;
-}
-
-/**
- * Emits `(iou, most) → count`: the best candidates, each without those of its class that overlap it by more than `iou`, as detections at
- * `out`, in pixels of the picture, cut off at its border; those outside are left out, but count among `most`.
- */
-export function emitSuppress(m: Module, list: CandidateList, out: number, picture: PlacedPicture): FuncRef {
-  return m.func("suppress", { params: { iou: "f64", most: "i32" }, results: ["i32"] }, (f) => {
-    const local = (n: string): Local => f.local("i32", n);
-    const [kept, written, j, at, best, end, to] = ["kept", "written", "j", "at", "best", "end", "to"].map(
-      local,
-    );
-    const score = f.local("f64", "score");
-    const box = ["x0", "y0", "x1", "y1"].map((n) => f.local("f64", n));
-    set(f, end, address(list.address, i32.load(list.count), candidateBytes));
-    const alive: Expression = i32.load(at, 44);
-    const forCandidates = (body: () => void): void =>
-      forRange(f, at, i32.of(list.address), end, candidateBytes, () => {
-        alive(f);
-        f.if(body);
-      });
-    f.block((done) => {
-      forRange(f, kept, 0, f.params.most, 1, () => {
-        set(f, best, 0);
-        set(f, score, f64.of(Number.NEGATIVE_INFINITY));
-        forCandidates(() => {
-          f64.gt(f64.load(at, 32), score)(f);
-          f.if(() => {
-            set(f, score, f64.load(at, 32));
-            set(f, best, at);
-          });
-        });
-        i32.eqz(best)(f);
-        f.brIf(done);
-        f.get(best);
-        f.i32(0);
-        f.op("i32.store", { offset: 44 });
-        forCandidates(() => {
-          i32.eq(i32.load(at, 40), i32.load(best, 40))(f);
-          f.if(() => {
-            f64.gt(overlap(f, at, best), f.params.iou)(f);
-            f.if(() => {
-              f.get(at);
-              f.i32(0);
-              f.op("i32.store", { offset: 44 });
-            });
-          });
-        });
-        emitDetection(f, { best, to, written, box, out }, picture);
-      });
-    });
-    set(f, j, written);
-    f.get(j);
-  });
-}
-
-/** Intersection over union; 0 where both are empty. */
-function overlap(f: Func, a: Local, b: Local): Expression {
-  const [width, height, shared] = ["width", "height", "shared"].map((n) => f.local("f64", n));
-  const side = (low: number): Expression =>
-    f64.sub(
-      f64.min(f64.load(a, low + 16), f64.load(b, low + 16)),
-      f64.max(f64.load(a, low), f64.load(b, low)),
-    );
-  const area = (of: Local): Expression =>
-    f64.mul(f64.sub(f64.load(of, 16), f64.load(of, 0)), f64.sub(f64.load(of, 24), f64.load(of, 8)));
-  return (g) => {
-    set(g, width, side(0));
-    set(g, height, side(8));
-    set(g, shared, f64.mul(width, height));
-    i32.and(f64.gt(width, 0), f64.gt(height, 0))(g);
-    g.if(
-      () => f64.div(shared, f64.sub(f64.add(area(a), area(b)), shared))(g),
-      () => g.f64(0),
-      ["f64"],
-    );
-  };
-}
-
-interface Writing {
-  readonly best: Local;
-  readonly to: Local;
-  readonly written: Local;
-  readonly box: readonly Local[];
-  readonly out: number;
-}
-
-function emitDetection(f: Func, { best, to, written, box, out }: Writing, picture: PlacedPicture): void {
-  const { padX, padY, scaleX, scaleY, width, height } = picture;
-  box.forEach((corner, i) => {
-    const [pad, scale, limit] = i % 2 ? [padY, scaleY, height] : [padX, scaleX, width];
-    const place = f64.div(f64.sub(f64.load(best, i * 8), pad), scale);
-    set(f, corner, f64.min(f64.max(place, 0), limit));
-  });
-  const sides = [f64.sub(box[2], box[0]), f64.sub(box[3], box[1])];
-  i32.and(f64.gt(sides[0], 0), f64.gt(sides[1], 0))(f);
-  f.if(() => {
-    set(f, to, address(out, written, detectionBytes));
-    const push = (c: Operand): Expression => f64.add(c, 0);
-    [push(box[0]), push(box[1]), ...sides, f64.load(best, 32)].forEach((value, i) => {
-      f.get(to);
-      value(f);
-      f.op("f32.demote_f64");
-      f.op("f32.store", { offset: i * 4 });
-    });
-    f.get(to);
-    i32.load(best, 40)(f);
-    f.op("i32.store", { offset: 20 });
-    set(f, written, i32.add(written, 1));
+/** `(…, value)`: Σ exp(each − value) over the run. */
+function emitRivals(m: Module, doubles: Doubles): FuncRef {
+  doubles.prepare(["exp"]);
+  return m.func("rivals", { params: { ...run, value: "f64" }, results: ["f64"] }, (f) => {
+    const sum = f.local("f64", "sum");
+    forValues(f, (value) => set(f, sum, f64.add(sum, doubles.exp(f64.sub(value, f.params.value)))));
+    f.get(sum);
   });
 }

@@ -15,7 +15,9 @@ import type { StridedCopySpec } from "./strided-copy.ts";
 import type { WinogradSpec } from "./winograd.ts";
 
 export * from "./_convolution-spec.ts";
+export { Doubles } from "./_double.ts";
 export * from "./_epilogue.ts";
+export type { PlacedPicture } from "./_placed.ts";
 export * from "./_winograd-matrices.ts";
 export * from "./attention.ts";
 export * from "./convolution.ts";
@@ -34,6 +36,7 @@ export * from "./sieve.ts";
 export * from "./softmax.ts";
 export * from "./spec.ts";
 export * from "./strided-copy.ts";
+export * from "./suppress.ts";
 export * from "./unpack.ts";
 export * from "./winograd.ts";
 
