@@ -1,5 +1,6 @@
 """Pictures and boxes in memory, and what is varied on the way into a batch."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,10 +14,14 @@ from torch import Tensor
 class Dataset:
     """Folders with `images/*.jpg` and `labels/*.txt` (class, centre x, y, width, height as shares), all pictures of one size."""
 
-    def __init__(self, *folders: Path, limit: int = 20000) -> None:
+    def __init__(self, *folders: Path, limit: int = 20000, weights: Sequence[float] = ()) -> None:
+        """`weights`: the folders' shares in what `draw` gives, in any unit; by their numbers of pictures when absent."""
         self.folders = folders
+        self.weights = np.array(weights, float)
+        self.orders = [np.empty(0, int) for _ in folders]
         self.limit = limit
         self.boxes: list[np.ndarray] = []
+        self.origin: list[int] = []
         self.labels: set[Path] = set()
         self.pictures = np.empty((0, 0, 0, 3), np.uint8)
         self.refresh()
@@ -43,10 +48,24 @@ class Dataset:
 
         with ThreadPoolExecutor(2) as pool:
             self.boxes += pool.map(read, enumerate(labels, len(self)))
+        self.origin += [self.folders.index(label.parents[1]) for label in labels]
         self.labels.update(labels)
 
     def __len__(self) -> int:
         return len(self.boxes)
+
+    def draw(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        """Numbers of `count` pictures: each folder gives all its pictures before it gives one again."""
+        origin = np.array(self.origin)
+        counts = np.bincount(origin, minlength=len(self.folders))
+        shares = np.where(counts, self.weights, 0) if len(self.weights) else counts
+        chosen = []
+        for folder in rng.choice(len(self.folders), count, p=shares / shares.sum()):
+            if not len(self.orders[folder]):
+                self.orders[folder] = rng.permutation(np.flatnonzero(origin == folder))
+            chosen.append(self.orders[folder][0])
+            self.orders[folder] = self.orders[folder][1:]
+        return np.array(chosen)
 
     def batch(self, indices: np.ndarray, size: int) -> tuple[Tensor, Tensor]:
         """`[n, 3, size, size]` in 0..1, channels last, and boxes `[m, 6]` with the picture's number first. Nothing is varied."""

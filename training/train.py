@@ -6,7 +6,7 @@
 
 Most of the time goes to small pictures, which cost less, and the end to those of full size. Ctrl-C keeps what there is in
 `OUT.state`; `--resume` goes on from it. `--start CHECKPOINT` begins with the weights of a finished run instead of random ones.
-Several folders of pictures to learn from are mixed; the last folder is the one to look at. `--empty` names one without codes, where
+Several folders of pictures to learn from are mixed, by their size or as in `a=3 b=1`; the last folder is the one to look at. `--empty` names one without codes, where
 boxes are counted.
 """
 
@@ -28,6 +28,11 @@ from evaluate import describe, evaluate, false_boxes
 NAMES = ["QR", "Data Matrix", "Aztec", "PDF417", "barcode"]
 # (share of the time at which it begins, side of pictures in pixels)
 SIZES = ((0.0, 192), (0.25, 256), (0.6, 320))
+
+
+def parse_folder(text: str) -> tuple[Path, float]:
+    folder, _, weight = text.partition("=")
+    return Path(folder), float(weight or 0)
 
 
 def parse_sizes(text: str) -> list[tuple[float, int]]:
@@ -107,7 +112,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("train", type=Path, nargs="+")
+    parser.add_argument("train", type=parse_folder, nargs="+", metavar="FOLDER[=WEIGHT]")
     parser.add_argument("valid", type=Path)
     parser.add_argument("--empty", type=Path, help="pictures without codes, to count false boxes on")
     parser.add_argument("--out", type=Path, default=Path("codefinder.pt"))
@@ -132,7 +137,10 @@ def main() -> None:
     rng = np.random.default_rng(0)
     valid = Dataset(options.valid)
     empty = options.empty and Dataset(options.empty)
-    data = Dataset(*options.train, limit=options.limit)
+    folders, weights = zip(*options.train)
+    if any(weights) and not all(weights):
+        parser.error("weights: for all folders or for none")
+    data = Dataset(*folders, limit=options.limit, weights=weights if any(weights) else ())
     side = data.pictures.shape[1]
     if options.start:
         model = torch.load(options.start, weights_only=False)["model"].float().requires_grad_(True)
@@ -171,14 +179,11 @@ def main() -> None:
     total = options.minutes * 60
     model.train()
     forward = torch.compile(model) if options.compile else model
-    order = np.empty(0, int)
     sums, seen, looked, begun = torch.zeros(3), 0, spent, time.monotonic() - spent
     try:
         while (spent := time.monotonic() - begun) < total:
             progress = spent / total
-            if len(order) < options.batch:
-                order = np.concatenate((order, rng.permutation(len(data))))
-            indices, order = order[: options.batch], order[options.batch :]
+            indices = data.draw(options.batch, rng)
             x, boxes = data.varied_batch(indices, size_at(progress, options.sizes), rng)
             for group in optimizer.param_groups:
                 group["lr"] = rate_at(progress, options.rate)

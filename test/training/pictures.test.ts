@@ -8,6 +8,7 @@ import { Random } from "../../src/base/random.ts";
 import { parseDatasetYaml } from "../../src/evaluate/dataset-yaml.ts";
 import { parseYoloLabels } from "../../src/evaluate/yolo-labels.ts";
 import { type Code, randomCode } from "../../training/pictures/codes.ts";
+import { cuttingOf } from "../../training/pictures/cuttings.ts";
 import { writeDataset } from "../../training/pictures/dataset.ts";
 import { codeClasses, generatePicture, kindsOfSplit, type Split } from "../../training/pictures/index.ts";
 import { photographsOf } from "../../training/pictures/photographs.ts";
@@ -238,6 +239,21 @@ describe("datasets", () => {
     } finally {
       await rm(folder, { recursive: true });
     }
+  });
+
+  test("pieces of photographs are of the length that was asked for, framed or with an outline of their own", () => {
+    const source = createSurface(80, 60, [90, 120, 150]);
+    const sheets = Array.from({ length: 60 }, (_, seed) => cuttingOf(source, new Random(seed), 40));
+    for (const { width, height, rgb, alpha } of sheets) {
+      expect(width).toBeGreaterThanOrEqual(40);
+      expect(Math.max(width, height)).toBeLessThanOrEqual(40 * 1.5 + 2);
+      expect(rgb).toHaveLength(width * height * 3);
+      expect(rgb.every((value) => value >= 0 && value <= 255)).toBe(true);
+      if (alpha) expect(alpha.every((value) => value >= 0 && value <= 1)).toBe(true);
+    }
+    expect(sheets.some(({ alpha }) => alpha)).toBe(true);
+    expect(sheets.some(({ width }) => width > 40)).toBe(true);
+    expect(cuttingOf(source, new Random(1), 500).width).toBeLessThanOrEqual(80 * 1.5 + 2);
   });
 
   test("stop when aborted", async () => {

@@ -4,8 +4,10 @@ import { join } from "node:path";
 import sharp from "sharp";
 import { InputError } from "../../src/base/errors.ts";
 import type { Random } from "../../src/base/random.ts";
+import { cuttingOf } from "./cuttings.ts";
 import type { Split } from "./split.ts";
 import { createSurface, type Surface } from "./surface.ts";
+import { drawSheet, mapping, randomPose } from "./warp.ts";
 
 /** The photographs (`.jpg`) of a folder that belong to the split: one in five, by its name, is held out. Throws InputError. */
 export async function photographsOf(folder: string, split: Split): Promise<string[]> {
@@ -26,8 +28,8 @@ function nameHash(name: string): number {
 }
 
 /**
- * `size` x `size` pixels of one of the files, or of four in the quarters. Held-out ones are one and only cut, so that they are
- * what a camera saw.
+ * `size` x `size` pixels of one of the files, or of four in the quarters, half of the time with pieces of another one upon it.
+ * Held-out ones are one and only cut, so that they are what a camera saw.
  */
 export async function photographGround(
   files: readonly string[],
@@ -44,7 +46,28 @@ export async function photographGround(
     const look = training ? randomLook(random) : asItIs;
     lay(ground, data, side, [(tile % across) * side, Math.floor(tile / across) * side], look);
   }
+  if (training && random.next() < 0.5) await layCuttings(ground, random.pick(files), random);
   return ground;
+}
+
+/** Lays one to seven pieces of the file upon the ground, as windows, framed pictures, prints and emblems are. */
+async function layCuttings(ground: Surface, file: string, random: Random): Promise<void> {
+  const inside = { width: 900, height: 900, fit: "inside", withoutEnlargement: true } as const;
+  const { data, info } = await sharp(file)
+    .removeAlpha()
+    .toColourspace("srgb")
+    .resize(inside)
+    .raw()
+    .toBuffer({ resolveWithObject: true });
+  const source = { width: info.width, height: info.height, rgb: Float32Array.from(data) };
+  for (let count = random.int(1, 7); count > 0; count--) {
+    const scale = random.uniform(0.7, 1.8);
+    const long = ground.width * 0.08 * 8 ** random.next();
+    const sheet = cuttingOf(source, random, Math.round(long * scale));
+    const pose = randomPose(random, { width: sheet.width, height: sheet.height, scale }, 0.8);
+    pose.centre = [random.uniform(0, ground.width), random.uniform(0, ground.height)];
+    drawSheet(ground, sheet, mapping(pose));
+  }
 }
 
 /** RGB of a square part: from the whole, sometimes with grey beside it as a letterbox has, to about its own pixels. */
