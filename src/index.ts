@@ -97,7 +97,14 @@ export type { LookOptions, Model, ModelDetectOptions, PictureLook } from "./open
 export { type RegistryEntry, type RegistryFile, registry } from "./open/registry.ts";
 export type { DownloadProgress, Folder, NamedBytes } from "./open/source.ts";
 export { type GraphSummary, type LayerSummary, summarize } from "./open/summary.ts";
-export type { Corrections, Importance, LayerReport, Method, QuantizeOptions } from "./quantize/index.ts";
+export type {
+  Corrections,
+  Importance,
+  LayerRange,
+  LayerReport,
+  Method,
+  QuantizeOptions,
+} from "./quantize/index.ts";
 export type * from "./report/data.ts";
 export type { Milliseconds } from "./tally/detections.ts";
 export { type EvaluationEntry, type EvaluationItem, readEntries } from "./tally/pictures.ts";

@@ -3,7 +3,7 @@ import { availableParallelism } from "node:os";
 import { readBytes } from "../node/files.ts";
 import { readListsInStep } from "../node/lists.ts";
 import { writePaths } from "../node/write.ts";
-import { type FilePicture, type LayerReport, readPicture } from "../node.ts";
+import { type FilePicture, type LayerRange, readPicture } from "../node.ts";
 import {
   checkTableSettings,
   ncnn2table,
@@ -83,7 +83,7 @@ export const ncnn2tableCommand = officialCommand({
 
 const six = (value: number): string => value.toFixed(6).padEnd(15);
 
-function describeLayer({ name, min, max, threshold }: LayerReport): string {
+function describeLayer({ name, min, max, threshold }: LayerRange): string {
   const absmax = Math.max(Math.abs(min), Math.abs(max));
   return `${name.padEnd(40)} : max = ${six(absmax)} threshold = ${six(threshold)} scale = ${six(127 / threshold)}\n`;
 }

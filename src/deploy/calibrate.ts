@@ -15,14 +15,17 @@ import {
   equalize,
   type Focus,
   type Importance,
+  type LayerRange,
   type LayerReport,
   type Method,
   methods,
   type Observations,
   picturesOf,
+  type QuantizableLayer,
   quantizableLayers,
   quantizeGraph,
   type Ranges,
+  rangeOfLayer,
   refineByCosine,
   reportLayer,
   solveCorrections,
@@ -100,6 +103,29 @@ export interface CalibrationResult {
   layers: LayerReport[];
 }
 
+/** What reports are made of. */
+interface Found extends Omit<CalibrationResult, "layers"> {
+  readonly layers: readonly QuantizableLayer[];
+  readonly observations: Observations;
+}
+
+/** The methods that need the ends of ranges alone. */
+const rangeMethods: readonly Method[] = ["aciq", "minmax"];
+
+/** The scales of `calibrate` without its report, for which `aciq` and `minmax` need not look at every value. Throws as `calibrate`. */
+export async function calibrateScales(
+  graph: Graph,
+  source: CalibrationSource,
+  options: CalibrateOptions & { method: Method },
+): Promise<{ table: CalibrationTable; layers: LayerRange[] }> {
+  const rangesOnly = rangeMethods.includes(options.method);
+  const { table, layers, observations } = await find(graph, source, { ...options, rangesOnly });
+  return {
+    table,
+    layers: layers.map((layer) => rangeOfLayer(layer, observations.get(layer.input)!, table)),
+  };
+}
+
 /**
  * Finds the scales of all layers that can be int8.
  * Throws InputError without pictures, GraphError (naming the layer or blob) for a quantized graph and for weights or
@@ -110,6 +136,16 @@ export async function calibrate(
   source: CalibrationSource,
   options: CalibrateOptions = {},
 ): Promise<CalibrationResult> {
+  const { layers, observations, ...found } = await find(graph, source, options);
+  const reports = layers.map((layer) => reportLayer(layer, observations.get(layer.input)!, found.table));
+  return { ...found, layers: reports };
+}
+
+async function find(
+  graph: Graph,
+  source: CalibrationSource,
+  options: CalibrateOptions & { rangesOnly?: boolean },
+): Promise<Found> {
   const { method = "auto", percentile = 99.99, without = [], effort = "normal" } = options;
   if (!methods.includes(method)) {
     throw new UsageError(`method "${method}": expected one of ${methods.join(", ")}`);
@@ -137,8 +173,7 @@ export async function calibrate(
     table = roundTable(refineByCosine(samples.samples, table));
   }
   const images = Math.max(0, ...[...observations.values()].map((observation) => observation.images));
-  const reports = layers.map((layer) => reportLayer(layer, observations.get(layer.input)!, table));
-  return { method, images, graph: calibrated, table, corrections, unshifted, layers: reports };
+  return { method, images, graph: calibrated, table, corrections, unshifted, layers, observations };
 }
 
 /**
@@ -168,12 +203,12 @@ export async function shiftOutputs(
 async function prepared(
   graph: Graph,
   source: CalibrationSource,
-  options: CalibrateOptions,
+  options: CalibrateOptions & { rangesOnly?: boolean },
 ): Promise<{ graph: Graph; observations: Observations; ranges?: Ranges }> {
   const { method = "auto", without = [], effort = "normal", focus } = options;
   const parts = (["equalize", "center"] as const).filter((part) => !without.includes(part));
   if (method !== "auto" || parts.length === 0) {
-    return { graph, observations: options.observations ?? (await observeSource(graph, source, options)) };
+    return { graph, observations: options.observations ?? (await observed(graph, source, options)) };
   }
   const { pictures, subjectOf } = passOf(source, options);
   const few = new RangesTally(subjectOf(graph), inputsOfLayers(graph), focus);
@@ -202,8 +237,16 @@ export async function observeSource(
   expectKind("observeSource: graph", graph, "a graph");
   expectKind("observeSource: source", source, "a function");
   expectKind("observeSource: options", options, "an object of options");
+  return observed(graph, source, options);
+}
+
+async function observed(
+  graph: Graph,
+  source: CalibrationSource,
+  options: CalibrateOptions & { shard?: Shard; rangesOnly?: boolean },
+): Promise<Observations> {
   const { pictures, subjectOf } = passOf(source, options);
-  const histograms = new Histograms(subjectOf(graph), inputsOfLayers(graph));
+  const histograms = new Histograms(subjectOf(graph), inputsOfLayers(graph), options);
   await pass([histograms], pictures, options, "observe");
   return histograms.observations;
 }

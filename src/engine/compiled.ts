@@ -3,7 +3,7 @@ import { GraphError, NcnnkitError, UnsupportedError } from "../base/errors.ts";
 import { sieve } from "../base/sieve.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Pixels } from "../ir/pixels.ts";
-import { elementCount, formatShape, type Shape, type Tensor } from "../ir/tensor.ts";
+import { elementCount, extremesOf, formatShape, type Shape, type Tensor } from "../ir/tensor.ts";
 import { features } from "../wasm/index.ts";
 import type { Looked } from "./backend.ts";
 import { checkInputs } from "./inputs.ts";
@@ -67,6 +67,11 @@ export async function createCompiledSession(graph: Graph, source: CompiledSource
     run: async (inputs, outputs) => {
       open();
       return runner.run(checkInputs(graph, inputs), inputs, outputs);
+    },
+    extremes: async (inputs, blobs) => {
+      open();
+      const values = runner.run(checkInputs(graph, inputs), inputs, blobs);
+      return Object.fromEntries(Object.entries(values).map(([blob, value]) => [blob, extremesOf(value)]));
     },
     lookFor: (): Look => async (pixels, tensor, outputs, read) => {
       open();

@@ -7,10 +7,11 @@ import { GraphError, UnsupportedError, UsageError } from "../base/errors.ts";
 import { sieve } from "../base/sieve.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Pixels, Placement } from "../ir/pixels.ts";
-import type { Tensor } from "../ir/tensor.ts";
+import type { Extremes, Tensor } from "../ir/tensor.ts";
 import { prepareRace, type Race } from "./auto.ts";
 import type { Backend, BackendOptions, Compiled, Looked, PixelInput, Profile } from "./backend.ts";
 import { type BackendName, backendNames, backends } from "./backends.ts";
+import { type ExtremesGraph, withExtremes } from "./extremes.ts";
 import { checkInputs } from "./inputs.ts";
 
 export type { Looked, ModuleStore, PixelInput, Profile, StepProfile } from "./backend.ts";
@@ -58,6 +59,8 @@ export interface Session {
     outputs?: readonly string[],
     lent?: boolean,
   ): Promise<Record<string, Tensor>>;
+  /** The least and greatest numbers of every channel of blobs, lent as those of `run` are: a fraction of the work of handing the blobs out. */
+  extremes(inputs: Record<string, Tensor>, blobs: readonly string[]): Promise<Record<string, Extremes>>;
   /**
    * What makes the only input blob of 8-bit pixels, without a tensor in between where the backend can do that: for others, and for graphs of
    * several inputs, `tensor` is asked for. The same numbers either way.
@@ -85,7 +88,7 @@ export async function createSession(
   const { compile, fallback, ...first } = await prepared(name, options);
   let { backend } = first;
   const networks = new Networks(graph, async (...what) => {
-    const made = await compile(graph, ...what);
+    const made = await compile(...what);
     backend = made.name; // as found for this size
     return made.network;
   });
@@ -97,6 +100,7 @@ export async function createSession(
     options: { backend: name, ...options },
     fallback,
     run: async (inputs, outputs, lent) => (await networks.for(inputs, outputs)).run(inputs, lent),
+    extremes: (inputs, blobs) => networks.extremes(inputs, blobs),
     lookFor: (source) => networks.lookFor(source),
     profile: async (inputs, loops = 50) => {
       const network = await networks.for(inputs);
@@ -166,7 +170,12 @@ async function lookedAt(network: Compiled, inputs: Record<string, Tensor>, placi
 const cacheSize = 4;
 
 type Shapes = ReturnType<typeof checkInputs>;
-type Compile = (shapes: Shapes, outputs: readonly string[], source?: PixelInput) => Promise<Compiled>;
+type Compile = (
+  graph: Graph,
+  shapes: Shapes,
+  outputs: readonly string[],
+  source?: PixelInput,
+) => Promise<Compiled>;
 
 /** The networks of a session, one for each input size and list of outputs. */
 class Networks {
@@ -175,6 +184,7 @@ class Networks {
   private readonly graph: Graph;
   private readonly compile: Compile;
   private readonly made = new Map<string, Promise<Compiled>>();
+  private readonly looks = new Map<string, ExtremesGraph>();
   private closed = false;
   private sources = 0;
 
@@ -191,7 +201,21 @@ class Networks {
     if (this.closed) throw new GraphError("the session is closed");
     expectKind("run: outputs", outputs, "a list of strings");
     const shapes = checkInputs(this.graph, inputs);
-    return this.find(JSON.stringify([shapes, outputs]), () => this.compile(shapes, outputs));
+    return this.find(JSON.stringify([shapes, outputs]), () => this.compile(this.graph, shapes, outputs));
+  }
+
+  /** See `Session.extremes`. */
+  async extremes(
+    inputs: Record<string, Tensor>,
+    blobs: readonly string[],
+  ): Promise<Record<string, Extremes>> {
+    if (this.closed) throw new GraphError("the session is closed");
+    const shapes = checkInputs(this.graph, inputs);
+    const key = JSON.stringify([shapes, blobs, "extremes"]);
+    const look = this.looks.get(key) ?? withExtremes(this.graph, shapes, blobs);
+    this.looks.set(key, look);
+    const network = await this.find(key, () => this.compile(look.graph, shapes, look.outputs));
+    return look.read(await network.run(inputs, true));
   }
 
   /** See `Session.lookFor`. */
@@ -211,7 +235,7 @@ class Networks {
       if (last?.placement !== placement || last.outputs !== outputs) {
         last = { placement, outputs, key: JSON.stringify([shapes, outputs, number]) };
       }
-      const network = await this.find(last.key, () => this.compile(shapes, outputs, source));
+      const network = await this.find(last.key, () => this.compile(this.graph, shapes, outputs, source));
       if (network.look) return network.look(pixels, read);
       const start = performance.now();
       const inputs = { [source.blob]: tensor() };

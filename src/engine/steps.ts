@@ -3,7 +3,7 @@
 import type { Activation } from "../base/activation.ts";
 import type { Node } from "../ir/graph.ts";
 import type { Shape } from "../ir/tensor.ts";
-import type { BinaryOperator } from "../kernels/operators.ts";
+import type { BinaryOperator, PoolingOperator } from "../kernels/operators.ts";
 import type { DenseView, PictureView, Value } from "./values.ts";
 import type { WindowAxes } from "./windows.ts";
 
@@ -55,7 +55,7 @@ export interface DepthwiseStep extends StepBase, WindowAxes {
 export interface PoolingStep extends StepBase, WindowAxes {
   readonly kind: "pooling";
   readonly input: Value;
-  readonly operator: "max" | "average";
+  readonly operator: PoolingOperator;
   readonly divisor: "kernel" | "inside";
   readonly fused: FusedStep[];
 }

@@ -28,6 +28,30 @@ export function tensor(shape: Shape, data?: Float32Array | Int8Array): Tensor {
   return { shape, data: data ?? new Float32Array(elementCount(shape)) };
 }
 
+/** The ends of the ranges of a tensor's channels (its outermost axis); NaN where a channel has one. */
+export interface Extremes {
+  /** Of the tensor. */
+  readonly shape: Shape;
+  /** A number for every channel. */
+  readonly least: ArrayLike<number>;
+  readonly greatest: ArrayLike<number>;
+}
+
+export function extremesOf({ shape, data }: Tensor): Extremes {
+  const size = data.length / shape[0];
+  const [least, greatest] = [new Float32Array(shape[0]), new Float32Array(shape[0])];
+  for (let c = 0; c < shape[0]; c++) {
+    let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+    for (let i = c * size; i < (c + 1) * size; i++) {
+      low = Math.min(low, data[i]);
+      high = Math.max(high, data[i]);
+    }
+    least[c] = low;
+    greatest[c] = high;
+  }
+  return { shape, least, greatest };
+}
+
 export function sameShape(a: Shape, b: Shape): boolean {
   return a.length === b.length && a.every((extent, i) => extent === b[i]);
 }

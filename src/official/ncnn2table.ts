@@ -5,7 +5,7 @@
 import { ahead } from "../base/ahead.ts";
 import { expectKind } from "../base/arguments.ts";
 import { InputError, UsageError } from "../base/errors.ts";
-import { type CalibrateOptions, calibrate } from "../deploy/calibrate.ts";
+import { type CalibrateOptions, calibrateScales } from "../deploy/calibrate.ts";
 import type { Picture } from "../detect/picture.ts";
 import { printTable } from "../formats/table.ts";
 import { type Graph, match, type Node } from "../ir/graph.ts";
@@ -13,7 +13,7 @@ import type { Tensor } from "../ir/tensor.ts";
 import { weightToFloat32 } from "../ir/weight.ts";
 import { embed } from "../ops/embed.ts";
 import { multiHeadAttention } from "../ops/multi-head-attention.ts";
-import type { LayerReport, Method } from "../quantize/index.ts";
+import type { LayerRange, Method } from "../quantize/index.ts";
 import { pixelChannels, readNpy, type TablePixel, tablePixels, tableTensor } from "./table-inputs.ts";
 
 const tableMethods = ["kl", "aciq", "eq"] as const satisfies readonly Method[];
@@ -52,7 +52,7 @@ export interface TableFiles {
 }
 
 /**
- * The text of the calibration table of a float model, and a report a layer. Throws UsageError for settings that do not fit the model, InputError
+ * The text of the calibration table of a float model, and what is said of each layer. Throws UsageError for settings that do not fit the model, InputError
  * for arrays of another shape, and as `calibrateModel`.
  */
 export async function ncnn2table(
@@ -60,14 +60,14 @@ export async function ncnn2table(
   inputs: TableFiles,
   settings: TableSettings,
   options: Pick<CalibrateOptions, "onProgress" | "signal"> = {},
-): Promise<{ table: string; layers: LayerReport[] }> {
+): Promise<{ table: string; layers: LayerRange[] }> {
   expectKind("ncnn2table: graph", graph, "a graph");
   expectKind("ncnn2table: inputs", inputs, "an object");
   expectKind("ncnn2table: inputs.files", inputs.files, "a list");
   checkTableSettings(graph, inputs.files.length, settings);
   const { method, threads } = settings;
   const source = (): AsyncGenerator<Record<string, Tensor>> => tensors(graph, inputs, settings);
-  const { table, layers } = await calibrate(graph, source, { ...options, method, threads });
+  const { table, layers } = await calibrateScales(graph, source, { ...options, method, threads });
   return { table: printTable(table) + weightOnlyLines(graph), layers };
 }
 

@@ -24,7 +24,7 @@ export { BlobObservation, mergeObservations, type Observations, observe } from "
 export { type Importance, OutputShift } from "./outputs.ts";
 export { type PartialCalibration, readPartial, writePartial } from "./partial.ts";
 export { addRanges, ChannelRanges, type Ranges } from "./ranges.ts";
-export { type LayerReport, reportLayer } from "./report.ts";
+export { type LayerRange, type LayerReport, rangeOfLayer, reportLayer } from "./report.ts";
 export { quantizeGraph, type RewriteOptions } from "./rewrite.ts";
 export { chooseScales, type Method, methods } from "./scales.ts";
 /** Options of quantizing. */

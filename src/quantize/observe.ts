@@ -5,7 +5,7 @@
  */
 import { expectKind } from "../base/arguments.ts";
 import { GraphError } from "../base/errors.ts";
-import type { Tensor } from "../ir/tensor.ts";
+import { type Extremes, elementCount, type Tensor } from "../ir/tensor.ts";
 import { census, chunk } from "./_census.ts";
 
 /**
@@ -32,7 +32,7 @@ export class BlobObservation {
   min = Number.POSITIVE_INFINITY;
   max = Number.NEGATIVE_INFINITY;
   images = 0;
-  /** Values seen, and those among them that are exactly 0, which no bin counts. */
+  /** Values counted, and those among them that are exactly 0, which no bin counts. */
   count = 0;
   zeros = 0;
   /** Most values that one picture had. */
@@ -46,7 +46,7 @@ export class BlobObservation {
   channelMax: Float32Array | undefined;
 
   get absmax(): number {
-    return this.count ? Math.max(Math.abs(this.min), Math.abs(this.max)) : 0;
+    return this.images ? Math.max(Math.abs(this.min), Math.abs(this.max)) : 0;
   }
 
   /** Adds the values of one picture. Throws GraphError at a value that is not finite. */
@@ -61,8 +61,23 @@ export class BlobObservation {
     for (let c = 0; c < channels; c++) {
       maxima[c] = this.addValues(data.subarray(c * size, (c + 1) * size));
     }
+    this.addImage(data.length, maxima);
+  }
+
+  /** Adds a picture of which only the extremes are known: no bin counts its values. Throws GraphError at one that is not finite. */
+  addExtremes({ shape, least, greatest }: Extremes): void {
+    const maxima = new Float32Array(shape[0]);
+    for (let c = 0; c < maxima.length; c++) {
+      maxima[c] = checked(Math.max(-least[c], greatest[c]));
+      this.min = Math.min(this.min, least[c]);
+      this.max = Math.max(this.max, greatest[c]);
+    }
+    this.addImage(elementCount(shape), maxima);
+  }
+
+  private addImage(elements: number, maxima: Float32Array): void {
     this.images++;
-    this.elements = Math.max(this.elements, data.length);
+    this.elements = Math.max(this.elements, elements);
     this.mergeChannels(maxima);
   }
 
@@ -128,7 +143,7 @@ export class BlobObservation {
     this.reserve(other.count);
     if (other.binWidth > this.binWidth) this.grow(other.binWidth * (binCount / 2));
     const ratio = other.binWidth / this.binWidth;
-    this.isEmpty = false;
+    this.isEmpty &&= other.isEmpty;
     for (let i = 0; i < binCount; i++) this.bins[Math.floor(i * ratio)] += other.bins[i];
     this.min = Math.min(this.min, other.min);
     this.max = Math.max(this.max, other.max);
@@ -228,16 +243,17 @@ export function rebin({ bins, binWidth, absmax }: BlobObservation, count: number
 /** Observations of several blobs, by blob name. */
 export type Observations = Map<string, BlobObservation>;
 
-/** Adds one picture's blobs. Throws GraphError that names the blob where a value is not finite. */
-export function observe(observations: Observations, blobs: Record<string, Tensor>): void {
-  for (const [blob, value] of Object.entries(blobs)) {
+/** Adds one picture's blobs, or their extremes. Throws GraphError that names the blob where a value is not finite. */
+export function observe(observations: Observations, blobs: Record<string, Tensor | Extremes>): void {
+  for (const [blob, seen] of Object.entries(blobs)) {
     let observation = observations.get(blob);
     if (!observation) {
       observation = new BlobObservation();
       observations.set(blob, observation);
     }
     try {
-      observation.add(value);
+      if ("data" in seen) observation.add(seen);
+      else observation.addExtremes(seen);
     } catch (error) {
       if (!(error instanceof GraphError)) throw error;
       throw new GraphError(`blob "${blob}": ${error.message}; the model is broken`);

@@ -5,8 +5,8 @@ import type { QuantizableLayer } from "./layers.ts";
 import { type BlobObservation, rebin } from "./observe.ts";
 import { squaredError } from "./thresholds.ts";
 
-/** What calibration saw of one layer's input. */
-export interface LayerReport {
+/** What one layer's input needs of int8. */
+export interface LayerRange {
   name: string;
   type: string;
   /** Blob that it reads. */
@@ -17,6 +17,10 @@ export interface LayerReport {
   threshold: number;
   /** The input's scale in the table, `127 / threshold`. */
   scale: number;
+}
+
+/** What calibration saw of one layer's input. */
+export interface LayerReport extends LayerRange {
   /** Share of the input's values beyond the threshold, 0..1. */
   clipped: number;
   /** Signal to rounding noise of the input and of the weights (rounded to nearest), dB. */
@@ -28,22 +32,25 @@ export interface LayerReport {
 
 const histogramBins = 256;
 
+export function rangeOfLayer(
+  { name, node: { type }, input }: QuantizableLayer,
+  { min, max }: BlobObservation,
+  { activations }: CalibrationTable,
+): LayerRange {
+  const scale = activations.get(name)!;
+  return { name, type, input, min, max, threshold: 127 / scale, scale };
+}
+
 export function reportLayer(
   layer: QuantizableLayer,
   observation: BlobObservation,
   table: CalibrationTable,
 ): LayerReport {
-  const scale = table.activations.get(layer.name)!;
-  const threshold = 127 / scale;
-  const { min, max, absmax } = observation;
+  const range = rangeOfLayer(layer, observation, table);
+  const { threshold } = range;
+  const { absmax } = observation;
   return {
-    name: layer.name,
-    type: layer.node.type,
-    input: layer.input,
-    min,
-    max,
-    threshold,
-    scale,
+    ...range,
     clipped: observation.shareAbove(threshold),
     inputSqnr: decibel(observation.energy, squaredError(observation, threshold)),
     weightSqnr: weightSqnr(layer, table.weights.get(layer.name)!),

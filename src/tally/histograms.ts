@@ -1,4 +1,5 @@
 /** Ranges and histograms of blobs. Counts and extremes are exact in any order. */
+import { type Extremes, extremesOf, type Tensor } from "../ir/tensor.ts";
 import { BlobObservation, mergeObservations, type Observations, observe } from "../quantize/index.ts";
 import type { Output, Subject, Tally } from "./tally.ts";
 
@@ -7,19 +8,26 @@ type Written = Record<string, ReturnType<BlobObservation["write"]>>;
 export class Histograms<P> implements Tally<P> {
   readonly kind = "histograms";
   readonly borrows = true;
-  readonly settings: readonly string[];
+  readonly settings: { readonly blobs: readonly string[]; readonly rangesOnly: boolean };
   readonly graphs: readonly [Subject<P>];
   readonly blobs: readonly [readonly string[]];
   readonly observations: Observations = new Map();
 
-  constructor(subject: Subject<P>, blobs: readonly string[]) {
-    this.settings = blobs;
+  /** `rangesOnly`: no value is counted, which takes a fraction of the time. */
+  constructor(subject: Subject<P>, blobs: readonly string[], { rangesOnly = false } = {}) {
+    this.settings = { blobs, rangesOnly };
     this.graphs = [subject];
     this.blobs = [blobs];
   }
 
-  add([{ values }]: readonly Output[]): void {
-    observe(this.observations, Object.fromEntries(this.settings.map((blob) => [blob, values[blob]])));
+  get wantsExtremes(): boolean {
+    return this.settings.rangesOnly;
+  }
+
+  add([{ values, extremes }]: readonly Output[]): void {
+    const seen = (blob: string): Tensor | Extremes =>
+      this.wantsExtremes ? (extremes?.[blob] ?? extremesOf(values[blob])) : values[blob];
+    observe(this.observations, Object.fromEntries(this.settings.blobs.map((blob) => [blob, seen(blob)])));
   }
 
   merge(other: Histograms<P>): void {
@@ -31,7 +39,7 @@ export class Histograms<P> implements Tally<P> {
   }
 
   read(written: Written): this {
-    const like = new Histograms(this.graphs[0], this.settings);
+    const like = new Histograms(this.graphs[0], this.settings.blobs, this.settings);
     for (const [blob, each] of Object.entries(written)) {
       like.observations.set(blob, BlobObservation.read(each));
     }

@@ -15,7 +15,8 @@ type Subjects = readonly Subject<EvaluationItem>[];
 type Kind = (subjects: Subjects, settings: never) => Tally<EvaluationItem>;
 
 const kinds: { readonly [name: string]: Kind } = {
-  histograms: ([subject], blobs: Histograms<unknown>["settings"]) => new Histograms(subject, blobs),
+  histograms: ([subject], { blobs, ...how }: Histograms<unknown>["settings"]) =>
+    new Histograms(subject, blobs, how),
   ranges: ([subject], { wanted, of }: RangesTally<unknown>["settings"]) =>
     new RangesTally(subject, wanted, of && focusBy(of)),
   moments: ([subject], { activations, of }: Moments<unknown>["settings"]) =>

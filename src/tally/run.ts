@@ -2,7 +2,7 @@
 import { createSession, type Session } from "../engine/session.ts";
 import type { Blobs } from "../ir/tensor.ts";
 import type { Pictures } from "./pictures.ts";
-import type { Numbered, Observer, Output, Subject } from "./tally.ts";
+import type { Numbered, Observer, Output, Subject, TallySession } from "./tally.ts";
 
 /** Every `of`-th picture from the `part`-th, counted from 1. */
 export interface Shard {
@@ -93,7 +93,7 @@ export const inProcess: Runner = async (work) => {
   return images;
 };
 
-const idle: Pick<Session, "run"> = { run: async () => ({}) };
+const idle: TallySession = { run: async () => ({}) };
 const nothing: Output = { inputs: {}, values: {}, preparing: 0, inference: 0 };
 
 type StageWork<P> = Pick<Work<P>, "tallies" | "subjects" | "threads">;
@@ -101,16 +101,12 @@ type StageWork<P> = Pick<Work<P>, "tallies" | "subjects" | "threads">;
 /** The networks of a pass, ready, and the tallies that they play to. */
 export class Stage<P> {
   private readonly work: StageWork<P>;
-  private readonly sessions: readonly Pick<Session, "run">[];
+  private readonly sessions: readonly TallySession[];
   private readonly own: readonly Session[];
   /** Copies of all blobs are more than a hundred megabytes a second. */
   private readonly lends: boolean;
 
-  private constructor(
-    work: StageWork<P>,
-    sessions: readonly Pick<Session, "run">[],
-    own: readonly Session[],
-  ) {
+  private constructor(work: StageWork<P>, sessions: readonly TallySession[], own: readonly Session[]) {
     this.work = work;
     this.sessions = sessions;
     this.own = own;
@@ -119,7 +115,7 @@ export class Stage<P> {
 
   static async open<P>(work: StageWork<P>): Promise<Stage<P>> {
     const own: Session[] = [];
-    const sessions: Pick<Session, "run">[] = [];
+    const sessions: TallySession[] = [];
     const { threads } = work;
     for (const { subject, blobs } of work.subjects) {
       const { graph, backend, session } = subject;
@@ -141,11 +137,24 @@ export class Stage<P> {
       const started = performance.now();
       const prepared = subject.prepare(picture);
       const ready = performance.now();
-      const values: Blobs = await this.sessions[i].run(prepared.inputs, blobs, this.lends);
+      const seen = await this.seen(this.sessions[i], subject, prepared.inputs, blobs);
       const done = performance.now();
-      outputs.set(subject, { ...prepared, values, preparing: ready - started, inference: done - ready });
+      outputs.set(subject, { ...prepared, ...seen, preparing: ready - started, inference: done - ready });
     }
     return outputs;
+  }
+
+  private async seen(
+    session: TallySession,
+    subject: Subject<P>,
+    inputs: Blobs,
+    blobs: readonly string[],
+  ): Promise<Pick<Output, "values" | "extremes">> {
+    const all = this.work.tallies.filter(({ graphs }) => graphs.includes(subject));
+    if (session.extremes && all.every(({ wantsExtremes }) => wantsExtremes)) {
+      return { values: {}, extremes: await session.extremes(inputs, blobs) };
+    }
+    return { values: await session.run(inputs, blobs, this.lends) };
   }
 
   async add(item: Numbered<P>): Promise<void> {

@@ -11,7 +11,7 @@ import type { InputOptions, Transform } from "../detect/letterbox.ts";
 import type { BackendChoice, Session } from "../engine/session.ts";
 import type { ModelInput } from "../heads/manifest.ts";
 import type { Graph } from "../ir/graph.ts";
-import type { Blobs } from "../ir/tensor.ts";
+import type { Blobs, Extremes } from "../ir/tensor.ts";
 
 /** A picture and its place among all, from 0. */
 export interface Numbered<P> {
@@ -25,13 +25,16 @@ export interface Prepared {
   readonly transform?: Transform;
 }
 
+/** What runs a network for tallies. */
+export type TallySession = Pick<Session, "run"> & Partial<Pick<Session, "extremes">>;
+
 /** A network that pictures are run through. Tallies that name the same object share its runs. */
 export interface Subject<P> {
   readonly graph: Graph;
   prepare(picture: P): Prepared;
   readonly backend?: BackendChoice;
   /** Runs the graph, where there is something that does; else a session is made for it. */
-  readonly session?: Pick<Session, "run">;
+  readonly session?: TallySession;
   /** How `prepare` takes a picture, in words that another process understands; missing where it does something of its own. */
   readonly input?: SubjectInput;
 }
@@ -44,8 +47,10 @@ export interface SubjectInput {
 
 /** What a network made of a picture. */
 export interface Output extends Prepared {
-  /** The blobs that were asked for, by any tally. */
+  /** The blobs that were asked for, by any tally; none where extremes are enough for all. */
   readonly values: Blobs;
+  /** Instead of the blobs. */
+  readonly extremes?: Readonly<Record<string, Extremes>>;
   /** Milliseconds. */
   readonly preparing: number;
   readonly inference: number;
@@ -58,6 +63,8 @@ export interface Observer<P = unknown> {
   readonly blobs: readonly (readonly string[])[];
   /** It is done with the values of a picture when `add` has returned: they may be lent. Default: it may keep them. */
   readonly borrows?: boolean;
+  /** The extremes of its blobs are enough; it may be given the blobs all the same. */
+  readonly wantsExtremes?: boolean;
   /** Takes a picture: what each of `graphs` made of it. Throws where the values are not what they must be. */
   add(outputs: readonly Output[], item: Numbered<P>): void | Promise<void>;
   /** Whether no picture with a greater number than those seen can change anything. */

@@ -1,6 +1,6 @@
 /** The tools as functions, with pictures and arrays from memory. */
 import { describe, expect, test } from "vitest";
-import { InputError, UsageError } from "../../src/index.ts";
+import { calibrateModel, InputError, UsageError } from "../../src/index.ts";
 import {
   checkTableSettings,
   ncnn2int8,
@@ -78,6 +78,23 @@ test("a table of pictures in memory, and the int8 model of it", async () => {
   expect(lines).toEqual(["quantize_convolution head"]);
   expect(int8.nodes.find(({ name }) => name === "head")?.params.int8_scale_term).toBeTruthy();
   expect(ncnn2int8(graph, undefined).nodes.some(({ params }) => params.int8_scale_term)).toBe(false);
+});
+
+test("aciq counts no values, and finds the same scales as a calibration that reports", async () => {
+  const { graph } = tinyModel();
+  const files = pictures([51, 255, 128]);
+  const aciq = parseTableSettings(words.map((word) => word.replace("kl", "aciq")));
+  const { table, layers } = await ncnn2table(graph, files, aciq);
+  const levels = [51, 255, 128].map((level) =>
+    new Float32Array(3 * 64 * 64).fill(Math.fround(level * 0.0039)),
+  );
+  const source = async function* () {
+    for (const data of levels) yield { images: { shape: [3, 64, 64], data } };
+  };
+  const full = await calibrateModel(graph, source, { method: "aciq" });
+  expect(table).toBe(full.plainTable);
+  expect(full.layers).toMatchObject(layers);
+  expect(full.layers[0].histogram.length).toBe(256);
 });
 
 test("an array of another shape is refused", async () => {

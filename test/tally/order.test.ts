@@ -76,6 +76,7 @@ const focus = detectionFocus(manifest);
 
 const made: { [kind: string]: () => Tally<EvaluationItem> } = {
   histograms: () => new Histograms(float, layers),
+  "histograms, ranges only": () => new Histograms(float, layers, { rangesOnly: true }),
   ranges: () => new RangesTally(float, layers, focus),
   moments: () => new Moments(float, table.activations, focus),
   eq: () => new EqTally(float),
@@ -106,7 +107,7 @@ describe.each(Object.keys(made))("%s", (kind) => {
       const merged = made[kind]();
       for (let part = parts - 1; part >= 0; part--) {
         const numbers = order.map(({ i }) => i).filter((_, at) => at % parts === part);
-        const there = tallyOf(kind, whole.graphs, structuredClone(whole.settings));
+        const there = tallyOf(kind.split(",")[0], whole.graphs, structuredClone(whole.settings));
         await run([there], some(numbers));
         merged.merge(merged.read(structuredClone(there.write())));
       }

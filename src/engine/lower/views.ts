@@ -2,6 +2,7 @@
 import { UnsupportedError } from "../../base/errors.ts";
 import type { Graph, Node } from "../../ir/graph.ts";
 import { elementCount, type Shape } from "../../ir/tensor.ts";
+import type { PoolingOperator } from "../../kernels/operators.ts";
 import { stridesOf } from "../../ops/shapes.ts";
 import { type FusableStep, type FusedStep, outputsOf, type Step } from "../steps.ts";
 import {
@@ -12,6 +13,7 @@ import {
   wholeMatrix,
   wholeValue,
 } from "../values.ts";
+import { fullAxis } from "../windows.ts";
 import { isRowMajor } from "./_strides.ts";
 
 /** How to read an output: a dense float32 value, or a picture of integers with rank 3. */
@@ -36,6 +38,7 @@ export class Views {
   private readonly views = new Map<string, BlobView>();
   /** The blobs that show (part of) a value. */
   private readonly blobsOf = new Map<Value, string[]>();
+  private readonly pools = new Map<string, Value>();
   private readonly shapes: ReadonlyMap<string, Shape>;
   private readonly wanted: ReadonlySet<string>;
   private readonly readers: ReadonlyMap<string, readonly Node[]>;
@@ -223,6 +226,20 @@ export class Views {
   gather(view: PictureView, name: string, { scaleY = 1, scaleX = 1, nodes = [] }: Placement = {}): Value {
     const output = this.value(name, view.channels.length, view.height * scaleY, view.width * scaleX);
     this.add({ kind: "gather", nodes, input: view, scaleY, scaleX, output });
+    return output;
+  }
+
+  /** A number for each channel of a value. What shows parts of values shares them: nothing is ever fused into these. */
+  pooled(value: Value, operator: PoolingOperator, node: Node, isWhole: boolean): Value {
+    const key = `${value.id} ${operator}`;
+    const known = isWhole ? undefined : this.pools.get(key);
+    if (known) return known;
+    const output = this.value(node.outputs[0], value.channels, 1, 1);
+    output.order.tie(value.order);
+    const [y, x] = [fullAxis(value.height), fullAxis(value.width)];
+    const nodes = [node.name];
+    this.add({ kind: "pooling", nodes, input: value, operator, y, x, divisor: "kernel", fused: [], output });
+    if (!isWhole) this.pools.set(key, output);
     return output;
   }
 

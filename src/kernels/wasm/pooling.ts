@@ -1,6 +1,7 @@
 /** Max and average pooling over pictures; windows are clipped to the input, no border is needed. */
 import { type Expression, f32x4, i8x16, i32, select, set, store, tee, v128 } from "../../wasm/expressions.ts";
 import { addTo, type Func, type FuncRef, forRange, type Local, type Module } from "../../wasm/index.ts";
+import type { PoolingOperator } from "../operators.ts";
 import { type EpilogueSpec, emitEpilogue } from "./_epilogue.ts";
 import { epiloguePointers, kernelParams } from "./_params.ts";
 import { temp } from "./_temp.ts";
@@ -9,7 +10,7 @@ import type { Target } from "./spec.ts";
 
 export interface PoolingSpec {
   readonly kind: "pooling";
-  readonly operator: "max" | "average";
+  readonly operator: PoolingOperator;
   /** i8 works on the bytes as they are (max only) and writes the same representation. */
   readonly input: "f32" | "i8";
   /** i8 input and output are stored as q + zeroPoint; every window has a pixel where it is in 1..126. */
@@ -35,10 +36,10 @@ export interface PoolingSpec {
   readonly epilogue: EpilogueSpec;
 }
 
-/** Vectors of channels that are reduced together. */
-const blockVectors = 4;
 /** Columns of wider windows are looped over. */
 const mostUnrolled = 9;
+/** Vectors of channels that are reduced together: of large windows, which leave the first cache, whole lines of it. */
+const blockVectors = ({ kernelW }: PoolingSpec): number => (kernelW > mostUnrolled ? 8 : 4);
 
 /** Emits `(input, constants, out0…, begin, end)` for output rows [begin, end). */
 export function emitPooling(m: Module, name: string, spec: PoolingSpec, target: Target): FuncRef {
@@ -79,7 +80,7 @@ export function emitPooling(m: Module, name: string, spec: PoolingSpec, target: 
       }
       addTo(f, channel, vectors * 4 * size);
     };
-    const step = (blockVectors * lanes) / 4;
+    const step = (blockVectors(spec) * lanes) / 4;
     walk(f, { width: spec.width, vectors: spec.vectors, step }, pointers, body, atPixel);
   });
 }
@@ -163,13 +164,19 @@ function reduceWindow(
   });
 }
 
+const floatReductions = {
+  max: { start: f32x4.of(-3.4028234663852886e38), next: f32x4.pmax },
+  average: { start: f32x4.of(0), next: f32x4.add },
+  greatest: { start: f32x4.of(Number.NEGATIVE_INFINITY), next: f32x4.max },
+  least: { start: f32x4.of(Number.POSITIVE_INFINITY), next: f32x4.min },
+} as const;
+
 /** What a reduction begins with, and how it goes on. */
 function reduction({ operator, input, zeroPoint }: PoolingSpec): {
   start: Expression;
   next: (value: Local, x: Expression) => Expression;
 } {
-  if (operator === "average") return { start: f32x4.of(0), next: f32x4.add };
-  if (input === "f32") return { start: f32x4.of(-3.4028234663852886e38), next: f32x4.pmax };
+  if (input === "f32") return floatReductions[operator];
   const lowest = zeroPoint ? Math.max(0, zeroPoint - 127) : -127;
   return { start: (f) => f.i8x16(lowest), next: zeroPoint ? i8x16.max_u : i8x16.max_s };
 }

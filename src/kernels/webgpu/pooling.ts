@@ -1,4 +1,5 @@
 /** Maxima and averages over windows. */
+import type { PoolingOperator } from "../operators.ts";
 import { epilogueArgs, epilogueText } from "./_epilogue.ts";
 import { eachItem, lines, Sizes } from "./_text.ts";
 import { cellText, type WindowSpec } from "./_window.ts";
@@ -6,13 +7,27 @@ import type { EpilogueSpec, Shader, Target } from "./spec.ts";
 
 export interface PoolingSpec extends WindowSpec {
   readonly kind: "pooling";
-  readonly operator: "max" | "average";
+  readonly operator: PoolingOperator;
   /** Bytes are compared as they are, and stored as they are in each representation. */
   readonly input: "f32" | "i8";
   /** What an average divides by: the window's cells, or those inside the picture. */
   readonly divisor: "kernel" | "inside";
   readonly epilogue: EpilogueSpec;
 }
+
+const starts = {
+  max: "-3.4028234e38f",
+  greatest: "-3.4028234e38f",
+  least: "3.4028234e38f",
+  average: "0.0",
+} as const;
+const greater = (value: string): string => `s = max(s, ${value})`;
+const nexts = {
+  max: greater,
+  greatest: greater,
+  least: (value: string) => `s = min(s, ${value})`,
+  average: (value: string) => `s += ${value}`,
+} as const;
 
 /** Arguments: the input, then the epilogue's. */
 export function poolingShader(spec: PoolingSpec, target: Target): Shader {
@@ -27,11 +42,7 @@ export function poolingShader(spec: PoolingSpec, target: Target): Shader {
   const value = isBytes
     ? `vec4<i32>(vec4<u32>(bytes[${read}]) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u)`
     : `load(${read})`;
-  const start = isBytes
-    ? "vec4<i32>(-127)"
-    : operator === "max"
-      ? "vec4<f32>(-3.4028234e38f)"
-      : "vec4<f32>(0.0)";
+  const start = isBytes ? "vec4<i32>(-127)" : `vec4<f32>(${starts[operator]})`;
   const cells = divisor === "kernel" ? `f32(${sizes.of("cells", y.kernel * x.kernel)})` : "f32(inside)";
   return eachItem(target, y.output * x.output * epilogue.groups, {
     args: ["input", ...epilogueArgs(epilogue)],
@@ -48,11 +59,13 @@ export function poolingShader(spec: PoolingSpec, target: Target): Shader {
       `    for (var kx = max(0, -x0); kx < min(i32(${sizes.of("wide", x.kernel)}), ${inWidth} - x0); kx++) {`,
       "      let cy = y0 + ky;",
       "      let cx = x0 + kx;",
-      operator === "max" ? `      s = max(s, ${value});` : `      s += ${value};`,
+      `      ${nexts[operator](value)};`,
       divisor === "inside" && operator === "average" && "      inside++;",
       "    }",
       "  }",
-      isBytes ? byteStores(epilogue) : `  finish(${operator === "max" ? "s" : `s / ${cells}`}, pixel, g);`,
+      isBytes
+        ? byteStores(epilogue)
+        : `  finish(${operator === "average" ? `s / ${cells}` : "s"}, pixel, g);`,
     ),
   });
 }
