@@ -82,9 +82,21 @@ async function answer(event, url) {
 /** A part of this version, or of an older one that a tab still runs. */
 async function ofShell(request, path) {
   const shell = await caches.open(shellName);
-  if (path === "" || path === "index.html") return shell.match("./");
+  if (path === "" || path === "index.html")
+    return (new URL(request.url).search.startsWith("?newest") && (await newestPage())) || shell.match("./");
   if (files.includes(`./${path}`)) return shell.match(request, { ignoreSearch: true });
   return path.startsWith("assets/") ? caches.match(request) : undefined;
+}
+
+/**
+ * The page of a version that waits, for the tab that reloads to have it. Browsers put the waiting version in charge when this one is at
+ * rest, which can take long: Chromium, asked to do it at once, forgets that where another tab fetches something at the same moment, and
+ * counts half a minute of rest from then on. The page's parts are found whatever their version, as those of older ones are.
+ */
+async function newestPage() {
+  const shells = (await caches.keys()).filter((name) => name.startsWith(shellPrefix) && name !== shellName);
+  const newest = await caches.open(shells.at(-1) ?? shellName);
+  return newest.match("./");
 }
 
 /** What another program shares with the installed page: left where `launch.ts` reads it, which the page is opened for. */

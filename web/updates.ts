@@ -5,11 +5,19 @@ import { t } from "./words.ts";
 /** How often a page that is looked at again asks for a newer version. */
 const checkEvery = 60 * 60_000;
 
-/** How often the new version is asked to take over, in milliseconds. */
-const askEvery = 500;
+/** Milliseconds in which the new version is expected to be in charge; otherwise the old one is asked for its page. */
+const patience = 3000;
+
+/** What asks for that page (`newestPage` in sw.js). */
+const newestAsked = "?newest";
 
 export async function keepUpToDate(): Promise<void> {
   const { serviceWorker } = navigator;
+  const isNewest = location.search.startsWith(newestAsked);
+  if (isNewest) {
+    const rest = location.search.slice(newestAsked.length).replace("&", "?");
+    history.replaceState(null, "", `${location.pathname}${rest}${location.hash}`);
+  }
   let registration: ServiceWorkerRegistration | undefined;
   try {
     registration = await serviceWorker.register("./sw.js");
@@ -23,7 +31,8 @@ export async function keepUpToDate(): Promise<void> {
   const offer = (worker: ServiceWorker): void => {
     if (worker.state === "installed" && serviceWorker.controller) offerReload(worker);
   };
-  if (waiting) offer(waiting);
+  if (waiting && isNewest) waiting.postMessage("take over");
+  else if (waiting) offer(waiting);
   registration.addEventListener("updatefound", () => {
     const worker = registration?.installing;
     worker?.addEventListener("statechange", () => offer(worker));
@@ -49,10 +58,11 @@ function offerReload(worker: ServiceWorker): void {
           navigator.serviceWorker.addEventListener("controllerchange", () => location.reload(), {
             once: true,
           });
-          const ask = (): void => worker.postMessage("take over");
-          ask();
-          // It is not heard while the old one is at work for another tab.
-          setInterval(ask, askEvery);
+          worker.postMessage("take over");
+          setTimeout(() => {
+            const rest = location.search.replace("?", "&");
+            location.replace(`${location.pathname}${newestAsked}${rest}${location.hash}`);
+          }, patience);
         },
       },
     },

@@ -86,10 +86,10 @@ describe.runIf(canRun)("a visit", () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  const open = async (context: BrowserContext): Promise<Page> => {
+  const open = async (context: BrowserContext, where = ""): Promise<Page> => {
     const page = await context.newPage();
     page.setDefaultTimeout(20_000);
-    await page.goto(wire.url);
+    await page.goto(`${wire.url}${where}`);
     return page;
   };
 
@@ -164,22 +164,11 @@ describe.runIf(canRun)("a visit", () => {
     const page = await open(context);
     await inCharge(page);
     const other = await open(context);
-    // The next version: another page, and scripts of other names.
-    for (const [file, from, to] of [
-      ["sw.js", /\$\{"\w+"\}/, "another"],
-      ["index.html", "<title>", "<title>New: "],
-    ] as const) {
-      const name = path.join(folder, file);
-      writeFileSync(name, readFileSync(name, "utf8").replace(from, to));
-    }
-    await page.evaluate(async () => void (await (await navigator.serviceWorker.ready).update()));
-    await page.waitForSelector(".notice.news");
+    await nextVersion(page, "New");
     expect(await page.textContent(".notice.news")).toContain("new version");
     // Opened anew it is still the old one, as the other tabs are.
     await other.reload();
     expect(await other.title()).not.toContain("New");
-    // While the old version is at work for a tab, the new one has to wait.
-    await isReady(other);
     await page.click(".notice.news .link");
     await page.waitForFunction(() => document.title.startsWith("New"));
     // The host has the old parts no more, but the tab that needs them does.
@@ -193,4 +182,36 @@ describe.runIf(canRun)("a visit", () => {
     renameSync(`${assets}-gone`, assets);
     await context.close();
   });
+
+  test("it comes at once where the old version is at work without end", async () => {
+    const context = await browser.newContext();
+    const page = await open(context, "?size=256#here");
+    await isReady(page);
+    await inCharge(page);
+    const other = await open(context);
+    await isReady(other);
+    await nextVersion(page, "Newer");
+    wire.dead = true;
+    await other.evaluate(() => void fetch("./models/never-comes").catch(() => {}));
+    await page.click(".notice.news .link");
+    await page.waitForFunction(() => document.title.startsWith("Newer"));
+    await isReady(page);
+    expect(page.url()).toBe(`${wire.url}?size=256#here`);
+    expect(await page.locator(".notice").count()).toBe(0);
+    wire.dead = false;
+    await context.close();
+  });
+
+  /** The host has another page, and this tab knows of it. */
+  async function nextVersion(page: Page, title: string): Promise<void> {
+    for (const [file, from, to] of [
+      ["sw.js", /(shellName = `\$\{shellPrefix\}).*`/, `$1${title}\``],
+      ["index.html", /<title>(\w+: )?/, `<title>${title}: `],
+    ] as const) {
+      const name = path.join(folder, file);
+      writeFileSync(name, readFileSync(name, "utf8").replace(from, to));
+    }
+    await page.evaluate(async () => void (await (await navigator.serviceWorker.ready).update()));
+    await page.waitForSelector(".notice.news");
+  }
 });
