@@ -9,8 +9,12 @@ type Fields = Readonly<Record<string, unknown>>;
 const isObject = (value: unknown): value is Fields =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 /** Objects are known by their fields, not by their class: a page may hold two copies of a class. */
-const has = (value: unknown, fields: Fields): boolean =>
-  isObject(value) && Object.entries(fields).every(([name, sample]) => sameKind(value[name], sample));
+const has = (value: unknown, fields: Fields): boolean => {
+  if (!isObject(value)) return false;
+  // Of every frame of a stream: no list of names is made.
+  for (const name in fields) if (!sameKind(value[name], fields[name])) return false;
+  return true;
+};
 const sameKind = (value: unknown, sample: unknown): boolean =>
   Array.isArray(sample) ? Array.isArray(value) : typeof value === typeof sample && value !== null;
 

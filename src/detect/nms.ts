@@ -20,6 +20,7 @@ export interface NmsOptions {
 export function nms(candidates: Candidates, options: NmsOptions): number[] {
   const { iou: limit, maxDetections, maxCandidates = 30_000, agnostic = false } = options;
   const { boxes, scores, classes } = candidates;
+  if (candidates.length === 0) return [];
   const isTurned = candidates.parts.some((part) => part?.angle !== undefined);
   const spreads = new Map<number, Spread>();
   const overlaps = isTurned

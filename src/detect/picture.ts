@@ -56,17 +56,16 @@ function pixelsOf(frame: Frame, width: number, height: number): Uint8ClampedArra
 /** Longest side that is accepted: more is a broken header, not a photograph. */
 const maxSide = 65535;
 
+function checkSide(name: string, side: number): void {
+  if (Number.isInteger(side) && side >= 1 && side <= maxSide) return;
+  throw new InputError(`picture: ${name} is ${side}, expected a whole number from 1 to ${maxSide}`);
+}
+
 /** Number of channels after checking that sizes and data agree. Throws InputError. */
 export function checkPicture(picture: Picture): 3 | 4 {
   const { width, height, channels = 4 } = picture;
-  for (const [name, side] of [
-    ["width", width],
-    ["height", height],
-  ] as const) {
-    if (!Number.isInteger(side) || side < 1 || side > maxSide) {
-      throw new InputError(`picture: ${name} is ${side}, expected a whole number from 1 to ${maxSide}`);
-    }
-  }
+  checkSide("width", width);
+  checkSide("height", height);
   if (channels !== 3 && channels !== 4) {
     throw new InputError(`picture: ${channels} channels, expected 3 (RGB) or 4 (RGBA)`);
   }

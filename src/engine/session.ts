@@ -223,7 +223,7 @@ class Networks {
     const number = ++this.sources;
     const isSole = this.graph.inputs.length === 1;
     // A stream of frames asks for the same again and again.
-    let last: { placement: Placement; outputs: readonly string[]; key: string } | undefined;
+    let last: { placement: Placement; outputs: readonly string[]; key: string; shapes: Shapes } | undefined;
     return async (pixels, tensor, outputs, read) => {
       const { placement } = pixels;
       if (!isSole) {
@@ -231,11 +231,12 @@ class Networks {
         return read(await lookedAt(await this.for(inputs, outputs), inputs));
       }
       if (this.closed) throw new GraphError("the session is closed");
-      const shapes = { [source.blob]: [source.levels.mix.length, placement.height, placement.width] };
       if (last?.placement !== placement || last.outputs !== outputs) {
-        last = { placement, outputs, key: JSON.stringify([shapes, outputs, number]) };
+        const shapes = { [source.blob]: [source.levels.mix.length, placement.height, placement.width] };
+        last = { placement, outputs, shapes, key: JSON.stringify([shapes, outputs, number]) };
       }
-      const network = await this.find(last.key, () => this.compile(this.graph, shapes, outputs, source));
+      const { key, shapes } = last;
+      const network = await this.find(key, () => this.compile(this.graph, shapes, outputs, source));
       if (network.look) return network.look(pixels, read);
       const start = performance.now();
       const inputs = { [source.blob]: tensor() };
@@ -265,6 +266,7 @@ class Networks {
   }
 
   private drop(key: string): void {
+    this.looks.delete(key);
     void this.made.get(key)?.then(
       (network) => {
         this.memoryBytes -= network.memoryBytes;

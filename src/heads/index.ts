@@ -62,14 +62,19 @@ export const isTask = (name: string): name is Task => tasks.some((task) => task 
 /** The task of a model by its heads; `detect` where nothing tells otherwise. */
 export function taskOf(heads: readonly Head[]): Task {
   expectKind("taskOf: heads", heads, "a list");
-  for (const head of heads) expectKind("taskOf: heads[i]", head, "a head ({ kind, … })");
-  const has = (part: "mask" | "angle" | "points"): boolean =>
-    heads.some(
-      (head) => part in head && Object.entries(head).some(([name, value]) => name === part && value),
-    );
-  if (heads.some(({ kind }) => kind === "classes")) return "classify";
-  return has("mask") ? "segment" : has("angle") ? "obb" : has("points") ? "pose" : "detect";
+  heads.forEach(expectHead);
+  return marks.find(({ isOn }) => heads.some(isOn))?.task ?? "detect";
 }
+
+const expectHead = (head: Head): void => expectKind("taskOf: heads[i]", head, "a head ({ kind, … })");
+
+/** What tells a task, the first first. */
+const marks: readonly { readonly task: Task; isOn(head: Head): boolean }[] = [
+  { task: "classify", isOn: ({ kind }) => kind === "classes" },
+  { task: "segment", isOn: (head) => "mask" in head && head.mask !== undefined },
+  { task: "obb", isOn: (head) => "angle" in head && Boolean(head.angle) },
+  { task: "pose", isOn: (head) => "points" in head && head.points !== undefined },
+];
 
 /** Points of every object that the heads find; 0 where they have none. */
 export function pointCountOf(heads: readonly Head[]): number {
@@ -159,10 +164,27 @@ export function decodeHead(
   options: DecodeOptions,
   out: Candidates,
 ): void {
-  const kind = kindOf(head);
-  const problem = headProblem(head, (blob) => tensorOf(outputs, blob).shape, { ...options, classes });
+  const tensors = tensorsOf(head, outputs);
+  checkFit(head, tensors, classes, options);
+  kindOf(head).decode(head, tensors, classes, options, out);
+}
+
+/** What each head was last found to fit: frames of a stream have the very same shapes, and nothing is made to check them. */
+const fits = new WeakMap<Head, HeadFacts & { readonly shapes: readonly Shape[] }>();
+
+function checkFit(
+  head: Head,
+  tensors: readonly Tensor[],
+  classes: number,
+  { width, height }: DecodeOptions,
+): void {
+  const known = fits.get(head);
+  const isSame = known?.classes === classes && known.width === width && known.height === height;
+  if (isSame && tensors.every(({ shape }, i) => shape === known.shapes[i])) return;
+  const shapes = tensors.map(({ shape }) => shape);
+  const problem = kindOf(head).problem(head, shapes, { width, height, classes });
   if (problem) throw new GraphError(`head "${blobsOf([head]).join(", ")}": ${problem}`);
-  kind.decode(head, tensorsOf(head, outputs), classes, options, out);
+  fits.set(head, { shapes, width, height, classes });
 }
 
 /** What decoding the heads computes, in its order, for blobs of these shapes. */

@@ -3,6 +3,7 @@ import * as z from "zod/mini";
 import { div, expOf, type Formula, mul, add as plus, sigmoidOf, sub, sumOf } from "../base/formula.ts";
 import { sigmoid } from "../base/maths.ts";
 import { sieve as plainSieve } from "../base/sieve.ts";
+import type { Tensor } from "../ir/tensor.ts";
 import { formatShape } from "../ir/tensor.ts";
 import { type Logits, logitsOf, type Yolov5Head } from "./_anchor-levels.ts";
 import {
@@ -69,12 +70,6 @@ export const yolov5 = defineHead<Yolov5Head>({
   },
 
   decode(head, [{ shape, data }, prototypes], classes, options, out) {
-    const maskAt = (at: number): CandidateParts | undefined => {
-      if (!head.mask) return undefined;
-      const first = at + 5 + classes;
-      const coefficients = Float64Array.from(data.subarray(first, first + head.mask.count));
-      return { mask: { coefficients, prototypes, probabilities: true } };
-    };
     const gridWidth = Math.ceil(options.width / head.stride);
     const [anchors, cells, values] = shape;
     // score = σ(objectness)·σ(class) is never above σ(objectness): most cells end at one comparison of logits.
@@ -88,11 +83,12 @@ export const yolov5 = defineHead<Yolov5Head>({
         const leastClass = logit(options.confidence / objectness) - logitSlack;
         for (let k = 0; k < classes; k++) {
           if (!(data[at + 5 + k] > leastClass)) continue;
-          add(head, row, cells, gridWidth, data, at, k, objectness, options, out, maskAt);
+          add(head, row, cells, gridWidth, data, at, k, classes, objectness, options, out, prototypes);
         }
       } else {
         const best = bestClass(data, at + 5, classes, options.allowed);
-        if (best >= 0) add(head, row, cells, gridWidth, data, at, best, objectness, options, out, maskAt);
+        if (best >= 0)
+          add(head, row, cells, gridWidth, data, at, best, classes, objectness, options, out, prototypes);
       }
     });
   },
@@ -228,13 +224,14 @@ function add(
   row: number,
   cells: number,
   gridWidth: number,
-  data: ArrayLike<number>,
+  data: Tensor["data"],
   at: number,
   classId: number,
+  classes: number,
   objectness: number,
   { confidence, allowed }: DecodeOptions,
   out: Candidates,
-  partsAt: (at: number) => CandidateParts | undefined,
+  prototypes: Tensor,
 ): void {
   const score = objectness * sigmoid(data[at + 5 + classId]);
   if (!(score > confidence) || (allowed && !allowed[classId])) return;
@@ -249,5 +246,11 @@ function add(
   const halfWidth = half(data[at + 2]) * head.anchors[anchor * 2];
   const halfHeight = half(data[at + 3]) * head.anchors[anchor * 2 + 1];
   if (Number.isNaN(x + y + halfWidth + halfHeight)) return;
-  out.add(x - halfWidth, y - halfHeight, x + halfWidth, y + halfHeight, score, classId, partsAt(at));
+  const parts = head.mask && maskAt(data, at + 5 + classes, head.mask.count, prototypes);
+  out.add(x - halfWidth, y - halfHeight, x + halfWidth, y + halfHeight, score, classId, parts);
+}
+
+function maskAt(data: Tensor["data"], first: number, count: number, prototypes: Tensor): CandidateParts {
+  const coefficients = Float64Array.from(data.subarray(first, first + count));
+  return { mask: { coefficients, prototypes, probabilities: true } };
 }

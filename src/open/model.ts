@@ -162,13 +162,10 @@ export class Model {
     if (given === picture) expectKind(`${name}: picture`, picture, "a picture ({ width, height, data })");
     expectKind(`${name}: options`, options, "an object of options");
     const { rectangle } = options;
-    const { pixels, transform, tensor } = this.placer.place(
-      isFrame(picture) ? pictureOfFrame(picture) : picture,
-      {
-        ...bothSides(options.size),
-        rectangle,
-      },
-    );
+    const { pixels, transform, tensor } = this.placer.place(given, {
+      ...bothSides(options.size),
+      rectangle,
+    });
     const { manifest } = this;
     let error: unknown;
     const result = await this.lookAtPixels(pixels, tensor, this.blobs, (looked) => {

@@ -78,9 +78,8 @@ type Place = (...args: readonly number[]) => void;
 /** Rows of the source are copied, `[from, bytes, to]` each, and then output rows [begin, end) made of them. */
 interface Band {
   readonly copies: Int32Array;
-  readonly first: number;
-  readonly begin: number;
-  readonly end: number;
+  /** What the kernel is called with. */
+  readonly args: readonly number[];
 }
 
 /** Feeds one program. */
@@ -101,31 +100,13 @@ export class PixelFeed {
   /** Makes the input picture. */
   place({ data, channels, placement }: Pixels): void {
     if (placement !== this.placement || channels !== this.channels) this.prepare(placement, channels);
-    const { columns, lines, upper, lower, tables, staging, outputs } = this.plan;
-    const rowBytes = placement.sourceWidth * channels;
     const place = this.functions[channels];
-    const { left } = placement;
-    const count = placement.columns.from.length;
-    for (const { copies, first, begin, end } of this.bands) {
+    for (const { copies, args } of this.bands) {
       for (let i = 0; i < copies.length; i += 3) {
         const source = new Uint8Array(data.buffer, data.byteOffset + copies[i], copies[i + 1]);
         this.bytes.set(source, copies[i + 2]);
       }
-      place(
-        staging,
-        rowBytes,
-        first,
-        columns,
-        lines,
-        upper,
-        lower,
-        tables,
-        left,
-        count,
-        ...outputs,
-        begin,
-        end,
-      );
+      place(...args);
     }
   }
 
@@ -144,7 +125,15 @@ export class PixelFeed {
       const at = (plan.tables + table * placeTableBytes) / 4;
       words[at + 256] = words[at + placement.border];
     }
-    this.bands = this.bandsOf(rows, words.subarray(plan.lines / 4), placement.sourceWidth * channels);
+    const { columns: across, left } = placement;
+    const rowBytes = placement.sourceWidth * channels;
+    const bands = this.bandsOf(rows, words.subarray(plan.lines / 4), rowBytes);
+    const { lines, upper, lower, tables, staging, outputs } = plan;
+    const fixed = [plan.columns, lines, upper, lower, tables, left, across.from.length, ...outputs];
+    this.bands = bands.map(({ copies, first, begin, end }) => ({
+      copies,
+      args: [staging, rowBytes, first, ...fixed, begin, end],
+    }));
     this.placement = placement;
     this.channels = channels;
   }
@@ -166,10 +155,14 @@ export class PixelFeed {
   }
 
   /** As many output rows at a time as can be made of the source rows that fit the staging area. */
-  private bandsOf(rows: readonly number[], lines: Int32Array, rowBytes: number): Band[] {
+  private bandsOf(
+    rows: readonly number[],
+    lines: Int32Array,
+    rowBytes: number,
+  ): { copies: Int32Array; first: number; begin: number; end: number }[] {
     const { height, staging } = this.plan;
     const most = Math.floor(stagingBytes / rowBytes);
-    const bands: Band[] = [];
+    const bands: ReturnType<PixelFeed["bandsOf"]> = [];
     for (let begin = 0, y = 0; begin < height; begin = y) {
       let [first, last] = [-1, -1];
       for (y = begin; y < height; y++) {

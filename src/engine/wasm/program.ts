@@ -53,6 +53,7 @@ export class Program {
     readonly milliseconds: { placing: number; running: number };
   };
   private known: Plan | undefined;
+  private readonly outputs: readonly (readonly [blob: string, output: ImageOutput])[];
 
   private constructor(
     image: Image,
@@ -68,6 +69,7 @@ export class Program {
     this.exports = instance.exports as unknown as Record<string, RunFunction>;
     this.pool = pool;
     if (image.pixels) this.feed = new PixelFeed(image.pixels, memory, instance.exports);
+    this.outputs = [...image.outputs];
     const sieve = sieveOver(memory, instance.exports);
     this.looked = { blobs: {}, sieve, turn: 0, milliseconds: { placing: 0, running: 0 } };
   }
@@ -123,7 +125,7 @@ export class Program {
     this.runSteps();
     const read = (output: ImageOutput): Tensor =>
       lent && output.kind === "dense" ? this.denseOutput(output) : this.output(output);
-    return Object.fromEntries([...this.image.outputs].map(([blob, output]) => [blob, read(output)]));
+    return Object.fromEntries(this.outputs.map(([blob, output]) => [blob, read(output)]));
   }
 
   /**
@@ -139,7 +141,7 @@ export class Program {
     looked.milliseconds.placing = placed - start;
     looked.milliseconds.running = performance.now() - placed;
     const { blobs } = looked;
-    for (const [blob, output] of this.image.outputs) {
+    for (const [blob, output] of this.outputs) {
       if (output.kind !== "dense") blobs[blob] = this.output(output);
       else if (!blobs[blob] || this.foundShapes.has(output.address)) blobs[blob] = this.denseOutput(output);
     }
