@@ -7,6 +7,7 @@ import path from "node:path";
 import { chromium } from "playwright-core";
 import sharp from "sharp";
 import { servePage } from "../src/cli/serve-page.ts";
+import { openSample } from "../test/web/visitor.ts";
 
 interface Listed {
   src: string;
@@ -32,8 +33,7 @@ for (const { src, sizes } of screenshots) {
     colorScheme: "light",
   });
   await page.goto(`http://localhost:${server.port}/`);
-  await page.click("#empty-sample");
-  await page.waitForSelector(".chip");
+  await openSample(page);
   await page.waitForTimeout(500);
   const file = path.join(folder, src);
   const { size } = await sharp(await page.screenshot())

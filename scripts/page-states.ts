@@ -8,6 +8,7 @@ import path from "node:path";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { servePage } from "../src/cli/serve-page.ts";
 import { axeFindings, faults } from "../test/web/inspect.ts";
+import { choose, drop, modelReady, openSample } from "../test/web/visitor.ts";
 
 const root = path.join(import.meta.dirname, "..");
 const [out = "out/page-states", ...only] = process.argv.slice(2);
@@ -28,21 +29,6 @@ const photos = (count: number): string[] =>
     .map((name) => path.join(photographs, name));
 const checkpoint = path.join(root, "models/codefinder.pt");
 
-async function choose(page: Page, selector: string, files: readonly string[]): Promise<void> {
-  const [chooser] = await Promise.all([page.waitForEvent("filechooser"), page.click(selector)]);
-  await chooser.setFiles([...files]);
-}
-const ready = (page: Page): Promise<unknown> =>
-  page.waitForFunction(() => document.querySelector(".model .soft")?.textContent?.includes("px"));
-const drop = (page: Page, name: string, text: string): Promise<void> =>
-  page.evaluate(
-    ([fileName, content]) => {
-      const dataTransfer = new DataTransfer();
-      dataTransfer.items.add(new File([content], fileName));
-      document.body.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true }));
-    },
-    [name, text],
-  );
 const openDetails = (page: Page): Promise<void> =>
   page.evaluate(() => {
     for (const details of document.querySelectorAll("details")) details.open = true;
@@ -50,26 +36,22 @@ const openDetails = (page: Page): Promise<void> =>
 
 /** From the page as it is first seen. */
 const states: Record<string, (page: Page) => Promise<unknown>> = {
-  ready,
-  async sample(page) {
-    await ready(page);
-    await page.click("#empty-sample");
-    await page.waitForSelector(".chip");
-  },
+  ready: modelReady,
+  sample: openSample,
   async everything(page) {
     await states.sample(page);
     await openDetails(page);
     await page.waitForTimeout(300);
   },
   async photo(page) {
-    await ready(page);
+    await modelReady(page);
     await choose(page, "#add-model", [path.join(shared, "models/yolov5ss.pt")]);
     await page.waitForFunction(() => document.querySelectorAll(".model .badge").length === 3);
     await choose(page, "#use-picture", photos(1));
     await page.waitForSelector(".chip");
   },
   async preview(page) {
-    await ready(page);
+    await modelReady(page);
     await choose(page, "#add-model", detector);
     await choose(page, "#use-picture", photos(1));
     await page.waitForSelector("#ask:not([hidden])");
@@ -78,13 +60,13 @@ const states: Record<string, (page: Page) => Promise<unknown>> = {
   },
   async errors(page) {
     await states.sample(page);
-    await drop(page, "broken.param", "7767517\n3 x\n");
-    await drop(page, "notes.xyz", "…");
+    await drop(page, { "broken.param": "7767517\n3 x\n" });
+    await drop(page, { "notes.xyz": "…" });
     await page.waitForFunction(() => document.querySelectorAll(".notice").length > 1);
     await page.evaluate(() => scrollTo(0, 9999));
   },
   async camera(page) {
-    await ready(page);
+    await modelReady(page);
     await page.click("#use-camera");
     await page.waitForFunction(() => Number(document.getElementById("rate")?.textContent) > 0);
   },
@@ -111,7 +93,7 @@ const states: Record<string, (page: Page) => Promise<unknown>> = {
     await page.waitForSelector("#draw-region");
   },
   async batch(page) {
-    await ready(page);
+    await modelReady(page);
     await choose(page, "#use-picture", [...photos(5), path.join(root, "web/public/sample.webp")]);
     await page.waitForSelector("#batch summary");
     await page.waitForTimeout(2500);

@@ -2,10 +2,11 @@
 import path from "node:path";
 import type { Page } from "playwright-core";
 import sharp from "sharp";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { generatePicture } from "../../training/pictures/index.ts";
 import { temporaryFolder } from "../cli/_run.ts";
-import { canRun, choose, type Site, startSite } from "./site.ts";
+import { canRun, useSite } from "./site.ts";
+import { choose, modelReady, openSample } from "./visitor.ts";
 
 const root = path.join(import.meta.dirname, "../..");
 const checkpoint = path.join(root, "models/codefinder.pt");
@@ -24,31 +25,22 @@ async function pictures(count: number): Promise<string[]> {
   return files;
 }
 
-const inUse = (page: Page): Promise<unknown> =>
-  page.waitForFunction(() =>
-    document.querySelector(".model:has(:checked) .soft")?.textContent?.includes("px"),
-  );
 const query = (page: Page): string => decodeURIComponent(new URL(page.url()).search);
 
 describe.runIf(canRun)("the address of the page", () => {
-  let site: Site;
-  beforeAll(async () => {
-    site = await startSite();
-  }, 120_000);
-  afterAll(() => site?.close());
-  afterEach(() => expect(site.errors.splice(0)).toEqual([]));
+  const site = useSite();
 
   test("it follows size, threads and model, and opens what it says", async () => {
     const page = await site.open("shipped/");
-    await inUse(page);
+    await modelReady(page);
     expect(query(page)).toBe("");
     await page.selectOption("#size", "256");
     await page.click("#model-2");
-    await inUse(page);
+    await modelReady(page);
     await page.waitForFunction(() => location.search.includes("model"));
     expect(query(page)).toBe("?size=256&model=models/codefinder.pt");
     await page.reload();
-    await inUse(page);
+    await modelReady(page);
     expect(await page.inputValue("#size")).toBe("256");
     expect(await page.isChecked("#model-2")).toBe(true);
     expect(await page.locator(".model").count()).toBe(2);
@@ -65,7 +57,7 @@ describe.runIf(canRun)("the address of the page", () => {
     expect(notices).toContain("Not 64 threads");
     expect(notices).toMatch(/models\.example\.invalid cannot be reached, or does not let other pages.*CORS/);
     expect(notices).toContain("codefinder, which comes with this page, is used instead");
-    await inUse(page);
+    await modelReady(page);
     expect(query(page)).toBe("");
     expect(await page.inputValue("#threads")).toBe("1");
     await page.context().close();
@@ -73,9 +65,7 @@ describe.runIf(canRun)("the address of the page", () => {
 
   test("a sample is one tap away; turning the phone keeps the picture's shape", async () => {
     const page = await site.open("shipped/", { viewport: { width: 390, height: 844 } });
-    await inUse(page);
-    await page.click("#empty-sample");
-    await page.waitForSelector(".chip");
+    await openSample(page);
     expect(await page.textContent("#found")).toContain("PDF417");
     for (const [width, height] of [
       [390, 844],

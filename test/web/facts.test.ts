@@ -1,34 +1,28 @@
 /** What a file does not say of its model is asked for in the page, in Chromium. */
 import { writeFileSync } from "node:fs";
 import path from "node:path";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { temporaryFolder } from "../cli/_run.ts";
 import { dataPath, describeDataIf } from "../data.ts";
 import {
   canRun,
-  choose,
   commandLineBoxes,
   expectSame,
   modelLoaded,
   nextBoxes,
   openBoxes,
   overflow,
-  type Site,
   pageSize as size,
-  startSite,
+  useSite,
 } from "./site.ts";
+import { choose } from "./visitor.ts";
 
 const float = ["models/yolov5ss.param", "models/yolov5ss.bin"].map(dataPath);
 const pictures = [dataPath("coco/images/val2017/000000000139.jpg")];
 const folder = temporaryFolder();
 
 describeDataIf(canRun, "facts that a file does not say", () => {
-  let site: Site;
-  beforeAll(async () => {
-    site = await startSite();
-  }, 120_000);
-  afterAll(() => site?.close());
-  afterEach(() => expect(site.errors.splice(0)).toEqual([]));
+  const site = useSite();
 
   test("anchors and names that the file does not say are asked for; the boxes are a preview until then", async () => {
     const page = await site.open(`plain/?size=${size}`, { viewport: { width: 390, height: 844 } });

@@ -4,19 +4,15 @@ import path from "node:path";
 import { unzipSync } from "fflate";
 import { chromium } from "playwright-core";
 import sharp from "sharp";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { chromiumPath } from "../browser/page.ts";
 import { describeDataIf } from "../data.ts";
 import { codes, dropVideo, int8, openShipped, pixelsDrawn, saved, shot } from "./shipped.ts";
-import { canRun, choose, nextBoxes, openBoxes, overflow, type Site, startSite } from "./site.ts";
+import { canRun, nextBoxes, openBoxes, overflow, useSite } from "./site.ts";
+import { choose, modelReady } from "./visitor.ts";
 
 describeDataIf(canRun, "what was found", () => {
-  let site: Site;
-  beforeAll(async () => {
-    site = await startSite();
-  }, 120_000);
-  afterAll(() => site?.close());
-  afterEach(() => expect(site.errors.splice(0)).toEqual([]));
+  const site = useSite();
 
   test("classes and boxes are hidden, marked and labelled; boxes go to files and the clipboard", async () => {
     const page = await openShipped(site, "", { permissions: ["clipboard-read", "clipboard-write"] });
@@ -465,7 +461,7 @@ describeDataIf(canRun, "what was found", () => {
       await browser.close();
       skip("this browser has no WebGPU adapter");
     }
-    await page.waitForFunction(() => document.querySelector(".model .soft")?.textContent?.includes("px"));
+    await modelReady(page);
     await openBoxes(page);
     await choose(page, "#use-picture", [await codes(72)]);
     const { boxes } = await nextBoxes(page);

@@ -7,9 +7,10 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import type { Page } from "playwright-core";
 import sharp from "sharp";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { axeFindings, faults } from "./inspect.ts";
-import { canRun, type Site, startSite } from "./site.ts";
+import { canRun, useSite } from "./site.ts";
+import { drop, modelReady, openSample } from "./visitor.ts";
 
 const folder = path.join(import.meta.dirname, "looks");
 const record = path.join(folder, "made-with.json");
@@ -27,33 +28,19 @@ interface Look {
   go?(page: Page): Promise<unknown>;
 }
 
-const ready = (page: Page): Promise<unknown> =>
-  page.waitForFunction(() => document.querySelector(".model .soft")?.textContent?.includes("px"));
-async function sample(page: Page): Promise<void> {
-  await ready(page);
-  await page.click("#empty-sample");
-  await page.waitForSelector(".chip");
-}
-const drop = (page: Page): Promise<void> =>
-  page.evaluate(() => {
-    const dataTransfer = new DataTransfer();
-    dataTransfer.items.add(new File(["7767517\n3 x\n"], "broken.param"));
-    document.body.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true }));
-  });
-
 const looks: Record<string, Look> = {
-  "ready-phone": { view: phone, go: ready },
-  "ready-desk-dark": { view: desk, scheme: "dark", go: ready },
-  "sample-phone": { view: phone, go: sample },
-  "sample-side": { view: { width: 844, height: 390 }, scheme: "dark", go: sample },
-  "sample-desk": { view: desk, go: sample },
+  "ready-phone": { view: phone, go: modelReady },
+  "ready-desk-dark": { view: desk, scheme: "dark", go: modelReady },
+  "sample-phone": { view: phone, go: openSample },
+  "sample-side": { view: { width: 844, height: 390 }, scheme: "dark", go: openSample },
+  "sample-desk": { view: desk, go: openSample },
   "empty-tablet": { where: "plain/", view: { width: 768, height: 1024 } },
   "error-phone-dark": {
     view: phone,
     scheme: "dark",
     async go(page) {
-      await sample(page);
-      await drop(page);
+      await openSample(page);
+      await drop(page, { "broken.param": "7767517\n3 x\n" });
       await page.waitForSelector(".notice");
     },
   },
@@ -61,7 +48,7 @@ const looks: Record<string, Look> = {
     view: desk,
     scheme: "dark",
     async go(page) {
-      await sample(page);
+      await openSample(page);
       await page.click("#boxes summary");
     },
   },
@@ -80,10 +67,9 @@ const widths = (page: Page): Promise<number[]> =>
   );
 
 describe.runIf(canRun)("looks", () => {
-  let site: Site;
+  const site = useSite();
   let isAlike = true;
   beforeAll(async () => {
-    site = await startSite();
     const page = await site.open("plain/");
     const probe = { chromium: site.browser.version(), widths: await widths(page) };
     await page.context().close();
@@ -100,8 +86,6 @@ describe.runIf(canRun)("looks", () => {
         `the looks were made with Chromium ${made.chromium} and other fonts: pictures are not compared`,
       );
   }, 120_000);
-  afterAll(() => site?.close());
-  afterEach(() => expect(site.errors.splice(0)).toEqual([]));
 
   test.each(Object.entries(looks))("%s", async (name, { where = "shipped/", view, scheme = "light", go }) => {
     const page = await site.open(where, { viewport: view, colorScheme: scheme, locale: "en" });

@@ -4,14 +4,13 @@ import path from "node:path";
 import { unzipSync } from "fflate";
 import type { Page } from "playwright-core";
 import sharp from "sharp";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { isObject, load, readPicture } from "../../src/node.ts";
 import { generatePicture } from "../../training/pictures/index.ts";
 import { temporaryFolder } from "../cli/_run.ts";
 import { dataPath, describeDataIf } from "../data.ts";
 import {
   canRun,
-  choose,
   commandLineBoxes,
   expectSame,
   modelLoaded,
@@ -19,9 +18,9 @@ import {
   openBoxes,
   overflow,
   pageSize,
-  type Site,
-  startSite,
+  useSite,
 } from "./site.ts";
+import { choose, drop, modelReady, recordVideo } from "./visitor.ts";
 
 const size = pageSize;
 const float = ["models/yolov5ss.param", "models/yolov5ss.bin", "models/yolov5ss.pt"].map(dataPath);
@@ -52,16 +51,8 @@ async function asPng(file: string): Promise<string> {
   return png;
 }
 
-/** The int8 model of the page, whose badge is there before it. */
-const shippedLoaded = (page: Page): Promise<unknown> =>
-  page.waitForFunction(() => document.querySelector(".model .soft")?.textContent?.includes("px"));
 describeDataIf(canRun, "the page", () => {
-  let site: Site;
-  beforeAll(async () => {
-    site = await startSite(await cameraFile());
-  }, 120_000);
-  afterAll(() => site?.close());
-  afterEach(() => expect(site.errors.splice(0)).toEqual([]));
+  const site = useSite(cameraFile);
 
   test.each([
     ["yolov8-seg-plain", "masks"],
@@ -254,13 +245,13 @@ describeDataIf(canRun, "the page", () => {
 
   test("the shipped model is there at the first visit, and afterwards without a network", async () => {
     const page = await site.open("shipped/", { serviceWorkers: "allow" });
-    await shippedLoaded(page);
+    await modelReady(page);
     expect(await page.textContent(".model")).toContain("codefinder");
     await page.evaluate(() => navigator.serviceWorker.ready);
     await page.waitForFunction(() => navigator.serviceWorker.controller !== null);
     site.setDown(true);
     await page.reload();
-    await shippedLoaded(page);
+    await modelReady(page);
     const picture = path.join(folder, "codes.png");
     const shown = generatePicture(72, { size: 320, split: "held-out" });
     const { width, height, data } = shown.picture;
@@ -373,51 +364,6 @@ const boundsOf = (page: Page, selector: string): Promise<{ top: number; bottom: 
 async function sizeOf(file: string): Promise<{ width: number; height: number }> {
   const { width, height } = await readPicture(file);
   return { width, height };
-}
-
-/** Drops files on the page as a file manager does. */
-async function drop(page: Page, files: Record<string, Uint8Array>): Promise<void> {
-  const coded = Object.entries(files).map(([name, bytes]) => [name, Buffer.from(bytes).toString("base64")]);
-  await page.evaluate(async (all) => {
-    const transfer = new DataTransfer();
-    for (const [name, base64] of all) {
-      const bytes = Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
-      const type = name.endsWith(".webm") ? "video/webm" : "";
-      transfer.items.add(new File([bytes], name, { type }));
-    }
-    document.body.dispatchEvent(
-      new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true }),
-    );
-  }, coded);
-}
-
-/** A second of WebM video that shows a picture, made by the browser itself. */
-async function recordVideo(page: Page, picture: string): Promise<Uint8Array> {
-  const jpeg = readFileSync(picture).toString("base64");
-  const base64 = await page.evaluate(async (source) => {
-    const blob = await (await fetch(`data:image/jpeg;base64,${source}`)).blob();
-    const bitmap = await createImageBitmap(blob);
-    const canvas = Object.assign(document.createElement("canvas"), { width: 320, height: 240 });
-    const context = canvas.getContext("2d");
-    const recorder = new MediaRecorder(canvas.captureStream(10), { mimeType: "video/webm" });
-    const parts: Blob[] = [];
-    recorder.ondataavailable = ({ data }) => parts.push(data);
-    const stopped = new Promise((resolve) => {
-      recorder.onstop = resolve;
-    });
-    recorder.start();
-    for (let i = 0; i < 10; i++) {
-      context?.drawImage(bitmap, i % 2, 0, 320, 240);
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-    recorder.stop();
-    await stopped;
-    const bytes = new Uint8Array(await new Blob(parts).arrayBuffer());
-    let text = "";
-    for (const byte of bytes) text += String.fromCharCode(byte);
-    return btoa(text);
-  }, jpeg);
-  return Buffer.from(base64, "base64");
 }
 
 interface Calls {

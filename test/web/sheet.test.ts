@@ -1,9 +1,10 @@
 /** On an upright phone the controls lie in a sheet that is drawn with a finger, the mouse or keys; nothing lies over anything. */
 import type { CDPSession, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { axeFindings, faults } from "./inspect.ts";
 import { openShipped } from "./shipped.ts";
-import { canRun, overflow, type Site, startSite } from "./site.ts";
+import { canRun, overflow, useSite } from "./site.ts";
+import { drop, openSample } from "./visitor.ts";
 
 interface Edges {
   top: number;
@@ -28,17 +29,11 @@ const middleOfGrip = async (page: Page): Promise<[number, number]> => {
 };
 
 describe.runIf(canRun)("the sheet of controls", () => {
-  let site: Site;
-  beforeAll(async () => {
-    site = await startSite();
-  }, 120_000);
-  afterAll(() => site?.close());
-  afterEach(() => expect(site.errors.splice(0)).toEqual([]));
+  const site = useSite();
 
-  const openSample = async (options = {}): Promise<Page> => {
+  const openPicture = async (options = {}): Promise<Page> => {
     const page = await openShipped(site, "", options);
-    await page.click("#empty-sample");
-    await page.waitForSelector(".chip");
+    await openSample(page);
     return page;
   };
 
@@ -48,7 +43,7 @@ describe.runIf(canRun)("the sheet of controls", () => {
     [320, 568],
     [768, 1024],
   ])("picture, result and confidence together at %i×%i, wherever it rests", async (width, height) => {
-    const page = await openSample({ viewport: { width, height } });
+    const page = await openPicture({ viewport: { width, height } });
     for (const key of ["Home", "ArrowUp"]) {
       await page.focus("#grip");
       await page.keyboard.press(key);
@@ -71,7 +66,7 @@ describe.runIf(canRun)("the sheet of controls", () => {
   });
 
   test("keys move it, and say where it is", async () => {
-    const page = await openSample({ reducedMotion: "reduce" });
+    const page = await openPicture({ reducedMotion: "reduce" });
     await page.focus("#grip");
     const grip = page.locator("#grip");
     const half = await settled(page, "half");
@@ -94,7 +89,7 @@ describe.runIf(canRun)("the sheet of controls", () => {
   });
 
   test("the mouse draws it, and it comes to rest; a press steps on", async () => {
-    const page = await openSample();
+    const page = await openPicture();
     const before = await settled(page, "half");
     const [x, y] = await middleOfGrip(page);
     await page.mouse.move(x, y);
@@ -113,7 +108,7 @@ describe.runIf(canRun)("the sheet of controls", () => {
   });
 
   test("a finger throws it", async () => {
-    const page = await openSample({ hasTouch: true });
+    const page = await openPicture({ hasTouch: true });
     await settled(page, "half");
     const fingers = await page.context().newCDPSession(page);
     const [x, y] = await middleOfGrip(page);
@@ -126,12 +121,8 @@ describe.runIf(canRun)("the sheet of controls", () => {
   });
 
   test("messages have their own place, and the foot of the page is the end of the sheet", async () => {
-    const page = await openSample();
-    await page.evaluate(() => {
-      const dataTransfer = new DataTransfer();
-      dataTransfer.items.add(new File(["7767517\n3 x\n"], "broken.param"));
-      document.body.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true }));
-    });
+    const page = await openPicture();
+    await drop(page, { "broken.param": "7767517\n3 x\n" });
     await page.waitForSelector(".notice");
     const [notices, stage] = [await edges(page, "#notices"), await edges(page, "#stage")];
     expect(notices.top).toBeGreaterThan(0);

@@ -6,6 +6,7 @@ import sharp from "sharp";
 import { generatePicture } from "../../training/pictures/index.ts";
 import { temporaryFolder } from "../cli/_run.ts";
 import type { Site } from "./site.ts";
+import { drop, modelReady, recordVideo } from "./visitor.ts";
 
 const folder = temporaryFolder();
 export const int8 = path.join(import.meta.dirname, "../../models/codefinder-int8");
@@ -23,7 +24,7 @@ export async function codes(seed: number): Promise<string> {
 /** The page's model is there, and looks at 320 pixels. */
 export async function openShipped(site: Site, where = "", options = {}): Promise<Page> {
   const page = await site.open(`shipped/${where}`, { viewport: { width: 390, height: 844 }, ...options });
-  await page.waitForFunction(() => document.querySelector(".model .soft")?.textContent?.includes("px"));
+  await modelReady(page);
   return page;
 }
 
@@ -59,32 +60,7 @@ export async function shot(page: Page, name: string): Promise<void> {
   if (before) await page.setViewportSize(before);
 }
 
-/** A second and a half of video in which codes move to the right, made by the browser itself. */
+/** A second and a half of video in which codes move to the right. */
 export async function dropVideo(page: Page, picture: string): Promise<void> {
-  const png = readFileSync(picture).toString("base64");
-  await page.evaluate(async (source) => {
-    const bitmap = await createImageBitmap(await (await fetch(`data:image/png;base64,${source}`)).blob());
-    const canvas = Object.assign(document.createElement("canvas"), { width: 480, height: 320 });
-    const context = canvas.getContext("2d")!;
-    const recorder = new MediaRecorder(canvas.captureStream(10), { mimeType: "video/webm" });
-    const parts: Blob[] = [];
-    recorder.ondataavailable = ({ data }) => parts.push(data);
-    const stopped = new Promise((resolve) => {
-      recorder.onstop = resolve;
-    });
-    recorder.start();
-    for (let i = 0; i < 16; i++) {
-      context.fillStyle = "#888";
-      context.fillRect(0, 0, 480, 320);
-      context.drawImage(bitmap, -60 + 18 * i, 0);
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-    recorder.stop();
-    await stopped;
-    const transfer = new DataTransfer();
-    transfer.items.add(new File(parts, "clip.webm", { type: "video/webm" }));
-    document.body.dispatchEvent(
-      new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true }),
-    );
-  }, png);
+  await drop(page, { "clip.webm": await recordVideo(page, picture, { frames: 16, step: 18, from: -60 }) });
 }

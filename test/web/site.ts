@@ -6,7 +6,7 @@ import path from "node:path";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { Hono } from "hono";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
-import { expect } from "vitest";
+import { afterAll, afterEach, beforeAll, expect } from "vitest";
 import { filesApp } from "../../src/node/serve/files.ts";
 import { listen, type NodeApp } from "../../src/node/serve/listen.ts";
 import { chromiumPath } from "../browser/page.ts";
@@ -47,7 +47,7 @@ export function buildPage(): string {
 }
 
 /** `cameraFile`: what the browser's camera shows. */
-export async function startSite(cameraFile?: string): Promise<Site> {
+async function startSite(cameraFile?: string): Promise<Site> {
   const folder = buildPage();
   let down = false;
   const app: NodeApp = new Hono();
@@ -95,10 +95,15 @@ export async function startSite(cameraFile?: string): Promise<Site> {
   };
 }
 
-/** Answers the file dialog that a click on `selector` opens. */
-export async function choose(page: Page, selector: string, files: readonly string[]): Promise<void> {
-  const [chooser] = await Promise.all([page.waitForEvent("filechooser"), page.click(selector)]);
-  await chooser.setFiles([...files]);
+/** The site of a group of tests: there before them, gone after them, and errors of its pages fail them. */
+export function useSite(cameraFile?: () => Promise<string>): Site {
+  const site = {} as Site;
+  beforeAll(async () => {
+    Object.assign(site, await startSite(await cameraFile?.()));
+  }, 120_000);
+  afterAll(() => site.close?.());
+  afterEach(() => expect(site.errors.splice(0)).toEqual([]));
+  return site;
 }
 
 export interface RowBox {

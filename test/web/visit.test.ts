@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { servePage } from "../../src/cli/serve-page.ts";
 import { chromiumPath } from "../browser/page.ts";
 import { buildPage, canRun } from "./site.ts";
+import { modelReady } from "./visitor.ts";
 
 /** A wire to the server that counts what comes through, and can be cut. */
 interface Wire {
@@ -55,11 +56,6 @@ async function wireTo(port: number): Promise<Wire> {
   return wire;
 }
 
-/** The shipped model can be used. */
-const isReady = (page: Page): Promise<unknown> =>
-  page.waitForFunction(() => document.querySelector(".model .soft")?.textContent?.includes("px"), null, {
-    timeout: 20_000,
-  });
 const inCharge = async (page: Page): Promise<void> => {
   await page.evaluate(() => navigator.serviceWorker.ready);
   await page.waitForFunction(() => navigator.serviceWorker.controller !== null);
@@ -96,7 +92,7 @@ describe.runIf(canRun)("a visit", () => {
   test("the first one is below 1 MB, with the model once and no checkpoint; the second one hardly asks", async () => {
     const context = await browser.newContext();
     const page = await open(context);
-    await isReady(page);
+    await modelReady(page);
     await inCharge(page);
     const bodies = wire.asked.filter((where) => /\.(bin|pt)$/.test(where));
     expect(new Set(bodies).size).toBe(1);
@@ -104,7 +100,7 @@ describe.runIf(canRun)("a visit", () => {
     console.info(`first visit: ${wire.received} bytes in ${wire.asked.length} requests`);
     wire.received = 0;
     await page.reload();
-    await isReady(page);
+    await modelReady(page);
     const ready = await page.evaluate(() => performance.now());
     console.info(`second visit: ${wire.received} bytes, ready in ${Math.round(ready)} ms`);
     expect(wire.received).toBeLessThan(20_000);
@@ -133,7 +129,7 @@ describe.runIf(canRun)("a visit", () => {
       }).observe({ type: "layout-shift", buffered: true });
     });
     await page.goto(wire.url);
-    await isReady(page);
+    await modelReady(page);
     await page.waitForTimeout(300);
     const shifts = await page.evaluate(
       () => (globalThis as unknown as { shifts: { value: number; what: string }[] }).shifts,
@@ -146,14 +142,14 @@ describe.runIf(canRun)("a visit", () => {
   test("a network that is there and says nothing is given up", async () => {
     const context = await browser.newContext();
     const page = await open(context);
-    await isReady(page);
+    await modelReady(page);
     await inCharge(page);
     await page.reload(); // what the list says is kept from now on
-    await isReady(page);
+    await modelReady(page);
     wire.dead = true;
     const start = performance.now();
     await page.reload();
-    await isReady(page);
+    await modelReady(page);
     expect(performance.now() - start).toBeLessThan(6000);
     wire.dead = false;
     await context.close();
@@ -186,16 +182,16 @@ describe.runIf(canRun)("a visit", () => {
   test("it comes at once where the old version is at work without end", async () => {
     const context = await browser.newContext();
     const page = await open(context, "?size=256#here");
-    await isReady(page);
+    await modelReady(page);
     await inCharge(page);
     const other = await open(context);
-    await isReady(other);
+    await modelReady(other);
     await nextVersion(page, "Newer");
     wire.dead = true;
     await other.evaluate(() => void fetch("./models/never-comes").catch(() => {}));
     await page.click(".notice.news .link");
     await page.waitForFunction(() => document.title.startsWith("Newer"));
-    await isReady(page);
+    await modelReady(page);
     expect(page.url()).toBe(`${wire.url}?size=256#here`);
     expect(await page.locator(".notice").count()).toBe(0);
     wire.dead = false;
