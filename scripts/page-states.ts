@@ -38,6 +38,16 @@ const openDetails = (page: Page): Promise<void> =>
 const states: Record<string, (page: Page) => Promise<unknown>> = {
   ready: modelReady,
   sample: openSample,
+  async low(page) {
+    await states.sample(page);
+    await page.press("#grip", "Home");
+    await page.waitForTimeout(300);
+  },
+  async high(page) {
+    await states.sample(page);
+    await page.press("#grip", "End");
+    await page.waitForTimeout(300);
+  },
   async everything(page) {
     await states.sample(page);
     await openDetails(page);

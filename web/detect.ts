@@ -52,8 +52,8 @@ export class DetectView {
   });
   private readonly results = new Results(this.boxes);
   readonly backend = new BackendChoice("backend", t("Computed by"), "auto");
-  /** How many threads with which instructions the worker has. */
-  private processor = "";
+  /** What the worker has, and what it computed with last. */
+  private machine: { threads: number; simd: string; backend: Backend } | undefined;
   /** What is shown at present. */
   private reply: DetectReply | undefined;
   private busy = false;
@@ -81,6 +81,7 @@ export class DetectView {
     addEventListener(languageChanged, () => {
       this.shelf.render();
       if (this.reply) this.results.rewrite();
+      this.tellMachine();
       this.refresh();
     });
   }
@@ -99,9 +100,8 @@ export class DetectView {
       const { simd, backends } = await link.call("start", { threads, backend: chosen });
       offerBackends(backends);
       if (link !== this.link) return;
-      this.processor = `${plural(threads, "thread")}, ${simd}`;
-      if (!canChoose()) this.processor += `, ${t("no WebGPU")}`;
-      this.tellMachine(chosen === "webgpu" && canChoose() ? chosen : "wasm");
+      this.machine = { threads, simd, backend: chosen === "webgpu" && canChoose() ? chosen : "wasm" };
+      this.tellMachine();
     } catch (error) {
       if (link === this.link) tell(t("The engine could not be started"), error);
     }
@@ -116,9 +116,12 @@ export class DetectView {
   }
 
   /** What computes, where it is small to read. */
-  private tellMachine(backend: Backend): void {
-    anElement("machine").textContent =
-      backend === "wasm" ? this.processor : (backendNames[backend] ?? backend);
+  private tellMachine(backend = this.machine?.backend): void {
+    if (!this.machine || !backend) return;
+    this.machine.backend = backend;
+    const { threads, simd } = this.machine;
+    const processor = [plural(threads, "thread"), simd, ...(canChoose() ? [] : [t("no WebGPU")])].join(", ");
+    anElement("machine").textContent = backend === "wasm" ? processor : (backendNames[backend] ?? backend);
   }
 
   /** Another number of threads needs other programs: a new worker, which loads the model again. */

@@ -5,7 +5,7 @@ import { capabilities, threadChoices } from "./capabilities.ts";
 import { anElement, byId, make } from "./dom.ts";
 import { notify } from "./notices.ts";
 import type { DetectRequest, ModelFacts } from "./protocol.ts";
-import { t } from "./words.ts";
+import { languageChanged, t } from "./words.ts";
 
 interface Actions {
   /** Boxes may be others now. */
@@ -43,6 +43,10 @@ export class Settings {
     threads.addEventListener("change", () => this.setThreads(Number(threads.value)));
     this.offer(undefined);
     this.hintThreads();
+    addEventListener(languageChanged, () => {
+      this.offerSizes();
+      this.hintThreads();
+    });
   }
 
   read(): Pick<DetectRequest, "size" | "rectangle" | "confidence" | "iou"> {

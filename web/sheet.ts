@@ -41,6 +41,7 @@ class Sheet {
     this.at = Math.min(Math.max(at, lowest), highest);
     document.documentElement.style.setProperty("--sheet", `${rests[this.at].share}%`);
     document.body.dataset.sheet = ["low", "half", "high"][this.at];
+    if (this.at === lowest) this.panel.scrollTop = 0; // to what was found
     this.tell();
   }
 

@@ -435,6 +435,8 @@ describeDataIf(canRun, "what was found", () => {
     await choose(page, "#use-picture", [await codes(72)]);
     await page.waitForSelector(".chip");
     expect(await page.textContent("#rate-name")).toBe("毫秒（本图）");
+    expect(await page.textContent("#size option:checked")).toBe("320，默认");
+    expect(await page.textContent("#machine")).toContain("无 WebGPU");
     await page.click("#tool-compare");
     await page.waitForSelector("#comparing tbody tr");
     expect(await page.textContent("#comparing .hint")).toMatch(/^两者都找到/);

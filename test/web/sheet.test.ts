@@ -77,7 +77,10 @@ describe.runIf(canRun)("the sheet of controls", () => {
     expect(await grip.getAttribute("aria-valuenow")).toBe("70");
     await page.keyboard.press("ArrowUp");
     expect(await rest(page)).toBe("high");
+    await page.locator("#threads").scrollIntoViewIfNeeded();
+    await page.focus("#grip");
     await page.keyboard.press("Enter");
+    expect(await page.$eval("#panel", ({ scrollTop }) => scrollTop)).toBe(0); // to what was found
     expect(await settled(page, "low")).toBeLessThan(half - 50);
     await page.keyboard.press("End");
     await settled(page, "high");
