@@ -36,7 +36,7 @@ th:first-child,td:first-child{text-align:left;padding-left:0}
 tbody th{color:var(--ink);font-size:15px}
 td.text{text-align:left;white-space:normal;overflow-wrap:anywhere;min-width:12ch}
 th.text{text-align:left}
-.name{overflow-wrap:anywhere;white-space:normal;min-width:9ch}
+.name{overflow-wrap:anywhere;white-space:normal;min-width:11ch}
 .good{color:var(--good)}.worse{color:var(--bad)}
 .two{display:grid;grid-template-columns:minmax(0,440px) minmax(0,1fr);gap:32px;align-items:center}
 .legend{display:inline-block;width:16px;height:14px;vertical-align:-2px;margin-right:6px}
