@@ -135,7 +135,8 @@ export class BenchmarkView {
     this.table.hidden = false;
     this.actions.hidden = true;
     try {
-      const { simd } = await link.call("start", { threads, backend });
+      await link.call("start", { threads, backend });
+      const { simd } = await link.call("machine", undefined);
       const processor = this.processor.value.trim();
       const machine = { ...(await machineFacts()), ...(processor && { processor }) };
       const date = new Date().toISOString();

@@ -97,7 +97,8 @@ export class DetectView {
     const { threads } = this.settings;
     const { chosen } = this.backend;
     try {
-      const { simd, backends } = await link.call("start", { threads, backend: chosen });
+      await link.call("start", { threads, backend: chosen, waits: true });
+      const { simd, backends } = await link.call("machine", undefined);
       offerBackends(backends);
       if (link !== this.link) return;
       this.machine = { threads, simd, backend: chosen === "webgpu" && canChoose() ? chosen : "wasm" };

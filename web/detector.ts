@@ -3,49 +3,26 @@
 import {
   type Backend,
   type BackendChoice,
-  type Detection,
   features,
-  type Head,
   load,
   type PictureLook,
-  summarize,
   UsageError,
 } from "../src/index.ts";
-import { backendNames, distinctColors, type Model, moduleDatabase, taskOf } from "../src/steps.ts";
+import { backendNames, type Model, moduleDatabase, taskOf } from "../src/steps.ts";
+import { coloured } from "./coloured.ts";
 import type { Follower } from "./follower.ts";
+import { factsOf } from "./model-facts.ts";
 import { drawnOn, type FramePixels, framePixelsOf, type GpuFrame, gpuFrameOf } from "./pixels.ts";
 import type {
   DetectReply,
   DetectRequest,
-  Doubt,
   Drawn,
   LoadProgress,
   Machine,
   ModelFacts,
-  Precision,
   SearchSettings,
-  ShownBox,
   ToldFacts,
 } from "./protocol.ts";
-
-/** Sentences of the reader name the option that tells what they assume. */
-const doubtOptions: Record<Doubt, string> = {
-  anchors: "--anchors",
-  names: "--labels",
-  family: "--family",
-  size: "--size",
-};
-
-function doubtsOf(assumptions: readonly string[]): Doubt[] {
-  const doubts = Object.keys(doubtOptions) as Doubt[];
-  return doubts.filter((doubt) => assumptions.some((text) => text.includes(doubtOptions[doubt])));
-}
-
-function anchorsOf(heads: readonly Head[]): number[][] | undefined {
-  const anchored = heads.flatMap((head) => (head.kind === "yolov5" ? [head] : []));
-  if (!anchored.length) return undefined;
-  return anchored.sort((a, b) => a.stride - b.stride).map(({ anchors }) => [...anchors]);
-}
 
 /** What a network said of the last frame, so that a slider moves boxes without a new inference. */
 interface Looked {
@@ -94,23 +71,17 @@ export class Detector {
     }
     this.unload(id); // it may be there with another pre-processing
     this.models.set(id, model);
-    const { name, input, heads, labels, quantization } = model.manifest;
-    const { blob, channels, width, height, stride } = input;
-    const { storage, weightBytes } = summarize(model.graph, { [blob]: [channels, height, width] });
-    const precision: Precision = quantization || storage.i8 ? "int8" : "fp32";
-    // Biases stay float32 in fp16 files, so the larger part decides.
-    const half = precision === "fp32" && (storage.f16 ?? 0) > (storage.f32 ?? 0);
-    return {
-      ...{ id, name, precision, half, width, height, stride },
-      labels,
-      anchors: anchorsOf(heads),
-      task: taskOf(heads),
-      bytes: weightBytes,
-      letterbox: input.resize === "letterbox",
-      isFallback: model.fallback !== undefined,
-      assumptions: model.assumptions,
-      doubts: doubtsOf(model.assumptions),
-    };
+    return { id, ...factsOf(model) };
+  }
+
+  has(id: number): boolean {
+    return this.models.has(id);
+  }
+
+  /** A frame that somebody else looked at. */
+  take(frame: FramePixels): void {
+    this.looked.clear();
+    this.frame = frame;
   }
 
   /** Throws UsageError. */
@@ -209,10 +180,4 @@ export function limitsFor(
   { confidence, iou }: Pick<SearchSettings, "confidence" | "iou">,
 ): { confidence: number; iou: number } | Record<never, never> {
   return taskOf(manifest.heads) === "classify" ? {} : { confidence, iou };
-}
-
-/** Each with the colour that it is shown in. */
-export function coloured(found: readonly Detection[]): ShownBox[] {
-  const colors = distinctColors(found);
-  return found.map((each, i) => ({ ...each, color: `rgb(${colors[i].join(" ")})` }));
 }

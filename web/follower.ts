@@ -9,7 +9,7 @@ import {
   type ObjectDetection,
   type PictureLook,
 } from "../src/index.ts";
-import { coloured } from "./detector.ts";
+import { coloured } from "./coloured.ts";
 import type { DetectReply, FollowRequest } from "./protocol.ts";
 
 /** From this score on what was seen before is found again. */

@@ -207,6 +207,14 @@ export interface LoadProgress {
   total?: number;
 }
 
+/** How models are run. */
+export interface StartRequest {
+  threads: number;
+  backend?: BackendChoice;
+  /** What the machine can do is told when there is time for it. */
+  waits?: boolean;
+}
+
 /** Instructions that the engine found here, in words. */
 export interface Machine {
   simd: string;
@@ -215,7 +223,9 @@ export interface Machine {
 }
 
 export interface Calls {
-  start: { request: { threads: number; backend?: BackendChoice }; reply: Machine; progress: never };
+  start: { request: StartRequest; reply: undefined; progress: never };
+  /** Others do not wait for it. */
+  machine: { request: undefined; reply: Machine; progress: never };
   load: {
     request: { id: number; source: readonly File[] | string; told: ToldFacts };
     reply: ModelFacts;

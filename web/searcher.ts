@@ -1,7 +1,8 @@
 /** In the worker: many pictures, one after the other, and all of them with their boxes in a zip. */
 import { type Zippable, zipSync } from "fflate";
 import { type CocoRow, cocoRows, distinctNames, imageId, yoloText } from "../src/steps.ts";
-import { coloured, type Detector, limitsFor, sizeFor } from "./detector.ts";
+import { coloured } from "./coloured.ts";
+import { type Detector, limitsFor, sizeFor } from "./detector.ts";
 import { csvHeader, csvLines, pictureJson } from "./export.ts";
 import { stemOf } from "./files.ts";
 import { decodePicture, drawnOn } from "./pixels.ts";

@@ -6,6 +6,8 @@
  * and takes over when all tabs are closed or somebody presses "Reload". Until then the older parts stay for the tabs that need them.
  */
 const files = self.__FILES__;
+/** Parts that are kept too, but not at the first visit. */
+const later = self.__LATER__;
 const shellPrefix = "ncnnkit-page-";
 const shellName = `${shellPrefix}${self.__VERSION__}`;
 /** Models and whatever else was fetched from this host; outlives versions of the page. */
@@ -24,6 +26,13 @@ async function keepShell() {
   await shell.addAll(files.map((file) => new Request(file, { cache: cacheOf(file) })));
 }
 
+async function keepRest() {
+  const shell = await caches.open(shellName);
+  const known = new Set((await shell.keys()).map(({ url }) => url));
+  const missing = later.filter((file) => !known.has(new URL(file, self.registration.scope).href));
+  await shell.addAll(missing).catch(() => {});
+}
+
 /** The list of models is the host's to change; without one there are none. */
 async function keepList() {
   const kept = await caches.open(keptName);
@@ -36,6 +45,7 @@ self.addEventListener("activate", (event) => {
 
 self.addEventListener("message", (event) => {
   if (event.data === "take over") event.waitUntil(self.skipWaiting());
+  if (event.data === "keep the rest") event.waitUntil(keepRest());
 });
 
 self.addEventListener("fetch", (event) => {
@@ -85,7 +95,8 @@ async function ofShell(request, path) {
   if (path === "" || path === "index.html")
     return (new URL(request.url).search.startsWith("?newest") && (await newestPage())) || shell.match("./");
   if (files.includes(`./${path}`)) return shell.match(request, { ignoreSearch: true });
-  return path.startsWith("assets/") ? caches.match(request) : undefined;
+  // Names there have a hash: what was kept is what is there.
+  return /^(assets|first)\//.test(path) ? caches.match(request) : undefined;
 }
 
 /**

@@ -11,6 +11,9 @@ const patience = 3000;
 /** What asks for that page (`newestPage` in sw.js). */
 const newestAsked = "?newest";
 
+/** Milliseconds of a later visit after which there is time to keep what the first one left out. */
+const restAfter = 5000;
+
 export async function keepUpToDate(): Promise<void> {
   const { serviceWorker } = navigator;
   const isNewest = location.search.startsWith(newestAsked);
@@ -26,6 +29,8 @@ export async function keepUpToDate(): Promise<void> {
     return;
   }
   if (!registration) return; // where they are switched off
+  const { controller } = serviceWorker;
+  if (controller) setTimeout(() => controller.postMessage("keep the rest"), restAfter);
   const { waiting } = registration;
   // Where none is in charge, the one that comes is the first, and of this version.
   const offer = (worker: ServiceWorker): void => {

@@ -1,14 +1,14 @@
 /** The worker: everything that takes time. Requests are answered in the order in which they come. */
-import { Detector } from "./detector.ts";
+import { Desk } from "./desk.ts";
 import type { Calls, Kind, ReplyMessage, RequestMessage } from "./protocol.ts";
 
 const post = (message: ReplyMessage, transfer: Transferable[] = []): void =>
   globalThis.postMessage(message, { transfer });
 
-let detector: Detector | undefined;
-const started = (): Detector => {
-  if (!detector) throw new Error("the worker was not started");
-  return detector;
+let desk: Desk | undefined;
+const started = (): Desk => {
+  if (!desk) throw new Error("the worker was not started");
+  return desk;
 };
 
 type Handler<K extends Kind> = (
@@ -18,18 +18,28 @@ type Handler<K extends Kind> = (
 
 const handlers: { [K in Kind]: Handler<K> } = {
   start: async (options) => {
-    detector = new Detector(options);
-    return detector.machine();
+    desk = new Desk(options);
+    return undefined;
   },
+  machine: () => started().machine(),
   load: ({ id, source, told }, progress) => started().load(id, source, told, progress),
-  unload: async ({ id }) => started().unload(id),
+  unload: ({ id }) => started().unload(id),
   detect: (request) => started().detect(request),
   picture: (request) => started().picture(request),
   // What is used now and then is fetched then.
-  search: async (request) => (await import("./searcher.ts")).search(started(), request),
+  search: async (request) => {
+    const detector = await started().detectorWith(request.model);
+    return (await import("./searcher.ts")).search(detector, request);
+  },
   zip: async (request, progress) => (await import("./searcher.ts")).zipPictures(request, progress),
-  card: async (request) => (await import("./card.ts")).cardOf(started(), request),
-  profile: async (request) => (await import("./card.ts")).profileOf(started(), request),
+  card: async (request) => {
+    const detector = await started().detectorWith(request.id);
+    return (await import("./card.ts")).cardOf(detector, request);
+  },
+  profile: async (request) => {
+    const detector = await started().detectorWith(request.id);
+    return (await import("./card.ts")).profileOf(detector, request);
+  },
   benchmark: async (request, progress) => (await import("./bench.ts")).timeNetworks(request, progress),
   // Calibration and its report are fetched only when somebody converts.
   convert: async (request, progress) => (await import("./converter.ts")).convertFiles(request, progress),
@@ -55,5 +65,9 @@ function bitmapsOf(reply: Calls[Kind]["reply"]): ImageBitmap[] {
 
 let last: Promise<void> = Promise.resolve();
 globalThis.onmessage = ({ data }: MessageEvent<RequestMessage>) => {
-  last = last.then(() => answer(data));
+  last = last.then(() => {
+    // Nobody waits for that one.
+    if (data.kind === "machine") void answer(data);
+    else return desk ? desk.doing(() => answer(data)) : answer(data);
+  });
 };

@@ -42,6 +42,7 @@ interface Picture {
 interface LoadOptions {
   module?: WebAssembly.Module;
   bytes?: Uint8Array<ArrayBuffer> | ArrayBuffer;
+  read?: (file: string) => Promise<Uint8Array<ArrayBuffer> | ArrayBuffer>;
   url?: string | URL;
   mode?: string;
   threads?: number;
@@ -166,11 +167,13 @@ export function glue(facts: GlueFacts, parts: GlueParts) {
   };
 
   const load = async (options: LoadOptions = {}) => {
-    const { bytes, url, mode, threads } = options;
+    const { bytes, read, url, mode, threads } = options;
     if (options.module) return start(options.module, threads);
     const choice = mode === undefined && files.length > 1 ? await parts.choose?.() : undefined;
-    const from = ({ file, sha256, locate }: GlueFacts["files"][number]): Promise<Coming> =>
-      bytes ? checked(bytes, file, sha256) : fetched(url ?? locate(), file, sha256);
+    const from = async ({ file, sha256, locate }: GlueFacts["files"][number]): Promise<Coming> => {
+      const given = bytes ?? (await read?.(file));
+      return given ? checked(given, file, sha256) : fetched(url ?? locate(), file, sha256);
+    };
     // While the likely file comes in, the machine is asked more closely.
     const likely = fileOf(mode ?? choice?.likely, mode !== undefined);
     const coming = from(likely);
@@ -315,20 +318,35 @@ export function glue(facts: GlueFacts, parts: GlueParts) {
       }).filter((found) => found !== undefined);
     };
 
-    const detect = (picture: Picture, options: DetectOptions = {}) => {
+    let turn = 0;
+
+    /** Looks at a picture: its detections can be had with several thresholds, until another one is looked at. */
+    const look = (picture: Picture, options: RunOptions = {}) => {
       if (!facts.decode) fail(`its outputs are not decoded in the file: ${facts.whyNoDecode}; use run`);
-      const isSorting = task === "classify";
-      const { confidence = isSorting ? 0 : 0.25, iou = 0.45, maxDetections = isSorting ? 5 : 300 } = options;
       const size = sizeOf(options.size);
+      const own = ++turn;
+      const start = performance.now();
       feed(picture, size);
+      const placed = performance.now();
       compute();
-      const n = call("detect", confidence, iou, Math.min(Math.ceil(maxDetections), 1000));
-      if (n < 0) fail("too many boxes pass: raise confidence");
-      return read(n, size);
+      const milliseconds = { placing: placed - start, running: performance.now() - placed };
+      const detections = (limits: DetectOptions = {}) => {
+        if (own !== turn) fail("another picture has been looked at since");
+        const isSorting = task === "classify";
+        const { confidence = isSorting ? 0 : 0.25, iou = 0.45, maxDetections = isSorting ? 5 : 300 } = limits;
+        const n = call("detect", confidence, iou, Math.min(Math.ceil(maxDetections), 1000));
+        if (n < 0) fail("too many boxes pass: raise confidence");
+        return read(n, size);
+      };
+      return { detections, milliseconds };
     };
+
+    const detect = (picture: Picture, options: DetectOptions = {}) =>
+      look(picture, options).detections(options);
 
     const run = (input: Picture | Record<string, ArrayLike<number>>, options: RunOptions = {}) => {
       const size = sizeOf(options.size);
+      turn++;
       feed(input, size);
       compute();
       return Object.fromEntries(
@@ -339,7 +357,7 @@ export function glue(facts: GlueFacts, parts: GlueParts) {
       );
     };
 
-    return { detect, run, close: () => end?.(), memory, exports };
+    return { look, detect, run, close: () => end?.(), memory, exports };
   };
 
   let loaded: ReturnType<typeof load> | undefined;

@@ -38,6 +38,8 @@ export interface LoadOptions {
   module?: WebAssembly.Module;
   /** The bytes of the file. */
   bytes?: Uint8Array<ArrayBuffer> | ArrayBuffer;
+  /** Gives the bytes of a file by its name, where they come from elsewhere. */
+  read?: (file: string) => Promise<Uint8Array<ArrayBuffer> | ArrayBuffer>;
   /** Where the file is; default beside this module. */
   url?: string | URL;
   /** Which of the files; default the fastest that is right on this machine. */
@@ -94,9 +96,17 @@ ${shared(detectionText(facts))}
 /** ${pictures ? "A picture" : "Numbers of each input, `[c, h, w]`, as the network takes them"}. */
 export type Input = ${inputOf(pictures)};
 
+export interface Look {
+  detections(limits?: DetectOptions): Detection[];
+  /** Of placing the picture in the input, and of the network. */
+  readonly milliseconds: { readonly placing: number; readonly running: number };
+}
+
 export interface Detector {
   /** What is in a picture, best first. Throws Error for a broken picture or file. */
   detect(picture: Input, options?: DetectOptions): Detection[];
+  /** The same in two steps: detections with other thresholds need no new inference, until another picture is looked at. */
+  look(picture: Input, options?: RunOptions): Look;
   /** Raw outputs by name. */
   run(input: Input, options?: RunOptions): Record<string, Tensor>;
   /** Ends threads, if there are some. */
