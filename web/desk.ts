@@ -13,8 +13,8 @@ import type {
   ToldFacts,
 } from "./protocol.ts";
 
-/** Milliseconds after which there is time for the library, if nothing is asked for; and those after which it is fetched in any case. */
-const [pause, patience] = [400, 2500];
+/** Milliseconds after a model was loaded in which nothing is asked for, so that there is time for the library; and those after which it is fetched in any case. */
+const [pause, patience] = [400, 4000];
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 export class Desk {
@@ -60,9 +60,10 @@ export class Desk {
   /** Nobody waits for that: it is worked out when nothing else is done. */
   async machine(): Promise<Machine> {
     const start = performance.now();
-    const isResting = (): boolean => !this.busy && performance.now() - this.last > pause;
+    const isResting = (): boolean =>
+      this.first !== undefined && !this.busy && performance.now() - this.last > pause;
     if (this.options.waits) {
-      while (!isResting() && performance.now() - start < patience) await wait(pause / 8);
+      while (!this.library && !isResting() && performance.now() - start < patience) await wait(pause / 8);
     }
     const detector = await this.detector();
     // More threads, or a GPU, are faster than a file for one.

@@ -74,13 +74,10 @@ export class Detector {
     return { id, ...factsOf(model) };
   }
 
-  has(id: number): boolean {
-    return this.models.has(id);
-  }
-
   /** A frame that somebody else looked at. */
   take(frame: FramePixels): void {
     this.looked.clear();
+    if (this.frame && "close" in this.frame) this.frame.close();
     this.frame = frame;
   }
 

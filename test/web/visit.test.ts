@@ -6,7 +6,7 @@ import { type Browser, type BrowserContext, chromium, type Page } from "playwrig
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { servePage } from "../../src/cli/serve-page.ts";
 import { chromiumPath } from "../browser/page.ts";
-import { buildPage, canRun } from "./site.ts";
+import { buildPage, canRun, nextBoxes, openBoxes } from "./site.ts";
 import { modelReady } from "./visitor.ts";
 
 /** A wire to the server that counts what comes through, and can be cut. */
@@ -105,6 +105,32 @@ describe.runIf(canRun)("a visit", () => {
     console.info(`second visit: ${wire.received} bytes, ready in ${Math.round(ready)} ms`);
     expect(wire.received).toBeLessThan(20_000);
     await context.close();
+  });
+
+  test("boxes come without the library, and are its boxes; it is there where the compiled file is not", async () => {
+    const seen: string[] = [];
+    for (const missing of ["**/assets/detector-*.js", "**/first/*.rest"]) {
+      const context = await browser.newContext({ serviceWorkers: "block" });
+      const page = await context.newPage();
+      page.setDefaultTimeout(20_000);
+      const blocked: string[] = [];
+      await page.route(missing, (route) => {
+        blocked.push(route.request().url());
+        return route.abort();
+      });
+      await page.goto(`${wire.url}?threads=1`);
+      await openBoxes(page);
+      await page.click("#empty-sample");
+      seen.push((await nextBoxes(page)).text);
+      // Another threshold needs no other inference.
+      await page.locator("#confidence").fill("0.8");
+      seen.push((await nextBoxes(page, seen.at(-1))).text);
+      // Nobody needs the library until there is time for it.
+      if (missing.includes("first")) expect(blocked.length).toBe(1);
+      await context.close();
+    }
+    expect(seen[0].length).toBeGreaterThan(10);
+    expect(seen.slice(0, 2)).toEqual(seen.slice(2));
   });
 
   test.each([
