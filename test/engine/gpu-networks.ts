@@ -14,6 +14,8 @@ export const gpuNetworks: readonly (readonly [title: string, text: string, shape
     ["fully connected", "InnerProduct a 1 1 x y 0=10 1=1", { x: [5, 3, 3] }],
     ["pooling", "Pooling a 1 1 x m 0=0 1=3 2=2 3=1\nPooling b 1 1 m y 0=1 1=3 2=1 3=1 5=1", { x: [6, 9, 9] }],
     ["mean of all", "Pooling a 1 1 x y 0=1 4=1", { x: [9, 6, 7] }],
+    ["largest of all", "Pooling a 1 1 x y 0=0 4=1", { x: [9, 9, 8] }],
+    ["mean of large windows", "Pooling a 1 1 x y 0=1 1=7 2=3 3=3 5=1", { x: [6, 9, 10] }],
     [
       "residual",
       "Convolution a 1 1 x b 0=6 1=3 4=1 5=1\nBinaryOp c 2 1 b x d 0=0\nReLU e 1 1 d y",

@@ -122,17 +122,22 @@ describe.skipIf(!hasGpu)("webgpu", () => {
   });
 
   const tiles = [...candidates.entries()].filter(
-    ([, { depth, pixels, groups }]) => depth > 0 || pixels * groups > 8,
+    ([, { depth, split, pixels, groups }]) => split || depth > 0 || pixels * groups > 8,
   );
   it.each(tiles)("tile %d, which hardware takes", async (_, tile) => {
-    for (const text of [
+    const texts = [
       "Convolution a 1 1 x y 0=37 1=3 4=1 5=1 18=0.5",
       "Convolution a 1 1 x y 0=37 1=3 4=1 5=1 8=2",
-    ]) {
+    ];
+    // Without subgroups too.
+    if (tile.split) texts.push(...texts);
+    for (const [i, text] of texts.entries()) {
       const shapes = { x: [10, 7, 9] };
       const graph = graphOf(text, shapes);
       const device = await acquireDevice();
-      const target = { ...device.probed, storage: "f32" } as const;
+      const { probed } = device;
+      const subgroups = probed.subgroups && i < 2;
+      const target = { ...probed, subgroups, storage: "f32" } as const;
       const program = await Program.make(
         device,
         makePlan(graph, shapes, ["y"], { target, tileFor: () => tile }),

@@ -39,7 +39,7 @@ import { scale } from "./scale.ts";
 import { shuffleChannel } from "./shuffle-channel.ts";
 import { sliceChannels, sliceDense } from "./slice.ts";
 import { softmaxChannels, softmaxRows } from "./softmax.ts";
-import { type OutputView, Views } from "./views.ts";
+import { type LowerOptions, type OutputView, Views } from "./views.ts";
 
 /** What must be handed to and fetched from the network, by blob. */
 export interface Lowered {
@@ -100,20 +100,19 @@ const stridedRules: ReadonlySet<Rule> = new Set([permute, reshape]);
 const rulesOf = ({ type }: Node): readonly Rule[] => rules[type] ?? [];
 
 /**
- * Throws GraphError when the shapes do not fit. `outputs` are blobs to be kept; others may disappear by fusion. `placed`: an input blob of
- * rank 3 that is not fed, but made of pixels.
+ * Throws GraphError when the shapes do not fit. `outputs` are blobs to be kept; others may disappear by fusion.
  */
 export function lower(
   graph: Graph,
   inputShapes: Record<string, Shape>,
   outputs: readonly string[],
-  placed?: string,
+  options?: LowerOptions,
 ): Lowered {
   const shapes = inferShapes(graph, ops, inputShapes);
   checkOutputs(graph, shapes, outputs);
   const wanted = new Set(outputs);
   const strided = graph.nodes.filter((node) => rulesOf(node).some((rule) => stridedRules.has(rule)));
-  const views = new Views(graph, shapes, wanted, new Set(strided.map((node) => node.inputs[0])), placed);
+  const views = new Views(graph, shapes, wanted, new Set(strided.map((node) => node.inputs[0])), options);
   const needed = neededNodes(graph, wanted);
   for (const node of graph.nodes) if (needed.has(node)) lowerNode(views, node);
   return {

@@ -28,6 +28,13 @@ interface Placement {
   readonly nodes?: string[];
 }
 
+export interface LowerOptions {
+  /** An input blob of rank 3 that is not fed, but made of pixels. */
+  readonly placed?: string;
+  /** Whether pictures may be given borders, so that strided readers want copies of those that are not theirs alone. Default true. */
+  readonly hasBorders?: boolean;
+}
+
 export class Views {
   readonly steps: Step[] = [];
   readonly values: Value[] = [];
@@ -40,6 +47,7 @@ export class Views {
   private readonly blobsOf = new Map<Value, string[]>();
   private readonly pools = new Map<string, Value>();
   private readonly shapes: ReadonlyMap<string, Shape>;
+  private readonly hasBorders: boolean;
   private readonly wanted: ReadonlySet<string>;
   private readonly readers: ReadonlyMap<string, readonly Node[]>;
   /** Blobs that some node reads as a strided tensor: their pictures must have no border. */
@@ -50,9 +58,10 @@ export class Views {
     shapes: ReadonlyMap<string, Shape>,
     wanted: ReadonlySet<string>,
     stridedReads: Set<string>,
-    placedBlob?: string,
+    { placed, hasBorders = true }: LowerOptions = {},
   ) {
-    this.placedBlob = placedBlob;
+    this.placedBlob = placed;
+    this.hasBorders = hasBorders;
     this.shapes = shapes;
     this.wanted = wanted;
     this.readers = graph.consumers();
@@ -253,7 +262,7 @@ export class Views {
       );
     }
     let value = wholeValue(view);
-    if (!value?.pinned) {
+    if (!value || (this.hasBorders && !value.pinned)) {
       value = this.gather(view, `${blob}.strided`);
       value.pinned = true;
     }

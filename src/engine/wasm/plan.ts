@@ -37,7 +37,7 @@ export function makePlan(
   source?: PixelInput,
   apart?: StaticData,
 ): Plan {
-  const lowered = lower(graph, inputShapes, outputs, source?.blob);
+  const lowered = lower(graph, inputShapes, outputs, { placed: source?.blob });
   collectNeeds(lowered, kindOf, target);
   const steps = lowered.steps.filter(isLive);
   const values = lowered.values.filter((value) => value.needs.length > 0);

@@ -5,7 +5,7 @@ import { entry, findAdapter, isSoftware, nameOf, noAdapter } from "./adapter.ts"
 import { probe } from "./probe.ts";
 
 /** Features that are used where there are any. */
-const wantedFeatures = ["shader-f16", "timestamp-query"] as const;
+const wantedFeatures = ["shader-f16", "timestamp-query", "subgroups"] as const;
 /** Limits that are raised to what the adapter has. */
 const wantedLimits = [
   "maxStorageBufferBindingSize",
@@ -60,7 +60,7 @@ class SharedDevice implements Device {
   readonly name: string;
   readonly isSoftware: boolean;
   readonly layout: GPUBindGroupLayout;
-  probed: Omit<Target, "storage"> = { fusedMadd: false, dot: false };
+  probed: Omit<Target, "storage"> = { fusedMadd: false, dot: false, subgroups: false };
   private readonly pipelines = new Map<string, Promise<GPUComputePipeline>>();
 
   private constructor(gpu: GPUDevice, adapter: GPUAdapter) {

@@ -10,8 +10,9 @@ import { outputsOf } from "../steps.ts";
 import type { Representation, Value } from "../values.ts";
 import type { Plan, PlanStep } from "./records.ts";
 import { kindOf } from "./steps/index.ts";
-import type { Planning } from "./steps/kind.ts";
+import { groupCount, type Planning } from "./steps/kind.ts";
 import { quantizeStep } from "./steps/quantize.ts";
+import { bytesOf, residualsOf, workOf, workText } from "./work.ts";
 
 /** Throws GraphError when the shapes do not fit (see `lower`). */
 export function makePlan(
@@ -20,34 +21,37 @@ export function makePlan(
   outputs: readonly string[],
   at: Planning,
 ): Plan {
-  const lowered = lower(graph, inputShapes, outputs);
+  const { storage } = at.target;
+  const lowered = lower(graph, inputShapes, outputs, { hasBorders: false });
   collectNeeds(lowered, kindOf, at);
   const steps = lowered.steps.filter(isLive);
   const values = lowered.values.filter((value) => value.needs.length > 0);
   for (const value of values) decideOrder(value.order);
   for (const value of values) decideRepresentations(value);
   const { floatGroups, byteGroups } = allocate(values);
-  const quantized = (made: readonly Value[]): PlanStep[] =>
-    made.flatMap((value) => quantizeStep(value) ?? []);
-  const planned = quantized([...lowered.inputs.values()].map(({ value }) => value));
+  const planned: PlanStep[] = [];
+  const quantizeThese = (made: readonly Value[]): void => {
+    for (const value of made) {
+      const step = quantizeStep(value);
+      if (step) planned.push({ ...step, bytes: bytesOf(step, [], storage) });
+    }
+  };
+  quantizeThese([...lowered.inputs.values()].map(({ value }) => value));
   for (const step of steps) {
     const kind = kindOf(step);
-    planned.push(kind.plan(step, at));
-    if (!kind.quantizes) planned.push(...quantized(outputsOf(step)));
+    const made = kind.plan(step, at);
+    planned.push({ ...made, bytes: bytesOf(made, residualsOf(step), storage) });
+    if (!kind.quantizes) quantizeThese(outputsOf(step));
   }
   return {
     steps: planned,
+    work: workOf(planned, { ...lowered, steps, values }, storage),
     inputs: placesOf(lowered.inputs),
     outputs: lowered.outputs,
     floatGroups,
     byteGroups,
     constants: values.flatMap(constantsOf),
   };
-}
-
-/** Groups of four channels of a whole value. */
-export function groupCount({ height, width, slotCount }: Value): number {
-  return (height * width * slotCount) / 4;
 }
 
 /** Gives every representation its place; what is constant keeps it. */
@@ -91,7 +95,7 @@ function packed(
 }
 
 /** A plan as text, a step a line. */
-export function describePlan({ steps, floatGroups, byteGroups }: Plan): string {
+export function describePlan({ steps, work, floatGroups, byteGroups }: Plan): string {
   const lines = steps.map(
     (step, i) => `${String(i).padStart(3)} ${step.label.padEnd(44)} ${step.nodes.join(" ")}`,
   );
@@ -104,5 +108,5 @@ export function describePlan({ steps, floatGroups, byteGroups }: Plan): string {
       (call?.table?.byteLength ?? 0),
     0,
   );
-  return `${lines.join("\n")}\nvalues ${kilobytes(floatGroups * 16)}, integers ${kilobytes(byteGroups * 4)}, constants ${kilobytes(constants)} (floats as float32)\n`;
+  return `${lines.join("\n")}\nvalues ${kilobytes(floatGroups * 16)}, integers ${kilobytes(byteGroups * 4)}, constants ${kilobytes(constants)} (floats as float32)\n${workText(work)}`;
 }

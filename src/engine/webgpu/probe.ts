@@ -31,5 +31,9 @@ export async function probe(device: Probed, language: ReadonlySet<string>): Prom
   await staging.mapAsync(mapRead);
   const [found] = new Float32Array(staging.getMappedRange());
   for (const buffer of [...buffers, staging]) buffer.destroy();
-  return { fusedMadd: found === 2 ** -24, dot: language.has("packed_4x8_integer_dot_product") };
+  return {
+    fusedMadd: found === 2 ** -24,
+    dot: language.has("packed_4x8_integer_dot_product"),
+    subgroups: gpu.features.has("subgroups"),
+  };
 }

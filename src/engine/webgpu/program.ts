@@ -19,8 +19,8 @@ import type { Value } from "../values.ts";
 import { mapRead, usage } from "./adapter.ts";
 import { align, Constants } from "./constants.ts";
 import { type Device, lostError, reasonOf } from "./device.ts";
+import { type Fetched, fetchedOf, groupBytes, integersOf, partOf } from "./fetched.ts";
 import type { PixelTarget } from "./pixels.ts";
-import { groupCount } from "./plan.ts";
 import type { Plan, PlanStep } from "./records.ts";
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -31,21 +31,6 @@ interface Dispatch {
   readonly bindings: GPUBindGroup;
   readonly workgroups: number;
 }
-
-/** Where an output lies, and where it is read back. */
-interface Fetched {
-  readonly blob: string;
-  readonly value: Value;
-  readonly shape: Shape;
-  /** Of a picture of integers. */
-  readonly int8Scale?: number;
-  readonly from: number;
-  readonly bytes: number;
-  /** In the buffer that is mapped. */
-  readonly to: number;
-}
-
-export const groupBytes: Readonly<Record<Storage, number>> = { f32: 16, f16: 8, packed: 8 };
 
 /** Of newer runtimes. */
 const { Float16Array: Halves } = globalThis as {
@@ -97,7 +82,7 @@ export class Program {
       ...(call && { call: { spec: call.spec, args: call.args } }),
     }));
     this.plan = { ...plan, steps: this.steps, constants: [] };
-    this.fetched = fetchedOf(plan, storage);
+    this.fetched = fetchedOf(plan.outputs, storage);
     this.fetchedBytes = this.fetched.reduce((sum, { to, bytes }) => Math.max(sum, to + bytes), 4);
     this.memoryBytes = parts.values.size + parts.integers.size + parts.constants.bytes + this.fetchedBytes;
     device.retain();
@@ -480,35 +465,4 @@ function prepare(
     const bindings = device.gpu.createBindGroup({ layout: device.layout, entries });
     return { pipeline, bindings, workgroups };
   };
-}
-
-function partOf(value: Value, storage: Storage, to: number): Pick<Fetched, "from" | "bytes" | "to"> {
-  const from = floatOf(value).address * groupBytes[storage];
-  return { from, bytes: align((value.channels * groupBytes[storage]) / 4, 4), to };
-}
-
-/** The outputs, one behind the other. */
-function fetchedOf({ outputs }: Plan, storage: Storage): Fetched[] {
-  let to = 0;
-  return [...outputs].map(([blob, output]): Fetched => {
-    const { value, shape } = output;
-    const int8Scale = output.kind === "int8" ? output.view.int8Scale! : undefined;
-    const part =
-      int8Scale === undefined
-        ? partOf(value, storage, to)
-        : { from: value.find("i8", int8Scale, 0).address * 4, bytes: groupCount(value) * 4, to };
-    to += align(part.bytes, 8);
-    return { blob, value, shape, ...(int8Scale !== undefined && { int8Scale }), ...part };
-  });
-}
-
-/** `[c, h, w]` of a picture of bytes. */
-function integersOf(value: Value, bytes: Int8Array): Int8Array {
-  const pixels = value.height * value.width;
-  const out = new Int8Array(value.channels * pixels);
-  for (let c = 0, o = 0; c < value.channels; c++) {
-    const slot = value.slot(c);
-    for (let pixel = 0; pixel < pixels; pixel++, o++) out[o] = bytes[pixel * value.slotCount + slot];
-  }
-  return out;
 }

@@ -3,6 +3,7 @@ import type { Shape } from "../../ir/tensor.ts";
 import type { KernelSpec } from "../../kernels/webgpu/index.ts";
 import type { OutputView } from "../lower/views.ts";
 import type { ReferenceStep, Step } from "../steps.ts";
+import type { Work } from "./work.ts";
 
 /** One dispatch. */
 export interface KernelCall {
@@ -15,17 +16,29 @@ export interface KernelCall {
   readonly table?: Uint32Array;
 }
 
-export interface PlanStep {
+/** Groups of four numbers, or of four bytes, that a dispatch reads or writes. */
+export interface Traffic {
+  readonly dtype: "f32" | "i8";
+  readonly groups: number;
+}
+
+/** What a kind of step makes of one. */
+export interface StepPlan {
   readonly kind: Step["kind"];
   readonly nodes: readonly string[];
   /** What is computed, for people. */
   readonly label: string;
   readonly macs: number;
-  /** Bytes read and written, each representation once. */
-  readonly bytes: number;
+  /** Of values: what it reads, residuals apart, and writes, each group once. */
+  readonly traffic: readonly Traffic[];
   readonly call?: KernelCall;
   /** Done in JavaScript by the reference kernel, instead. */
   readonly reference?: ReferenceStep;
+}
+
+export interface PlanStep extends StepPlan {
+  /** Read and written, each once, what is constant included. */
+  readonly bytes: number;
 }
 
 export interface Plan {
@@ -36,6 +49,7 @@ export interface Plan {
   /** Groups of four numbers, and of four bytes. */
   readonly floatGroups: number;
   readonly byteGroups: number;
+  readonly work: Work;
   /** What is known before any run. */
   readonly constants: readonly { readonly address: number; readonly data: Float32Array | Uint32Array }[];
 }

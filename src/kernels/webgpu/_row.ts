@@ -1,10 +1,11 @@
 /** Kernels that go over all channels of a pixel: a workgroup for each pixel, of one invocation where pixels are many. */
+import { overAll, type Reduction, reduceLanes, reduceText } from "./_reduce.ts";
 import { lines, type Sizes, shaderOf } from "./_text.ts";
 import type { Shader, Target } from "./spec.ts";
 
 /** Invocations for each pixel. */
 export function rowLanes(pixels: number, groups: number): number {
-  return pixels >= 1024 || groups < 16 ? 1 : 64;
+  return pixels >= 1024 || groups < 16 ? 1 : reduceLanes;
 }
 
 export interface RowBody {
@@ -14,23 +15,25 @@ export interface RowBody {
   readonly groups: number;
   readonly channels: number;
   readonly outside?: string;
+  readonly reductions: readonly Reduction[];
   /** Given the number of invocations of a pixel: `pixel` is the pixel, `part` the invocation's number, `isIn` whether there is such a pixel. */
   readonly main: (lanes: number) => string;
 }
 
 export function rowShader(
   target: Target,
-  { args, sizes, pixels, groups, channels, outside, main }: RowBody,
+  { args, sizes, pixels, groups, channels, outside, reductions, main }: RowBody,
 ): Shader {
   const lanes = rowLanes(pixels, groups);
   const together = lanes === 1 ? 64 : 1;
   return shaderOf(target, {
     args,
     sizes,
-    size: 64,
+    size: reduceLanes,
+    reduces: lanes > 1,
     workgroups: Math.ceil(pixels / together),
     outside: lines(
-      lanes > 1 && sharedSums,
+      lanes > 1 && reduceText(target, "f32", reductions),
       channels % 4 > 0 && maskText(sizes.of("channels", channels)),
       outside,
     ),
@@ -51,29 +54,12 @@ const maskText = (channels: string): string => `fn masked(v: vec4<f32>, g: u32, 
 export const maskOf = (channels: number, value: string, other: string): string =>
   channels % 4 > 0 ? `masked(${value}, g, ${other})` : value;
 
-const sharedSums = `var<workgroup> shares: array<f32, 64>;
-fn sumOfAll(x: f32, lane: u32) -> f32 {
-  shares[lane] = x;
-  workgroupBarrier();
-  var sum = 0.0;
-  for (var k = 0u; k < 64u; k++) { sum += shares[k]; }
-  workgroupBarrier();
-  return sum;
-}
-fn mostOfAll(x: f32, lane: u32) -> f32 {
-  shares[lane] = x;
-  workgroupBarrier();
-  var most = shares[0];
-  for (var k = 1u; k < 64u; k++) { most = max(most, shares[k]); }
-  workgroupBarrier();
-  return most;
-}`;
-
 /** The loop over an invocation's groups `g` of a pixel. */
 export function eachGroup(lanes: number, groups: string, body: string): string {
   const [first, step] = lanes === 1 ? ["0u", "1u"] : ["lane", `${lanes}u`];
   return `  for (var g = ${first}; g < ${groups}; g += ${step}) {\n${body}\n  }`;
 }
 
-export const overAll = (lanes: number, operator: "sum" | "most", x: string): string =>
-  lanes === 1 ? x : `${operator}OfAll(${x}, lane)`;
+/** A row's sum or maximum of what its invocations found. */
+export const overRow = (target: Target, lanes: number, kind: Reduction, x: string): string =>
+  lanes === 1 ? x : overAll(target, kind, x);

@@ -25,6 +25,8 @@ export interface Body {
   readonly workgroups: number;
   /** Element of `weights`, where that is not how floats are stored. */
   readonly weights?: "i8";
+  /** Sums or maxima over a workgroup are among what is declared (`_reduce.ts`). */
+  readonly reduces?: boolean;
   /** Declarations. */
   readonly outside?: string;
   /** Of `main`: `group` is the workgroup's number, `lane` the invocation's in it. */
@@ -66,14 +68,19 @@ const weightLoads: Readonly<Record<Storage, string>> = {
 const exact = `
 fn exact(x: vec4<f32>) -> vec4<f32> { return bitcast<vec4<f32>>(bitcast<vec4<u32>>(x) ^ vec4<u32>(at[0].x)); }`;
 
+const subgroupArgs = ", @builtin(subgroup_invocation_id) mate: u32, @builtin(subgroup_size) mates: u32";
+
 /** The whole shader. */
-export function shaderOf({ storage }: Target, body: Body): Shader {
+export function shaderOf({ storage, subgroups }: Target, body: Body): Shader {
   const { args, sizes, size, workgroups, outside = "", main } = body;
   const element = elements[storage];
   const names = [...args, ...sizes.names].map(
     (name, i) => `fn ${name}() -> u32 { return at[${(i + 1) >> 2}].${"xyzw"[(i + 1) & 3]}; }`,
   );
-  const code = `${storage === "f16" ? "enable f16;\n" : ""}@group(0) @binding(0) var<storage, read_write> values: array<${element}>;
+  const grouped = subgroups && body.reduces;
+  const enabled = lines(storage === "f16" && "enable f16;", grouped && "enable subgroups;", " ");
+  const code = `${enabled}
+@group(0) @binding(0) var<storage, read_write> values: array<${element}>;
 @group(0) @binding(1) var<storage, read_write> bytes: array<u32>;
 @group(0) @binding(2) var<storage, read> weights: array<${body.weights === "i8" ? "vec4<u32>" : element}>;
 @group(0) @binding(3) var<storage, read> constants: array<vec4<f32>>;
@@ -84,7 +91,7 @@ ${body.weights === "i8" ? "" : weightLoads[storage]}${exact}
 fn splat(e: u32) -> vec4<f32> { return vec4<f32>(loadOne(e)); }
 ${outside}
 @compute @workgroup_size(${size})
-fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+fn main(@builtin(workgroup_id) id: vec3<u32>, @builtin(local_invocation_index) lane: u32${grouped ? subgroupArgs : ""}) {
   let group = id.y * ${workgroupsAcross}u + id.x;
 ${main}
 }
@@ -94,6 +101,9 @@ ${main}
 
 /** Invocations of a workgroup where they have nothing in common. */
 const lanes = 64;
+
+/** Invocations for so many items. */
+export const allLanes = (items: number): number => Math.ceil(items / lanes) * lanes;
 
 /** A shader that does each of `count` items by itself: in `main`, `i` is the item. */
 export function eachItem(

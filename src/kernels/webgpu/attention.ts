@@ -11,6 +11,12 @@ export interface AttentionSpec {
   readonly width: number;
 }
 
+/** Products of all invocations, idle ones included. */
+export function attentionMacs({ heads, queries, keys, width }: AttentionSpec): number {
+  const scores = Math.ceil(keys / 64) * 64 * width;
+  return heads * queries * 4 * (scores + keys * Math.ceil(width / 64) * 64);
+}
+
 /** Arguments: query, key, value and output, each `[row][head][group]`. */
 export function attentionShader(spec: AttentionSpec, target: Target): Shader {
   const { heads, queries, keys, width } = spec;

@@ -3,12 +3,14 @@
  * group by group: a `vec4` of inputs times four `vec4` of weights for each group of outputs, or four bytes at once by dot products.
  *
  * An invocation keeps `tile.pixels × tile.groups` sums. Those of a workgroup either read inputs and weights themselves, or, where
- * `tile.depth` is not 0, share them through workgroup memory, `depth` groups of k at a time.
+ * `tile.depth` is not 0, share them through workgroup memory, `depth` groups of k at a time. Where pixels are few, `tile.split` lets a workgroup make one
+ * tile together.
  *
  * Weights: float `[k][group of outputs][input channel of four]` of `vec4` over the outputs, int8 `[k][group of outputs]` of four words, one for
  * each output with four inputs. k counts `[tap][group of inputs]`.
  */
 import { epilogueArgs, epilogueText } from "./_epilogue.ts";
+import { overAll, reduceLanes, reduceText } from "./_reduce.ts";
 import { byteWord, lines, range, Sizes, shaderOf, splat } from "./_text.ts";
 import { cellText, insideText, isPointwise, reachesOut, type WindowSpec } from "./_window.ts";
 import type { EpilogueSpec, Shader, Target } from "./spec.ts";
@@ -22,6 +24,8 @@ export interface Tile {
   /** Invocations of a workgroup along pixels and along groups. */
   readonly across: number;
   readonly down: number;
+  /** The invocations of a workgroup share the groups of k of one tile, and add up at the end. */
+  readonly split?: true;
 }
 
 export interface ConvolutionSpec extends WindowSpec {
@@ -44,7 +48,12 @@ export function paddedGroups({ tile, epilogue }: Pick<ConvolutionSpec, "tile" | 
 }
 
 /** Groups of k, rounded up to what is brought in at a time. */
-export function paddedDepth({ y, x, inputs, tile }: Omit<ConvolutionSpec, "epilogue">): number {
+export function paddedDepth({
+  y,
+  x,
+  inputs,
+  tile,
+}: Pick<ConvolutionSpec, "y" | "x" | "inputs" | "tile">): number {
   const depth = Math.max(tile.depth, 1);
   return Math.ceil((y.kernel * x.kernel * inputs) / depth) * depth;
 }
@@ -57,6 +66,7 @@ export function convolutionShader(spec: ConvolutionSpec, target: Target): Shader
   const last = sizes.of("pixels", pixels);
   const groups = sizes.of("groups", epilogue.groups);
   const isShared = tile.depth > 0;
+  const type = dot === "i8" ? "vec4<i32>" : "vec4<f32>";
   const [across, down] = [tile.pixels * tile.across, tile.groups * tile.down];
   const columns = Math.ceil(epilogue.groups / down);
   const blocks = sizes.of("columns", columns);
@@ -64,30 +74,38 @@ export function convolutionShader(spec: ConvolutionSpec, target: Target): Shader
     args: ["input", ...epilogueArgs(epilogue)],
     sizes,
     ...(dot === "i8" && { weights: "i8" as const }),
-    size: tile.across * tile.down,
+    size: tile.split ? reduceLanes : tile.across * tile.down,
+    ...(tile.split && { reduces: true }),
     workgroups: Math.ceil(pixels / across) * columns,
     outside: lines(
       dot === "i8" && dotText(target),
       placeText(spec, sizes),
       isShared && sharedText(spec),
+      tile.split && reduceText(target, type, ["sum"]),
       epilogueText(epilogue, target, sizes),
     ),
     main: lines(
-      `  let m0 = (group / ${blocks}) * ${across}u + (lane / ${tile.down}u) * ${tile.pixels}u;`,
-      `  let g0 = (group % ${blocks}) * ${down}u + (lane % ${tile.down}u) * ${tile.groups}u;`,
-      !isShared && `  if ((m0 >= ${last}) | (g0 >= ${groups})) { return; }`,
-      ...range(tile.pixels).flatMap((p) =>
-        range(tile.groups).map((g) => `  var s${p}_${g} = vec4<${dot === "i8" ? "i32" : "f32"}>();`),
-      ),
-      isShared ? sharedSum(spec, sizes) : directSum(spec, sizes),
+      `  let m0 = (group / ${blocks}) * ${across}u${tile.split ? "" : ` + (lane / ${tile.down}u) * ${tile.pixels}u`};`,
+      `  let g0 = (group % ${blocks}) * ${down}u${tile.split ? "" : ` + (lane % ${tile.down}u) * ${tile.groups}u`};`,
+      !isShared && !tile.split && `  if ((m0 >= ${last}) | (g0 >= ${groups})) { return; }`,
+      ...range(tile.pixels).flatMap((p) => range(tile.groups).map((g) => `  var s${p}_${g} = ${type}();`)),
+      tile.split ? splitSum(spec, target, sizes) : isShared ? sharedSum(spec, sizes) : directSum(spec, sizes),
       ...range(tile.pixels).flatMap((p) =>
         range(tile.groups).map(
           (g) =>
-            `  if ((m0 + ${p}u < ${last}) & (g0 + ${g}u < ${groups})) { finish(s${p}_${g}, m0 + ${p}u, g0 + ${g}u); }`,
+            `  if (${tile.split ? "(lane == 0u) & " : ""}(m0 + ${p}u < ${last}) & (g0 + ${g}u < ${groups})) { finish(s${p}_${g}, m0 + ${p}u, g0 + ${g}u); }`,
         ),
       ),
     ),
   });
+}
+
+/** Products of all invocations, idle ones included. */
+export function convolutionMacs({ tile, y, x, inputs, epilogue }: ConvolutionSpec): number {
+  const [across, down] = [tile.pixels * tile.across, tile.groups * tile.down];
+  const blocks = Math.ceil((y.output * x.output) / across) * Math.ceil(epilogue.groups / down);
+  const depth = paddedDepth({ y, x, inputs, tile });
+  return blocks * across * down * 16 * (tile.split ? Math.ceil(depth / reduceLanes) * reduceLanes : depth);
 }
 
 /** Four products of bytes, summed. */
@@ -178,6 +196,32 @@ function directSum(spec: ConvolutionSpec, sizes: Sizes): string {
   );
 }
 
+// ---- k shared out in the workgroup
+
+function splitSum(spec: ConvolutionSpec, target: Target, sizes: Sizes): string {
+  const { tile, dot, x, y, inputs } = spec;
+  const count = parts(dot);
+  const all = range(tile.pixels).flatMap((p) => range(tile.groups).map((g) => `s${p}_${g}`));
+  return lines(
+    `  for (var k = lane; k < ${sizes.of("total", y.kernel * x.kernel * inputs)}; k += ${reduceLanes}u) {`,
+    `    let w = (k * ${sizes.of("stride", paddedGroups(spec))} + g0) * ${count}u;`,
+    ...range(tile.groups).flatMap((g) =>
+      range(count).map(
+        (i) => `    let w${g}_${i} = ${dot === "i8" ? `weights[w + ${g}u]` : `weight(w + ${g * 4 + i}u)`};`,
+      ),
+    ),
+    ...range(tile.pixels).flatMap((p) => [
+      "    {",
+      `      let m = min(m0 + ${p}u, pixels() - 1u);`,
+      inputAt(spec, sizes, "a", undefined),
+      ...range(tile.groups).map((g) => `      ${products(dot, `s${p}_${g}`, "a", (i) => `w${g}_${i}`)}`),
+      "    }",
+    ]),
+    "  }",
+    ...all.map((sum) => `  ${sum} = ${overAll(target, "sum", sum)};`),
+  );
+}
+
 // ---- shared through workgroup memory
 
 function sharedText({ tile, dot }: ConvolutionSpec): string {
@@ -223,27 +267,34 @@ function sharedSum(spec: ConvolutionSpec, sizes: Sizes): string {
 
 /** Of a workgroup's tile of inputs, `[k][pixel]`, item e. */
 function bringInputs(spec: ConvolutionSpec, sizes: Sizes): string {
-  const { tile, inputs, y, x, dot } = spec;
+  const { tile, inputs, y, x } = spec;
   const across = tile.pixels * tile.across;
   const count = y.kernel * x.kernel * inputs;
-  const guarded = count % tile.depth > 0;
-  const total = sizes.of("total", count);
-  const depth = sizes.of("depth", inputs);
-  const width = sizes.of("width", x.output);
-  const none = dot === "i8" ? "0u" : "vec4<f32>(0.0)";
-  // Neighbouring invocations read neighbouring groups of a pixel.
-  const head = `      let kk = e % ${tile.depth}u;
+  return lines(
+    // Neighbouring invocations read neighbouring groups of a pixel.
+    `      let kk = e % ${tile.depth}u;
       let ml_ = e / ${tile.depth}u;
       let k = k0 + kk;
-      let m = min(mw + ml_, pixels() - 1u);
-      let slot = kk * ${across}u + ml_;`;
-  const inside = guarded ? `k < ${total}` : undefined;
+      let m = min(mw + ml_, pixels() - 1u);`,
+    inputAt(spec, sizes, "a", count % tile.depth > 0 ? sizes.of("total", count) : undefined),
+    `      tileA[kk * ${across}u + ml_] = a;`,
+  );
+}
+
+/** Declares `name`: group k of the sum over taps and inputs, at pixel m of the output. From `total` on, where that is given, there is none: 0. */
+function inputAt(spec: ConvolutionSpec, sizes: Sizes, name: string, total: string | undefined): string {
+  const { inputs, y, x, dot } = spec;
+  const none = dot === "i8" ? "0u" : "vec4<f32>(0.0)";
+  const inside = total && `k < ${total}`;
   if (isPointwise(spec)) {
     const read = readOf(spec, `place(${inside ? `min(k, ${total} - 1u)` : "k"}, m)`);
-    return lines(head, `      tileA[slot] = ${inside ? `select(${none}, ${read}, ${inside})` : read};`);
+    return `      let ${name} = ${inside ? `select(${none}, ${read}, ${inside})` : read};`;
   }
+  const depth = sizes.of("depth", inputs);
+  const width = sizes.of("width", x.output);
   const [row, column] = [`(m / ${width})`, `(m % ${width})`];
-  const at = lines(
+  const fill = inside ? `select(${none}, ${fillOf(spec)}, ${inside})` : fillOf(spec);
+  return lines(
     `      let inHeight = i32(${sizes.of("inRows", y.input)});`,
     `      let inWidth = i32(${sizes.of("inCount", x.input)});`,
     `      let tap = k / ${depth};`,
@@ -251,11 +302,6 @@ function bringInputs(spec: ConvolutionSpec, sizes: Sizes): string {
     `      let cx = ${cellText(x, column)} + i32(tap % ${x.kernel}u) * ${x.dilation};`,
     `      let seen = ${insideText("cy", "cx")}${inside ? ` & (${inside})` : ""};`,
     `      let cell = select(0u, u32(cy * inWidth + cx), seen);`,
-  );
-  const fill = inside ? `select(${none}, ${fillOf(spec)}, ${inside})` : fillOf(spec);
-  return lines(
-    head,
-    at,
-    `      tileA[slot] = select(${fill}, ${readOf(spec, `place(k % ${depth}, cell)`)}, seen);`,
+    `      let ${name} = select(${fill}, ${readOf(spec, `place(k % ${depth}, cell)`)}, seen);`,
   );
 }

@@ -1,6 +1,6 @@
 /** Depthwise convolutions: an invocation makes one group of channels of some neighbouring pixels of a row. */
 import { epilogueArgs, epilogueText } from "./_epilogue.ts";
-import { eachItem, lines, range, Sizes, splat } from "./_text.ts";
+import { allLanes, eachItem, lines, range, Sizes, splat } from "./_text.ts";
 import { cellText, insideText, reachesOut, type WindowSpec } from "./_window.ts";
 import type { EpilogueSpec, Shader, Target } from "./spec.ts";
 
@@ -20,6 +20,12 @@ const mostColumns = 9;
 export function depthwisePixels({ x }: WindowSpec): number {
   if (x.kernel > mostColumns) return 1;
   return Math.min(x.output, x.stride === 1 ? 4 : 2);
+}
+
+/** Products of all invocations, idle ones included. */
+export function depthwiseMacs({ y, x, pixels, epilogue }: DepthwiseSpec): number {
+  const items = y.output * Math.ceil(x.output / pixels) * epilogue.groups;
+  return allLanes(items) * pixels * 4 * y.kernel * x.kernel;
 }
 
 const widen = (word: string): string =>

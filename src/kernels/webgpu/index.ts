@@ -1,7 +1,7 @@
 /** Generators of WGSL: a plain record to a shader. */
-import { type AttentionSpec, attentionShader } from "./attention.ts";
-import { type ConvolutionSpec, convolutionShader } from "./convolution.ts";
-import { type DepthwiseSpec, depthwiseShader } from "./depthwise.ts";
+import { type AttentionSpec, attentionMacs, attentionShader } from "./attention.ts";
+import { type ConvolutionSpec, convolutionMacs, convolutionShader } from "./convolution.ts";
+import { type DepthwiseSpec, depthwiseMacs, depthwiseShader } from "./depthwise.ts";
 import { type ElementwiseSpec, elementwiseShader } from "./elementwise.ts";
 import { type GatherSpec, gatherShader } from "./gather.ts";
 import { type ImportSpec, importShader } from "./import.ts";
@@ -13,6 +13,7 @@ import { type SoftmaxSpec, softmaxShader } from "./softmax.ts";
 import type { Shader, Target } from "./spec.ts";
 import { type StridedCopySpec, stridedCopyShader } from "./strided-copy.ts";
 
+export { reduceLanes } from "./_reduce.ts";
 export { type ConvolutionSpec, paddedDepth, paddedGroups, type Tile } from "./convolution.ts";
 export { type DepthwiseSpec, depthwisePixels } from "./depthwise.ts";
 export { nowhere } from "./gather.ts";
@@ -62,4 +63,18 @@ const generators: Generators = {
 
 export function shaderFor(spec: KernelSpec, target: Target): Shader {
   return (generators[spec.kind] as (spec: KernelSpec, target: Target) => Shader)(spec, target);
+}
+
+/** Products of all invocations of such a kernel, idle ones included; undefined: its work is no products. */
+export function macsDone(spec: KernelSpec): number | undefined {
+  switch (spec.kind) {
+    case "convolution":
+      return convolutionMacs(spec);
+    case "depthwise":
+      return depthwiseMacs(spec);
+    case "attention":
+      return attentionMacs(spec);
+    default:
+      return undefined;
+  }
 }

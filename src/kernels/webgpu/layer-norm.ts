@@ -1,6 +1,6 @@
 /** Layer normalization over the channels of every pixel. */
 import { epilogueArgs, epilogueText } from "./_epilogue.ts";
-import { eachGroup, maskOf, overAll, rowShader } from "./_row.ts";
+import { eachGroup, maskOf, overRow, rowShader } from "./_row.ts";
 import { float, lines, Sizes } from "./_text.ts";
 import type { EpilogueSpec, Shader, Target } from "./spec.ts";
 
@@ -26,15 +26,16 @@ export function layerNormShader(spec: LayerNormSpec, target: Target): Shader {
     pixels,
     groups,
     channels,
+    reductions: ["sum"],
     outside: epilogueText(epilogue, target, sizes),
     main: (lanes) =>
       lines(
         "  var s4 = vec4<f32>(0.0);",
         eachGroup(lanes, count, `    s4 += ${maskOf(channels, x, "0.0")};`),
-        `  let mean = ${overAll(lanes, "sum", sum4)} / f32(${sizes.of("channels", channels)});`,
+        `  let mean = ${overRow(target, lanes, "sum", sum4)} / f32(${sizes.of("channels", channels)});`,
         "  s4 = vec4<f32>(0.0);",
         eachGroup(lanes, count, `    let d = ${maskOf(channels, `${x} - mean`, "0.0")};\n    s4 += d * d;`),
-        `  let factor = 1.0 / sqrt(${overAll(lanes, "sum", sum4)} / f32(${sizes.of("channels", channels)}) + ${float(eps)});`,
+        `  let factor = 1.0 / sqrt(${overRow(target, lanes, "sum", sum4)} / f32(${sizes.of("channels", channels)}) + ${float(eps)});`,
         eachGroup(
           lanes,
           count,

@@ -1,8 +1,9 @@
 /** Maxima and averages over windows. */
 import type { PoolingOperator } from "../operators.ts";
 import { epilogueArgs, epilogueText } from "./_epilogue.ts";
-import { eachItem, lines, Sizes } from "./_text.ts";
-import { cellText, type WindowSpec } from "./_window.ts";
+import { overAll, reduceLanes, reduceText } from "./_reduce.ts";
+import { eachItem, lines, Sizes, shaderOf } from "./_text.ts";
+import { cellText, insideText, type WindowSpec } from "./_window.ts";
 import type { EpilogueSpec, Shader, Target } from "./spec.ts";
 
 export interface PoolingSpec extends WindowSpec {
@@ -28,9 +29,58 @@ const nexts = {
   least: (value: string) => `s = min(s, ${value})`,
   average: (value: string) => `s += ${value}`,
 } as const;
+const reductions = { max: "most", greatest: "most", least: "least", average: "sum" } as const;
+
+/** Large windows of few outputs: a workgroup looks at each together. */
+function isTogether({ y, x, input, epilogue }: PoolingSpec): boolean {
+  return input === "f32" && y.kernel * x.kernel >= 32 && y.output * x.output * epilogue.groups <= 2048;
+}
+
+function togetherShader(spec: PoolingSpec, target: Target): Shader {
+  const { y, x, epilogue, operator, divisor } = spec;
+  const sizes = new Sizes();
+  const groups = sizes.of("groups", epilogue.groups);
+  const width = sizes.of("width", x.output);
+  const [tall, wide] = [sizes.of("tall", y.kernel), sizes.of("wide", x.kernel)];
+  const none = `vec4<f32>(${starts[operator]})`;
+  const reduction = reductions[operator];
+  const span = (kernel: string, first: string, size: string): string =>
+    `f32(min(i32(${kernel}), ${size} - ${first}) - max(0, -${first}))`;
+  const cells =
+    divisor === "kernel"
+      ? `f32(${sizes.of("cells", y.kernel * x.kernel)})`
+      : `(${span(tall, "y0", "inHeight")} * ${span(wide, "x0", "inWidth")})`;
+  return shaderOf(target, {
+    args: ["input", ...epilogueArgs(epilogue)],
+    sizes,
+    size: reduceLanes,
+    workgroups: y.output * x.output * epilogue.groups,
+    reduces: true,
+    outside: lines(reduceText(target, "vec4<f32>", [reduction]), epilogueText(epilogue, target, sizes)),
+    main: lines(
+      `  let g = group % ${groups};`,
+      `  let pixel = group / ${groups};`,
+      `  let inWidth = i32(${sizes.of("inWidth", x.input)});`,
+      `  let inHeight = i32(${sizes.of("inHeight", y.input)});`,
+      `  let y0 = ${cellText(y, `(pixel / ${width})`)};`,
+      `  let x0 = ${cellText(x, `(pixel % ${width})`)};`,
+      `  var s = ${none};`,
+      `  for (var c = lane; c < ${tall} * ${wide}; c += ${reduceLanes}u) {`,
+      `    let cy = y0 + i32(c / ${wide});`,
+      `    let cx = x0 + i32(c % ${wide});`,
+      `    let seen = ${insideText("cy", "cx")};`,
+      `    let v = select(${none}, load(input() + select(0u, u32(cy * inWidth + cx), seen) * ${groups} + g), seen);`,
+      `    ${nexts[operator]("v")};`,
+      "  }",
+      `  s = ${overAll(target, reduction, "s")};`,
+      `  if ((lane == 0u) & (pixel < ${sizes.of("pixels", y.output * x.output)})) { finish(${operator === "average" ? `s / ${cells}` : "s"}, pixel, g); }`,
+    ),
+  });
+}
 
 /** Arguments: the input, then the epilogue's. */
 export function poolingShader(spec: PoolingSpec, target: Target): Shader {
+  if (isTogether(spec)) return togetherShader(spec, target);
   const { y, x, epilogue, operator, divisor, input } = spec;
   const sizes = new Sizes();
   const groups = sizes.of("groups", epilogue.groups);

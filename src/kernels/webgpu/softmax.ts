@@ -1,5 +1,5 @@
 /** Softmax over the channels of every pixel. */
-import { eachGroup, maskOf, overAll, rowShader } from "./_row.ts";
+import { eachGroup, maskOf, overRow, rowShader } from "./_row.ts";
 import { lines, Sizes } from "./_text.ts";
 import type { Shader, Target } from "./spec.ts";
 
@@ -24,14 +24,15 @@ export function softmaxShader({ pixels, channels }: SoftmaxSpec, target: Target)
     pixels,
     groups,
     channels,
+    reductions: ["most", "sum"],
     main: (lanes) =>
       lines(
         "  var m4 = vec4<f32>(-3.4028234e38f);",
         eachGroup(lanes, count, `    m4 = max(m4, ${x});`),
-        `  let most = ${overAll(lanes, "most", "max(max(m4.x, m4.y), max(m4.z, m4.w))")};`,
+        `  let most = ${overRow(target, lanes, "most", "max(max(m4.x, m4.y), max(m4.z, m4.w))")};`,
         "  var s4 = vec4<f32>(0.0);",
         eachGroup(lanes, count, `    s4 += ${weight};`),
-        `  let factor = 1.0 / (${overAll(lanes, "sum", "(s4.x + s4.y + s4.z + s4.w)")});`,
+        `  let factor = 1.0 / (${overRow(target, lanes, "sum", "(s4.x + s4.y + s4.z + s4.w)")});`,
         eachGroup(lanes, count, `    save(out() + ${at}, ${weight} * factor);`),
       ),
   });

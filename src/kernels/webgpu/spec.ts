@@ -17,6 +17,8 @@ export interface Target {
   readonly fusedMadd: boolean;
   /** `dot4I8Packed` is part of the language. */
   readonly dot: boolean;
+  /** Invocations that go together can add up and compare without memory. */
+  readonly subgroups: boolean;
 }
 
 /** Done to each result before it is stored, in this order. */

@@ -1,6 +1,6 @@
 import { floatOf } from "../../representations.ts";
 import type { AttentionStep } from "../../steps.ts";
-import type { StepKind } from "./kind.ts";
+import { type StepKind, trafficOf } from "./kind.ts";
 
 export const attention: StepKind<AttentionStep> = {
   kind: "attention",
@@ -16,7 +16,7 @@ export const attention: StepKind<AttentionStep> = {
       nodes,
       label: `attention ${heads} heads ${queries}x${keys}`,
       macs: 2 * queries * keys * query.channels,
-      bytes: all.reduce((sum, r) => sum + r.byteLength, 0),
+      traffic: all.map(trafficOf),
       call: {
         spec: { kind, heads, queries, keys, width: query.channels / heads / 4 },
         args: all.map(({ address }) => address),

@@ -1,9 +1,11 @@
 import { type ConvolutionSpec, paddedDepth, paddedGroups } from "../../../kernels/webgpu/index.ts";
-import { slotsOf, writeBytes } from "../../representations.ts";
+import { slotsOf } from "../../representations.ts";
 import type { ConvolutionStep } from "../../steps.ts";
 import type { Representation } from "../../values.ts";
 import { endingOf } from "../epilogue.ts";
-import type { StepKind } from "./kind.ts";
+import type { Traffic } from "../records.ts";
+import { fitted } from "../tiles.ts";
+import { type StepKind, trafficOf } from "./kind.ts";
 
 export const convolution: StepKind<ConvolutionStep> = {
   kind: "convolution",
@@ -24,7 +26,7 @@ export const convolution: StepKind<ConvolutionStep> = {
       inputs: groups.length,
       pixelGroups,
       fill: input.channels[0].value.fill(dtype),
-      tile: at.tileFor(step),
+      tile: fitted(at.tileFor(step), y.kernel * x.kernel * groups.length),
       epilogue: ending.epilogue,
     };
     const table = pixelGroups === undefined ? tableOf(groups) : undefined;
@@ -35,7 +37,7 @@ export const convolution: StepKind<ConvolutionStep> = {
       nodes,
       label: `conv ${dtype}${window}${stride} ${input.channels.length}>${output.channels} ${x.output}x${y.output}`,
       macs: weight.length * y.output * x.output,
-      bytes: weight.length * (int8 ? 1 : 4) + readBytes(groups) + writeBytes(output),
+      traffic: [readBy(groups), ...output.representations.map(trafficOf)].flat(),
       call: {
         spec,
         args: [groups[0].address, ...ending.args],
@@ -101,12 +103,10 @@ function tableOf(groups: readonly InputGroup[]): Uint32Array {
   return table;
 }
 
-function readBytes(groups: readonly InputGroup[]): number {
-  return groups.reduce(
-    (sum, { representation: { dtype, value } }) =>
-      sum + value.height * value.width * (dtype === "f32" ? 16 : 4),
-    0,
-  );
+/** Each place once, however often its group comes. */
+function readBy(groups: readonly InputGroup[]): Traffic[] {
+  const places = new Map(groups.map((group) => [group.address, group.representation]));
+  return [...places.values()].map(({ dtype, value }) => ({ dtype, groups: value.height * value.width }));
 }
 
 /** Calls with every weight of the matrix: its group of k and lane in it, its slot among the outputs. */

@@ -1,7 +1,7 @@
 import { floatOf } from "../../representations.ts";
 import type { CopyStep } from "../../steps.ts";
 import { stridedCopy } from "./_strided-copy.ts";
-import type { StepKind } from "./kind.ts";
+import { type StepKind, trafficOf } from "./kind.ts";
 
 export const copy: StepKind<CopyStep> = {
   kind: "copy",
@@ -12,7 +12,7 @@ export const copy: StepKind<CopyStep> = {
     nodes,
     label: `copy ${[...input.shape].reverse().join("x")}`,
     macs: 0,
-    bytes: 2 * floatOf(output).byteLength,
+    traffic: [floatOf(output), floatOf(output)].map(trafficOf),
     call: stridedCopy([{ view: input, at: 0 }], output),
   }),
 };

@@ -1,8 +1,8 @@
 import { depthwisePixels } from "../../../kernels/webgpu/index.ts";
-import { floatOf, slotsOf, writeBytes } from "../../representations.ts";
+import { floatOf, slotsOf } from "../../representations.ts";
 import type { DepthwiseStep } from "../../steps.ts";
 import { endingOf } from "../epilogue.ts";
-import { type StepKind, sizeOf } from "./kind.ts";
+import { type StepKind, sizeOf, trafficThrough } from "./kind.ts";
 
 export const depthwise: StepKind<DepthwiseStep> = {
   kind: "depthwise",
@@ -21,7 +21,7 @@ export const depthwise: StepKind<DepthwiseStep> = {
       nodes,
       label: `depthwise ${source.dtype} ${window} ${sizeOf(output)}`,
       macs: weight.length * y.output * x.output,
-      bytes: weight.length + source.byteLength + writeBytes(output),
+      traffic: trafficThrough([source], output),
       call: {
         spec: {
           kind,

@@ -1,7 +1,7 @@
-import { floatOf, writeBytes } from "../../representations.ts";
+import { floatOf } from "../../representations.ts";
 import type { ElementwiseStep } from "../../steps.ts";
 import { endingOf } from "../epilogue.ts";
-import { pixelsOf, type StepKind, sizeOf } from "./kind.ts";
+import { pixelsOf, type StepKind, sizeOf, trafficThrough } from "./kind.ts";
 
 export const elementwise: StepKind<ElementwiseStep> = {
   kind: "elementwise",
@@ -25,7 +25,7 @@ export const elementwise: StepKind<ElementwiseStep> = {
       nodes,
       label: `elementwise ${b.kind === "none" ? fused.map((done) => (done.kind === "activation" ? done.activation.kind : done.kind)).join("+") : operator} ${sizeOf(output)}`,
       macs: 0,
-      bytes: source.byteLength + writeBytes(output),
+      traffic: trafficThrough(b.kind === "value" ? [source, floatOf(b.value)] : [source], output),
       call: {
         spec: { kind, operator, pixels: pixelsOf(output), b: second, epilogue: ending.epilogue },
         args: [source.address, from, ...ending.args],

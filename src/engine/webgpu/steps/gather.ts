@@ -1,8 +1,9 @@
 import { nowhere } from "../../../kernels/webgpu/index.ts";
-import { slotsOf, writeBytes } from "../../representations.ts";
+import { slotsOf } from "../../representations.ts";
 import type { GatherStep } from "../../steps.ts";
 import type { Representation } from "../../values.ts";
-import { type StepKind, sizeOf } from "./kind.ts";
+import type { Traffic } from "../records.ts";
+import { type StepKind, sizeOf, trafficOf } from "./kind.ts";
 
 export const gather: StepKind<GatherStep> = {
   kind: "gather",
@@ -23,7 +24,7 @@ export const gather: StepKind<GatherStep> = {
       nodes,
       label: `${what} ${output.representations.map((r) => r.dtype).join("+")} ${sizeOf(output)}`,
       macs: 0,
-      bytes: 2 * writeBytes(output),
+      traffic: stores.flatMap((store) => [readBy(input, store.r.dtype, store), trafficOf(store.r)]),
       call: {
         spec: {
           kind,
@@ -43,6 +44,16 @@ export const gather: StepKind<GatherStep> = {
     };
   },
 };
+
+/** Of single channels a group is read that may hold four of them. */
+function readBy(
+  { height, width }: GatherStep["input"],
+  dtype: Traffic["dtype"],
+  { whole, places }: ReturnType<typeof placesOf>,
+): Traffic {
+  const groups = new Set(places.flatMap(([at]) => (at === nowhere ? [] : [whole ? at : at >>> 2])));
+  return { dtype, groups: groups.size * height * width };
+}
 
 type Place = readonly [place: number, distance: number];
 

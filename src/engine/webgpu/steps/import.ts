@@ -1,7 +1,7 @@
-import { floatOf, writeBytes } from "../../representations.ts";
+import { floatOf } from "../../representations.ts";
 import type { ImportStep } from "../../steps.ts";
 import { endingOf } from "../epilogue.ts";
-import { pixelsOf, type StepKind, sizeOf } from "./kind.ts";
+import { pixelsOf, type StepKind, sizeOf, trafficThrough } from "./kind.ts";
 
 export const importStep: StepKind<ImportStep> = {
   kind: "import",
@@ -14,7 +14,7 @@ export const importStep: StepKind<ImportStep> = {
       nodes,
       label: `import ${sizeOf(output)}`,
       macs: 0,
-      bytes: floatOf(input).byteLength + writeBytes(output),
+      traffic: trafficThrough([floatOf(input)], output),
       call: {
         spec: { kind, channels: output.channels, pixels: pixelsOf(output), epilogue: ending.epilogue },
         args: [floatOf(input).address, ...ending.args],

@@ -1,7 +1,7 @@
-import { writeBytes } from "../../representations.ts";
+import { floatOf } from "../../representations.ts";
 import type { JoinStep } from "../../steps.ts";
 import { stridedCopy } from "./_strided-copy.ts";
-import type { StepKind } from "./kind.ts";
+import { type StepKind, trafficOf } from "./kind.ts";
 
 export const join: StepKind<JoinStep> = {
   kind: "join",
@@ -14,7 +14,7 @@ export const join: StepKind<JoinStep> = {
     nodes,
     label: `join ${parts.length} to ${output.channels}`,
     macs: 0,
-    bytes: 2 * writeBytes(output),
+    traffic: [floatOf(output), floatOf(output)].map(trafficOf),
     call: stridedCopy(
       [...parts].sort((a, b) => a.at - b.at),
       output,

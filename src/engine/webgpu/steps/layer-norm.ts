@@ -1,7 +1,7 @@
-import { floatOf, writeBytes } from "../../representations.ts";
+import { floatOf } from "../../representations.ts";
 import type { LayerNormStep } from "../../steps.ts";
 import { endingOf } from "../epilogue.ts";
-import { pixelsOf, type StepKind, sizeOf } from "./kind.ts";
+import { pixelsOf, type StepKind, sizeOf, trafficThrough } from "./kind.ts";
 
 export const layerNorm: StepKind<LayerNormStep> = {
   kind: "layerNorm",
@@ -17,7 +17,7 @@ export const layerNorm: StepKind<LayerNormStep> = {
       nodes,
       label: `layerNorm ${sizeOf(output)}`,
       macs: 0,
-      bytes: floatOf(input).byteLength + writeBytes(output),
+      traffic: trafficThrough([floatOf(input)], output),
       call: {
         spec: { kind, pixels: pixelsOf(output), channels: output.channels, eps, epilogue: ending.epilogue },
         args: [floatOf(input).address, ...ending.args],

@@ -1,7 +1,7 @@
-import { floatOf, writeBytes } from "../../representations.ts";
+import { floatOf } from "../../representations.ts";
 import type { LrnStep } from "../../steps.ts";
 import { endingOf } from "../epilogue.ts";
-import { pixelsOf, type StepKind, sizeOf } from "./kind.ts";
+import { pixelsOf, type StepKind, sizeOf, trafficThrough } from "./kind.ts";
 
 export const lrn: StepKind<LrnStep> = {
   kind: "lrn",
@@ -15,7 +15,7 @@ export const lrn: StepKind<LrnStep> = {
       nodes,
       label: `lrn ${sizeOf(output)}`,
       macs: 0,
-      bytes: floatOf(input).byteLength + writeBytes(output),
+      traffic: trafficThrough([floatOf(input)], output),
       call: {
         spec: { kind, pixels, channels: output.channels, size, factor, bias, epilogue: ending.epilogue },
         args: [floatOf(input).address, ...ending.args],

@@ -1,7 +1,7 @@
-import { floatOf, soleScale, writeBytes } from "../../representations.ts";
+import { floatOf, soleScale } from "../../representations.ts";
 import type { PoolingStep } from "../../steps.ts";
 import { endingOf } from "../epilogue.ts";
-import { type StepKind, sizeOf } from "./kind.ts";
+import { type StepKind, sizeOf, trafficThrough } from "./kind.ts";
 
 export const pooling: StepKind<PoolingStep> = {
   kind: "pooling",
@@ -21,7 +21,7 @@ export const pooling: StepKind<PoolingStep> = {
       nodes,
       label: `pool ${operator} ${source.dtype} ${x.kernel}x${y.kernel} ${sizeOf(output)}`,
       macs: 0,
-      bytes: source.byteLength + writeBytes(output),
+      traffic: trafficThrough([source], output),
       call: {
         spec: { kind, operator, input: source.dtype, divisor, y, x, epilogue: ending.epilogue },
         args: [source.address, ...ending.args],

@@ -1,11 +1,11 @@
-import { floatOf, writeBytes } from "../../representations.ts";
+import { floatOf } from "../../representations.ts";
 import type { Value } from "../../values.ts";
 import { endingOf } from "../epilogue.ts";
-import type { PlanStep } from "../records.ts";
-import { pixelsOf, sizeOf } from "./kind.ts";
+import type { StepPlan } from "../records.ts";
+import { pixelsOf, sizeOf, trafficOf } from "./kind.ts";
 
 /** The int8 representations of a value whose floats have just been written by a kernel that can write no others, where anybody wants any. */
-export function quantizeStep(value: Value): PlanStep | undefined {
+export function quantizeStep(value: Value): StepPlan | undefined {
   const stores = value.representations.filter((r) => r.dtype === "i8");
   if (stores.length === 0) return undefined;
   const ending = endingOf(value, [], "none", { stores });
@@ -14,7 +14,7 @@ export function quantizeStep(value: Value): PlanStep | undefined {
     nodes: [],
     label: `quantize ${sizeOf(value)}`,
     macs: 0,
-    bytes: writeBytes(value),
+    traffic: value.representations.map(trafficOf),
     call: {
       spec: {
         kind: "elementwise",

@@ -14,7 +14,7 @@ export const reference: StepKind<ReferenceStep> = {
     nodes: step.nodes,
     label: `reference ${step.node.type}`,
     macs: 0,
-    bytes: 0,
+    traffic: [],
     reference: step,
   }),
 };

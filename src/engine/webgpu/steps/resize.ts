@@ -1,8 +1,8 @@
 import { f32ToBits } from "../../../base/fp16.ts";
-import { floatOf, writeBytes } from "../../representations.ts";
+import { floatOf } from "../../representations.ts";
 import type { ResizeStep } from "../../steps.ts";
 import { endingOf } from "../epilogue.ts";
-import { type StepKind, sizeOf } from "./kind.ts";
+import { type StepKind, sizeOf, trafficThrough } from "./kind.ts";
 
 export const resize: StepKind<ResizeStep> = {
   kind: "resize",
@@ -17,7 +17,7 @@ export const resize: StepKind<ResizeStep> = {
       nodes,
       label: `resize bilinear ${sizeOf(output)}`,
       macs: 0,
-      bytes: source.byteLength + writeBytes(output),
+      traffic: trafficThrough([source], output),
       call: {
         spec: {
           kind,

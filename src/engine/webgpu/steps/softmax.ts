@@ -1,6 +1,6 @@
-import { floatOf, writeBytes } from "../../representations.ts";
+import { floatOf } from "../../representations.ts";
 import type { SoftmaxStep } from "../../steps.ts";
-import { pixelsOf, type StepKind, sizeOf } from "./kind.ts";
+import { pixelsOf, type StepKind, sizeOf, trafficOf } from "./kind.ts";
 
 export const softmax: StepKind<SoftmaxStep> = {
   kind: "softmax",
@@ -11,7 +11,7 @@ export const softmax: StepKind<SoftmaxStep> = {
     nodes,
     label: `softmax ${sizeOf(output)}`,
     macs: 0,
-    bytes: 2 * writeBytes(output),
+    traffic: [floatOf(input), floatOf(output)].map(trafficOf),
     call: {
       spec: { kind, pixels: pixelsOf(output), channels: output.channels },
       args: [floatOf(input).address, floatOf(output).address],
