@@ -64,7 +64,7 @@ for (const [name, source, sizes, storages] of rows) {
     for (const storage of storages) {
       const shapes = { [manifest.input.blob]: [manifest.input.channels, size, size] };
       const plan = makePlan(graph, shapes, graph.outputs, {
-        target: { storage, fusedMadd: true, dot: true, subgroups: true },
+        target: { storage, fusedMadd: true, dot: true, subgroups: true, dearBarriers: options.software },
         tileFor: (step) => chooseTile(extentsOf(step), options.software),
       });
       const { work } = plan;

@@ -14,7 +14,7 @@ import { graphOf } from "./graph-of.ts";
 
 function workOf(graph: Graph, shapes: Record<string, Shape>, storage: Storage = "f32"): Work {
   return makePlan(graph, shapes, graph.outputs, {
-    target: { storage, fusedMadd: true, dot: true, subgroups: true },
+    target: { storage, fusedMadd: true, dot: true, subgroups: true, dearBarriers: false },
     tileFor: (step) => chooseTile(extentsOf(step), false),
   }).work;
 }

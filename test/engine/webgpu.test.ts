@@ -2,6 +2,7 @@
 import { afterAll, describe, expect, it } from "vitest";
 import { runReference } from "../../src/engine/reference/index.ts";
 import { createSession } from "../../src/engine/session.ts";
+import { Program as WasmProgram } from "../../src/engine/wasm/program.ts";
 import { provideGpu } from "../../src/engine/webgpu/adapter.ts";
 import { acquireDevice } from "../../src/engine/webgpu/device.ts";
 import { makePlan } from "../../src/engine/webgpu/plan.ts";
@@ -15,6 +16,7 @@ import { shuffleNet } from "./_layers.ts";
 import { expectLike, hasGpu, runOnGpu } from "./gpu.ts";
 import { gpuNetworks } from "./gpu-networks.ts";
 import { graphOf, randomInputs } from "./graph-of.ts";
+import { floatMachines } from "./harness.ts";
 import { Network } from "./random-network.ts";
 
 async function planned(text: string, shapes: Record<string, Shape>) {
@@ -56,6 +58,25 @@ describe.skipIf(!hasGpu)("webgpu", () => {
     });
     for (const blob of asked) expectLike(found[blob], expected[blob], blob);
   });
+
+  it.each(["Swish", "Mish", "TanH", "GELU 0=1", "HardSwish 0=0.1666667 1=0.5"])(
+    "bytes behind %s are those of wasm without fused multiply-adds",
+    async (layer) => {
+      const [type, ...params] = layer.split(" ");
+      const lines = [
+        "Convolution a 1 1 x b 0=16 1=1 5=1 8=2",
+        `${type} c 1 1 b d ${params.join(" ")}`.trim(),
+        "Convolution e 1 1 d y 0=24 1=3 4=1 5=1 8=2",
+      ];
+      const shapes = { x: [8, 20, 20] };
+      const graph = graphOf(lines.join("\n"), shapes);
+      const inputs = randomInputs(shapes);
+      const program = await WasmProgram.make(graph, shapes, ["y"], { ...floatMachines[0][1] });
+      const expected = program.run(inputs);
+      expect((await runOnGpu(graph, inputs, ["y"])).y).toEqual(expected.y);
+      program.close();
+    },
+  );
 
   it("is one dispatch a step, and reads back the heads alone", async () => {
     const shapes = { x: [3, 32, 32] };

@@ -60,7 +60,7 @@ class SharedDevice implements Device {
   readonly name: string;
   readonly isSoftware: boolean;
   readonly layout: GPUBindGroupLayout;
-  probed: Omit<Target, "storage"> = { fusedMadd: false, dot: false, subgroups: false };
+  probed: Omit<Target, "storage"> = { fusedMadd: false, dot: false, subgroups: false, dearBarriers: false };
   private readonly pipelines = new Map<string, Promise<GPUComputePipeline>>();
 
   private constructor(gpu: GPUDevice, adapter: GPUAdapter) {

@@ -4,6 +4,7 @@ import { mapRead, usage } from "./adapter.ts";
 
 interface Probed {
   readonly gpu: GPUDevice;
+  readonly isSoftware: boolean;
   readonly layout: GPUBindGroupLayout;
   pipeline(code: string): Promise<GPUComputePipeline>;
 }
@@ -13,7 +14,7 @@ const factor = 1 + 2 ** -12;
 const operands = Float32Array.of(factor, factor, -(1 + 2 ** -11), 0);
 
 export async function probe(device: Probed, language: ReadonlySet<string>): Promise<Omit<Target, "storage">> {
-  const { gpu, layout } = device;
+  const { gpu, layout, isSoftware } = device;
   const pipeline = await device.pipeline(probeShader().code);
   const all = usage.storage | usage.uniform | usage.copySource | usage.copyTarget;
   const buffers = Array.from({ length: 6 }, () => gpu.createBuffer({ size: 512, usage: all }));
@@ -35,5 +36,6 @@ export async function probe(device: Probed, language: ReadonlySet<string>): Prom
     fusedMadd: found === 2 ** -24,
     dot: language.has("packed_4x8_integer_dot_product"),
     subgroups: gpu.features.has("subgroups"),
+    dearBarriers: isSoftware,
   };
 }

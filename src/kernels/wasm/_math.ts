@@ -4,6 +4,7 @@
 import { type Activation, unbounded } from "../../base/activation.ts";
 import { type Expression, f32x4, i32x4, type Operand, set, tee } from "../../wasm/expressions.ts";
 import type { Func, Local } from "../../wasm/index.ts";
+import { exp2Coefficients, rounder } from "../exponential.ts";
 import type { BinaryOperator } from "../operators.ts";
 import { temp } from "./_temp.ts";
 import type { Target } from "./spec.ts";
@@ -42,13 +43,6 @@ export function emitMaddOnce(f: Func, target: Target, a: Local, b: Local, c: Loc
 function multiplyAdd(target: Target, a: Operand, b: Operand, c: Operand): Expression {
   return target.relaxed ? f32x4.relaxed_madd(a, b, c) : f32x4.add(f32x4.mul(a, b), c);
 }
-
-/** 2ᶠ = 1 + Σ cₖfᵏ for |f| ≤ ½ from the highest power down, best for its relative error (10⁻⁷ in exact arithmetic). */
-const exp2Coefficients = [
-  0.001326472731307149, 0.009671512991189957, 0.05550733581185341, 0.24022242426872253, 0.6931470036506653, 1,
-];
-/** Adding it to a float below 2²² rounds that to an integer, which then lies in the lowest bits. */
-const rounder = 1.5 * 2 ** 23;
 
 /**
  * e to the power of multiple·x, which is clamped to ±87: 2ⁿ·2ᶠ with n + f = x·multiple·log₂e, |f| ≤ ½, a polynomial of degree 5 for 2ᶠ,

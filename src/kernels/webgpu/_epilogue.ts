@@ -34,7 +34,7 @@ export function epilogueText(spec: EpilogueSpec, { fusedMadd }: Target, sizes: S
   const steps = spec.steps.map((step, i) => {
     switch (step.kind) {
       case "activation":
-        return activationOf(step.activation, "r");
+        return activationOf(step.activation, "r", isExact);
       case "scalar":
         return arithmetic(step.operator, "r", splat(step.value));
       case "scale": {

@@ -4,8 +4,8 @@ import { lines, type Sizes, shaderOf } from "./_text.ts";
 import type { Shader, Target } from "./spec.ts";
 
 /** Invocations for each pixel. */
-export function rowLanes(pixels: number, groups: number): number {
-  return pixels >= 1024 || groups < 16 ? 1 : reduceLanes;
+function rowLanes(pixels: number, groups: number, { dearBarriers }: Target): number {
+  return dearBarriers || pixels >= 1024 || groups < 16 ? 1 : reduceLanes;
 }
 
 export interface RowBody {
@@ -24,7 +24,7 @@ export function rowShader(
   target: Target,
   { args, sizes, pixels, groups, channels, outside, reductions, main }: RowBody,
 ): Shader {
-  const lanes = rowLanes(pixels, groups);
+  const lanes = rowLanes(pixels, groups, target);
   const together = lanes === 1 ? 64 : 1;
   return shaderOf(target, {
     args,

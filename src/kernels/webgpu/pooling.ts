@@ -80,7 +80,7 @@ function togetherShader(spec: PoolingSpec, target: Target): Shader {
 
 /** Arguments: the input, then the epilogue's. */
 export function poolingShader(spec: PoolingSpec, target: Target): Shader {
-  if (isTogether(spec)) return togetherShader(spec, target);
+  if (!target.dearBarriers && isTogether(spec)) return togetherShader(spec, target);
   const { y, x, epilogue, operator, divisor, input } = spec;
   const sizes = new Sizes();
   const groups = sizes.of("groups", epilogue.groups);

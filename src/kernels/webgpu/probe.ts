@@ -5,7 +5,7 @@ import type { Shader } from "./spec.ts";
 /** Reads `values[0]`, writes `fma` of its first three numbers to all of `values[1]`. */
 export function probeShader(): Shader {
   return shaderOf(
-    { storage: "f32", fusedMadd: true, dot: false, subgroups: false },
+    { storage: "f32", fusedMadd: true, dot: false, subgroups: false, dearBarriers: false },
     {
       args: [],
       sizes: new Sizes(),

@@ -19,6 +19,8 @@ export interface Target {
   readonly dot: boolean;
   /** Invocations that go together can add up and compare without memory. */
   readonly subgroups: boolean;
+  /** Invocations that wait for each other take long, as they do on a processor: they had better work by themselves. */
+  readonly dearBarriers: boolean;
 }
 
 /** Done to each result before it is stored, in this order. */
