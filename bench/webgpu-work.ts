@@ -2,8 +2,9 @@
  * What an inference on WebGPU comes to, counted from plans with the tiles of hardware, beside the least that the network needs: dispatches, bytes that
  * they move, products, bytes read back. Nothing runs, and no adapter is needed. `node bench/webgpu.ts` times it.
  *
- *   npm run build && node bench/webgpu-work.ts [--only REGEXP] [--software] [--steps]
+ *   npm run build && node bench/webgpu-work.ts [--only REGEXP] [--software] [--steps] [--model FILE --size 640]
  *
+ * `--model`: that one instead. For YOLOv8, `python3 -c "from ultralytics import YOLO; YOLO('yolov8n.yaml').save('yolov8n.pt')"` makes a file.
  * `--software`: with the tiles that a software adapter takes; `--steps`: each step that does 1.3 times what it has to. Models come from NCNNKIT_DATA
  * (default ../shared). Node 24.
  */
@@ -18,6 +19,8 @@ import { data } from "./_peer.ts";
 
 const { values: options } = parseArgs({
   options: {
+    model: { type: "string" },
+    size: { type: "string", default: "640" },
     only: { type: "string", default: "." },
     software: { type: "boolean", default: false },
     steps: { type: "boolean", default: false },
@@ -56,7 +59,11 @@ console.log(
   "| network | steps | dispatches | MB moved | least | ratio | M products | least | ratio | kB read back | heads |",
 );
 console.log("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
-for (const [name, source, sizes, storages] of rows) {
+const { model: given } = options;
+const chosen: typeof rows = given
+  ? [[path.basename(given), () => given, [Number(options.size)], ["f32", "f16"]]]
+  : rows;
+for (const [name, source, sizes, storages] of chosen) {
   if (!new RegExp(options.only).test(name)) continue;
   const model = await load(source(), { backend: "reference" });
   const { graph, manifest } = model;
