@@ -1,8 +1,8 @@
 /** Work of the webgpu backend, counted from plans with the tiles of hardware: no adapter is needed. */
 import { describe, expect, it } from "vitest";
 import { makePlan } from "../../src/engine/webgpu/plan.ts";
+import type { Work } from "../../src/engine/webgpu/records.ts";
 import { chooseTile, extentsOf } from "../../src/engine/webgpu/tiles.ts";
-import type { Work } from "../../src/engine/webgpu/work.ts";
 import { readNcnn } from "../../src/formats/ncnn/index.ts";
 import type { Graph } from "../../src/ir/graph.ts";
 import type { Shape } from "../../src/ir/tensor.ts";

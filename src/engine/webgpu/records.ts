@@ -3,7 +3,6 @@ import type { Shape } from "../../ir/tensor.ts";
 import type { KernelSpec } from "../../kernels/webgpu/index.ts";
 import type { OutputView } from "../lower/views.ts";
 import type { ReferenceStep, Step } from "../steps.ts";
-import type { Work } from "./work.ts";
 
 /** One dispatch. */
 export interface KernelCall {
@@ -39,6 +38,23 @@ export interface StepPlan {
 export interface PlanStep extends StepPlan {
   /** Read and written, each once, what is constant included. */
   readonly bytes: number;
+}
+
+/** Work of an inference. */
+export interface Work {
+  /** Layers in JavaScript are steps without a dispatch. */
+  readonly steps: number;
+  readonly dispatches: number;
+  /** That dispatches read and write, what each touches counted once. */
+  readonly bytes: number;
+  /** Weights and inputs read once, outputs written once, whatever else is computed written once and read once, without padding. */
+  readonly leastBytes: number;
+  /** Products of all invocations, those at the edges of tiles and in lanes that have nothing to do included. */
+  readonly macs: number;
+  readonly leastMacs: number;
+  /** Copied to where JavaScript reads it. */
+  readonly fetchedBytes: number;
+  readonly outputBytes: number;
 }
 
 export interface Plan {

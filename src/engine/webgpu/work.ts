@@ -6,25 +6,8 @@ import { floatOf } from "../representations.ts";
 import { outputsOf, type Step } from "../steps.ts";
 import type { Value } from "../values.ts";
 import { fetchedOf, groupBytes } from "./fetched.ts";
-import type { PlanStep, StepPlan, Traffic } from "./records.ts";
+import type { PlanStep, StepPlan, Traffic, Work } from "./records.ts";
 import { trafficOf } from "./steps/kind.ts";
-
-/** Work of an inference. */
-export interface Work {
-  /** Layers in JavaScript are steps without a dispatch. */
-  readonly steps: number;
-  readonly dispatches: number;
-  /** That dispatches read and write, what each touches counted once. */
-  readonly bytes: number;
-  /** Weights and inputs read once, outputs written once, whatever else is computed written once and read once, without padding. */
-  readonly leastBytes: number;
-  /** Products of all invocations, those at the edges of tiles and in lanes that have nothing to do included. */
-  readonly macs: number;
-  readonly leastMacs: number;
-  /** Copied to where JavaScript reads it. */
-  readonly fetchedBytes: number;
-  readonly outputBytes: number;
-}
 
 /** What is told to every dispatch: a range of a uniform buffer. */
 const toldBytes = 256;
