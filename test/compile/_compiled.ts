@@ -13,6 +13,7 @@ import { tinyModel } from "../cli/_tiny.ts";
 
 /** What `NAME.d.ts` says, as far as the tests need it. */
 export interface Detector {
+  look(picture: unknown, options?: object): { detections(limits?: object): Detection[] };
   detect(picture: unknown, options?: object): Detection[];
   run(input: unknown, options?: object): Record<string, { shape: number[]; data: Float32Array }>;
   close(): void;

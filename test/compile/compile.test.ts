@@ -1,5 +1,5 @@
 /** Compiled files: the numbers of the engine, the boxes of the library, from a folder that knows nothing of ncnnkit. */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { gzipSync } from "node:zlib";
@@ -223,6 +223,25 @@ describe("a damaged file", () => {
   });
 });
 
+test("a file beside its module that has changed gives nothing, and is read again", async () => {
+  const { folder, module } = await writeCompiled(noisy());
+  const file = path.join(folder, "noisy.wasm");
+  const bytes = readFileSync(file);
+  const damaged = Uint8Array.from(bytes);
+  damaged[bytes.length - 60] ^= 1;
+  writeFileSync(file, damaged);
+  await expect(module.detect(noise(9, 9, 3))).rejects.toThrow("its SHA-256 is another");
+  writeFileSync(file, bytes);
+  await expect(module.detect(noise(9, 9, 3), { size: 7 })).rejects.toThrow("the file was made for 64x64");
+  const found = await module.detect(noise(60, 80, 3), { confidence: 0.2 });
+  const detector = await module.load({ read: async (name: string) => readFileSync(path.join(folder, name)) });
+  const look = detector.look(noise(60, 80, 3));
+  expect(look.detections({ confidence: 0.2 })).toEqual(found);
+  expect(look.detections({ confidence: 0.9 }).length).toBeLessThan(found.length);
+  detector.run(noise(9, 9, 3));
+  expect(() => look.detections()).toThrow("another picture has been looked at since");
+});
+
 describe("the library", () => {
   test("loads a compiled file, with all options of detect", async () => {
     const { folder, facts } = await writeCompiled(noisy(), { sizes: [64, 96] });
@@ -378,6 +397,13 @@ describeData("real detectors", () => {
     for (const [blob, tensor] of Object.entries(outputs)) expect(tensor, blob).toEqual(raw[blob]);
     expect(facts.decode).toBe(true);
     expect(detector.detect(picture, { confidence: 0.05 })).toEqual(rounded(found));
+  });
+
+  test("files are hardly larger than the weights", async () => {
+    const opened = await open(dataPath("models/yolov5ss-int8.param"));
+    const { modules } = await compileModel(opened, { sizes: [320], target: "both" });
+    const weights = statSync(dataPath("models/yolov5ss-int8.bin")).size;
+    for (const { mode, bytes } of modules) expect(bytes, mode).toBeLessThan(1.05 * weights + 120_000);
   });
 
   test("int8 without vectors", async () => {

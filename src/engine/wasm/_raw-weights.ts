@@ -11,7 +11,7 @@ import {
   winogradMatrices,
 } from "../../kernels/wasm/index.ts";
 import type { FuncRef, Module } from "../../wasm/index.ts";
-import { type PackedFrom, StaticData } from "./memory.ts";
+import { type PackedFrom, type PackedWeights, StaticData } from "./memory.ts";
 
 type Chunk = StaticData["chunks"][number];
 
@@ -113,7 +113,7 @@ function jobsOf(chunk: Chunk, stored: StoredData): readonly Job[] | undefined {
   const { from, address } = chunk;
   if (from?.kind === "vectors") return vectorJobs(chunk, from.count, stored);
   if (from) {
-    const { slots, columns, weight, perOutput, inLane, vectors, kind } = from;
+    const { slots, columns, weight, perOutput, inLane, vectors, kind } = withoutUnused(from);
     const fits = [slots, columns].every((list) => list.every((n) => n < mostInTable));
     if (fits) {
       const [list, form] = smallest(weight);
@@ -131,6 +131,26 @@ function jobsOf(chunk: Chunk, stored: StoredData): readonly Job[] | undefined {
     }
   }
   return widenJob(chunk, stored);
+}
+
+/** A matrix without the columns that nothing is packed from, where these are many. */
+function withoutUnused(from: PackedWeights): PackedWeights {
+  const { kind, weight, perOutput, columns } = from;
+  const used = Int32Array.from(new Set(columns))
+    .sort()
+    .filter((column) => column >= 0);
+  if (kind !== "matrix" || used.length > 0.9 * perOutput) return from;
+  const rows = weight.length / perOutput;
+  const count = rows * used.length;
+  const kept = weight instanceof Int8Array ? new Int8Array(count) : new Float32Array(count);
+  for (let row = 0, at = 0; row < rows; row++) {
+    for (const column of used) kept[at++] = weight[row * perOutput + column];
+  }
+  const places = new Map(Array.from(used, (column, i) => [column, i]));
+  return {
+    ...{ ...from, weight: kept, perOutput: used.length },
+    columns: columns.map((column) => places.get(column) ?? column),
+  };
 }
 
 /** Bytes of a call that fills a vector. */
