@@ -3,7 +3,7 @@
  * detects and while it converts, memory over time, and the engine against onnxruntime-web in one page.
  *
  *   npm run build && npm run build:web && npm --prefix bench ci --ignore-scripts
- *   node bench/page.ts [--seconds 10] [--minutes 0] [--threads 1,2] [--only REGEXP] [--json results.json]
+ *   node bench/page.ts [--seconds 10] [--minutes 0] [--threads 1,2] [--only REGEXP] [--parts rate,peer,convert] [--json results.json]
  *
  * `--minutes` watches memory that long with the first model. Models are the shipped one and, from NCNNKIT_DATA (default ../shared),
  * yolov5ss; Chromium is /usr/bin/chromium or NCNNKIT_CHROMIUM. The camera shows photographs of 1280×720 at 30 frames a second.
@@ -24,6 +24,7 @@ const { values: options } = parseArgs({
     minutes: { type: "string", default: "0" },
     threads: { type: "string", default: "1,2" },
     only: { type: "string", default: "." },
+    parts: { type: "string", default: "rate,peer,convert" },
     json: { type: "string" },
   },
 });
@@ -268,13 +269,15 @@ try {
     ({ name, url: where, precision }): PageModel => ({ name, precision, model: `page/${where}` }),
   );
   const only = new RegExp(options.only);
-  const others = only.test("yolov5ss") ? deployed(path.join(data, "models/yolov5ss.pt")) : [];
+  const parts = options.parts.split(",");
+  const others =
+    parts.includes("rate") && only.test("yolov5ss") ? deployed(path.join(data, "models/yolov5ss.pt")) : [];
   const models = [...shipped.filter(({ name }) => only.test(name)), ...others];
   const browserName = `Chromium ${browser.version()}`;
   const cpu = os.cpus()[0].model;
   console.log(`${browserName}, ${cpu}`);
   const rows: Row[] = [];
-  for (const model of models) {
+  for (const model of parts.includes("rate") ? models : []) {
     for (const threads of options.threads.split(",").map(Number)) {
       const row = await frameRate(model, threads);
       rows.push(row);
@@ -283,15 +286,21 @@ try {
       );
     }
   }
-  const onnxruntime = await againstOnnxruntime();
-  const { ours, theirs, difference } = onnxruntime;
-  console.log(
-    `FastestDet: ncnnkit ${ours.toFixed(1)} ms, onnxruntime-web ${theirs.toFixed(1)} ms, greatest difference ${difference.toExponential(1)}`,
-  );
-  const conversion = await converting(path.join(data, "models/yolov5ss.pt"), photographs("train2017", 30));
-  console.log(
-    `converting with 30 pictures: ${conversion.seconds.toFixed(0)} s; tasks above 50 ms: ${conversion.longTasks.join(" ") || "none"}`,
-  );
+  const onnxruntime = parts.includes("peer") ? await againstOnnxruntime() : undefined;
+  if (onnxruntime) {
+    const { ours, theirs, difference } = onnxruntime;
+    console.log(
+      `FastestDet: ncnnkit ${ours.toFixed(1)} ms, onnxruntime-web ${theirs.toFixed(1)} ms, greatest difference ${difference.toExponential(1)}`,
+    );
+  }
+  const conversion = parts.includes("convert")
+    ? await converting(path.join(data, "models/yolov5ss.pt"), photographs("train2017", 30))
+    : undefined;
+  if (conversion) {
+    console.log(
+      `converting with 30 pictures: ${conversion.seconds.toFixed(0)} s; tasks above 50 ms: ${conversion.longTasks.join(" ") || "none"}`,
+    );
+  }
   const watched = Number(options.minutes) ? await memory(models[0]) : undefined;
   const results = { browser: browserName, cpu, rows, onnxruntime, converting: conversion, memory: watched };
   if (options.json) writeFileSync(options.json, `${JSON.stringify(results, null, 2)}\n`);
