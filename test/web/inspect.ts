@@ -38,6 +38,8 @@ export async function faults(page: Page): Promise<string[]> {
         found.push(`outside: ${name(element)}`);
     }
     const top = scrollY;
+    const panel = document.querySelector("#panel");
+    const scrolled = panel?.scrollTop ?? 0;
     const within = document.querySelector("dialog[open]") ?? document;
     for (const element of within.querySelectorAll("button, a[href], input, select, summary, textarea")) {
       if (!isSeen(element) || (element as HTMLButtonElement).disabled) continue;
@@ -56,6 +58,7 @@ export async function faults(page: Page): Promise<string[]> {
       }
     }
     scrollTo(0, top);
+    panel?.scrollTo(0, scrolled);
     return found;
   });
 }
