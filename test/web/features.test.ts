@@ -452,9 +452,17 @@ describeDataIf(canRun, "what was found", () => {
   });
 
   test("WebGPU, where the browser has it: the same boxes", async ({ skip }) => {
+    const codesFile = await codes(72);
+    const camera = path.join(path.dirname(codesFile), "codes.mjpeg");
+    const jpeg = await sharp(codesFile).resize(640, 480, { fit: "contain" }).jpeg().toBuffer();
+    writeFileSync(camera, Buffer.concat(Array<Buffer>(10).fill(jpeg)));
     const browser = await chromium.launch({
       executablePath: chromiumPath,
-      args: ["--no-sandbox", "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"],
+      args: [
+        ...["--no-sandbox", "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"],
+        ...["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"],
+        `--use-file-for-fake-video-capture=${camera}`,
+      ],
     });
     const page = await browser.newPage();
     await page.goto(site.url("shipped/"));
@@ -484,8 +492,16 @@ describeDataIf(canRun, "what was found", () => {
     await page.waitForSelector('#pause[aria-pressed="true"]'); // at its end
     const [download] = await Promise.all([page.waitForEvent("download"), page.click("#save")]);
     expect(statSync(await download.path()).size).toBeGreaterThan(2000);
+    // The camera: frame after frame, each with its boxes.
+    await page.evaluate(() => document.querySelector("#rows")?.replaceChildren());
+    await page.click("#use-camera");
+    await page.waitForSelector('[data-state="camera"]');
+    expect((await nextBoxes(page)).boxes.length).toBeGreaterThan(0);
+    await page.waitForFunction(() => Number(document.getElementById("rate")?.textContent) > 0);
+    expect(await page.textContent("#machine")).toBe("WebGPU");
+    await page.click("#pause");
     await browser.close();
-  });
+  }, 120_000);
 
   test("without WebGPU, WebAssembly computes, and the page says so", async () => {
     const page = await site.open("shipped/?backend=webgpu");

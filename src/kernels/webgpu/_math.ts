@@ -5,7 +5,7 @@ import type { BinaryOperator } from "../operators.ts";
 import { float, splat } from "./_text.ts";
 
 /** e to the power of factor/log₂e·x in the operations of `kernels/wasm/_math.ts`, each rounded by itself. */
-const power4 = `fn power4(x: vec4<f32>, factor: f32, limit: f32) -> vec4<f32> {
+export const power4 = `fn power4(x: vec4<f32>, factor: f32, limit: f32) -> vec4<f32> {
   let r = exact(clamp(x, vec4<f32>(-limit), vec4<f32>(limit)) * factor);
   let n = exact(r + ${splat(rounder)});
   let f = exact(r - exact(n - ${splat(rounder)}));
@@ -40,7 +40,7 @@ const functions: Readonly<Record<string, string>> = {
 }`,
 };
 
-function powerOf(x: string, multiple: number): string {
+export function powerOf(x: string, multiple: number): string {
   return `power4(${x}, ${float(Math.LOG2E * multiple)}, ${float(87 / Math.abs(multiple))})`;
 }
 

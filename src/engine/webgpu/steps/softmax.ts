@@ -13,7 +13,12 @@ export const softmax: StepKind<SoftmaxStep> = {
     macs: 0,
     traffic: [floatOf(input), floatOf(output)].map(trafficOf),
     call: {
-      spec: { kind, pixels: pixelsOf(output), channels: output.channels },
+      spec: {
+        kind,
+        pixels: pixelsOf(output),
+        channels: output.channels,
+        exact: output.representations.some(({ dtype }) => dtype === "i8"),
+      },
       args: [floatOf(input).address, floatOf(output).address],
     },
   }),
