@@ -68,6 +68,10 @@ export const kernelNetworks: readonly KernelNetwork[] = [
   int8("dense convolutions, int8", dense),
   int8("depthwise convolutions, int8", depthwise),
   int8("moved channels, int8", shuffles),
+  network("weights beyond the cache, extremes of channels", (b, data) => {
+    const x = b.conv(b.conv(data, 260, { kernel: 3, stride: 2, activation: "relu" }), 530);
+    for (const operation of [4, 5]) b.layer("Reduction", x, { operation, reduce_all: 0, axes: [1, 2] });
+  }),
   network("3x3 by Winograd", (b, data) => {
     const x = b.conv(b.conv(data, 64, { activation: "relu" }), 64, { kernel: 3, activation: "relu" });
     b.add(b.conv(x, 72, { kernel: 3 }), b.conv(x, 72));

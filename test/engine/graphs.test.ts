@@ -213,6 +213,24 @@ describeNetworks("outputs that are asked for", [
   { title: "the input", text: `${conv("c", "x", "y", 6)}`, shapes: small, outputs: ["x"] },
 ]);
 
+describeNetworks("weights beyond the cache, a panel of them at a time", [
+  {
+    title: "one long row, with a residual",
+    text: `${conv("a", "x", "p", 530)}\n${conv("b", "p", "q", 530, "1=1 9=1")}\nBinaryOp s 2 1 p q y`,
+    shapes: { x: [260, 3, 5] },
+  },
+  {
+    title: "rows with a border",
+    text: `${conv("a", "x", "p", 530)}\nConvolutionDepthWise d 1 1 p y 0=530 1=3 4=1 5=1 7=530`,
+    shapes: { x: [260, 3, 5] },
+  },
+  {
+    title: "windows",
+    text: conv("a", "x", "y", 61, "1=3 3=2 4=1"),
+    shapes: { x: [260, 5, 4] },
+  },
+]);
+
 describeNetworks("two names of one blob", [
   ...[
     "Noop n 1 1 p q",

@@ -34,6 +34,8 @@ export interface ConvolutionSpec {
   readonly width: number;
   /** Output channels in vectors of four. */
   readonly outputVectors: number;
+  /** Where weights leave the cache: all pixels are gone through with so many blocks of output channels, and then with the next ones. */
+  readonly panel?: number;
   readonly tile: { readonly pixels: number; readonly vectors: number };
   readonly epilogue: EpilogueSpec;
   /** The total length of all segments. */

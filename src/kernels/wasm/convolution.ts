@@ -85,20 +85,69 @@ class Emitter {
       this.emitPixel();
       return;
     }
+    if (spec.panel) {
+      this.emitPanels(spec.panel);
+      return;
+    }
     if (spec.rows === 1) {
       set(f, this.x, f.params.begin);
-      this.emitRow(() => f.get(f.params.end));
+      this.emitRow(
+        () => f.get(f.params.end),
+        (pixels) => this.emitTile(pixels),
+      );
       return;
     }
     forRange(f, this.y, f.params.begin, f.params.end, 1, () => {
       f.i32(0);
       f.set(this.x);
-      this.emitRow(() => pushI32(f, this.numbers.of("width")));
+      this.emitRow(
+        () => pushI32(f, this.numbers.of("width")),
+        (pixels) => this.emitTile(pixels),
+      );
     });
   }
 
+  /** Panels of blocks of channels, in them tiles of pixels, in these blocks. */
+  private emitPanels(size: number): void {
+    const { f, spec, x, y } = this;
+    const { vectors } = spec.tile;
+    const [first, last, block] = ["panel", "panelEnd", "block"].map((name) => f.local("i32", name));
+    const blocks = Math.floor(spec.outputVectors / vectors);
+    const rest = spec.outputVectors % vectors;
+    const { begin, end } = f.params;
+    /** Over all pixels, from a block on. */
+    const through = (from: Expression, emitBlocks: (pixels: number) => void): void => {
+      const row = (pushEnd: () => void): void =>
+        this.emitRow(pushEnd, (pixels) => {
+          this.startTile(pixels);
+          const skipped = (bytes: number): Expression => i32.mul(from, vectors * bytes);
+          set(f, this.weights, i32.add(this.weights, skipped(spec.units * 16)));
+          this.moveOn((local, bytes) => set(f, local, i32.add(local, skipped(bytes))));
+          emitBlocks(pixels);
+        });
+      if (spec.rows === 1) {
+        set(f, x, begin);
+        row(() => f.get(end));
+        return;
+      }
+      forRange(f, y, begin, end, 1, () => {
+        set(f, x, i32.of(0));
+        row(() => f.i32(spec.width));
+      });
+    };
+    forRange(f, first, i32.of(0), i32.of(blocks), size, () => {
+      set(f, last, i32.add(first, size));
+      set(f, last, select(last, blocks, i32.lt_s(last, blocks)));
+      through(
+        (g) => g.get(first),
+        (pixels) => forRange(f, block, first, last, 1, () => this.emitBlock(pixels, vectors, true)),
+      );
+    });
+    if (rest > 0) through(i32.of(blocks), (pixels) => this.emitBlock(pixels, rest, false));
+  }
+
   /** All tiles from x to the limit that `pushEnd` leaves on the stack. */
-  private emitRow(pushEnd: () => void): void {
+  private emitRow(pushEnd: () => void, emitTile: (pixels: number) => void): void {
     const { f, spec, x } = this;
     const { pixels } = spec.tile;
     const full = (next: (label: Parameters<Parameters<Func["loop"]>[0]>[0]) => void): void => {
@@ -113,7 +162,7 @@ class Emitter {
           pushEnd();
           f.op("i32.gt_s");
           f.brIf(done);
-          this.emitTile(pixels);
+          emitTile(pixels);
           addTo(f, x, pixels);
           f.br(again);
         });
@@ -124,7 +173,7 @@ class Emitter {
       f.get(x);
       pushEnd();
       f.op("i32.lt_s");
-      f.if(() => this.emitTile(tail));
+      f.if(() => emitTile(tail));
     }
   }
 

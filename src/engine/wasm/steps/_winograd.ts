@@ -144,7 +144,7 @@ export function winogradCall(
   );
   const weights = winogradChannels(own) * output.slotCount;
   const together = blockOf(count, weights, target.threads);
-  const tile = wholeTile(target.tiles[int8 ? "i16" : "f32"], together, output.slotCount / 4);
+  const tile = wholeTile(target.tiles[int8 ? "i16" : "f32"], together, output.slotCount / 4, target.wide);
   const spec: WinogradSpec = {
     kind: "winograd",
     dtype: int8 ? "i8" : "f32",

@@ -69,7 +69,7 @@ function directCall(
   const width = flat ? y.output * x.output : x.output;
   const epilogue = sumEpilogue(step, runs);
   const outputVectors = output.slotCount / 4;
-  const tile = chooseTile(target.tiles[dot], width, outputVectors, target.compact);
+  const tile = chooseTile(target.tiles[dot], width, outputVectors, target);
   // Of a single pixel there is one kernel a network.
   const isShared = target.compact === true && y.output * x.output > 1;
   const packed = packConvolution(data, step, runs, arrangement, tile.vectors, isShared);
@@ -84,6 +84,7 @@ function directCall(
     tile,
     epilogue,
     units: packed.units,
+    ...panelOf(packed.units, { outputVectors, width, tile, dot }, target),
   };
   needScratch(scratchBytes(spec));
   const { correction, segments } = packed;
@@ -111,6 +112,22 @@ function directCall(
     name: nameOf(dot, chain),
     rest: segments > 1 ? ` seg${segments}` : "",
   };
+}
+
+/** Weights of more bytes leave the second cache, in which a panel of them stays. */
+const mostCached = 512 * 1024;
+const panelBytes = 192 * 1024;
+
+/** Blocks of channels that all pixels are done with before the next ones, if that is worth while. */
+function panelOf(
+  units: number,
+  { outputVectors, width, tile, dot }: Pick<ConvolutionSpec, "outputVectors" | "width" | "tile" | "dot">,
+  { compact }: PlanTarget,
+): Pick<ConvolutionSpec, "panel"> {
+  const isLarge = units * outputVectors * 16 > mostCached;
+  if (dot !== "f32" || !isLarge || width === 1 || compact) return {};
+  const panel = Math.max(1, Math.floor(panelBytes / (units * tile.vectors * 16)));
+  return panel < outputVectors / tile.vectors ? { panel } : {};
 }
 
 /** What threads share: rows, or tiles of the only row, or blocks of channels of the only pixel. */
