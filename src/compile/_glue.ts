@@ -166,10 +166,9 @@ export function glue(facts: GlueFacts, parts: GlueParts) {
     return last;
   };
 
-  /** A detector whose file is still looked at. */
-  const begin = async (options: LoadOptions) => {
+  const load = async (options: LoadOptions = {}) => {
     const { bytes, read, url, mode, threads } = options;
-    if (options.module) return { detector: start(options.module, threads), sound: Promise.resolve() };
+    if (options.module) return start(options.module, threads);
     const choice = mode === undefined && files.length > 1 ? await parts.choose?.() : undefined;
     const from = async ({ file, sha256, locate }: GlueFacts["files"][number]): Promise<Coming> => {
       const given = bytes ?? (await read?.(file));
@@ -183,11 +182,6 @@ export function glue(facts: GlueFacts, parts: GlueParts) {
     const { module, sound } = await (right === likely ? coming : from(right));
     const detector = start(module, threads);
     detector.catch(() => {});
-    return { detector, sound };
-  };
-
-  const load = async (options: LoadOptions = {}) => {
-    const { detector, sound } = await begin(options);
     await sound;
     return detector;
   };
@@ -366,30 +360,18 @@ export function glue(facts: GlueFacts, parts: GlueParts) {
     return { look, detect, run, close: () => end?.(), memory, exports };
   };
 
-  let begun: ReturnType<typeof begin> | undefined;
-  /** With the detector that is loaded at the first call. While its file is still looked at it computes already. */
-  const withOwn = async <T>(work: (detector: Awaited<ReturnType<typeof load>>) => T): Promise<T> => {
-    begun ??= begin({});
-    const own = begun;
-    const made = own.then(({ detector }) => detector);
-    try {
-      const done = made.then(work);
-      done.catch(() => {});
-      await (await own).sound;
-      await made;
-      return await done;
-    } catch (error) {
-      // What could not be loaded is tried again; what was asked for wrongly is not.
-      await Promise.all([made, own.then(({ sound }) => sound)]).catch(() => {
-        if (begun === own) begun = undefined;
-      });
+  let loaded: ReturnType<typeof load> | undefined;
+  const detector = (): ReturnType<typeof load> => {
+    loaded ??= load().catch((error) => {
+      loaded = undefined;
       throw error;
-    }
+    });
+    return loaded;
   };
-  const detect = (picture: Picture, options?: DetectOptions) =>
-    withOwn((detector) => detector.detect(picture, options));
-  const run = (input: Picture | Record<string, ArrayLike<number>>, options?: RunOptions) =>
-    withOwn((detector) => detector.run(input, options));
+  const detect = async (picture: Picture, options?: DetectOptions) =>
+    (await detector()).detect(picture, options);
+  const run = async (input: Picture | Record<string, ArrayLike<number>>, options?: RunOptions) =>
+    (await detector()).run(input, options);
   return { load, detect, run };
 }
 
