@@ -3,7 +3,7 @@ import path from "node:path";
 import sharp from "sharp";
 import { generatePicture } from "../training/pictures/index.ts";
 
-const number = Number(process.argv[2] ?? 182);
+const number = Number(process.argv[2] ?? 92);
 const file = process.argv[3] ?? path.join(import.meta.dirname, "../web/public/sample.webp");
 const { picture } = generatePicture(number, { size: 640, split: "held-out" });
 const { width, height, data } = picture;

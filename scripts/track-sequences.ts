@@ -16,7 +16,7 @@ for (const scene of ["crossing", "occlusion", "mixed"] as const) {
   for (const method of ["bytetrack", "sort"] as const) {
     const sequences: TrackedSequence[] = [];
     for (const seed of seeds) {
-      const tracker = createTracker({ method, highScore: 0.5 });
+      const tracker = createTracker({ method, highScore: 0.4 });
       const [truth, result]: [TrackRow[], TrackRow[]] = [[], []];
       let frame = 0;
       for (const each of generateSequence(seed, {

