@@ -48,7 +48,8 @@ function factsOf({ manifest, heads, ...counts }: ModelCard): HTMLElement {
     [t("Classes"), `${labels.length}: ${labels.slice(0, 12).join(", ")}${labels.length > 12 ? " …" : ""}`],
     [t("Weights"), `${count(counts.parameters)}, ${formatBytes(counts.weightBytes)}`],
     [t("Multiplications"), counts.macs === undefined ? undefined : count(counts.macs)],
-    [t("Memory"), formatBytes(counts.memoryBytes)],
+    // A model that has not run in the library holds none yet.
+    [t("Memory"), counts.memoryBytes ? formatBytes(counts.memoryBytes) : undefined],
     [t("Computed by"), counts.backend],
     [t("Quantized"), quantization && `${quantization.method}, ${plural(quantization.images, "picture")}`],
     [t("Fidelity to float"), percent(accuracy?.fidelity)],
