@@ -71,7 +71,13 @@ export type { DetectionRow, GroundTruth, ImageId, TruePoint } from "./evaluate/r
 export type { ClearMot, Hota, HotaName, IdentityMeasures } from "./evaluate/track-measures.ts";
 export type { TrackRules } from "./evaluate/track-sequence.ts";
 export type { TrackEvaluation, TrackedSequence, TrackMeasures } from "./evaluate/tracks.ts";
-export type { CompiledFacts, CompiledMode, CompiledSize, CompiledTensor } from "./formats/compiled.ts";
+export type {
+  CompiledDetection,
+  CompiledFacts,
+  CompiledMode,
+  CompiledSize,
+  CompiledTensor,
+} from "./formats/compiled.ts";
 export type { CalibrationTable } from "./formats/table.ts";
 export type * from "./heads/manifest.ts";
 export type { Graph, Node, SplitSpelling } from "./ir/graph.ts";
