@@ -436,7 +436,7 @@ describeDataIf(canRun, "what was found", () => {
     await page.waitForSelector(".chip");
     expect(await page.textContent("#rate-name")).toBe("毫秒（本图）");
     expect(await page.textContent("#size option:checked")).toBe("320，默认");
-    expect(await page.textContent("#machine")).toContain("无 WebGPU");
+    await page.waitForFunction(() => document.getElementById("machine")?.textContent?.includes("无 WebGPU")); // with the library
     await page.click("#tool-compare");
     await page.waitForSelector("#comparing tbody tr");
     expect(await page.textContent("#comparing .hint")).toMatch(/^两者都找到/);
@@ -475,6 +475,7 @@ describeDataIf(canRun, "what was found", () => {
     await openBoxes(page);
     await choose(page, "#use-picture", [await codes(72)]);
     const { boxes } = await nextBoxes(page);
+    await page.waitForSelector("#backend option[value=webgpu]", { state: "attached" }); // with the library
     expect(await page.$$eval("#backend option", (all) => all.map(({ textContent }) => textContent))).toEqual([
       ...["The fastest", "WebAssembly", "WebGPU"],
     ]);

@@ -28,12 +28,20 @@ export async function openShipped(site: Site, where = "", options = {}): Promise
   return page;
 }
 
-export const pixelsDrawn = (page: Page): Promise<number> =>
-  page.$eval("#overlay", (canvas) => {
+/** How many pixels of the boxes' layer are painted, once the sheet beside it is at rest. */
+export async function pixelsDrawn(page: Page): Promise<number> {
+  await page.waitForFunction(() =>
+    document.getAnimations().every(({ playState }) => playState !== "running"),
+  );
+  return page.$eval("#overlay", async (canvas) => {
+    const nextFrame = () => new Promise((done) => requestAnimationFrame(done));
+    await nextFrame(); // a new size is told after layout, and drawn with the frame after
+    await nextFrame();
     const { width, height } = canvas as HTMLCanvasElement;
     const { data } = (canvas as HTMLCanvasElement).getContext("2d")!.getImageData(0, 0, width, height);
     return data.filter((_, i) => i % 4 === 3 && data[i] > 0).length;
   });
+}
 
 export async function saved(page: Page, selector: string): Promise<{ name: string; bytes: Buffer }> {
   const [file] = await Promise.all([page.waitForEvent("download"), page.click(selector)]);
