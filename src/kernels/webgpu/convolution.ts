@@ -35,6 +35,8 @@ export interface ConvolutionSpec extends WindowSpec {
   readonly inputs: number;
   /** Groups between the input's pixels, where all lie in one value; else `table` holds place and distance for each group of inputs. */
   readonly pixelGroups: number | undefined;
+  /** Lanes that are not read hold channels that may be infinite, so that a weight of 0 is not enough: `table` has a bit for each lane that is read. */
+  readonly isPartial: boolean;
   /** What windows see beyond the edge: a number, or a byte. */
   readonly fill: number;
   readonly tile: Tile;
@@ -128,8 +130,12 @@ function placeText({ pixelGroups }: ConvolutionSpec, sizes: Sizes): string {
 }
 
 const fillOf = ({ dot, fill }: ConvolutionSpec): string => (dot === "i8" ? byteWord(fill) : splat(fill));
-const readOf = ({ dot }: ConvolutionSpec, at: string): string =>
-  dot === "i8" ? `bytes[${at}]` : `load(${at})`;
+/** Group k of the inputs, which lies at `at`. */
+function readOf({ dot, isPartial }: ConvolutionSpec, k: string, at: string): string {
+  if (dot === "i8") return `bytes[${at}]`;
+  if (!isPartial) return `load(${at})`;
+  return `select(vec4<f32>(), load(${at}), vec4<bool>(vec4<u32>(table[${k}].z) & vec4<u32>(1u, 2u, 4u, 8u)))`;
+}
 
 /** sum += inputs of one group of k times weights. */
 function products(dot: "f32" | "i8", sum: string, a: string, weight: (i: number) => string): string {
@@ -174,7 +180,7 @@ function directSum(spec: ConvolutionSpec, sizes: Sizes): string {
       ),
     ),
     ...perPixel.map((p) => {
-      const read = readOf(spec, pixelGroups === undefined ? `place(k, at${p})` : `b${p} + k`);
+      const read = readOf(spec, "k", pixelGroups === undefined ? `place(k, at${p})` : `b${p} + k`);
       return `      let a${p} = ${guarded ? `select(${fillOf(spec)}, ${read}, in${p})` : read};`;
     }),
     ...perPixel.flatMap((p) =>
@@ -287,7 +293,8 @@ function inputAt(spec: ConvolutionSpec, sizes: Sizes, name: string, total: strin
   const none = dot === "i8" ? "0u" : "vec4<f32>(0.0)";
   const inside = total && `k < ${total}`;
   if (isPointwise(spec)) {
-    const read = readOf(spec, `place(${inside ? `min(k, ${total} - 1u)` : "k"}, m)`);
+    const group = inside ? `min(k, ${total} - 1u)` : "k";
+    const read = readOf(spec, group, `place(${group}, m)`);
     return `      let ${name} = ${inside ? `select(${none}, ${read}, ${inside})` : read};`;
   }
   const depth = sizes.of("depth", inputs);
@@ -302,6 +309,6 @@ function inputAt(spec: ConvolutionSpec, sizes: Sizes, name: string, total: strin
     `      let cx = ${cellText(x, column)} + i32(tap % ${x.kernel}u) * ${x.dilation};`,
     `      let seen = ${insideText("cy", "cx")}${inside ? ` & (${inside})` : ""};`,
     `      let cell = select(0u, u32(cy * inWidth + cx), seen);`,
-    `      let ${name} = select(${fill}, ${readOf(spec, `place(k % ${depth}, cell)`)}, seen);`,
+    `      let ${name} = select(${fill}, ${readOf(spec, `k % ${depth}`, `place(k % ${depth}, cell)`)}, seen);`,
   );
 }

@@ -15,8 +15,9 @@ export const convolution: StepKind<ConvolutionStep> = {
   plan: (step, at) => {
     const { kind, nodes, input, output, int8, x, y, weight, bias, fused, roundOnce } = step;
     const groups = inputGroups(step);
-    const pixelGroups = soleDistance(groups);
     const dtype = int8 ? "i8" : "f32";
+    const isPartial = dtype === "f32" && groups.some(hasNeighbours);
+    const pixelGroups = isPartial ? undefined : soleDistance(groups);
     const ending = endingOf(output, fused, int8 ? "i32" : "f32", { bias, int8, roundOnce });
     const spec: ConvolutionSpec = {
       kind,
@@ -25,6 +26,7 @@ export const convolution: StepKind<ConvolutionStep> = {
       x,
       inputs: groups.length,
       pixelGroups,
+      isPartial,
       fill: input.channels[0].value.fill(dtype),
       tile: fitted(at.tileFor(step), y.kernel * x.kernel * groups.length),
       epilogue: ending.epilogue,
@@ -94,11 +96,28 @@ function soleDistance(groups: readonly InputGroup[]): number | undefined {
   return isRun ? distance(first) : undefined;
 }
 
+/** Whether lanes that are not read hold something. */
+function hasNeighbours({ representation, address, channels }: InputGroup): boolean {
+  const { value } = representation;
+  const first = (address - representation.address) * 4;
+  if (!channels.includes(-1)) return false;
+  for (let c = 0; c < value.channels; c++) {
+    const lane = value.slot(c) - first;
+    if (lane >= 0 && lane < 4 && channels[lane] < 0) return true;
+  }
+  return false;
+}
+
+/** Of each group: place at pixel 0, groups between pixels, a bit for each lane that is read. */
 function tableOf(groups: readonly InputGroup[]): Uint32Array {
   const table = new Uint32Array(groups.length * 4);
   groups.forEach((group, i) => {
     table[i * 4] = group.address;
     table[i * 4 + 1] = distance(group);
+    table[i * 4 + 2] = group.channels.reduce(
+      (bits, channel, lane) => (channel < 0 ? bits : bits | (1 << lane)),
+      0,
+    );
   });
   return table;
 }
