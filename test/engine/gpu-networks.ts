@@ -22,6 +22,11 @@ export const gpuNetworks: readonly (readonly [title: string, text: string, shape
       { x: [6, 5, 5] },
     ],
     ["broadcast", "Pooling a 1 1 x b 0=1 4=1\nSigmoid c 1 1 b d\nBinaryOp e 2 1 x d y 0=2", { x: [8, 5, 5] }],
+    [
+      "a quotient, read by lanes",
+      "BinaryOp a 2 1 x z b 0=3\nConvolution c 1 1 b y 0=8 1=1 5=1 6=48",
+      { x: [6, 4, 5], z: [6, 4, 5] },
+    ],
     ["resized", "Interp a 1 1 x b 0=2 1=1.5 2=1.5\nInterp c 1 1 b y 0=1 1=2.0 2=2.0", { x: [5, 4, 6] }],
     ["permuted", "Permute a 1 1 x b 0=3\nReshape c 1 1 b y 0=5 1=-1", { x: [5, 4, 6] }],
     ["joined", "Convolution a 1 1 x b 0=3 1=1 5=1\nConcat c 2 1 x b y 0=1", { x: [3, 4, 6] }],

@@ -60,7 +60,11 @@ export async function compile(
     if (known) return known;
     const feed = PixelFeed.make(made.device, made.pixelTarget(blob)!, levels);
     feeds.set(made, feed);
-    made.onClose = () => void feed.then((one) => one.close());
+    made.onClose = () =>
+      void feed.then(
+        (one) => one.close(),
+        () => {}, // who looked was told
+      );
     return feed;
   };
   const first = await program;

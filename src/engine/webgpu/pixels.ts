@@ -62,8 +62,9 @@ export class PixelFeed {
 
   /** Encodes what fills the input. Throws UnsupportedError for a picture that the device cannot hold. */
   encode(encoder: GPUCommandEncoder, pixels: Pixels): void {
-    let made = this.madeFor(pixels, pixels.frame !== undefined);
-    if (!pixels.frame || !this.copyFrame(encoder, pixels.frame, made)) {
+    const frame = this.fitsTexture(pixels.placement) ? pixels.frame : undefined;
+    let made = this.madeFor(pixels, frame !== undefined);
+    if (!frame || !this.copyFrame(encoder, frame, made)) {
       made = this.madeFor(pixels, false);
       this.upload(pixels.data, made.pixels);
     }
@@ -152,11 +153,15 @@ export class PixelFeed {
     };
   }
 
+  private fitsTexture({ sourceWidth, sourceHeight }: Placement): boolean {
+    return Math.max(sourceWidth, sourceHeight) <= this.device.gpu.limits.maxTextureDimension2D;
+  }
+
   private checkSize({ sourceWidth, sourceHeight }: Placement, bytes: number): void {
-    const { maxTextureDimension2D: side, maxStorageBufferBindingSize: most } = this.device.gpu.limits;
-    if (Math.max(sourceWidth, sourceHeight) <= side && bytes <= most) return;
+    const most = this.device.gpu.limits.maxStorageBufferBindingSize;
+    if (bytes <= most) return;
     throw new UnsupportedError(
-      `a picture of ${sourceWidth}x${sourceHeight} is more than the GPU (${this.device.name}) holds: ${side} pixels a side, ${Math.floor(most / 2 ** 20)} MiB; make it smaller or use the wasm backend`,
+      `a picture of ${sourceWidth}x${sourceHeight} is more than the GPU (${this.device.name}) holds: ${Math.floor(most / 2 ** 20)} MiB; make it smaller or use the wasm backend`,
     );
   }
 

@@ -35,7 +35,7 @@ export interface ConvolutionSpec extends WindowSpec {
   readonly inputs: number;
   /** Groups between the input's pixels, where all lie in one value; else `table` holds place and distance for each group of inputs. */
   readonly pixelGroups: number | undefined;
-  /** Lanes that are not read hold channels that may be infinite, so that a weight of 0 is not enough: `table` has a bit for each lane that is read. */
+  /** Some lanes are not read. What they hold may be infinite or NaN, so that a weight of 0 is not enough: `table` has a bit for each lane that is read. */
   readonly isPartial: boolean;
   /** What windows see beyond the edge: a number, or a byte. */
   readonly fill: number;

@@ -16,7 +16,7 @@ export const convolution: StepKind<ConvolutionStep> = {
     const { kind, nodes, input, output, int8, x, y, weight, bias, fused, roundOnce } = step;
     const groups = inputGroups(step);
     const dtype = int8 ? "i8" : "f32";
-    const isPartial = dtype === "f32" && groups.some(hasNeighbours);
+    const isPartial = dtype === "f32" && groups.some(({ channels }) => channels.includes(-1));
     const pixelGroups = isPartial ? undefined : soleDistance(groups);
     const ending = endingOf(output, fused, int8 ? "i32" : "f32", { bias, int8, roundOnce });
     const spec: ConvolutionSpec = {
@@ -94,18 +94,6 @@ function soleDistance(groups: readonly InputGroup[]): number | undefined {
     (group, i) => group.representation === first.representation && group.address === first.address + i,
   );
   return isRun ? distance(first) : undefined;
-}
-
-/** Whether lanes that are not read hold something. */
-function hasNeighbours({ representation, address, channels }: InputGroup): boolean {
-  const { value } = representation;
-  const first = (address - representation.address) * 4;
-  if (!channels.includes(-1)) return false;
-  for (let c = 0; c < value.channels; c++) {
-    const lane = value.slot(c) - first;
-    if (lane >= 0 && lane < 4 && channels[lane] < 0) return true;
-  }
-  return false;
 }
 
 /** Of each group: place at pixel 0, groups between pixels, a bit for each lane that is read. */
