@@ -2,7 +2,6 @@
 import type { BoxFormulas } from "../../base/formula.ts";
 import {
   type CandidateList,
-  candidateBytes,
   Decoder,
   type DetectionList,
   Doubles,
@@ -64,10 +63,6 @@ export interface DetectSpec {
   readonly current: GlobalRef;
   readonly globals: PictureGlobals;
 }
-
-/** Bytes that so many candidates take. */
-export const candidatesSize = (count: number, { turned = false }: DetectionLayout): number =>
-  count * candidateBytes(turned);
 
 /** `detect(confidence, iou, most) → count`, −1 where too many boxes pass; `detections` is their address. */
 export function emitDetect(m: Module, spec: DetectSpec): void {

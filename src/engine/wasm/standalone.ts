@@ -8,6 +8,7 @@ import type { Graph } from "../../ir/graph.ts";
 import type { Shape } from "../../ir/tensor.ts";
 import {
   type CandidateList,
+  candidateBytes,
   emitFit,
   emitPlace,
   type FitSpec,
@@ -19,7 +20,7 @@ import { type FuncRef, type GlobalRef, Module } from "../../wasm/index.ts";
 import type { PixelInput } from "../backend.ts";
 import { emitPictures, pageBytes } from "./_pictures.ts";
 import { DistinctData, packRaw, type Unpacking } from "./_raw-weights.ts";
-import { candidatesSize, type DetectionLayout, emitDetect, layoutOf } from "./detect.ts";
+import { type DetectionLayout, emitDetect, layoutOf } from "./detect.ts";
 import { type DenseOutput, imageOf } from "./image.ts";
 import { align, StaticData, slack } from "./memory.ts";
 import { emitRun, emitStep, Kernels } from "./module.ts";
@@ -139,7 +140,7 @@ class Builder {
     const list = align(this.detections + (this.layout ? mostDetections * this.layout.bytes : 0));
     const turned = this.layout?.turned ?? false;
     this.candidates = { address: list, most, count: countAddress, turned };
-    this.heap = align(list + (this.layout ? candidatesSize(most, this.layout) : 0) + slack);
+    this.heap = align(list + most * candidateBytes(turned) + slack);
     this.raw = packRaw(data.chunks, this.heap);
   }
 

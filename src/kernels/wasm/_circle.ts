@@ -1,6 +1,6 @@
 /** Sine, cosine and arctangent in double precision. */
-import { type Expression, f64, i32, set } from "../../wasm/expressions.ts";
-import type { FuncRef, Local, Module } from "../../wasm/index.ts";
+import { type Expression, f64, i32, type Operand, set } from "../../wasm/expressions.ts";
+import type { FuncRef, Module } from "../../wasm/index.ts";
 
 const one = { params: { x: "f64" }, results: ["f64"] } as const;
 
@@ -18,7 +18,8 @@ const cosineTerms = [
   2.087572321298175e-9, -1.1359647557788195e-11,
 ];
 
-const polynomial = (terms: readonly number[], x: Local): Expression =>
+/** From the lowest term. */
+export const polynomial = (terms: readonly number[], x: Operand): Expression =>
   terms
     .slice(0, -1)
     .reduceRight<Expression>(

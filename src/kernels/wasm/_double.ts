@@ -5,7 +5,7 @@
 
 import { type Expression, f64, i32, type Operand, set } from "../../wasm/expressions.ts";
 import type { FuncRef, Module } from "../../wasm/index.ts";
-import { circle } from "./_circle.ts";
+import { circle, polynomial } from "./_circle.ts";
 
 /** Each is emitted where it is asked for first. */
 export class Doubles {
@@ -203,12 +203,7 @@ function emitExpm1(m: Module): FuncRef {
     set(f, low, f64.sub(f64.sub(high, r), low));
     set(f, half, f64.mul(0.5, r));
     set(f, square, f64.mul(r, half));
-    const [last, ...terms] = expm1Terms.toReversed();
-    set(
-      f,
-      quotient,
-      terms.reduce<Expression>((rest, term) => f64.add(term, f64.mul(square, rest)), f64.of(last)),
-    );
+    set(f, quotient, polynomial(expm1Terms, square));
     set(f, t, f64.sub(3, f64.mul(quotient, half)));
     set(f, e, f64.mul(square, f64.div(f64.sub(quotient, t), f64.sub(6, f64.mul(r, t)))));
     const finish = (value: Expression, condition: Expression): void => {

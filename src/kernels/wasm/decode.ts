@@ -92,7 +92,7 @@ export class Decoder {
       scoreOf(k);
       isFound(f);
       f.if(() => {
-        this.emitFirst(f, level, cell, k, found, address(own, k, step));
+        this.emitFirst(f, level, cell, k, found, own);
         add();
       });
     });
@@ -115,7 +115,7 @@ export class Decoder {
     const isSteep = partsOf(score).some((part) => part === "softmax" || part === "rivals" || isCall(part));
     if (isSteep) set(f, least, f64.min(f64.sub(cell.value, nearlyEqual), steep));
     else set(f, least, f64.of(Number.NEGATIVE_INFINITY));
-    set(f, at, i32.sub(own, i32.mul(k, step)));
+    set(f, at, own);
     f.block((done) => {
       forRange(f, other, 0, k, 1, () => {
         set(f, cell.value, f64.loadFloat(at));
