@@ -87,7 +87,6 @@ async function run([file]: [string], options: Options, terminal: Terminal): Prom
   warnAssumptions(file, opened, terminal);
   requireHeads(opened);
   const { labels, heads } = opened.manifest;
-  await warnLetters(labels, terminal);
   const told = startProgress(terminal, { stages: true });
   const onWarning = told.warn;
   const all = await openPictures(options.calib, { onWarning });
@@ -105,6 +104,7 @@ async function run([file]: [string], options: Options, terminal: Terminal): Prom
           labelsOptional: true,
         });
   if (evaluation) opened = { ...opened, manifest: { ...opened.manifest, labels: [...evaluation.labels] } };
+  await warnLetters(opened.manifest.labels, terminal);
   if (evaluation && !evaluation.labelled) {
     warn(terminal, `${options.eval}: no labels, so there is only fidelity`);
   }

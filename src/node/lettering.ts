@@ -117,7 +117,7 @@ function frameOf({ ink, width, height }: Letters): Frame | undefined {
  */
 async function isCode(character: string): Promise<boolean> {
   const code = character.codePointAt(0) ?? 0;
-  const near = [1, 2, 4, 8].map((bit) => String.fromCodePoint(code ^ bit));
+  const near = [1, 2, 4, 8].flatMap((bit) => partsOf(String.fromCodePoint(code ^ bit)));
   const [own, ...others] = await drawLines([character, ...near], probeHeight);
   const frame = frameOf(own);
   if (!frame) return false;
