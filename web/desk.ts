@@ -39,15 +39,25 @@ export class Desk {
 
   /** The library. */
   private detector(): Promise<Detector> {
-    this.library ??= import("./detector.ts").then(({ Detector }) => new Detector(this.options));
+    this.library ??= import("./detector.ts")
+      .then(({ Detector }) => new Detector(this.options))
+      .catch((error) => {
+        this.library = undefined; // it may be had the next time
+        throw error;
+      });
     return this.library;
   }
 
   /** The library with this model. */
   async detectorWith(id: number): Promise<Detector> {
     if (id !== this.first?.id) return this.detector();
-    this.handing ??= this.handOver(id);
-    return this.handing;
+    if (this.handing) return this.handing;
+    const handing = this.handOver(id);
+    this.handing = handing;
+    handing.catch(() => {
+      if (this.handing === handing) this.handing = undefined;
+    });
+    return handing;
   }
 
   private async handOver(id: number): Promise<Detector> {
@@ -89,10 +99,10 @@ export class Desk {
     told: ToldFacts,
     progress: (value: LoadProgress) => void,
   ): Promise<ModelFacts> {
-    this.forget(id);
     const { backend = "auto" } = this.options;
     const isPlain = Object.keys(told).length === 0 && backend !== "webgpu";
     if (isPlain && typeof source === "string" && isFirst(source)) {
+      this.forget(id);
       try {
         this.first = await First.load(id, progress);
         this.address = source;
@@ -102,7 +112,11 @@ export class Desk {
         console.info(`the first model is left to the library: ${error}`);
       }
     }
-    return (await this.detector()).load(id, source, told, progress);
+    const detector = await this.detector();
+    if (this.first?.id === id) await this.handing?.catch(() => {}); // or it would come later, and replace what was told
+    const facts = await detector.load(id, source, told, progress);
+    this.forget(id); // not before: what does not fit leaves it as it was
+    return facts;
   }
 
   /** Of another first model nothing is known any more. */
@@ -119,7 +133,7 @@ export class Desk {
     const wasFirst = this.first?.id === id;
     this.forget(id);
     if (!wasFirst) return (await this.detector()).unload(id);
-    return (await handing)?.unload(id);
+    return (await handing?.catch(() => undefined))?.unload(id);
   }
 
   async detect(request: DetectRequest): Promise<DetectReply> {

@@ -74,8 +74,8 @@ export class Detector {
     return { id, ...factsOf(model) };
   }
 
-  /** A frame that somebody else looked at. */
-  take(frame: FramePixels): void {
+  /** The frame that is looked at from now on. */
+  take(frame: FramePixels | GpuFrame): void {
     this.looked.clear();
     if (this.frame && "close" in this.frame) this.frame.close();
     this.frame = frame;
@@ -109,9 +109,7 @@ export class Detector {
     const model = this.model(id);
     const start = performance.now();
     if (frame) {
-      this.looked.clear();
-      if (this.frame && "close" in this.frame) this.frame.close();
-      this.frame = (model.backend === "webgpu" && gpuFrameOf(frame)) || (await framePixelsOf(frame));
+      this.take((model.backend === "webgpu" && gpuFrameOf(frame)) || (await framePixelsOf(frame)));
     }
     if (!this.frame) throw new UsageError("there is no picture to look at yet");
     const looked = this.looked.get(id);

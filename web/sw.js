@@ -105,6 +105,7 @@ async function ofShell(request, path) {
  * counts half a minute of rest from then on. The page's parts are found whatever their version, as those of older ones are.
  */
 async function newestPage() {
+  if (!self.registration.waiting) return undefined; // this one is the newest
   const shells = (await caches.keys()).filter((name) => name.startsWith(shellPrefix) && name !== shellName);
   const newest = await caches.open(shells.at(-1) ?? shellName);
   return newest.match("./");
